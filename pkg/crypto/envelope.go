@@ -1,0 +1,171 @@
+package crypto
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+)
+
+// An envelope is the text of one sealed value:
+//
+//	enc:v1:<base64url of the ciphertext, no padding, unused bits zero>
+//
+//	byte  0      1        5       17             n-16     n
+//	      ┌──────┬────────┬───────┬──────────────┬────────┐
+//	      │ 0x01 │ key id │ nonce │ AES-256-GCM  │  tag   │   Tink's ciphertext,
+//	      └──────┴────────┴───────┴──────────────┴────────┘   output prefix TINK
+//
+// and its associated data, where len is 4 bytes big endian, as is the key id:
+//
+//	len bucket  len key  len pointer  len "v1"
+//
+// The length prefixes keep ("ab","c") apart from ("a","bc").
+const (
+	scheme        = "enc:"
+	prefix        = "enc:v1:"
+	formatVersion = "v1"
+
+	tinkStart  = 0x01
+	headerSize = 5
+	minSealed  = headerSize + nonceSize + tagSize
+)
+
+// Strict: unused bits have to be zero, so that no two texts are one envelope.
+var encoding = base64.RawURLEncoding.Strict()
+
+// Binding names the record that a value belongs to. Both parts are required.
+type Binding struct {
+	Bucket string // e.g. "hawser-connections"
+	Key    string // the record's key in it
+}
+
+// Seal returns the envelope of plain for the field of that record at pointer
+// (RFC 6901, concrete: "*" is a name here). Sealing twice gives two envelopes.
+// Errors are [*Error] and [ErrSeal].
+func (k *Keyring) Seal(plain []byte, b Binding, pointer string) (string, error) {
+	s := k.current.Load()
+	ad, err := b.associatedData(pointer)
+	if err != nil {
+		return "", &Error{Op: opSeal, KeyID: s.primary, Pointer: pointer, Reason: err}
+	}
+	envelope, err := s.appendSealed(nil, plain, ad)
+	if err != nil {
+		return "", &Error{Op: opSeal, KeyID: s.primary, Pointer: pointer, Reason: err}
+	}
+	return string(envelope), nil
+}
+
+// Open returns what was sealed as that envelope for that record and pointer.
+// Errors are [*Error] and [ErrOpen], and one of [ErrNotSealed], [ErrVersion],
+// [ErrUnknownKey], [ErrTampered], [ErrBinding], [ErrPointer].
+func (k *Keyring) Open(envelope string, b Binding, pointer string) ([]byte, error) {
+	ad, err := b.associatedData(pointer)
+	if err != nil {
+		return nil, &Error{Op: opOpen, Pointer: pointer, Reason: err}
+	}
+	sealed, err := decode(nil, []byte(envelope))
+	if err != nil {
+		return nil, &Error{Op: opOpen, Pointer: pointer, Reason: err}
+	}
+	plain, err := k.current.Load().open(sealed, ad)
+	if err != nil {
+		return nil, &Error{Op: opOpen, KeyID: keyIDOf(sealed), Pointer: pointer, Reason: err}
+	}
+	return plain, nil
+}
+
+// KeyID returns the id of the key that an envelope says it was sealed with.
+// Nothing is authenticated by that. Errors are [*Error] with [ErrNotSealed],
+// [ErrVersion] or [ErrTampered].
+func KeyID(envelope string) (uint32, error) {
+	sealed, err := decode(nil, []byte(envelope))
+	if err != nil {
+		return 0, &Error{Op: opRead, Reason: err}
+	}
+	return keyIDOf(sealed), nil
+}
+
+// appendSealed appends the envelope of plain to dst.
+func (s *keys) appendSealed(dst, plain, ad []byte) ([]byte, error) {
+	primary := s.byID[s.primary]
+	primary.seals.Add(1) // also a failed seal may have used a nonce
+	sealed, err := primary.aead.Encrypt(plain, ad)
+	if err != nil {
+		return nil, fmt.Errorf("encrypt: %w", err)
+	}
+	return encoding.AppendEncode(append(dst, prefix...), sealed), nil
+}
+
+// open decrypts what [decode] has returned. Its errors say [ErrTampered] for all
+// that the cipher refuses; why it did is nobody's business.
+func (s *keys) open(sealed, ad []byte) ([]byte, error) {
+	key, ok := s.byID[keyIDOf(sealed)]
+	if !ok {
+		return nil, ErrUnknownKey
+	}
+	plain, err := key.aead.Decrypt(sealed, ad)
+	if err != nil {
+		return nil, ErrTampered
+	}
+	return plain, nil
+}
+
+// decode returns the ciphertext of an envelope, in dst if it fits. What it
+// accepts encodes to the same text again.
+func decode(dst, envelope []byte) ([]byte, error) {
+	text, ok := bytes.CutPrefix(envelope, []byte(prefix))
+	if !ok {
+		if otherVersion(envelope) {
+			return nil, ErrVersion
+		}
+		return nil, ErrNotSealed
+	}
+	// The decoder skips line ends even when strict.
+	if bytes.IndexByte(text, '\n') >= 0 || bytes.IndexByte(text, '\r') >= 0 {
+		return nil, ErrTampered
+	}
+	sealed, err := encoding.AppendDecode(dst[:0], text)
+	if err != nil || len(sealed) < minSealed || sealed[0] != tinkStart {
+		return nil, ErrTampered
+	}
+	return sealed, nil
+}
+
+// otherVersion reports whether text begins like an envelope, "enc:v<digits>:".
+func otherVersion(text []byte) bool {
+	rest, ok := bytes.CutPrefix(text, []byte(scheme+"v"))
+	digits := 0
+	for digits < len(rest) && rest[digits] >= '0' && rest[digits] <= '9' {
+		digits++
+	}
+	return ok && digits > 0 && digits < len(rest) && rest[digits] == ':'
+}
+
+func keyIDOf(sealed []byte) uint32 { return binary.BigEndian.Uint32(sealed[1:headerSize]) }
+
+func (b Binding) associatedData(pointer string) ([]byte, error) {
+	if err := b.check(); err != nil {
+		return nil, err
+	}
+	if err := checkPointer(pointer); err != nil {
+		return nil, err
+	}
+	size := 4*4 + len(b.Bucket) + len(b.Key) + len(pointer) + len(formatVersion)
+	return b.appendTo(make([]byte, 0, size), []byte(pointer)), nil
+}
+
+// appendTo appends the associated data of the field at pointer to dst.
+func (b Binding) appendTo(dst, pointer []byte) []byte {
+	dst = append(binary.BigEndian.AppendUint32(dst, uint32(len(b.Bucket))), b.Bucket...)
+	dst = append(binary.BigEndian.AppendUint32(dst, uint32(len(b.Key))), b.Key...)
+	dst = append(binary.BigEndian.AppendUint32(dst, uint32(len(pointer))), pointer...)
+	return append(binary.BigEndian.AppendUint32(dst, uint32(len(formatVersion))), formatVersion...)
+}
+
+func (b Binding) check() error {
+	if b.Bucket == "" || b.Key == "" {
+		return ErrBinding
+	}
+	return nil
+}

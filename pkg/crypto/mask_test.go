@@ -1,0 +1,82 @@
+package crypto_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/hawser-io/hawser/pkg/crypto"
+)
+
+func TestMask(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		s       string
+		visible int
+		char    rune
+		want    string
+	}{
+		{"123456789", 4, '*', "1234***6789"},
+		{"12345678", 4, '*', "********"},
+		{"1", 4, '*', "*"},
+		{"", 4, '*', ""},
+		{"", 0, '*', ""},
+		{"abcdefg", 2, '#', "ab###fg"},
+		{"abcd", 2, '#', "####"},
+		{"sk_live_0123456789", 4, '*', "sk_l***6789"},
+		{"äöüßäöüßé", 4, '*', "äöüß***öüßé"},
+		{"äöüß", 2, '*', "****"},
+		{"日本語日本語", 2, '•', "日本•••本語"},
+		{"abc", 0, '*', "***"},
+		{"abcdefgh", 0, '*', "***"},
+		{"abc", -1, '*', "***"},
+		{"abc", int(^uint(0) >> 1), '*', "***"},
+	}
+	for _, test := range tests {
+		if got := crypto.Mask(test.s, test.visible, test.char); got != test.want {
+			t.Errorf("Mask(%q, %d, %q) = %q, want %q", test.s, test.visible, test.char, got, test.want)
+		}
+	}
+}
+
+func TestMaskFields(t *testing.T) {
+	t.Parallel()
+	envelope := mustSeal(t, newKeyring(t), `"sk_live_0123456789"`, "/a")
+	tests := []struct {
+		name, doc string
+		pointers  []string
+		want      string
+	}{
+		{"strings", `{"a":"123456789","b":"12345678","c":"shown"}`, []string{"/a", "/b"}, `{"a":"1234***6789","b":"********","c":"shown"}`},
+		{"empty, null and absent stay", `{"a":"","b":null}`, []string{"/a", "/b", "/c"}, `{"a":"","b":null}`},
+		{"other values", `{"a":123456789,"b":true,"c":{"d":"x"},"e":[1,2]}`, []string{"/a", "/b", "/c", "/e"}, `{"a":"***","b":"***","c":"***","e":"***"}`},
+		{"every item", `{"l":[{"t":"123456789"},{"t":"x"}]}`, []string{"/l/*/t"}, `{"l":[{"t":"1234***6789"},{"t":"*"}]}`},
+		{"escapes count as what they mean", `{"a":"\"\\\u00e9\n56\"\"\"\""}`, []string{"/a"}, `{"a":"\"\\é\n***\"\"\"\""}`},
+		{"an envelope", `{"a":"` + envelope + `"}`, []string{"/a"}, `{"a":"***"}`},
+		{"order and numbers stay", ` {"z":1.0,"a":"x" , "b":1e400} `, []string{"/a"}, ` {"z":1.0,"a":"*" , "b":1e400} `},
+	}
+	for _, test := range tests {
+		got, err := crypto.MaskFields([]byte(test.doc), test.pointers)
+		if err != nil || string(got) != test.want {
+			t.Errorf("%s: MaskFields(%s) = %s, %v, want %s", test.name, test.doc, got, err, test.want)
+		}
+	}
+}
+
+func TestMaskFieldsRefusesWhatItCannotRead(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		doc, pointer string
+		want         error
+	}{
+		{`{"a":`, "/a", crypto.ErrDocument},
+		{`{}`, "a", crypto.ErrPointer},
+	} {
+		out, err := crypto.MaskFields([]byte(test.doc), []string{test.pointer})
+		if _, typed := errors.AsType[*crypto.Error](err); !typed || !errors.Is(err, test.want) || out != nil {
+			t.Errorf("MaskFields(%s, %s) = %s, %v, want nothing and %v", test.doc, test.pointer, out, err, test.want)
+		}
+		if errors.Is(err, crypto.ErrOpen) || errors.Is(err, crypto.ErrSeal) {
+			t.Errorf("MaskFields(%s, %s): %v says that it seals or opens", test.doc, test.pointer, err)
+		}
+	}
+}
