@@ -1,0 +1,131 @@
+package natskv
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hawser-io/hawser/pkg/kvstore"
+)
+
+// defaultMarkerTTL is how long a deletion stays visible in the bucket.
+const defaultMarkerTTL = time.Minute
+
+// headerRoom is what a stored message may need above its value: the server's
+// size limit counts our headers and the client's.
+const headerRoom = 1024
+
+// Bucket says how a bucket is to be. Open makes it so.
+type Bucket struct {
+	// Name is required: letters, digits, '-' and '_'. The stream is KV_<Name>.
+	Name        string
+	Description string
+	// TTL removes every key that was not written for so long. 0 = never.
+	TTL time.Duration
+	// MaxValueSize bounds values, in bytes. 0 = what the server takes in one
+	// message (1 MiB unless it is configured otherwise).
+	MaxValueSize int
+	// Replicas of a cluster. 0 = leave an existing bucket as it is, 1 for a new one.
+	Replicas int
+	// Storage is file by default. It cannot be changed later.
+	Storage jetstream.StorageType
+	// MarkerTTL is how long the mark of a deletion or an expiry stays before it
+	// removes itself, in whole seconds. A watcher that was away for longer
+	// relies on its reset. 0 = 1 minute. All users of a bucket have to agree.
+	MarkerTTL time.Duration
+}
+
+var bucketName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+
+// ensure creates the bucket's stream, or updates it where it differs from b,
+// and returns it. It may run in many processes at once.
+func (b Bucket) ensure(ctx context.Context, js jetstream.JetStream) (jetstream.Stream, error) {
+	stream, err := js.Stream(ctx, b.stream())
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		stream, err = js.CreateStream(ctx, b.config())
+		if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			return stream, err
+		}
+		// Another process was faster, with other settings: the last one wins.
+		stream, err = js.Stream(ctx, b.stream())
+	}
+	if err != nil {
+		return nil, err
+	}
+	have := stream.CachedInfo().Config
+	if have.Storage != b.Storage {
+		return nil, fmt.Errorf("it is kept in %v storage, not in %v, which cannot be changed: delete it or open it so",
+			have.Storage, b.Storage)
+	}
+	if want := b.overlay(have); !reflect.DeepEqual(have, want) {
+		return js.UpdateStream(ctx, want)
+	}
+	return stream, nil
+}
+
+// config is the stream of a new bucket: what every client of NATS takes for a
+// key-value bucket.
+func (b Bucket) config() jetstream.StreamConfig {
+	return b.overlay(jetstream.StreamConfig{
+		Name:         b.stream(),
+		Subjects:     []string{b.prefix() + ">"},
+		Storage:      b.Storage,
+		Replicas:     1,
+		Discard:      jetstream.DiscardNew,
+		MaxMsgs:      -1,
+		MaxBytes:     -1,
+		MaxConsumers: -1,
+		Duplicates:   2 * time.Minute,
+		DenyDelete:   true,
+	})
+}
+
+// overlay puts what b asks for over cfg and keeps the rest, which may be the
+// choice of an operator (placement, compression, replicas).
+func (b Bucket) overlay(cfg jetstream.StreamConfig) jetstream.StreamConfig {
+	cfg.Description = b.Description
+	cfg.MaxMsgsPerSubject = 1 // no old ciphertext, and a message is a key: Count relies on it
+	cfg.MaxAge = b.TTL
+	cfg.MaxMsgSize = -1
+	if b.MaxValueSize > 0 {
+		cfg.MaxMsgSize = int32(b.MaxValueSize + headerRoom)
+	}
+	if b.Replicas > 0 {
+		cfg.Replicas = b.Replicas
+	}
+	if b.TTL > 0 {
+		cfg.Duplicates = min(cfg.Duplicates, b.TTL) // the server refuses a longer window
+	}
+	cfg.AllowDirect = true
+	cfg.AllowRollup = true
+	cfg.AllowMsgTTL = true
+	cfg.SubjectDeleteMarkerTTL = b.markerTTL()
+	return cfg
+}
+
+// check finds what the server would refuse with a less helpful sentence.
+func (b Bucket) check() error {
+	switch {
+	case !bucketName.MatchString(b.Name):
+		return fmt.Errorf("bad bucket name %q: want letters, digits, - and _", b.Name)
+	case b.MaxValueSize < 0 || b.MaxValueSize > 64<<20:
+		return fmt.Errorf("bucket %s: MaxValueSize %d is not within 0 and 64 MiB", b.Name, b.MaxValueSize)
+	case b.TTL < 0 || b.TTL > 0 && b.TTL < time.Second:
+		return fmt.Errorf("bucket %s: TTL %v is below 1s", b.Name, b.TTL)
+	}
+	if err := kvstore.CheckTTL(b.MarkerTTL); err != nil {
+		return fmt.Errorf("bucket %s: markers: %w", b.Name, err)
+	}
+	return nil
+}
+
+func (b Bucket) stream() string { return "KV_" + b.Name }
+func (b Bucket) prefix() string { return "$KV." + b.Name + "." }
+
+func (b Bucket) markerTTL() time.Duration { return cmp.Or(b.MarkerTTL, defaultMarkerTTL) }

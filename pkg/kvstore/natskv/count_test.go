@@ -1,0 +1,219 @@
+package natskv_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hawser-io/hawser/pkg/kvstore"
+	"github.com/hawser-io/hawser/pkg/kvstore/natskv"
+)
+
+func wantCount(t testing.TB, s *natskv.Store, filter string, want int) {
+	t.Helper()
+	got, err := s.Count(t.Context(), filter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != want {
+		t.Fatalf("Count(%s): got %d, want %d", filter, got, want)
+	}
+}
+
+// load creates keys fast: key(i) for i below n. It returns the revisions.
+func load(t testing.TB, js jetstream.JetStream, bucket string, n int, key func(int) string) []uint64 {
+	t.Helper()
+	acks := make([]jetstream.PubAckFuture, n)
+	value := make([]byte, 600)
+	for i := range n {
+		ack, err := js.PublishAsync("$KV."+bucket+"."+key(i), value, jetstream.WithStallWait(patience))
+		if err != nil {
+			t.Fatal(err)
+		}
+		acks[i] = ack
+	}
+	revisions := make([]uint64, n)
+	for i, ack := range acks {
+		select {
+		case a := <-ack.Ok():
+			revisions[i] = a.Sequence
+		case err := <-ack.Err():
+			t.Fatal(err)
+		}
+	}
+	return revisions
+}
+
+func TestCountIsExactAmongTwentyThousandKeysWithDeletions(t *testing.T) {
+	t.Parallel()
+	const keys, connectors = 20_000, 4
+	s, js := open(t)
+	key := func(i int) string { return fmt.Sprintf("scope%d.user%d.connector%d.%d", i%10, i%100, i%connectors, i) }
+	revisions := load(t, js, "test", keys, key)
+
+	var live [connectors]int
+	for i := range live {
+		live[i] = keys / connectors
+	}
+	check := func() {
+		t.Helper()
+		sum := 0
+		for i, n := range live {
+			wantCount(t, s, fmt.Sprintf("*.*.connector%d.*", i), n)
+			sum += n
+		}
+		wantCount(t, s, ">", sum)
+	}
+	check()
+	for i := 0; i < keys; i += 10 { // two thousand deletions of even connectors
+		if err := s.Delete(t.Context(), key(i), revisions[i]); err != nil {
+			t.Fatal(err)
+		}
+		live[i%connectors]--
+		switch {
+		case i%30 == 0: // and some of them are back
+			mustCreate(t, s, key(i), "again")
+			live[i%connectors]++
+		case i%70 == 0:
+			wantCount(t, s, "*.*.connector"+fmt.Sprint(i%connectors)+".*", live[i%connectors])
+		}
+	}
+	check()
+	stream, err := js.Stream(t.Context(), "KV_test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := stream.CachedInfo().State.Consumers; n != 0 {
+		t.Errorf("%d consumers are left on the server, want 0", n)
+	}
+}
+
+func TestCountIsExactWhileMarkersAndKeysExpire(t *testing.T) {
+	t.Parallel()
+	const kept, deleted, expiring = 50, 300, 300
+	js := startNode(t).connect()
+	s := mustOpen(t, js, natskv.Bucket{Name: "test", MarkerTTL: time.Second}, nil)
+	w := watch(t, s, "expiring.*")
+	load(t, js, "test", kept, func(i int) string { return fmt.Sprintf("kept.%d", i) })
+	for i := range expiring {
+		if _, err := s.Create(t.Context(), fmt.Sprintf("expiring.%d", i), nil, time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, revision := range load(t, js, "test", deleted, func(i int) string { return fmt.Sprintf("deleted.%d", i) }) {
+		if err := s.Delete(t.Context(), fmt.Sprintf("deleted.%d", i), revision); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Until the last marker has gone, the markers of expired keys among them.
+	for gone := 0; ; {
+		wantCount(t, s, "kept.*", kept)
+		wantCount(t, s, "deleted.*", 0)
+		n, err := s.Count(t.Context(), "expiring.*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for drained := false; !drained; {
+			select {
+			case e := <-w.Events():
+				if e.Kind == kvstore.Deleted {
+					gone++
+				}
+			default:
+				drained = true
+			}
+		}
+		// Keys were expiring: of those whose event has come now, some were counted.
+		if n < 0 || n > expiring {
+			t.Fatalf("Count(expiring.*): got %d of %d", n, expiring)
+		}
+		if gone == expiring {
+			wantCount(t, s, "expiring.*", 0)
+			if messages(t, js) == kept {
+				break
+			}
+		}
+	}
+	wantCount(t, s, ">", kept)
+}
+
+func messages(t testing.TB, js jetstream.JetStream) uint64 {
+	t.Helper()
+	stream, err := js.Stream(t.Context(), "KV_test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stream.CachedInfo().State.Msgs
+}
+
+func TestCountStaysWithinTheWritesMadeMeanwhile(t *testing.T) {
+	t.Parallel()
+	const still, moving = 200, 4
+	s, js := open(t)
+	load(t, js, "test", still, func(i int) string { return fmt.Sprintf("a.still%d", i) })
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer close(stop)
+	for i := range moving {
+		key := fmt.Sprintf("a.moving%d", i)
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if revision, err := s.Create(t.Context(), key, nil, 0); err != nil {
+					t.Errorf("Create: %v", err)
+				} else if err := s.Delete(t.Context(), key, revision); err != nil {
+					t.Errorf("Delete: %v", err)
+				}
+			}
+		})
+	}
+	for range 30 {
+		n, err := s.Count(t.Context(), "a.*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n < still-moving || n > still+moving {
+			t.Errorf("got %d, want %d give or take %d", n, still, moving)
+		}
+	}
+}
+
+func TestSweepMendsTheMarkersOfOtherTools(t *testing.T) {
+	t.Parallel()
+	js := startNode(t).connect()
+	s := mustOpen(t, js, natskv.Bucket{Name: "test", MarkerTTL: time.Second}, nil)
+	kv, err := js.KeyValue(t.Context(), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := mustCreate(t, s, "kept", "one")
+	for i := range 3 {
+		key := fmt.Sprintf("theirs.%d", i)
+		mustCreate(t, s, key, "")
+		if err := kv.Delete(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustCreate(t, s, "ours", "")
+	if err := s.Delete(t.Context(), "ours", 0); err != nil {
+		t.Fatal(err)
+	}
+	swept, err := s.Sweep(t.Context())
+	if err != nil || swept != 3 {
+		t.Fatalf("Sweep: got %d, %v, want 3", swept, err)
+	}
+	for messages(t, js) != 1 { // theirs go like ours
+	}
+	wantValue(t, s, "kept", "one", kept)
+	if swept, err := s.Sweep(t.Context()); err != nil || swept != 0 {
+		t.Errorf("Sweep again: got %d, %v, want 0", swept, err)
+	}
+}
