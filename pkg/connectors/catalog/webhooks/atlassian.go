@@ -1,0 +1,39 @@
+package webhooks
+
+import "github.com/hawser-io/hawser/pkg/connectors"
+
+// atlassian is the kind that an administrator sets up in Jira or Confluence,
+// with a secret.
+func atlassian() connectors.Webhook {
+	return connectors.Webhook{
+		Source:      "https://developer.atlassian.com/cloud/jira/platform/webhooks/#secure-admin-webhooks",
+		SecretField: secretField,
+		Verify:      one(bodyHMAC("X-Hub-Signature", "sha256=", connectors.SHA256, connectors.EncodingHex)),
+		Delivery:    atlassianDelivery(),
+	}
+}
+
+// atlassianOAuth is the kind that an OAuth app registers: a bearer token (JWT)
+// signed with the app's client secret. The token does not cover the body.
+func atlassianOAuth() connectors.Webhook {
+	return connectors.Webhook{
+		Source:      "https://developer.atlassian.com/cloud/jira/platform/webhooks/#webhooks-authentication-for-oauth-2-0-apps",
+		Unconfirmed: true, // the claims of the token are not documented; exp is required here
+		AppSecret:   connectors.AppClientSecret,
+		Verify: one(connectors.Verification{
+			Scheme:    connectors.SchemeJWT,
+			Signature: connectors.Source{From: "header.Authorization", Prefix: "Bearer "},
+			JWT:       &connectors.JWT{Algorithm: "HS256"},
+		}),
+		Delivery: atlassianDelivery(),
+	}
+}
+
+func atlassianDelivery() connectors.Extraction {
+	return connectors.Extraction{
+		ID:       "{header.X-Atlassian-Webhook-Identifier}",
+		Type:     "{body.webhookEvent|body.event}",
+		Account:  "{body.matchedWebhookIds.*}",
+		Sequence: "{body.timestamp}",
+	}
+}

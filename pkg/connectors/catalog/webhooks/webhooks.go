@@ -1,0 +1,85 @@
+// Package webhooks describes, as data, how providers call us: signature,
+// handshakes, and where a delivery's id, type and account stand. A connector
+// takes one, or starts from one:
+//
+//	hook := webhooks.All()["github"]
+//	hook.SecretField = "signingSecret"
+//	connector.Webhook = &hook
+//
+// Each descriptor names the provider's page that it follows (Source), and is
+// tested with the provider's published examples, or with requests signed by
+// the provider's own library. One that could not be confirmed either way says
+// so (Unconfirmed).
+package webhooks
+
+import "github.com/hawser-io/hawser/pkg/connectors"
+
+// All returns a fresh copy of every descriptor by its name. The secret is
+// expected in the config field "webhookSecret", unless the provider signs with
+// a secret of the app.
+func All() map[string]connectors.Webhook {
+	return map[string]connectors.Webhook{
+		"adyen":                     adyen(),
+		"airtable":                  airtable(),
+		"asana":                     asana(),
+		"atlassian":                 atlassian(),
+		"atlassian-oauth":           atlassianOAuth(),
+		"aws-sns":                   awsSNS(),
+		"box":                       box(),
+		"calendly":                  calendly(),
+		"discord-events":            discordEvents(),
+		"discord-interactions":      discordInteractions(),
+		"docusign":                  docusign(),
+		"dropbox":                   dropbox(),
+		"github":                    github(),
+		"gitlab":                    gitlab(),
+		"gitlab-signed":             gitlabSigned(),
+		"google-pubsub":             googlePubSub(),
+		"google-push":               googlePush(),
+		"hubspot-v1":                hubspotV1(),
+		"hubspot-v3":                hubspotV3(),
+		"intercom":                  intercom(),
+		"linear":                    linear(),
+		"mailchimp":                 mailchimp(),
+		"meta":                      meta(),
+		"microsoft-graph":           microsoftGraph(),
+		"notion":                    notion(),
+		"paddle":                    paddle(),
+		"pagerduty":                 pagerduty(),
+		"quickbooks":                quickbooks(),
+		"sendgrid":                  sendgrid(),
+		"sentry":                    sentry(),
+		"shopify":                   shopify(),
+		"slack":                     slack(),
+		"square":                    square(),
+		"standard-webhooks":         standardWebhooks(),
+		"standard-webhooks-ed25519": standardWebhooksEd25519(),
+		"stripe":                    stripe(),
+		"svix":                      svix(),
+		"telegram":                  telegram(),
+		"twilio":                    twilio(),
+		"typeform":                  typeform(),
+		"xero":                      xero(),
+		"zendesk":                   zendesk(),
+		"zoom":                      zoom(),
+	}
+}
+
+// secretField is where a connection's config holds the secret by default.
+const secretField = "webhookSecret"
+
+// bodyHMAC is the plainest signature: an HMAC of the raw body in one header.
+func bodyHMAC(header, prefix string, algorithm connectors.Algorithm, encoding connectors.Encoding) connectors.Verification {
+	return connectors.Verification{
+		Scheme:    connectors.SchemeHMAC,
+		Algorithm: algorithm,
+		Encoding:  encoding,
+		Signature: connectors.Source{From: "header." + header, Prefix: prefix},
+		Signed:    "{body}",
+	}
+}
+
+// one makes the list of a single way to verify.
+func one(v connectors.Verification) []connectors.Verification {
+	return []connectors.Verification{v}
+}

@@ -1,0 +1,99 @@
+// Package connectors is what the author of a connector sees: a [Connector] is a
+// struct, data with a few functions hung on it. It has a config schema, an [Auth],
+// [Action] values and a [Webhook]; [NewAction] makes an action from a Go function;
+// a [Registry] checks it all at start-up. Failures carry a [Code].
+package connectors
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+// Secret is a config field that is stored sealed and printed nowhere. A struct
+// field of this type is marked secret in the schema of [SchemaFor].
+type Secret = secret.Text
+
+// Connector is the definition of a provider integration. Everything but the
+// functions is data: it is printed as JSON, and [Connector.Definition] and
+// [ParseDefinition] carry it to other processes. A connector must not change
+// after it was registered; then it is safe for concurrent use.
+type Connector struct {
+	// Key is the connector's name in subjects, URLs and records:
+	// [a-z][a-z0-9-]*, at most 64 bytes.
+	Key string
+	// Version is a semantic version; "" means "1.0.0". A connection keeps the
+	// version that made it.
+	Version  string
+	Metadata Metadata
+	// Config is the schema of a connection's config, an object. Required.
+	Config *Schema
+	// DefaultConfig is used by actions that run without a connection. Optional;
+	// it has to satisfy Config.
+	DefaultConfig json.RawMessage
+	// BaseURL is a template of the URL that the provider's API lies under, e.g.
+	// "https://${config.region}.example.com/v1". Credentials are sent to its
+	// host only.
+	BaseURL string
+	Auth    Auth
+	Actions []Action
+	Webhook *Webhook
+	// Validate is called on connect, after the config has passed its schema; it
+	// may ask the provider. Optional.
+	Validate func(ctx context.Context, call *Call) error `json:"-"`
+	// Context makes, before each action and webhook, the value that their
+	// handlers find in Call.Context. Optional.
+	Context func(ctx context.Context, call *Call) (any, error) `json:"-"`
+
+	validates bool // a definition's word for Validate != nil
+}
+
+// HasValidate reports whether the connector checks new connections by code, be
+// it here or in the program that published the definition.
+func (c *Connector) HasValidate() bool { return c.Validate != nil || c.validates }
+
+// Metadata describes a connector to people.
+type Metadata struct {
+	Name        string   `json:"name,omitempty" yaml:"name,omitempty"`
+	Description string   `json:"description,omitempty" yaml:"description,omitempty"`
+	Icon        string   `json:"icon,omitempty" yaml:"icon,omitempty"` // URL
+	Categories  []string `json:"categories,omitempty" yaml:"categories,omitempty"`
+	DocsURL     string   `json:"docs_url,omitempty" yaml:"docs_url,omitempty"`
+}
+
+// Action is a typed operation of a connector, on the raw floor: JSON in, JSON out.
+// [NewAction] builds one from a Go function, [Action.Run] calls it.
+type Action struct {
+	Key         string // [A-Za-z][A-Za-z0-9_-]*, at most 64 bytes
+	Description string
+	// Input and Output are checked by [Action.Run]; nil accepts every document.
+	Input, Output *Schema
+	// Idempotent says that calling twice is the same as calling once (or that the
+	// provider takes Call.IdempotencyKey). If false, the call is claimed before it
+	// runs and is never repeated when its outcome is unknown.
+	Idempotent  bool
+	Timeout     time.Duration // of one attempt; 0 means 30 s
+	MaxAttempts int           // 0 means 5
+	// Handler does the work. It validates nothing and is called by several
+	// goroutines at once. Its errors are instructions: see [Permanent],
+	// [RetryAfter], [ProviderError].
+	Handler func(ctx context.Context, call *Call, input json.RawMessage) (json.RawMessage, error) `json:"-"`
+}
+
+const (
+	defaultVersion     = "1.0.0"
+	defaultTimeout     = 30 * time.Second
+	defaultMaxAttempts = 5
+)
+
+// Action returns the action with the key.
+func (c *Connector) Action(key string) (*Action, bool) {
+	for i := range c.Actions {
+		if c.Actions[i].Key == key {
+			return &c.Actions[i], true
+		}
+	}
+	return nil, false
+}

@@ -1,0 +1,159 @@
+package connectors
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// definitionFormat is the version of the JSON form of a connector.
+const definitionFormat = 1
+
+// definition is the JSON form of a connector: all of its data.
+type definition struct {
+	Format        int                `json:"format"`
+	Key           string             `json:"key"`
+	Version       string             `json:"version"`
+	Metadata      Metadata           `json:"metadata,omitzero"`
+	Config        *Schema            `json:"config"`
+	DefaultConfig json.RawMessage    `json:"default_config,omitempty"`
+	BaseURL       string             `json:"base_url,omitempty"`
+	Auth          Auth               `json:"auth,omitzero"`
+	Actions       []actionDefinition `json:"actions,omitempty"`
+	Webhook       *Webhook           `json:"webhook,omitempty"`
+	// Validates tells roles that do not have the code that there is some to ask.
+	Validates bool `json:"validates,omitempty"`
+}
+
+type actionDefinition struct {
+	Key         string   `json:"key"`
+	Description string   `json:"description,omitempty"`
+	Input       *Schema  `json:"input,omitempty"`
+	Output      *Schema  `json:"output,omitempty"`
+	Idempotent  bool     `json:"idempotent,omitempty"`
+	Timeout     Duration `json:"timeout,omitempty"`
+	MaxAttempts int      `json:"max_attempts,omitempty"`
+}
+
+// Definition returns the connector's data as JSON: compact, members in a fixed
+// order, those of schemas in the order of their source, so the same connector
+// always gives the same bytes. Secrets of DefaultConfig are left out, because a
+// definition lies in the open.
+func (c *Connector) Definition() ([]byte, error) {
+	d := definition{
+		Format: definitionFormat, Key: c.Key, Version: c.Version, Metadata: c.Metadata,
+		Config: c.Config, DefaultConfig: c.publicDefaults(), BaseURL: c.BaseURL, Auth: c.Auth, Webhook: c.Webhook,
+		Validates: c.HasValidate(),
+	}
+	for i := range c.Actions {
+		a := &c.Actions[i]
+		d.Actions = append(d.Actions, actionDefinition{
+			a.Key, a.Description, a.Input, a.Output, a.Idempotent, Duration(a.Timeout), a.MaxAttempts,
+		})
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(d); err != nil {
+		return nil, fmt.Errorf("connector %q: definition: %w", c.Key, err)
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// ParseDefinition reads what [Connector.Definition] wrote: the same connector minus
+// its code (no handlers, hooks or secret defaults). It is checked like a registered
+// one. Members that this version does not know are an error: they could be what
+// makes the connector safe.
+func ParseDefinition(doc []byte) (*Connector, error) {
+	if _, bad := parseDocument(string(doc)); bad != nil {
+		return nil, fmt.Errorf("connector definition: %w", listed([]FieldError{bad.field()}))
+	}
+	dec := json.NewDecoder(bytes.NewReader(doc))
+	dec.DisallowUnknownFields()
+	var d definition
+	if err := dec.Decode(&d); err != nil {
+		return nil, fmt.Errorf("connector definition: %w", err)
+	}
+	if d.Format != definitionFormat {
+		return nil, fmt.Errorf("connector definition: format %d is not supported, only %d", d.Format, definitionFormat)
+	}
+	c := &Connector{
+		Key: d.Key, Version: d.Version, Metadata: d.Metadata, Config: d.Config,
+		DefaultConfig: d.DefaultConfig, BaseURL: d.BaseURL, Auth: d.Auth, Webhook: d.Webhook,
+		validates: d.Validates,
+	}
+	for _, a := range d.Actions {
+		c.Actions = append(c.Actions, Action{
+			Key: a.Key, Description: a.Description, Input: a.Input, Output: a.Output,
+			Idempotent: a.Idempotent, Timeout: time.Duration(a.Timeout), MaxAttempts: a.MaxAttempts,
+		})
+	}
+	if err := inspect(c, false); err != nil {
+		return nil, fmt.Errorf("connector definition: %w", err)
+	}
+	return c, nil
+}
+
+// publicDefaults is DefaultConfig without its secrets.
+func (c *Connector) publicDefaults() json.RawMessage {
+	if c.DefaultConfig == nil || c.Config == nil {
+		return c.DefaultConfig
+	}
+	doc, bad := parseDocument(string(c.DefaultConfig))
+	if bad != nil {
+		return nil
+	}
+	hidden := map[int]bool{}
+	for _, pointer := range c.Config.secrets {
+		for _, i := range doc.matches(0, pointerSteps(pointer)) {
+			hidden[i] = true
+		}
+	}
+	var b bytes.Buffer
+	doc.write(&b, 0, hidden)
+	return b.Bytes()
+}
+
+// write writes the node, compact, without the hidden ones below it. In a list they
+// become null, to keep the others in their places.
+func (d *document) write(b *bytes.Buffer, i int, hidden map[int]bool) {
+	n := &d.nodes[i]
+	if n.kind != objectNode && n.kind != arrayNode {
+		b.WriteString(d.text(i))
+		return
+	}
+	brackets := map[nodeKind]string{objectNode: "{}", arrayNode: "[]"}[n.kind]
+	b.WriteByte(brackets[0])
+	first := true
+	for child := range d.children(i) {
+		if hidden[child] && n.kind == objectNode {
+			continue
+		}
+		if !first {
+			b.WriteByte(',')
+		}
+		first = false
+		if n.kind == objectNode {
+			b.WriteString(plainJSON(d.key(child)) + ":")
+		}
+		if hidden[child] {
+			b.WriteString("null")
+			continue
+		}
+		d.write(b, child, hidden)
+	}
+	b.WriteByte(brackets[1])
+}
+
+// MarshalJSON writes the definition.
+func (c Connector) MarshalJSON() ([]byte, error) { return c.Definition() }
+
+// Format prints the definition, whatever the verb.
+func (c Connector) Format(f fmt.State, _ rune) {
+	d, err := c.Definition()
+	if err != nil {
+		d = []byte(err.Error())
+	}
+	_, _ = f.Write(d)
+}

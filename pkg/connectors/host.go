@@ -1,0 +1,84 @@
+package connectors
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+)
+
+// What follows is for the program that runs a connector, not for its author.
+
+// CheckInput is the first step of [Action.Run] alone: it returns the input with
+// its defaults, or CONNECTOR_ACTION_INPUT_INVALID with all errors.
+func (a *Action) CheckInput(input json.RawMessage) (json.RawMessage, error) {
+	in, wrong := a.Input.Validate(orEmptyObject(input))
+	if wrong != nil {
+		return nil, &Error{Code: CodeConnectorActionInputInvalid, Message: "the input is invalid", Errors: wrong}
+	}
+	return in, nil
+}
+
+// TimeLimit is Timeout, or its default.
+func (a *Action) TimeLimit() time.Duration {
+	if a.Timeout <= 0 {
+		return defaultTimeout
+	}
+	return a.Timeout
+}
+
+// AttemptLimit is MaxAttempts, or its default.
+func (a *Action) AttemptLimit() int {
+	if a.MaxAttempts <= 0 {
+		return defaultMaxAttempts
+	}
+	return a.MaxAttempts
+}
+
+// RunValidate calls Validate, if there is one. An error without a code of its
+// own becomes CONNECTOR_CONFIG_INVALID; its text is freed from call.Secrets. A
+// provider that does not answer is CONNECTOR_ACTION_TIMEOUT or a provider's error,
+// as in [Action.Run].
+func (c *Connector) RunValidate(ctx context.Context, call *Call) (err error) {
+	if c.Validate == nil {
+		return nil
+	}
+	defer func() {
+		if value := recover(); value != nil {
+			err = failure(newPanic(value), call)
+		}
+	}()
+	if err = c.Validate(ctx, call); err == nil {
+		return nil
+	}
+	e := failure(err, call)
+	if _, coded := errors.AsType[*Error](err); !coded && e.Code == CodeConnectorActionFailed && e.ProviderStatus < 500 {
+		e.Code = CodeConnectorConfigInvalid
+	}
+	return e
+}
+
+// SecretsOf returns the secret values of an opened config, for Call.Secrets.
+func (c *Connector) SecretsOf(config json.RawMessage) []Secret {
+	doc, bad := parseDocument(string(config))
+	if bad != nil || c.Config == nil {
+		return nil
+	}
+	var out []Secret
+	for _, pointer := range c.Config.secrets {
+		for _, i := range doc.matches(0, pointerSteps(pointer)) {
+			var s Secret
+			if json.Unmarshal([]byte(doc.text(i)), &s) == nil && !s.IsZero() {
+				out = append(out, s)
+			}
+		}
+	}
+	return out
+}
+
+func orEmptyObject(input json.RawMessage) json.RawMessage {
+	if len(input) == 0 {
+		return json.RawMessage("{}")
+	}
+	return input
+}

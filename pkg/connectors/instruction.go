@@ -1,0 +1,96 @@
+package connectors
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// An instruction is an error that also says what to do with the work that failed:
+// a handler returns Permanent(err) or RetryAfter(d, err), and anything else means
+// "again, after a delay that grows with the attempts". Handlers never see acks.
+type instruction struct {
+	err       error
+	permanent bool
+	after     time.Duration
+}
+
+func (i *instruction) Error() string { return i.err.Error() }
+func (i *instruction) Unwrap() error { return i.err }
+
+// Permanent marks err: no retry can help. Permanent(nil) is nil.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &instruction{err: err, permanent: true}
+}
+
+// RetryAfter marks err: try again when d has passed, not earlier. A d below zero
+// counts as zero. RetryAfter(d, nil) is nil.
+func RetryAfter(d time.Duration, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &instruction{err: err, after: max(d, 0)}
+}
+
+// IsPermanent reports whether the outermost instruction in err's chain is
+// [Permanent].
+func IsPermanent(err error) bool {
+	i, ok := errors.AsType[*instruction](err)
+	return ok && i.permanent
+}
+
+// RetryDelay returns the delay that err asks for: that of [RetryAfter], else the
+// RetryAfter of an [Error] or [ProviderError] in the chain. It is false if err
+// asks for none.
+func RetryDelay(err error) (time.Duration, bool) {
+	if i, ok := errors.AsType[*instruction](err); ok {
+		return i.after, !i.permanent
+	}
+	if e, ok := errors.AsType[*Error](err); ok && e.RetryAfter > 0 {
+		return e.RetryAfter, true
+	}
+	if p, ok := errors.AsType[*ProviderError](err); ok && p.RetryAfter > 0 {
+		return p.RetryAfter, true
+	}
+	return 0, false
+}
+
+// IsRetryable reports whether trying again may help. An instruction in the chain
+// decides; without one a provider's status does (408, 425, 429 and 5xx may help,
+// other 4xx will not), and then the [Code]. Errors without any of these may be
+// transient, so they are retryable.
+func IsRetryable(err error) bool {
+	if err == nil {
+		return false
+	}
+	if i, ok := errors.AsType[*instruction](err); ok {
+		return !i.permanent
+	}
+	e := AsError(err)
+	switch s := e.ProviderStatus; {
+	case s == http.StatusRequestTimeout, s == http.StatusTooEarly, s == http.StatusTooManyRequests:
+	case s >= 400 && s < 500:
+		return false
+	}
+	return e.Code.Retryable()
+}
+
+// ProviderError is what a handler returns when the provider answered, but not
+// with a 2xx. [Action.Run] turns it into an [Error].
+type ProviderError struct {
+	Status     int           // HTTP status
+	RetryAfter time.Duration // what the provider asked for; 0 if it did not
+	Message    string        // the provider's words, for people: no body, no credential
+}
+
+// Error returns the status and the message.
+func (p *ProviderError) Error() string {
+	if p.Message == "" {
+		return fmt.Sprintf("the provider answered %d", p.Status)
+	}
+	return fmt.Sprintf("the provider answered %d: %s", p.Status, p.Message)
+}

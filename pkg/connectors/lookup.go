@@ -1,0 +1,155 @@
+package connectors
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+// Questions about the places that a schema describes. Paths are dotted.
+
+// isObject reports whether only objects fit.
+func (s *Schema) isObject() bool {
+	return slices.ContainsFunc(applying(s.compiled), func(each *jsonschema.Schema) bool {
+		return each.Types != nil && slices.Equal(each.Types.ToStrings(), []string{"object"})
+	})
+}
+
+// allows reports whether a document may have the field: it is described, or
+// members that are not described are allowed.
+func (s *Schema) allows(path string) bool {
+	here := applying(s.compiled)
+	for name := range strings.SplitSeq(path, ".") {
+		var below []*jsonschema.Schema
+		for _, each := range here {
+			if property, ok := each.Properties[name]; ok {
+				below = append(below, property)
+			}
+		}
+		if len(below) == 0 {
+			return !slices.ContainsFunc(here, func(each *jsonschema.Schema) bool { return each.AdditionalProperties == false })
+		}
+		here = applying(below...)
+	}
+	return true
+}
+
+// secret reports whether the field is sealed: it, or what it lies in, is a secret.
+func (s *Schema) secret(path string) bool {
+	whole, _ := holdsSecret(s.secrets, strings.Split(path, "."))
+	return whole
+}
+
+// holdsSecret reports whether the place is a secret (or lies in one), and whether
+// there are secrets inside it.
+func holdsSecret(pointers []string, steps []string) (whole, inside bool) {
+	for _, pointer := range pointers {
+		marked := pointerSteps(pointer)
+		same := true
+		for i := range min(len(marked), len(steps)) {
+			same = same && (marked[i] == anyStep || marked[i] == steps[i])
+		}
+		whole = whole || same && len(marked) <= len(steps)
+		inside = inside || same && len(marked) > len(steps)
+	}
+	return whole, inside
+}
+
+// pointerSteps splits a JSON pointer.
+func pointerSteps(pointer string) []string {
+	if pointer == "" {
+		return nil
+	}
+	steps := strings.Split(pointer[1:], "/")
+	for i := range steps {
+		steps[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(steps[i])
+	}
+	return steps
+}
+
+// secretDefault returns the dotted path of a secret that has a default, "" if
+// there is none. An empty default is none.
+func (s *Schema) secretDefault() string {
+	found := ""
+	seen := map[*jsonschema.Schema]bool{}
+	var visit func(each *jsonschema.Schema, path string, inside bool)
+	visit = func(each *jsonschema.Schema, path string, inside bool) {
+		if each == nil || seen[each] || found != "" {
+			return
+		}
+		seen[each] = true
+		inside = inside || marksSecret(each)
+		if inside && each.Default != nil && *each.Default != nil && *each.Default != "" {
+			found = strings.TrimPrefix(path, ".")
+			return
+		}
+		for _, same := range alternatives(each) {
+			visit(same, path, inside)
+		}
+		for step, below := range places(each) {
+			for _, b := range below {
+				visit(b, path+"."+step, inside)
+			}
+		}
+	}
+	visit(s.compiled, "", false)
+	return found
+}
+
+// Secrets returns the values of a config, opened, that the connector's schema marks
+// secret, for Call.Secrets: strings and numbers, those inside secret objects and
+// lists included.
+func (c *Connector) Secrets(config []byte) []Secret {
+	doc, bad := parseDocument(string(config))
+	if bad != nil || c.Config == nil {
+		return nil
+	}
+	var values []Secret
+	for _, pointer := range c.Config.secrets {
+		for _, i := range doc.matches(0, pointerSteps(pointer)) {
+			values = doc.leaves(i, values)
+		}
+	}
+	return values
+}
+
+// matches returns the nodes that the steps lead to.
+func (d *document) matches(i int, steps []string) []int {
+	if len(steps) == 0 {
+		return []int{i}
+	}
+	var all []int
+	index := 0
+	for child := range d.children(i) {
+		step := strconv.Itoa(index)
+		if d.nodes[i].kind == objectNode {
+			step = d.key(child)
+		}
+		if steps[0] == anyStep || steps[0] == step {
+			all = append(all, d.matches(child, steps[1:])...)
+		}
+		index++
+	}
+	return all
+}
+
+// leaves appends the node's scalars as secrets.
+func (d *document) leaves(i int, to []Secret) []Secret {
+	switch d.nodes[i].kind {
+	case stringNode:
+		if text := d.string(i); text != "" {
+			to = append(to, secret.New(text))
+		}
+	case numberNode:
+		to = append(to, secret.New(d.text(i)))
+	case arrayNode, objectNode:
+		for child := range d.children(i) {
+			to = d.leaves(child, to)
+		}
+	}
+	return to
+}

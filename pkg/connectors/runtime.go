@@ -1,0 +1,176 @@
+package connectors
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+// Runtime is what a request to the provider needs, resolved for one connection.
+// It prints (fmt, slog, JSON) without secrets: also BaseURL is cut to its host,
+// because some providers want a credential in the path.
+type Runtime struct {
+	BaseURL string // without a slash at the end; "" if the connector has none
+	Headers map[string]secret.Text
+	Query   map[string]secret.Text
+}
+
+// Resolve shapes the runtime from a connection's config, opened. It fails with
+// CONNECTOR_CONFIG_INVALID if the config cannot fill the templates in: a value
+// would break out of its place in a URL or a header, or nothing is left that
+// could authenticate.
+//
+// For the kinds oauth2 and client_credentials the runtime lacks the token: whoever
+// holds the grant adds the Authorization header.
+func (c *Connector) Resolve(config []byte) (Runtime, error) {
+	if len(config) == 0 {
+		config = []byte("{}")
+	}
+	doc, bad := parseDocument(string(config))
+	if bad != nil {
+		return Runtime{}, c.unresolved(bad.field())
+	}
+	var rt Runtime
+	var wrong *FieldError
+	if c.BaseURL != "" {
+		if rt.BaseURL, wrong = expandURL(c.BaseURL, &doc); wrong != nil {
+			return Runtime{}, c.unresolved(*wrong)
+		}
+	}
+	if rt.Headers, wrong = expandAll(c.Auth.Headers, &doc); wrong != nil {
+		return Runtime{}, c.unresolved(*wrong)
+	}
+	if rt.Query, wrong = expandAll(c.Auth.Query, &doc); wrong != nil {
+		return Runtime{}, c.unresolved(*wrong)
+	}
+	switch c.Auth.Kind {
+	case AuthBasic:
+		authorization, wrong := c.Auth.basic(&doc)
+		if wrong != nil {
+			return Runtime{}, c.unresolved(*wrong)
+		}
+		if rt.Headers == nil {
+			rt.Headers = map[string]secret.Text{}
+		}
+		rt.Headers["Authorization"] = authorization
+	case AuthAPIKey, AuthMapped:
+		// Fail closed: a request without the credential would go out as a stranger's.
+		if !c.Auth.carries(rt) {
+			return Runtime{}, c.unresolved(FieldError{"", "has no value for any credential"})
+		}
+	}
+	return rt, nil
+}
+
+func (c *Connector) unresolved(wrong FieldError) error {
+	e := Errorf(CodeConnectorConfigInvalid, "the config of %s cannot be used to reach the provider", c.Key)
+	e.Errors = []FieldError{wrong}
+	return e
+}
+
+// expandAll fills the templates in and leaves out those that lack a field.
+func expandAll(templates map[string]string, config *document) (map[string]secret.Text, *FieldError) {
+	var values map[string]secret.Text
+	for _, name := range slices.Sorted(maps.Keys(templates)) {
+		t, err := parseValueTemplate(templates[name])
+		if err != nil {
+			return nil, &FieldError{"", "the template of " + name + " " + err.Error()}
+		}
+		value, ok, wrong := t.expand(config)
+		if wrong != nil {
+			return nil, wrong
+		}
+		if ok {
+			if values == nil {
+				values = map[string]secret.Text{}
+			}
+			values[name] = secret.New(value)
+		}
+	}
+	return values, nil
+}
+
+// basic returns the Authorization header of RFC 7617.
+func (a *Auth) basic(config *document) (secret.Text, *FieldError) {
+	var pair [2]string
+	filled := false
+	for i, template := range []string{a.Username, a.Password} {
+		t, err := parseValueTemplate(template)
+		if err != nil {
+			return secret.Text{}, &FieldError{"", "a template of the credentials " + err.Error()}
+		}
+		value, ok, wrong := t.expand(config)
+		if wrong != nil {
+			return secret.Text{}, wrong
+		}
+		filled = filled || ok && len(t.fields()) > 0
+		pair[i] = value
+	}
+	if !filled {
+		return secret.Text{}, &FieldError{"", "has no value for any credential"}
+	}
+	if strings.Contains(pair[0], ":") {
+		return secret.Text{}, &FieldError{"", "must not have a colon in the user name"}
+	}
+	encoded := base64.StdEncoding.EncodeToString([]byte(pair[0] + ":" + pair[1]))
+	return secret.New("Basic " + encoded), nil
+}
+
+// carries reports whether a header or parameter that is made from the config is in
+// the runtime.
+func (a *Auth) carries(rt Runtime) bool {
+	in := func(templates map[string]string, values map[string]secret.Text) bool {
+		for name := range values {
+			if strings.Contains(templates[name], fieldMark) {
+				return true
+			}
+		}
+		return false
+	}
+	return in(a.Headers, rt.Headers) || in(a.Query, rt.Query)
+}
+
+// Secrets returns the values that the runtime authenticates with, for
+// Call.Secrets.
+func (r Runtime) Secrets() []Secret {
+	return slices.Concat(slices.Collect(maps.Values(r.Headers)), slices.Collect(maps.Values(r.Query)))
+}
+
+// String shows the host, and the names of headers and parameters.
+func (r Runtime) String() string {
+	return fmt.Sprintf("%s headers=%v query=%v", r.host(),
+		slices.Sorted(maps.Keys(r.Headers)), slices.Sorted(maps.Keys(r.Query)))
+}
+
+// host is the base URL without its path.
+func (r Runtime) host() string {
+	u, err := url.Parse(r.BaseURL)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+// Format covers every verb of fmt.
+func (r Runtime) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, r.String()) }
+
+// LogValue covers log/slog.
+func (r Runtime) LogValue() slog.Value { return slog.StringValue(r.String()) }
+
+// MarshalJSON writes what String shows. A reply that has to hand the runtime over
+// writes it itself, from the revealed values.
+func (r Runtime) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		BaseURL string                 `json:"base_url,omitempty"`
+		Headers map[string]secret.Text `json:"headers,omitempty"`
+		Query   map[string]secret.Text `json:"query,omitempty"`
+	}{r.host(), r.Headers, r.Query})
+}

@@ -1,0 +1,93 @@
+package connectors
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+// NewTransport returns a transport that adds the runtime's headers and query
+// parameters to requests for the scheme, host and port of its base URL, and sends
+// all others through base as they are: a redirect to another host, or from https
+// to http, does not take the credentials along. A runtime without a base URL adds
+// nothing. What it adds takes the place of what the request has under that name.
+//
+// The credentials are never part of the request that the caller sees, before or
+// after, so no error or log of the caller can hold them. base nil means
+// http.DefaultTransport. Safe for concurrent use.
+func NewTransport(base http.RoundTripper, rt Runtime) http.RoundTripper {
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	t := &transport{base: base, headers: rt.Headers, query: rt.Query}
+	if u, err := url.Parse(rt.BaseURL); err == nil && u.Host != "" {
+		t.origin = origin(u)
+	}
+	return t
+}
+
+type transport struct {
+	base    http.RoundTripper
+	origin  string // "" matches no request
+	headers map[string]secret.Text
+	query   map[string]secret.Text
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if t.origin == "" || origin(r.URL) != t.origin || len(t.headers)+len(t.query) == 0 {
+		return t.base.RoundTrip(r)
+	}
+	authenticated := r.Clone(r.Context())
+	for name, value := range t.headers {
+		authenticated.Header.Set(name, value.Reveal())
+	}
+	if len(t.query) > 0 {
+		authenticated.URL.RawQuery = t.addTo(r.URL.RawQuery)
+	}
+	response, err := t.base.RoundTrip(authenticated)
+	if response != nil {
+		response.Request = r
+	}
+	return response, err
+}
+
+// addTo returns the query with the credentials. The parameters of the request keep
+// their order and spelling.
+func (t *transport) addTo(query string) string {
+	var kept []string
+	for pair := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		decoded, err := url.QueryUnescape(name)
+		if _, ours := t.query[decoded]; pair != "" && (err != nil || !ours) {
+			kept = append(kept, pair)
+		}
+	}
+	ours := url.Values{}
+	for name, value := range t.query {
+		ours.Set(name, value.Reveal())
+	}
+	return strings.Join(append(kept, ours.Encode()), "&")
+}
+
+// CloseIdleConnections lets http.Client.CloseIdleConnections reach base.
+func (t *transport) CloseIdleConnections() {
+	if c, ok := t.base.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+// origin is scheme, host and port, in one spelling; "" for other schemes.
+func origin(u *url.URL) string {
+	port := u.Port()
+	switch scheme := strings.ToLower(u.Scheme); scheme {
+	case "http", "https":
+		if port == "" {
+			port = map[string]string{"http": "80", "https": "443"}[scheme]
+		}
+		return scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
+	}
+	return ""
+}
