@@ -1,0 +1,140 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+const (
+	defaultListen  = "127.0.0.1:4222"
+	listenOff      = "off"
+	defaultPrefix  = "hawser"
+	syncAlways     = "always"
+	defaultPayload = 1 << 20
+	maxPayload     = 8 << 20 // above it the server itself advises against
+
+	// A busy machine may need longer than the default of two seconds, the
+	// server's as well as the client's, for a handshake that is welcome.
+	handshakeTimeout = 10 * time.Second
+	// How long an unknown account is looked for at other servers: there are none.
+	foreignAccountTimeout = 10 * time.Millisecond
+)
+
+// settings are the options, checked and with their defaults.
+type settings struct {
+	listen     bool
+	host       string
+	port       int
+	always     bool          // sync every write
+	interval   time.Duration // between syncs, if not always
+	prefix     string
+	maxStore   int64
+	maxPayload int32
+}
+
+func (o Options) settings() (settings, error) {
+	set := settings{maxStore: o.MaxStore, maxPayload: o.MaxPayload, prefix: o.Prefix}
+	if o.DataDir == "" {
+		return set, errors.New("the data folder of the embedded NATS server is not named")
+	}
+	var err error
+	if set.listen, set.host, set.port, err = parseListen(o.Listen); err != nil {
+		return set, err
+	}
+	if set.always, set.interval, err = parseSync(o.Sync); err != nil {
+		return set, err
+	}
+	if set.prefix == "" {
+		set.prefix = defaultPrefix
+	}
+	if err := checkPrefix(set.prefix); err != nil {
+		return set, err
+	}
+	if set.maxPayload == 0 {
+		set.maxPayload = defaultPayload
+	}
+	if set.maxPayload < 0 || set.maxPayload > maxPayload {
+		return set, fmt.Errorf("largest NATS message of %d bytes: give 1 to %d", o.MaxPayload, maxPayload)
+	}
+	if set.maxStore < 0 {
+		return set, fmt.Errorf("NATS store limit of %d bytes: give a positive number, or 0 for three quarters of the free disk", o.MaxStore)
+	}
+	return set, nil
+}
+
+func parseListen(s string) (on bool, host string, port int, err error) {
+	switch s {
+	case listenOff:
+		return false, "", 0, nil
+	case "":
+		s = defaultListen
+	}
+	host, p, err := net.SplitHostPort(s)
+	if err == nil {
+		port, err = strconv.Atoi(p)
+	}
+	if err != nil || port < 0 || port > 65535 {
+		return false, "", 0, fmt.Errorf("NATS address %q: give host:port, such as %s, or %s", s, defaultListen, listenOff)
+	}
+	return true, host, port, nil
+}
+
+func parseSync(s string) (always bool, interval time.Duration, err error) {
+	if s == "" || s == syncAlways {
+		return true, 0, nil
+	}
+	interval, err = time.ParseDuration(s)
+	if err != nil || interval <= 0 {
+		return false, 0, fmt.Errorf("sync setting %q: give %q, or a time between syncs such as \"100ms\"", s, syncAlways)
+	}
+	return false, interval, nil
+}
+
+var prefixForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,3}$`)
+
+func checkPrefix(prefix string) error {
+	if !prefixForm.MatchString(prefix) {
+		return fmt.Errorf("subject prefix %q: give up to four tokens of A-Z a-z 0-9 _ -, such as %q", prefix, defaultPrefix)
+	}
+	return nil
+}
+
+func (set settings) serverOptions(dir folder, ring *keys) (*server.Options, error) {
+	operator, err := ring.operatorClaims()
+	if err != nil {
+		return nil, err
+	}
+	resolver, err := server.NewDirAccResolver(dir.accountsPath(), 0, 0, server.NoDelete,
+		server.FetchTimeout(foreignAccountTimeout))
+	if err != nil {
+		return nil, fmt.Errorf("open the folder of accounts: %w", err)
+	}
+	so := &server.Options{
+		ServerName:        "hawser",
+		DontListen:        !set.listen,
+		Host:              set.host,
+		Port:              set.port,
+		MaxPayload:        set.maxPayload,
+		AuthTimeout:       handshakeTimeout.Seconds(),
+		NoSigs:            true,
+		JetStream:         true,
+		StoreDir:          string(dir),
+		JetStreamMaxStore: set.maxStore,
+		SyncAlways:        set.always,
+		SyncInterval:      set.interval,
+		TrustedOperators:  []*jwt.OperatorClaims{operator},
+		SystemAccount:     ring.system.public,
+		AccountResolver:   resolver,
+	}
+	if set.listen && set.port == 0 {
+		so.Port = server.RANDOM_PORT
+	}
+	return so, nil
+}
