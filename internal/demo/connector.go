@@ -1,0 +1,111 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hawser-io/hawser/pkg/connectors"
+)
+
+// Connectors returns demo-key and demo-oauth for the provider at providerURL.
+func Connectors(providerURL string) []connectors.Connector {
+	providerURL = strings.TrimSuffix(providerURL, "/")
+	return []connectors.Connector{keyConnector(providerURL), oauthConnector(providerURL)}
+}
+
+// account is the answer of GET /api/me.
+type account struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	Email string `json:"email"`
+}
+
+// maxReply is far above every answer of the provider.
+const maxReply = 1 << 20
+
+// ask sends in as JSON (nothing if it is nil) to the provider and decodes a 2xx
+// answer. Any other answer is a *connectors.ProviderError; an answer that is no
+// JSON, or none at all, leaves open what the provider has done.
+func ask[Out any](ctx context.Context, call *connectors.Call, method, path string, in any, header http.Header) (Out, error) {
+	var out Out
+	var body io.Reader
+	if in != nil {
+		encoded, err := json.Marshal(in)
+		if err != nil {
+			return out, fmt.Errorf("encode request: %w", err)
+		}
+		body = bytes.NewReader(encoded)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, call.BaseURL+path, body)
+	if err != nil {
+		return out, errors.New("the base URL is no URL")
+	}
+	for name, values := range header {
+		req.Header[name] = values
+	}
+	req.Header.Set("Accept", "application/json")
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	res, err := call.HTTP.Do(req)
+	if err != nil {
+		return out, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	reply, err := io.ReadAll(io.LimitReader(res.Body, maxReply))
+	if err != nil {
+		return out, err
+	}
+	if res.StatusCode/100 != 2 {
+		return out, providerError(res, reply)
+	}
+	if err := json.Unmarshal(reply, &out); err != nil {
+		return out, errors.New("the provider answered with something that is no JSON")
+	}
+	return out, nil
+}
+
+func providerError(res *http.Response, reply []byte) *connectors.ProviderError {
+	var said struct {
+		Error struct {
+			Message string `json:"message"`
+		} `json:"error"`
+	}
+	_ = json.Unmarshal(reply, &said) // the status alone will do
+	return &connectors.ProviderError{
+		Status: res.StatusCode, RetryAfter: retryAfter(res.Header), Message: said.Error.Message,
+	}
+}
+
+// retryAfter reads the header's seconds, the only form that the provider sends.
+func retryAfter(h http.Header) time.Duration {
+	seconds, err := strconv.ParseUint(h.Get("Retry-After"), 10, 16)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(seconds) * time.Second
+}
+
+// idempotencyKey is the header with the call's key, none if it has none.
+func idempotencyKey(call *connectors.Call) http.Header {
+	if call.IdempotencyKey == "" {
+		return nil
+	}
+	return http.Header{"Idempotency-Key": {portable(call.IdempotencyKey)}}
+}
+
+// portable returns id, or its fingerprint if the provider could not take it as it is.
+func portable(id string) string {
+	if isHeaderText(id) && strings.TrimSpace(id) == id {
+		return id
+	}
+	return fingerprint(id)
+}

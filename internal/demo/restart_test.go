@@ -1,0 +1,260 @@
+package demo_test
+
+import (
+	"bufio"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"github.com/hawser-io/hawser/internal/demo"
+)
+
+func TestARestartForgetsNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	used := b.authorize("read", "write")
+	rotated := b.refresh(used.RefreshToken).json(t)
+	dead := b.authorize("read")
+	wantStatus(t, b.form("/revoke", asClient("token", dead.RefreshToken)), 200)
+	code, verifier := b.code("read")
+	message := b.post("/api/messages", key, `{"text":"hi"}`, "Idempotency-Key", "k").Body
+	wantStatus(t, b.post("/api/charges", key, `{"amount":1}`), 200)
+	wantStatus(t, b.post("/api/fail", key, `{"status":500,"times":2,"id":"f"}`), 500)
+	b.fault("api", "429", 1)
+
+	b = b.again()
+	wantStatus(t, b.get("/api/me", key), 429)
+	wantStatus(t, b.post("/api/fail", key, `{"status":500,"times":2,"id":"f"}`), 500)
+	wantStatus(t, b.post("/api/fail", key, `{"status":500,"times":2,"id":"f"}`), 200)
+	if got := b.post("/api/messages", key, `{"text":"hi"}`, "Idempotency-Key", "k").Body; got != message {
+		t.Errorf("message = %s, want %s", got, message)
+	}
+	wantStatus(t, b.get("/api/me", used.AccessToken), 200)
+	wantStatus(t, b.get("/api/me", dead.AccessToken), 401)
+	wantStatus(t, b.form("/token", asClient("grant_type", "authorization_code", "code", code, "code_verifier", verifier)), 200)
+	wantStatus(t, b.refresh(rotated["refresh_token"].(string)), 200)
+	want := map[string]int{"exchanges": 3, "refreshes": 2, "revocations": 1, "messages": 1, "charges": 1}
+	b.wantStats(want)
+
+	b = b.again()
+	b.wantStats(want)
+	wantOAuthError(t, b.refresh(used.RefreshToken), 400, "invalid_grant")
+	want["reuses"] = 1
+	b.wantStats(want)
+}
+
+func TestAKillLosesNothingThatWasAnswered(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	child := exec.CommandContext(t.Context(), os.Args[0])
+	child.Env = append(os.Environ(), childData+"="+folder)
+	child.Stderr = os.Stderr
+	out, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	address, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatalf("the child did not start: %v", err)
+	}
+
+	const senders, killAfter = 8, 100
+	var (
+		all    sync.WaitGroup
+		mu     sync.Mutex
+		tried  = map[string]bool{}
+		acked  int
+		client = &http.Client{Transport: &http.Transport{}}
+	)
+	for s := range senders {
+		all.Go(func() {
+			for n := 0; ; n++ {
+				id := fmt.Sprintf("%d-%d", s, n)
+				mu.Lock()
+				tried[id] = true
+				mu.Unlock()
+				if postMessage(t, client, strings.TrimSpace(address), id) != nil {
+					return
+				}
+				mu.Lock()
+				if acked++; acked == killAfter {
+					_ = child.Process.Kill()
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	client.CloseIdleConnections()
+	_ = child.Wait()
+
+	b := setup(t, &demo.Options{DataDir: folder})
+	stored := int(b.do("GET", "/_stats", "").json(t)["messages"].(float64))
+	if stored < acked || stored > len(tried) {
+		t.Errorf("%d messages stored, want %d to %d", stored, acked, len(tried))
+	}
+	for id := range tried {
+		if err := postMessage(t, b.client, b.URL(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.wantStats(map[string]int{"messages": len(tried)})
+}
+
+func postMessage(t *testing.T, client *http.Client, address, id string) error {
+	req, err := http.NewRequestWithContext(t.Context(), "POST", address+"/api/messages", strings.NewReader(`{"text":"hi"}`))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+key)
+	req.Header.Set("Idempotency-Key", id)
+	res, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("got %s", res.Status)
+	}
+	return nil
+}
+
+func TestARewrittenJournalForgetsNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	journal := filepath.Join(b.folder, "demo", "journal.jsonl")
+	before, err := os.Stat(journal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const senders, each = 8, 20 // of 30 KiB: more than the 4 MiB from which it is rewritten
+	body := `{"text":"` + strings.Repeat("a", 30<<10) + `"}`
+	var all sync.WaitGroup
+	for s := range senders {
+		all.Go(func() {
+			for n := range each {
+				a, err := b.try(b.request("POST", "/api/messages", body, "Content-Type", "application/json",
+					"Authorization", "Bearer "+key, "Idempotency-Key", fmt.Sprint(s, "-", n)))
+				if err != nil || a.Status != 200 {
+					t.Errorf("got %d, %v", a.Status, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if after, err := os.Stat(journal); err != nil || os.SameFile(before, after) {
+		t.Errorf("the journal was not rewritten: %v", err)
+	}
+	b = b.again()
+	b.wantStats(map[string]int{"messages": senders * each})
+	for s := range senders {
+		wantStatus(t, b.post("/api/messages", key, `{"text":"again"}`, "Idempotency-Key", fmt.Sprint(s, "-", each-1)), 200)
+	}
+	b.wantStats(map[string]int{"messages": senders * each})
+}
+
+func TestATornLastLineIsDroppedAndADamagedOneIsNot(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	wantStatus(t, b.post("/api/charges", key, `{"amount":1}`), 200)
+	if err := b.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(b.folder, "demo", "journal.jsonl")
+	add := func(text string) {
+		t.Helper()
+		f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteString(text); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add(`{"stats":{"charges":7`)
+	b = b.again()
+	wantStatus(t, b.post("/api/charges", key, `{"amount":1}`), 200)
+	b = b.again()
+	b.wantStats(map[string]int{"charges": 2})
+	if err := b.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	add("{\n")
+	_, err := demo.Start(t.Context(), demo.Options{Addr: "127.0.0.1:0", DataDir: b.folder})
+	if err == nil || !strings.Contains(err.Error(), "journal.jsonl: line") {
+		t.Errorf("Start over a damaged line = %v, want an error that names it", err)
+	}
+}
+
+func TestNothingAtRestOrInTheLogIsSecret(t *testing.T) {
+	t.Parallel()
+	var log logged
+	b := setup(t, &demo.Options{Log: zerolog.New(&log)})
+	address, _ := receiver(t, 200)
+	code, verifier := b.code("read", "write")
+	token := wantStatus(t, b.form("/token", asClient("grant_type", "authorization_code", "code", code, "code_verifier", verifier)), 200).json(t)
+	wantStatus(t, b.post("/api/messages", key, `{"text":"hi"}`, "Idempotency-Key", "idem-canary"), 200)
+	wantStatus(t, b.post("/_webhook", "", `{"url":"`+address+`","secret":"hmac-canary","body":1}`), 200)
+	if err := b.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	journal := filepath.Join(b.folder, "demo", "journal.jsonl")
+	kept, err := os.ReadFile(journal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range []string{
+		code, verifier, token["access_token"].(string), token["refresh_token"].(string),
+		key, "idem-canary", "hmac-canary", "s3cret-path", demo.ClientSecret,
+	} {
+		if strings.Contains(string(kept), secret) || strings.Contains(log.String(), secret) {
+			t.Errorf("%q lies in the journal or the log", secret)
+		}
+	}
+	if !strings.Contains(log.String(), "POST /api/messages") || !strings.Contains(string(kept), `"messages":1`) {
+		t.Errorf("log and journal hold nothing:\n%s\n%s", log.String(), kept)
+	}
+	for path, want := range map[string]os.FileMode{journal: 0o600, filepath.Dir(journal): 0o700 | os.ModeDir} {
+		if info, err := os.Stat(path); err != nil || info.Mode() != want {
+			t.Errorf("%s: %v, %v: want %v", path, info.Mode(), err, want)
+		}
+	}
+}
+
+func TestStartRefusesWhatItCannotServe(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	taken := setup(t, nil)
+	for name, opts := range map[string]demo.Options{
+		"no folder":      {Addr: "127.0.0.1:0"},
+		"a file":         {Addr: "127.0.0.1:0", DataDir: file},
+		"not loopback":   {Addr: "0.0.0.0:0", DataDir: t.TempDir()},
+		"every address":  {Addr: ":0", DataDir: t.TempDir()},
+		"no port":        {Addr: "127.0.0.1", DataDir: t.TempDir()},
+		"address in use": {Addr: strings.TrimPrefix(taken.URL(), "http://"), DataDir: t.TempDir()},
+		"short TTL":      {Addr: "127.0.0.1:0", DataDir: t.TempDir(), TokenTTL: 1},
+		"bad base URL":   {Addr: "127.0.0.1:0", DataDir: t.TempDir(), BaseURLs: []string{"example.com"}},
+	} {
+		if p, err := demo.Start(t.Context(), opts); err == nil {
+			t.Errorf("%s: started", name)
+			_ = p.Close(t.Context())
+		}
+	}
+}
