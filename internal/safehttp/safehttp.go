@@ -1,0 +1,128 @@
+// Package safehttp makes the HTTP clients with which Hawser calls providers:
+// every call has a deadline, every body a bound, no redirect is followed, and no
+// address inside a private network is dialled unless the operator allowed it.
+//
+// The address is checked after name resolution, at the moment of dialling, so a
+// name that resolves to something else the second time is caught too.
+package safehttp
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"code.dny.dev/ssrf"
+)
+
+const (
+	defaultTimeout = 60 * time.Second
+	maxBody        = 8 << 20
+)
+
+// ErrBodyTooLarge is returned when a provider's answer exceeds the bound.
+var ErrBodyTooLarge = errors.New("safehttp: the answer is larger than 8 MiB")
+
+// Options of a client.
+type Options struct {
+	// Allow lists networks that may be dialled although they are not public.
+	Allow []netip.Prefix
+	// Timeout bounds a whole call, default 60 s. A context may be shorter.
+	Timeout time.Duration
+}
+
+// New returns a client for providers. Its transport is shared by all who use the
+// client, so make one per process.
+func New(opts *Options) *http.Client {
+	if opts == nil {
+		opts = &Options{}
+	}
+	var v4, v6 []netip.Prefix
+	for _, p := range opts.Allow {
+		if p.Addr().Is4() {
+			v4 = append(v4, p)
+		} else {
+			v6 = append(v6, p)
+		}
+	}
+	guard := ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...))
+	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second, Control: guard.Safe}
+	timeout := opts.Timeout
+	if timeout == 0 {
+		timeout = defaultTimeout
+	}
+	return &http.Client{
+		Timeout: timeout,
+		Transport: bounded{&http.Transport{
+			DialContext:           dialer.DialContext,
+			ForceAttemptHTTP2:     true,
+			MaxIdleConns:          256,
+			MaxIdleConnsPerHost:   64,
+			MaxConnsPerHost:       256,
+			IdleConnTimeout:       90 * time.Second,
+			TLSHandshakeTimeout:   10 * time.Second,
+			ResponseHeaderTimeout: timeout,
+		}},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// Refused reports whether err means that the address may not be dialled. Trying
+// again will not help.
+func Refused(err error) bool {
+	return errors.Is(err, ssrf.ErrProhibitedIP) || errors.Is(err, ssrf.ErrProhibitedNetwork) || errors.Is(err, ssrf.ErrInvalidHostPort)
+}
+
+// ParseNetworks reads networks such as 127.0.0.0/8 or ::1/128.
+func ParseNetworks(list []string) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, s := range list {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, fmt.Errorf("network %q: an address and a length are needed, for example 10.0.0.0/8", s)
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// bounded caps the bodies of answers.
+type bounded struct{ next http.RoundTripper }
+
+func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := b.next.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = &cappedBody{body: resp.Body, left: maxBody}
+	return resp, nil
+}
+
+// CloseIdleConnections lets http.Client.CloseIdleConnections reach the pool.
+func (b bounded) CloseIdleConnections() {
+	if c, ok := b.next.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+type cappedBody struct {
+	body io.ReadCloser
+	left int64
+}
+
+func (c *cappedBody) Read(p []byte) (int, error) {
+	// One byte more than the bound tells a full body from one too large.
+	if int64(len(p)) > c.left+1 {
+		p = p[:c.left+1]
+	}
+	n, err := c.body.Read(p)
+	if c.left -= int64(n); c.left < 0 {
+		return 0, ErrBodyTooLarge
+	}
+	return n, err
+}
+
+func (c *cappedBody) Close() error { return c.body.Close() }

@@ -1,0 +1,119 @@
+// Package webhook verifies providers' calls. An [Engine] is compiled from the
+// data of a [connectors.Webhook] and answers three questions about a request:
+// is it a handshake ([Engine.Handshake]), is it signed ([Engine.Verify]), and
+// what is it ([Engine.Extract])?
+//
+// Verification is over the raw bytes, in constant time on decoded bytes, with
+// every active secret, and fails closed: what is not described is refused.
+// No input makes it panic, and no error shows a signature or a secret.
+package webhook
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+// maxCandidates bounds the signatures that one request can make us compare.
+const maxCandidates = 10
+
+// maxEach bounds the elements of a body that are verified one by one.
+const maxEach = 100
+
+// Engine verifies the calls of one connector's webhook. Safe for concurrent
+// use.
+type Engine struct {
+	webhook    *connectors.Webhook
+	ways       []way
+	handshakes []handshake
+	delivery   delivery
+	payload    string
+	keys       *Keys
+}
+
+// Options of an engine; nil is the same as the zero value.
+type Options struct {
+	// Keys caches the providers' public keys. Share one between engines. Nil
+	// makes one with its defaults.
+	Keys *Keys
+}
+
+// Compile checks the webhook and prepares it. The webhook must not change
+// afterwards.
+func Compile(w *connectors.Webhook, opts *Options) (*Engine, error) {
+	if w == nil {
+		return nil, fmt.Errorf("compile webhook: none given")
+	}
+	if err := w.Check(); err != nil {
+		return nil, fmt.Errorf("compile webhook: %w", err)
+	}
+	e := &Engine{webhook: w, payload: w.Payload, delivery: compileDelivery(w.Delivery)}
+	if opts != nil {
+		e.keys = opts.Keys
+	}
+	if e.keys == nil {
+		e.keys = NewKeys(nil)
+	}
+	for i := range w.Verify {
+		e.ways = append(e.ways, compileWay(e, &w.Verify[i]))
+	}
+	for i := range w.Handshakes {
+		e.handshakes = append(e.handshakes, compileHandshake(&w.Handshakes[i]))
+	}
+	return e, nil
+}
+
+// Webhook is what the engine was compiled from.
+func (e *Engine) Webhook() *connectors.Webhook { return e.webhook }
+
+// Accepts reports whether deliveries come with the method. What it refuses and
+// [Engine.Handshake] does not answer is a 405.
+func (e *Engine) Accepts(method string) bool {
+	if len(e.webhook.Methods) == 0 {
+		return method == "POST"
+	}
+	return slices.Contains(e.webhook.Methods, method)
+}
+
+// Verified says how a request was verified.
+type Verified struct {
+	Scheme connectors.Scheme // "unsigned" where nothing was
+	Way    int               // index in Webhook.Verify
+	Secret int               // index in the secrets; -1 if none took part
+	// Timestamp is the provider's signed time, zero if the scheme has none.
+	Timestamp time.Time
+}
+
+// Verify decides whether the request is the provider's, with any of the
+// secrets: the current one, and others during their overlap. Absent secrets
+// are passed over. The error is a [*Rejection], or wraps
+// [ErrKeysUnavailable] where the provider's keys could not be had.
+func (e *Engine) Verify(ctx context.Context, r Request, secrets []secret.Text) (Verified, error) {
+	v := view{engine: e, request: &r, strict: true}
+	worst := &Rejection{Reason: ReasonUnsupported}
+	var unavailable error
+	for i := range e.ways {
+		w := &e.ways[i]
+		if !w.when.hold(&v) {
+			continue
+		}
+		verified, err := w.verify(ctx, &v, secrets)
+		if err == nil {
+			verified.Way = i
+			return verified, nil
+		}
+		if rejection, ok := err.(*Rejection); !ok {
+			unavailable = err
+		} else if rejection.telling() > worst.telling() {
+			worst = rejection
+		}
+	}
+	if unavailable != nil {
+		return Verified{Secret: -1}, unavailable
+	}
+	return Verified{Secret: -1}, worst
+}

@@ -1,0 +1,74 @@
+package webhook
+
+import (
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"time"
+
+	"github.com/hawser-io/hawser/pkg/connectors"
+)
+
+// maxKeysInSet bounds the keys taken from one key set.
+const maxKeysInSet = 64
+
+// parseJWKS reads the RSA signing keys of a JSON Web Key Set (RFC 7517).
+// Entries of other kinds, or too weak, are passed over, as section 5 asks.
+func parseJWKS(body []byte, now time.Time) (*keySet, error) {
+	var document struct {
+		Keys []struct {
+			Type string `json:"kty"`
+			ID   string `json:"kid"`
+			Use  string `json:"use"`
+			N    string `json:"n"`
+			E    string `json:"e"`
+		} `json:"keys"`
+	}
+	if err := json.Unmarshal(body, &document); err != nil {
+		return nil, fmt.Errorf("%w: not a key set", ErrKeysUnavailable)
+	}
+	set := &keySet{byID: map[string]*rsa.PublicKey{}, fetched: now, used: now}
+	for _, k := range document.Keys {
+		if k.Type != "RSA" || k.Use != "" && k.Use != "sig" || len(set.byID) >= maxKeysInSet {
+			continue
+		}
+		if key, ok := rsaFromNumbers(k.N, k.E); ok {
+			set.byID[k.ID] = key
+		}
+	}
+	if len(set.byID) == 0 {
+		return nil, fmt.Errorf("%w: no usable key in the set", ErrKeysUnavailable)
+	}
+	return set, nil
+}
+
+// rsaFromNumbers makes a key of base64url modulus and exponent (RFC 7518, 6.3.1).
+func rsaFromNumbers(modulus, exponent string) (*rsa.PublicKey, bool) {
+	n, ok1 := decode(nil, modulus, connectors.EncodingBase64URL)
+	e, ok2 := decode(nil, exponent, connectors.EncodingBase64URL)
+	if !ok1 || !ok2 || len(n) > longestSignature || len(e) == 0 || len(e) > 4 {
+		return nil, false
+	}
+	key := &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}
+	if key.N.BitLen() < smallestRSA || key.N.Bit(0) == 0 || key.E < 3 || key.E%2 == 0 || key.E > 1<<31-1 {
+		return nil, false
+	}
+	return key, true
+}
+
+// parseCertificate reads one certificate in PEM. Its chain is not built: who
+// serves the address over TLS is the authority.
+func parseCertificate(body []byte, now time.Time) (*keySet, error) {
+	block, _ := pem.Decode(body)
+	if block == nil || block.Type != "CERTIFICATE" {
+		return nil, errBadKeys
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil || now.Before(cert.NotBefore) || now.After(cert.NotAfter) {
+		return nil, errBadKeys
+	}
+	return &keySet{only: cert.PublicKey, fetched: now, used: now}, nil
+}
