@@ -1,0 +1,48 @@
+package connection
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hawser-io/hawser/pkg/events"
+	"github.com/hawser-io/hawser/pkg/kvstore"
+)
+
+// claimTTL outlives every delivery of a request and the retention of results.
+const claimTTL = 72 * time.Hour
+
+// Claims remember who calls the provider for a request that must not be repeated
+// blindly. A claim is made before the call and never taken over: who finds a
+// foreign claim knows that the call may have happened.
+type Claims struct{ bucket kvstore.Store }
+
+// NewClaims returns the claims kept in buckets.
+func NewClaims(buckets Buckets) *Claims { return &Claims{buckets.Claims} }
+
+// Take claims the request for holder. It returns the holder of the claim that
+// stands: the caller's own name if the claim is new.
+func (c *Claims) Take(ctx context.Context, a events.Action, holder string) (string, error) {
+	key := events.Reference(a.ActionRef, a.ID)
+	_, err := c.bucket.Create(ctx, key, []byte(holder), claimTTL)
+	if err == nil {
+		return holder, nil
+	}
+	if !errors.Is(err, kvstore.ErrExists) {
+		return "", databaseError("claim the request", err)
+	}
+	e, err := latest(ctx, c.bucket, key)
+	if err != nil {
+		return "", databaseError("read the claim of the request", err)
+	}
+	return string(e.Value), nil
+}
+
+// Release gives a claim back: the provider certainly did nothing.
+func (c *Claims) Release(ctx context.Context, a events.Action) error {
+	err := c.bucket.Delete(ctx, events.Reference(a.ActionRef, a.ID), 0)
+	if err != nil && !errors.Is(err, kvstore.ErrNotFound) {
+		return databaseError("release the claim of the request", err)
+	}
+	return nil
+}

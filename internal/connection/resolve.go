@@ -1,0 +1,48 @@
+package connection
+
+import (
+	"context"
+
+	"github.com/hawser-io/hawser/pkg/connectors"
+)
+
+// Runtime is a connection as a caller of the provider needs it: where, and with
+// what headers and query parameters. It holds credentials in the clear, for the
+// caller who asked for them; it never holds a refresh token or a client secret.
+type Runtime struct {
+	BaseURL string            `json:"base_url"`
+	Headers map[string]string `json:"headers"`
+	Query   map[string]string `json:"query,omitempty"`
+}
+
+// Resolve returns the runtime of a usable connection.
+func (s *Service) Resolve(ctx context.Context, r Ref) (*Runtime, error) {
+	def, err := s.checkConnector(r)
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.store.latest(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Usable(); err != nil {
+		return nil, err
+	}
+	config, err := s.store.OpenConfig(c)
+	if err != nil {
+		return nil, err
+	}
+	resolved, err := def.Resolve(config)
+	if err != nil {
+		return nil, err
+	}
+	return &Runtime{BaseURL: resolved.BaseURL, Headers: revealed(resolved.Headers), Query: revealed(resolved.Query)}, nil
+}
+
+func revealed(secrets map[string]connectors.Secret) map[string]string {
+	out := make(map[string]string, len(secrets))
+	for name, s := range secrets {
+		out[name] = s.Reveal()
+	}
+	return out
+}

@@ -1,0 +1,63 @@
+package connection
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/hawser-io/hawser/pkg/connectors"
+)
+
+// State of a connection.
+type State string
+
+// The states. A connection may be deleted from any.
+//
+//	            ┌──────────▶ selecting ──┐
+//	pending ────┤                        ▼
+//	            └──────────────────▶  active ⇄ disabled
+//	                                    ⇅
+//	                               needs_reauth
+const (
+	Pending     State = "pending"      // an OAuth flow was started
+	Selecting   State = "selecting"    // waits for the choice of a site
+	Active      State = "active"       // usable
+	Disabled    State = "disabled"     // switched off by its owner
+	NeedsReauth State = "needs_reauth" // the provider refuses its tokens for good
+)
+
+// transitions is the whole table: from → to.
+var transitions = map[State][]State{
+	"":          {Pending, Active},
+	Pending:     {Selecting, Active},
+	Selecting:   {Active},
+	Active:      {Disabled, NeedsReauth},
+	Disabled:    {Active, NeedsReauth},
+	NeedsReauth: {Active, Disabled},
+}
+
+// CanBecome reports whether a connection in state s may change to next. Staying
+// is no change and always allowed.
+func (s State) CanBecome(next State) bool {
+	return s == next && s != "" || slices.Contains(transitions[s], next)
+}
+
+// usable is nil if actions and webhooks may use the connection.
+func (s State) usable(connector string) error {
+	switch s {
+	case Active:
+		return nil
+	case Disabled:
+		return connectors.Errorf(connectors.CodeConnectorDisabled, "the connection to %s is disabled; enable it with toggle", connector)
+	case NeedsReauth:
+		return connectors.Errorf(connectors.CodeConnectorOAuthRefreshFailed, "the provider no longer accepts the connection to %s; connect it again", connector)
+	}
+	return connectors.Errorf(connectors.CodeConnectorNotConnected, "the connection to %s is not finished (it is %s)", connector, s)
+}
+
+func (c *Connection) become(next State) error {
+	if !c.State.CanBecome(next) {
+		return fmt.Errorf("connection %s: %s cannot become %s", c.ID, c.State, next)
+	}
+	c.State = next
+	return nil
+}

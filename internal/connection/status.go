@@ -1,0 +1,135 @@
+package connection
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/hawser-io/hawser/pkg/kvstore"
+)
+
+// Status is what is known of a connection's health. It lives apart from the
+// record, so that a webhook never conflicts with a change of credentials.
+type Status struct {
+	LastWebhook *Outcome `json:"last_webhook,omitempty"`
+	LastAction  *Outcome `json:"last_action,omitempty"`
+	LastError   *Outcome `json:"last_error,omitempty"`
+}
+
+// Outcome is when something last happened, and how it went.
+type Outcome struct {
+	At     time.Time `json:"at"`
+	Result string    `json:"result"`         // success or error
+	Code   string    `json:"code,omitempty"` // of an error
+}
+
+const (
+	statusEvery = time.Second
+	// maxNoted bounds what is remembered between two writes. Beyond it, the
+	// oldest notes of connections not yet noted are not taken.
+	maxNoted = 10_000
+)
+
+// StatusWriter collects outcomes and writes them once a second, a connection
+// once: health is worth knowing, and not worth a write per webhook. What it
+// holds when the process is killed is lost; nothing but health is in it.
+type StatusWriter struct {
+	bucket kvstore.Store
+
+	mu    sync.Mutex
+	noted map[string]Status // key of the record → what is new
+}
+
+// NewStatusWriter returns a writer into buckets. Run must run.
+func NewStatusWriter(buckets Buckets) *StatusWriter {
+	return &StatusWriter{bucket: buckets.Status, noted: map[string]Status{}}
+}
+
+// Webhook notes the outcome of a webhook. code is "" for a success.
+func (w *StatusWriter) Webhook(r Ref, code string) {
+	w.note(r, code, func(s *Status, o *Outcome) { s.LastWebhook = o })
+}
+
+// Action notes the outcome of an action. code is "" for a success.
+func (w *StatusWriter) Action(r Ref, code string) {
+	w.note(r, code, func(s *Status, o *Outcome) { s.LastAction = o })
+}
+
+func (w *StatusWriter) note(r Ref, code string, set func(*Status, *Outcome)) {
+	o := &Outcome{At: time.Now().UTC(), Result: "success", Code: code}
+	if code != "" {
+		o.Result = "error"
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	key := r.Key()
+	s, known := w.noted[key]
+	if !known && len(w.noted) >= maxNoted {
+		return
+	}
+	set(&s, o)
+	if code != "" {
+		s.LastError = o
+	}
+	w.noted[key] = s
+}
+
+// Run writes what was noted until ctx ends, and a last time after it.
+func (w *StatusWriter) Run(ctx context.Context, onError func(error)) error {
+	for ctx.Err() == nil {
+		pause(ctx, statusEvery)
+		w.flush(context.WithoutCancel(ctx), onError)
+	}
+	return nil
+}
+
+func (w *StatusWriter) flush(ctx context.Context, onError func(error)) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	w.mu.Lock()
+	noted := w.noted
+	w.noted = map[string]Status{}
+	w.mu.Unlock()
+	for key, news := range noted {
+		if _, err := kvstore.Modify(ctx, w.bucket, key, news.over); err != nil {
+			onError(databaseError("store the status of a connection", err))
+			return
+		}
+	}
+}
+
+// over lays what is new over what is stored.
+func (s Status) over(old []byte) ([]byte, error) {
+	var stored Status
+	if old != nil && json.Unmarshal(old, &stored) != nil {
+		stored = Status{} // health that cannot be read is no health
+	}
+	newer(&stored.LastWebhook, s.LastWebhook)
+	newer(&stored.LastAction, s.LastAction)
+	newer(&stored.LastError, s.LastError)
+	return json.Marshal(stored)
+}
+
+func newer(at **Outcome, o *Outcome) {
+	if o != nil && (*at == nil || o.At.After((*at).At)) {
+		*at = o
+	}
+}
+
+// status reads the health of a connection; nil if nothing is known.
+func (s *Store) status(ctx context.Context, r Ref) (*Status, error) {
+	e, err := s.buckets.Status.Get(ctx, r.Key())
+	if errors.Is(err, kvstore.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, databaseError("read the status", err)
+	}
+	var out Status
+	if json.Unmarshal(e.Value, &out) != nil {
+		return nil, nil
+	}
+	return &out, nil
+}

@@ -1,0 +1,61 @@
+package connection
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+// validateTimeout bounds how long a provider may take to judge a config.
+const validateTimeout = 15 * time.Second
+
+// validate has an executor run the connector's Validate. The code of a connector
+// lives in executors only; what travels there is the sealed record, as it would
+// be stored, so that no secret crosses the bus in the clear.
+func (s *Service) validate(ctx context.Context, def *connectors.Connector, sealed []byte) error {
+	if !def.HasValidate() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, validateTimeout)
+	defer cancel()
+	header, reply, err := s.bus.Ask(ctx, s.bus.Validate(def.Key), sealed)
+	if errors.Is(err, events.ErrNoResponders) {
+		e := connectors.Errorf(connectors.CodeConnectorDatabaseFailed, "no executor serves %s, so its config cannot be validated; start one", def.Key)
+		e.Cause = err
+		return e
+	}
+	if err != nil {
+		return databaseError("have an executor validate the config", err)
+	}
+	if header.Get(events.HeaderErrorCode) == "" {
+		return nil
+	}
+	var problem connectors.Error
+	if err := json.Unmarshal(reply, &problem); err != nil {
+		return databaseError("read an executor's verdict on the config", err)
+	}
+	return &problem
+}
+
+// ParseSealed reads a sealed record that was handed over for validation.
+func (s *Store) ParseSealed(data []byte) (*Connection, error) {
+	var c Connection
+	if err := json.Unmarshal(data, &c); err != nil {
+		return nil, connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the record to validate is malformed")
+	}
+	return &c, nil
+}
+
+func inOrder(keys []string, byKey map[string]*Connection) []*Connection {
+	slices.Sort(keys)
+	out := make([]*Connection, len(keys))
+	for i, k := range keys {
+		out[i] = byKey[k]
+	}
+	return out
+}

@@ -1,0 +1,86 @@
+package connection
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/crypto"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+// View is a connection as callers see it: secret fields are masked, and the
+// secret of the webhook URL too, except in the answer to the call that made it.
+type View struct {
+	ID               string              `json:"id"`
+	Scope            string              `json:"scope"`
+	Identity         string              `json:"identity"`
+	Connector        string              `json:"connector"`
+	Account          string              `json:"account"`
+	ConnectorVersion string              `json:"connector_version"`
+	State            State               `json:"state"`
+	Enabled          bool                `json:"enabled"`
+	Config           json.RawMessage     `json:"config"`
+	WebhookURL       string              `json:"webhook_url,omitempty"`
+	PreviousURLUntil *time.Time          `json:"previous_webhook_url_until,omitempty"`
+	Tags             map[string]string   `json:"tags,omitempty"`
+	Metadata         connectors.Metadata `json:"metadata"`
+	CreatedAt        time.Time           `json:"created_at"`
+	UpdatedAt        time.Time           `json:"updated_at"`
+	Status           *Status             `json:"status,omitempty"`
+	// Error is set where the record's secrets cannot be opened: it is reported
+	// alone, and a list goes on.
+	Error *connectors.Error `json:"error,omitempty"`
+}
+
+const maskedSegment = "***"
+
+// view shows a record. url is the URL's secret if the caller may see it.
+func (s *Service) view(c *Connection, url secret.Text) *View {
+	v := &View{
+		ID: c.ID, Scope: c.Scope, Identity: c.Identity, Connector: c.Connector, Account: c.Account,
+		ConnectorVersion: c.ConnectorVersion, State: c.State, Enabled: c.Enabled(), Tags: c.Tags,
+		CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt,
+	}
+	if def, err := s.definitions.Get(c.Connector); err == nil {
+		v.Metadata = def.Metadata
+	}
+	if c.Webhook != nil {
+		segment := maskedSegment
+		if !url.IsZero() {
+			segment = url.Reveal()
+		}
+		v.WebhookURL = s.WebhookURL(c.Connector, segment)
+		if p := c.Webhook.Previous; p != nil && time.Now().Before(p.Until) {
+			v.PreviousURLUntil = &p.Until
+		}
+	}
+	pointers := configPointers(c.Sealed)
+	config, err := s.store.OpenConfig(c)
+	if err != nil {
+		// What cannot be opened is shown as masked as what can.
+		v.Error = connectors.AsError(err)
+		config = c.Config
+	}
+	if v.Config, err = crypto.MaskFields(config, pointers); err != nil {
+		v.Config, v.Error = json.RawMessage(`{}`), connectors.AsError(decryptError(c, err))
+	}
+	return v
+}
+
+// configPointers are the sealed places of a record as pointers into its config.
+func configPointers(sealed []string) []string {
+	var out []string
+	for _, p := range sealed {
+		if rest, ok := strings.CutPrefix(p, "/config"); ok {
+			out = append(out, rest)
+		}
+	}
+	return out
+}
+
+// WebhookURL is the URL that a provider is given.
+func (s *Service) WebhookURL(connector, segment string) string {
+	return s.baseURL + "/connectors/" + connector + "/webhook/" + segment
+}

@@ -1,0 +1,135 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Errors of the bus. Everything that fails for want of the server (stopped,
+// paused, full, no stream) is ErrUnavailable: nothing was promised, try again.
+var (
+	ErrUnavailable = errors.New("events: NATS did not take the message")
+	ErrExists      = errors.New("events: the subject holds a message already")
+	ErrNotFound    = errors.New("events: no such message")
+	ErrTooLarge    = errors.New("events: the message is larger than the server takes")
+)
+
+const (
+	// DefaultPublishTimeout is how long a publish waits for its ack.
+	DefaultPublishTimeout = 2 * time.Second
+	maxPendingPublishes   = 8192
+)
+
+// Options of a [Bus].
+type Options struct {
+	Prefix         string        // first token of every subject, default "hawser"
+	PublishTimeout time.Duration // wait for an ack, default 2 s
+}
+
+// Bus publishes and consumes on one NATS connection. Safe for concurrent use.
+// It does not own the connection.
+type Bus struct {
+	Names
+	nc             *nats.Conn
+	js             jetstream.JetStream
+	publishTimeout time.Duration
+	handles        sync.Map // Stream → jetstream.Stream
+}
+
+// NewBus returns a bus over nc. Connect with [ConnectOptions], so that a server
+// that is gone shows at once.
+func NewBus(nc *nats.Conn, opts *Options) (*Bus, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	names, err := NewNames(opts.Prefix)
+	if err != nil {
+		return nil, err
+	}
+	timeout := opts.PublishTimeout
+	if timeout == 0 {
+		timeout = DefaultPublishTimeout
+	}
+	js, err := jetstream.New(nc,
+		jetstream.WithPublishAsyncMaxPending(maxPendingPublishes),
+		jetstream.WithPublishAsyncTimeout(timeout),
+		jetstream.WithDefaultTimeout(timeout))
+	if err != nil {
+		return nil, fmt.Errorf("events: %w", err)
+	}
+	return &Bus{Names: names, nc: nc, js: js, publishTimeout: timeout}, nil
+}
+
+// ConnectOptions are the options with which Hawser's programs connect: they
+// reconnect for ever, and refuse to buffer while disconnected, so that nobody
+// waits for an ack of what was never sent.
+func ConnectOptions(name string) []nats.Option {
+	return []nats.Option{
+		nats.Name(name),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(250 * time.Millisecond),
+		nats.ReconnectJitter(100*time.Millisecond, 100*time.Millisecond),
+		nats.RetryOnFailedConnect(true),
+		nats.ReconnectBufSize(-1),
+		nats.PingInterval(5 * time.Second),
+		nats.MaxPingsOutstanding(2),
+		nats.Timeout(2 * time.Second),
+		nats.FlusherTimeout(2 * time.Second),
+		nats.DrainTimeout(5 * time.Second),
+	}
+}
+
+// JetStream gives drivers of this repository (the KV store) the same connection.
+func (b *Bus) JetStream() jetstream.JetStream { return b.js }
+
+// Ping proves that the server answers: a full round trip, bounded by ctx and the
+// publish timeout.
+func (b *Bus) Ping(ctx context.Context) error {
+	ctx, cancel := b.deadline(ctx)
+	defer cancel()
+	if err := b.nc.FlushWithContext(ctx); err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
+// Flush waits until everything sent so far has left this process.
+func (b *Bus) Flush(ctx context.Context) error {
+	select {
+	case <-b.js.PublishAsyncComplete():
+	case <-ctx.Done():
+		return unavailable(ctx.Err())
+	}
+	return b.Ping(ctx)
+}
+
+func (b *Bus) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, b.publishTimeout)
+}
+
+// unavailable wraps an error of the client or the server that means: not now.
+func unavailable(err error) error {
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// classify turns an error of a publish into one of ours.
+func classify(err error) error {
+	var api *jetstream.APIError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == 10164):
+		return ErrExists
+	case errors.Is(err, nats.ErrMaxPayload):
+		return ErrTooLarge
+	case errors.As(err, &api) && api.Code == 400:
+		return fmt.Errorf("events: the server refused the message: %w", err)
+	}
+	return unavailable(err)
+}

@@ -1,0 +1,145 @@
+package events
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/google/uuid"
+)
+
+// Event is a CloudEvent 1.0.
+type Event = event.Event
+
+// Kind is what happened, "noun.verb". The CloudEvents type is "hawser." and it.
+type Kind string
+
+// The lifecycle events.
+const (
+	ConnectorConnected    Kind = "connector.connected"
+	ConnectorDisconnected Kind = "connector.disconnected"
+	ConnectorEnabled      Kind = "connector.enabled"
+	ConnectorDisabled     Kind = "connector.disabled"
+	ConnectorUpdated      Kind = "connector.updated"
+	ActionStarted         Kind = "action.started"
+	ActionRetrying        Kind = "action.retrying"
+	ActionCompleted       Kind = "action.completed"
+	ActionFailed          Kind = "action.failed"
+	WebhookReceived       Kind = "webhook.received"
+	WebhookProcessed      Kind = "webhook.processed"
+	WebhookFailed         Kind = "webhook.failed"
+	WebhookRejected       Kind = "webhook.rejected"
+	ErrorOccurred         Kind = "error.occurred"
+)
+
+// Type is the CloudEvents type of the kind.
+func (k Kind) Type() string { return "hawser." + string(k) }
+
+// KindOf reverses [Kind.Type]; a foreign type is returned as it is.
+func KindOf(eventType string) Kind { return Kind(strings.TrimPrefix(eventType, "hawser.")) }
+
+// Names of our CloudEvents extensions. As message headers they begin with "ce-".
+const (
+	ExtScope       = "hawserscope"
+	ExtIdentity    = "hawseridentity"
+	ExtConnector   = "hawserconnector"
+	ExtAccount     = "hawseraccount"
+	ExtConnection  = "hawserconnection"
+	ExtRequest     = "hawserrequest"
+	ExtDeadline    = "hawserdeadline"
+	ExtPriority    = "hawserpriority"
+	ExtMethod      = "hawsermethod"   // of a webhook's request
+	ExtPath        = "hawserpath"     // of a webhook's request, its secret masked
+	ExtVerified    = "hawserverified" // "false" for a webhook accepted without a signature
+	ExtDelivery    = "hawserdelivery" // the provider's delivery id
+	ExtTraceParent = "traceparent"
+	ExtTraceState  = "tracestate"
+)
+
+// About says whom and what an event is about. It becomes the event's subject,
+// "<scope>/<identity>/<connector>[/<account>]", and its extensions.
+type About struct {
+	Tenant
+	Connector    string
+	Account      string
+	ConnectionID string
+	RequestID    string
+}
+
+// Data is all that a lifecycle event may carry: no payloads, no secrets.
+type Data struct {
+	Action        string     `json:"action,omitempty"`
+	DurationMs    *float64   `json:"durationMs,omitempty"`
+	Attempt       int        `json:"attempt,omitempty"`
+	Method        string     `json:"method,omitempty"`
+	Path          string     `json:"path,omitempty"`
+	Verified      *bool      `json:"verified,omitempty"`
+	ErrorCode     string     `json:"errorCode,omitempty"`
+	ErrorMessage  string     `json:"errorMessage,omitempty"`
+	Operation     string     `json:"operation,omitempty"`
+	NextAttemptAt *time.Time `json:"nextAttemptAt,omitempty"`
+	GrantedScopes []string   `json:"grantedScopes,omitempty"`
+	URL           string     `json:"url,omitempty"`
+}
+
+// Milliseconds gives a duration the form in which [Data] carries it.
+func Milliseconds(d time.Duration) *float64 {
+	ms := float64(d.Microseconds()) / 1000
+	return &ms
+}
+
+// New returns an event with a new id (UUIDv7), the time, and what it is about.
+// data is JSON; role (ingress, executor, refresher) becomes the source.
+func New(role, eventType string, about About, data []byte) Event {
+	e := event.New(event.CloudEventsVersionV1)
+	e.SetID(NewID())
+	e.SetSource("/hawser/" + role)
+	e.SetType(eventType)
+	e.SetTime(time.Now().UTC())
+	e.SetSubject(about.subject())
+	for name, value := range map[string]string{
+		ExtScope: about.Scope, ExtIdentity: about.Identity, ExtConnector: about.Connector,
+		ExtAccount: about.Account, ExtConnection: about.ConnectionID, ExtRequest: about.RequestID,
+	} {
+		if value != "" {
+			e.SetExtension(name, value)
+		}
+	}
+	e.SetDataContentType(event.ApplicationJSON)
+	e.DataEncoded = data
+	return e
+}
+
+// NewLifecycle returns the lifecycle event of kind.
+func NewLifecycle(role string, kind Kind, about About, data Data) Event {
+	body, err := json.Marshal(data)
+	if err != nil {
+		panic(fmt.Sprintf("events: %v", err)) // Data holds nothing that cannot be marshalled
+	}
+	return New(role, kind.Type(), about, body)
+}
+
+func (a About) subject() string {
+	s := a.Scope + "/" + a.Identity + "/" + a.Connector
+	if a.Account != "" && a.Account != "default" {
+		s += "/" + a.Account
+	}
+	return s
+}
+
+// NewID returns a new UUIDv7.
+func NewID() string {
+	id, err := uuid.NewV7()
+	if err != nil {
+		panic(fmt.Sprintf("events: no randomness: %v", err))
+	}
+	return id.String()
+}
+
+// Extension returns a string extension of e, or "".
+func Extension(e Event, name string) string {
+	s, _ := e.Extensions()[name].(string)
+	return s
+}

@@ -1,0 +1,199 @@
+package events
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// DefaultPrefix is the first token of every subject unless it is set otherwise.
+const DefaultPrefix = "hawser"
+
+// ErrSubject is returned for a subject that is not one of ours.
+var ErrSubject = errors.New("events: not a subject of this system")
+
+// Tenant is a scope (the kind: organization, user, system …) and an identity of
+// it (any string of up to 128 bytes; empty only where the scope is optional).
+type Tenant struct {
+	Scope    string `json:"scope"`
+	Identity string `json:"identity"`
+}
+
+// Tokens returns "<scope>.<identity>", escaped.
+func (t Tenant) Tokens() string { return Token(t.Scope) + "." + Token(t.Identity) }
+
+// Names builds and reads the subjects of one installation. The zero value is
+// not usable; see [NewNames].
+//
+//	<prefix>.action.<scope>.<identity>.<connector>.<action>
+//	<prefix>.result.<scope>.<identity>.<connector>.<action>.<request id>
+//	<prefix>.event.<scope>.<identity>.<connector>.<noun>.<verb>
+//	<prefix>.webhook.<scope>.<identity>.<connector>.<type>
+//	<prefix>.quarantine.<connector>.<reason>
+//	<prefix>.dead.<action|webhook>.<scope>.<identity>.<connector>.<name>
+//	<prefix>.parked.action.<hash of the request>                        waiting until its time
+//	<prefix>.due.action.<scope>.<identity>.<connector>.<action>         its time has come
+//	<prefix>.call.<scope>.<identity>.<connector>.<action>
+//	<prefix>.validate.<connector>               an executor runs a connector's Validate
+//	<prefix>.api.<operation>
+type Names struct{ prefix string }
+
+var prefixPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
+
+// NewNames returns the names below prefix ("" is [DefaultPrefix]), which must be
+// a single token of letters, digits, _ and -.
+func NewNames(prefix string) (Names, error) {
+	if prefix == "" {
+		prefix = DefaultPrefix
+	}
+	if !prefixPattern.MatchString(prefix) {
+		return Names{}, fmt.Errorf("events: prefix %q: a single token of at most 32 letters, digits, _ and - is needed", prefix)
+	}
+	return Names{prefix}, nil
+}
+
+// Prefix returns the first token of every subject.
+func (n Names) Prefix() string { return n.prefix }
+
+// Stream returns the name of a stream, HAWSER_ACTIONS for example. It follows
+// the prefix, so that installations can share one NATS system.
+func (n Names) Stream(s Stream) string {
+	return strings.ToUpper(strings.ReplaceAll(n.prefix, "-", "_")) + "_" + string(s)
+}
+
+// Bucket returns the name of a KV bucket, hawser-connections for example.
+func (n Names) Bucket(name string) string { return n.prefix + "-" + name }
+
+// Action is the subject of requests for an action.
+func (n Names) Action(r ActionRef) string { return n.prefix + ".action." + r.tokens() }
+
+// ActionFilter matches every request for a connector.
+func (n Names) ActionFilter(connector string) string {
+	return n.prefix + ".action.*.*." + Token(connector) + ".>"
+}
+
+// Actions matches every action request.
+func (n Names) Actions() string { return n.prefix + ".action.>" }
+
+// Result is the subject of the one result of a request.
+func (n Names) Result(r ActionRef, requestID string) string {
+	return n.prefix + ".result." + r.tokens() + "." + Token(requestID)
+}
+
+// ResultsOf matches the results of a request id, whoever made the request.
+func (n Names) ResultsOf(requestID string) string {
+	return n.prefix + ".result.*.*.*.*." + Token(requestID)
+}
+
+// Event is the subject of a lifecycle event, kind being "noun.verb".
+func (n Names) Event(t Tenant, connector string, kind Kind) string {
+	return n.prefix + ".event." + t.Tokens() + "." + Token(connector) + "." + string(kind)
+}
+
+// Webhook is the subject of a verified webhook of the provider's event type.
+func (n Names) Webhook(t Tenant, connector, eventType string) string {
+	if eventType == "" {
+		eventType = "unknown"
+	}
+	return n.prefix + ".webhook." + t.Tokens() + "." + Token(connector) + "." + Token(eventType)
+}
+
+// Webhooks matches every verified webhook.
+func (n Names) Webhooks() string { return n.prefix + ".webhook.>" }
+
+// WebhookFilter matches every verified webhook of a connector.
+func (n Names) WebhookFilter(connector string) string {
+	return n.prefix + ".webhook.*.*." + Token(connector) + ".>"
+}
+
+// Quarantine is the subject of deliveries refused for reason.
+func (n Names) Quarantine(connector, reason string) string {
+	return n.prefix + ".quarantine." + Token(connector) + "." + Token(reason)
+}
+
+// DeadAction is the subject of action requests that were given up on.
+func (n Names) DeadAction(r ActionRef) string { return n.prefix + ".dead.action." + r.tokens() }
+
+// Due is the subject on which a parked request returns at its time.
+func (n Names) Due(r ActionRef) string { return n.prefix + ".due.action." + r.tokens() }
+
+// DueFilter matches every parked request for a connector that is due.
+func (n Names) DueFilter(connector string) string {
+	return n.prefix + ".due.action.*.*." + Token(connector) + ".>"
+}
+
+// Parked is the subject on which a request waits for its time. Publishing there
+// again replaces what waits.
+func (n Names) Parked(r ActionRef, requestID string) string {
+	return n.prefix + ".parked.action." + Token(hashOf(r.tokens()+"."+Token(requestID)))
+}
+
+// Call is the subject of an action by request-reply.
+func (n Names) Call(r ActionRef) string { return n.prefix + ".call." + r.tokens() }
+
+// Calls matches every action by request-reply.
+func (n Names) Calls() string { return n.prefix + ".call.>" }
+
+// Validate is the subject on which executors check a new connection's config.
+func (n Names) Validate(connector string) string { return n.prefix + ".validate." + Token(connector) }
+
+// API is the subject of a control operation, connections.list for example.
+func (n Names) API(operation string) string { return n.prefix + ".api." + operation }
+
+// ActionRef names an action of a tenant.
+type ActionRef struct {
+	Tenant
+	Connector string
+	Action    string
+}
+
+func (r ActionRef) tokens() string {
+	return r.Tenant.Tokens() + "." + Token(r.Connector) + "." + Token(r.Action)
+}
+
+// ParseAction reads a subject of [Names.Action], [Names.Due] or [Names.Call].
+func (n Names) ParseAction(subject string) (ActionRef, error) {
+	tokens := strings.Split(subject, ".")
+	if len(tokens) == 7 && tokens[1] == "due" && tokens[2] == "action" {
+		tokens = append([]string{tokens[0]}, tokens[2:]...)
+	}
+	if len(tokens) != 6 || tokens[0] != n.prefix || tokens[1] != "action" && tokens[1] != "call" {
+		return ActionRef{}, fmt.Errorf("%w: %q is not <prefix>.action.<scope>.<identity>.<connector>.<action>", ErrSubject, subject)
+	}
+	return parseRef(tokens[2:])
+}
+
+// ParseResult reads a subject of [Names.Result]. The request id is returned as
+// its token, since a long one is hashed there.
+func (n Names) ParseResult(subject string) (ActionRef, string, error) {
+	tokens := strings.Split(subject, ".")
+	if len(tokens) != 7 || tokens[0] != n.prefix || tokens[1] != "result" {
+		return ActionRef{}, "", fmt.Errorf("%w: %q is not <prefix>.result.<scope>.<identity>.<connector>.<action>.<id>", ErrSubject, subject)
+	}
+	ref, err := parseRef(tokens[2:6])
+	return ref, tokens[6], err
+}
+
+// ParseWebhook reads a subject of [Names.Webhook]; the event type is returned
+// as its token.
+func (n Names) ParseWebhook(subject string) (t Tenant, connector, eventType string, err error) {
+	tokens := strings.Split(subject, ".")
+	if len(tokens) != 6 || tokens[0] != n.prefix || tokens[1] != "webhook" {
+		return t, "", "", fmt.Errorf("%w: %q is not <prefix>.webhook.<scope>.<identity>.<connector>.<type>", ErrSubject, subject)
+	}
+	ref, err := parseRef(append(tokens[2:5:5], "x"))
+	return ref.Tenant, ref.Connector, tokens[5], err
+}
+
+func parseRef(tokens []string) (ActionRef, error) {
+	var out [4]string
+	for i := range out {
+		s, err := ParseToken(tokens[i])
+		if err != nil {
+			return ActionRef{}, err
+		}
+		out[i] = s
+	}
+	return ActionRef{Tenant: Tenant{out[0], out[1]}, Connector: out[2], Action: out[3]}, nil
+}

@@ -1,0 +1,98 @@
+package events
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+)
+
+const (
+	// emptyToken stands for the empty string: subjects have no empty tokens.
+	emptyToken = "="
+	// hashMark begins a token that stands for a string too long to be written
+	// out. No escaped string can begin with it, since '=' is followed by two
+	// upper-case hex digits there.
+	hashMark = "=h"
+	// maxTokenInput is the longest string, in bytes, that is written out.
+	// Subjects stay far below the 4 KB at which a server closes the connection.
+	maxTokenInput = 128
+)
+
+// ErrToken is returned for a token that no string escapes to.
+var ErrToken = errors.New("events: malformed subject token")
+
+// Token escapes s into one subject token that is also a legal key token of
+// JetStream KV: bytes other than A-Z a-z 0-9 _ - become =XX (upper-case hex),
+// and the empty string becomes "=". So ava@example.com is ava=40example=2Ecom.
+// No two strings share a token. A string of more than 128 bytes becomes "=h"
+// and its SHA-256 in hex, which cannot be reversed.
+func Token(s string) string {
+	if s == "" {
+		return emptyToken
+	}
+	if len(s) > maxTokenInput {
+		sum := sha256.Sum256([]byte(s))
+		return hashMark + hex.EncodeToString(sum[:])
+	}
+	plain := true
+	for i := range len(s) {
+		plain = plain && isPlain(s[i])
+	}
+	if plain {
+		return s
+	}
+	const digits = "0123456789ABCDEF"
+	out := make([]byte, 0, len(s)+16)
+	for i := range len(s) {
+		if c := s[i]; isPlain(c) {
+			out = append(out, c)
+		} else {
+			out = append(out, '=', digits[c>>4], digits[c&15])
+		}
+	}
+	return string(out)
+}
+
+// ParseToken reverses [Token]. Only what Token writes is accepted, so that one
+// string has one token; a hashed token is an error, since it cannot be reversed.
+func ParseToken(token string) (string, error) {
+	if token == emptyToken {
+		return "", nil
+	}
+	out := make([]byte, 0, len(token))
+	for i := 0; i < len(token); i++ {
+		c := token[i]
+		if isPlain(c) {
+			out = append(out, c)
+			continue
+		}
+		if c != '=' || i+2 >= len(token) {
+			return "", fmt.Errorf("%w: %q", ErrToken, token)
+		}
+		high, low := unhex(token[i+1]), unhex(token[i+2])
+		if high < 0 || low < 0 || isPlain(byte(high<<4|low)) {
+			return "", fmt.Errorf("%w: %q", ErrToken, token)
+		}
+		out = append(out, byte(high<<4|low))
+		i += 2
+	}
+	if len(out) == 0 || len(out) > maxTokenInput {
+		return "", fmt.Errorf("%w: %q", ErrToken, token)
+	}
+	return string(out), nil
+}
+
+func isPlain(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-'
+}
+
+func unhex(c byte) int {
+	switch {
+	case c >= '0' && c <= '9':
+		return int(c - '0')
+	case c >= 'A' && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
+}

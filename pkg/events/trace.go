@@ -1,0 +1,89 @@
+package events
+
+import (
+	"context"
+	"crypto/rand"
+
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// W3C Trace Context, carried as the CloudEvents extensions traceparent and
+// tracestate (the distributed tracing extension of the specification).
+var traceFormat propagation.TraceContext
+
+type traceCarrier struct{ parent, state string }
+
+func (c *traceCarrier) Get(key string) string {
+	switch key {
+	case ExtTraceParent:
+		return c.parent
+	case ExtTraceState:
+		return c.state
+	}
+	return ""
+}
+
+func (c *traceCarrier) Set(key, value string) {
+	switch key {
+	case ExtTraceParent:
+		c.parent = value
+	case ExtTraceState:
+		c.state = value
+	}
+}
+
+func (c *traceCarrier) Keys() []string { return []string{ExtTraceParent, ExtTraceState} }
+
+// WithTrace returns ctx continuing the trace that a message carries, as
+// CloudEvents attributes or as plain traceparent and tracestate headers;
+// malformed values are ignored.
+func WithTrace(ctx context.Context, h Header) context.Context {
+	c := traceCarrier{attribute(h, ExtTraceParent), attribute(h, ExtTraceState)}
+	if c.parent == "" {
+		c = traceCarrier{headerValue(h, ExtTraceParent), headerValue(h, ExtTraceState)}
+	}
+	if c.parent == "" {
+		return ctx
+	}
+	return traceFormat.Extract(ctx, &c)
+}
+
+// EnsureTrace returns ctx with a trace: the one it has, or a new one. The ids
+// then stand in every log line and event of the work.
+func EnsureTrace(ctx context.Context) context.Context {
+	if trace.SpanContextFromContext(ctx).IsValid() {
+		return ctx
+	}
+	var c trace.SpanContextConfig
+	_, _ = rand.Read(c.TraceID[:]) // never fails
+	_, _ = rand.Read(c.SpanID[:])
+	return trace.ContextWithRemoteSpanContext(ctx, trace.NewSpanContext(c))
+}
+
+// TraceID returns the id of ctx's trace in hex, or "".
+func TraceID(ctx context.Context) string {
+	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
+		return sc.TraceID().String()
+	}
+	return ""
+}
+
+// EncodeTraced writes e in binary mode, with the trace of ctx.
+func EncodeTraced(ctx context.Context, e Event) (Header, []byte) {
+	h, data := Encode(e)
+	setTrace(ctx, h)
+	return h, data
+}
+
+// setTrace writes ctx's trace into a binary-mode header.
+func setTrace(ctx context.Context, h Header) {
+	var c traceCarrier
+	traceFormat.Inject(ctx, &c)
+	if c.parent != "" {
+		h[attributePrefix+ExtTraceParent] = []string{c.parent}
+	}
+	if c.state != "" {
+		h[attributePrefix+ExtTraceState] = []string{percentEncode(c.state)}
+	}
+}
