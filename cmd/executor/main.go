@@ -1,0 +1,10 @@
+// Command executor: see `executor --help`.
+package main
+
+import (
+	"os"
+
+	"github.com/hawser-io/hawser/pkg/app"
+)
+
+func main() { os.Exit(app.Executor()) }

@@ -1,0 +1,10 @@
+// Command hawser: see `hawser --help`.
+package main
+
+import (
+	"os"
+
+	"github.com/hawser-io/hawser/pkg/app"
+)
+
+func main() { os.Exit(app.Hawser()) }

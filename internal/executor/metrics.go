@@ -1,0 +1,48 @@
+package executor
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics never carry ids: a label has as many values as there are connectors.
+type metrics struct {
+	actions      *prometheus.CounterVec   // by connector and outcome
+	durations    *prometheus.HistogramVec // by connector
+	running      prometheus.Gauge
+	redeliveries prometheus.Counter
+	dead         prometheus.Counter
+	problems     prometheus.Counter
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	m := &metrics{
+		actions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hawser_actions_total", Help: "Attempts at actions by their outcome: completed, failed or retrying."}, []string{"connector", "outcome"}),
+		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "hawser_action_duration_seconds", Help: "From taking a request to its outcome.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 4, 9)}, []string{"connector"}),
+		running:      prometheus.NewGauge(prometheus.GaugeOpts{Name: "hawser_actions_running", Help: "Handlers that run now."}),
+		redeliveries: prometheus.NewCounter(prometheus.CounterOpts{Name: "hawser_redeliveries_total", Help: "Deliveries that were not the first of their message."}),
+		dead:         prometheus.NewCounter(prometheus.CounterOpts{Name: "hawser_dead_letters_total", Help: "Requests that were given up on."}),
+		problems:     prometheus.NewCounter(prometheus.CounterOpts{Name: "hawser_executor_problems_total", Help: "Errors that no caller could be told; the log has them."}),
+	}
+	if r != nil {
+		r.MustRegister(m.actions, m.durations, m.running, m.redeliveries, m.dead, m.problems)
+	}
+	return m
+}
+
+func (m *metrics) observe(j *job, outcome string) {
+	m.actions.WithLabelValues(j.metricName(), outcome).Inc()
+	m.durations.WithLabelValues(j.metricName()).Observe(time.Since(j.began).Seconds())
+}
+
+// metricName keeps names that strangers make up out of the labels.
+func (j *job) metricName() string {
+	if j.connector == nil {
+		return "unknown"
+	}
+	return j.connector.Key
+}

@@ -1,0 +1,40 @@
+package executor
+
+import (
+	"context"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+// received turns each stored webhook into its lifecycle event and into the
+// health of its connection. It reads the stream, so that the path between a
+// provider's request and its 202 has one write and no more, and so that no crash
+// can lose the event of a webhook that was acknowledged.
+func (x *Executor) received(ctx context.Context, d *events.Delivery) error {
+	tenant, connector, _, err := x.Bus.ParseWebhook(d.Subject)
+	if err != nil {
+		return events.Discard(err)
+	}
+	webhook, err := events.Decode(d.Header, d.Data)
+	if err != nil {
+		return events.Discard(err)
+	}
+	about := events.About{
+		Tenant: tenant, Connector: connector, Account: events.Extension(webhook, events.ExtAccount),
+		ConnectionID: events.Extension(webhook, events.ExtConnection), RequestID: webhook.ID(),
+	}
+	verified := events.Extension(webhook, events.ExtVerified) != "false"
+	e := events.NewLifecycle(x.opts.Role, events.WebhookReceived, about, events.Data{
+		Method: events.Extension(webhook, events.ExtMethod), Path: events.Extension(webhook, events.ExtPath), Verified: &verified,
+	})
+	// The id is derived, so that a second delivery announces nothing new.
+	e.SetID(webhook.ID() + "-received")
+	ctx = events.WithTrace(ctx, d.Header)
+	opts := &events.PublishOptions{MsgID: tenant.Tokens() + "." + events.Token(connector) + "/received/" + webhook.ID()}
+	if _, err := x.Bus.Publish(ctx, x.Bus.Event(tenant, connector, events.WebhookReceived), e, opts); err != nil {
+		return err
+	}
+	x.Status.Webhook(connection.NewRef(tenant, connector, about.Account), "")
+	return nil
+}

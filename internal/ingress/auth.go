@@ -1,0 +1,25 @@
+package ingress
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+// authenticated lets through who carries a valid bearer token.
+func (i *Ingress) authenticated(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		if !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > 512 {
+			writeProblem(w, connectors.Errorf(connectors.CodeUnauthenticated, "an API token is needed: Authorization: Bearer <token>"))
+			return
+		}
+		if err := i.Tokens.Check(r.Context(), secret.New(strings.TrimSpace(token))); err != nil {
+			writeProblem(w, connectors.AsError(err))
+			return
+		}
+		next(w, r)
+	}
+}

@@ -1,0 +1,109 @@
+package ingress
+
+import (
+	"context"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/pkg/connectors"
+)
+
+// listEntry is a connector in the list of the catalogue.
+type listEntry struct {
+	Key         string              `json:"key"`
+	Version     string              `json:"version"`
+	Type        connectors.AuthKind `json:"type"`
+	Metadata    connectors.Metadata `json:"metadata"`
+	Connections *int                `json:"connections,omitempty"`
+}
+
+// entry is one connector with everything a form or a caller needs.
+type entry struct {
+	listEntry
+	ConfigSchema *connectors.Schema `json:"config_schema"`
+	Fields       []connectors.Field `json:"fields"`
+	Auth         authEntry          `json:"auth"`
+	Actions      []actionEntry      `json:"actions"`
+	Webhook      *webhookEntry      `json:"webhook,omitempty"`
+	HasDefault   bool               `json:"has_default_config"`
+}
+
+type authEntry struct {
+	Kind   connectors.AuthKind `json:"kind"`
+	Scopes []string            `json:"scopes,omitempty"`
+}
+
+type actionEntry struct {
+	Key          string             `json:"key"`
+	Description  string             `json:"description,omitempty"`
+	InputSchema  *connectors.Schema `json:"input_schema,omitempty"`
+	OutputSchema *connectors.Schema `json:"output_schema,omitempty"`
+	Idempotent   bool               `json:"idempotent"`
+}
+
+type webhookEntry struct {
+	Description string `json:"description,omitempty"`
+	SecretField string `json:"secret_field,omitempty"`
+	MaxBody     int64  `json:"max_body"`
+}
+
+func (i *Ingress) listConnectors(ctx context.Context, p params) (any, error) {
+	if p.Count != "" && p.Count != "connections" {
+		return nil, invalid("count", `can only be "connections"`)
+	}
+	page := connection.Page(i.Service.Connectors(p.Name), p.Offset, p.Limit)
+	list := make([]listEntry, 0, len(page))
+	for _, c := range page {
+		e := listEntryOf(c)
+		if p.Count != "" {
+			n, err := i.Service.CountByConnector(ctx, c.Key)
+			if err != nil {
+				return nil, err
+			}
+			e.Connections = &n
+		}
+		list = append(list, e)
+	}
+	return list, nil
+}
+
+func (i *Ingress) getConnector(ctx context.Context, p params) (any, error) {
+	c, err := i.Service.Connector(p.Connector)
+	if err != nil {
+		return nil, err
+	}
+	e := entry{
+		listEntry: listEntryOf(c), ConfigSchema: c.Config, Fields: c.Config.Fields(),
+		Auth: authEntry{Kind: authKind(c)}, Actions: []actionEntry{}, HasDefault: c.DefaultConfig != nil,
+	}
+	if e.Fields == nil {
+		e.Fields = []connectors.Field{}
+	}
+	if c.Auth.OAuth2 != nil {
+		e.Auth.Scopes = c.Auth.OAuth2.Scopes
+	}
+	for _, a := range c.Actions {
+		e.Actions = append(e.Actions, actionEntry{a.Key, a.Description, a.Input, a.Output, a.Idempotent})
+	}
+	if w := c.Webhook; w != nil {
+		e.Webhook = &webhookEntry{w.Description, w.SecretField, w.BodyLimit()}
+	}
+	if p.Count == "connections" {
+		n, err := i.Service.CountByConnector(ctx, c.Key)
+		if err != nil {
+			return nil, err
+		}
+		e.Connections = &n
+	}
+	return e, nil
+}
+
+func listEntryOf(c *connectors.Connector) listEntry {
+	return listEntry{Key: c.Key, Version: c.Version, Type: authKind(c), Metadata: c.Metadata}
+}
+
+func authKind(c *connectors.Connector) connectors.AuthKind {
+	if c.Auth.Kind == "" {
+		return connectors.AuthNone
+	}
+	return c.Auth.Kind
+}

@@ -1,0 +1,16 @@
+// Package ingress is the role that faces the outside: HTTP for providers and
+// operators, and the control service on NATS.
+//
+//	ingress.go     what an ingress is made of, and its life
+//	server.go      the HTTP server: routes, limits, deadlines
+//	operation.go   the control operations, one table for HTTP and NATS
+//	params.go      what an operation is asked with, from a URL or from JSON
+//	catalogue.go   operations on connectors
+//	connections.go operations on connections
+//	actions.go     running actions over HTTP, and their results
+//	webhook.go     the path of a provider's webhook
+//	control.go     hawser.api.<operation>
+//	auth.go        bearer tokens
+//	problem.go     errors as RFC 9457 problem documents
+//	observe.go     request ids, traces, log lines, metrics
+package ingress

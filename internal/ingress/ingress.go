@@ -1,0 +1,106 @@
+package ingress
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+	"golang.org/x/time/rate"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/webhook"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+// DefaultBasePath is where the API lies below the base URL.
+const DefaultBasePath = "/api/v1"
+
+// Options of an ingress. Zero fields mean the default.
+type Options struct {
+	BaseURL  string // as providers reach us, e.g. https://hooks.example.com; no path
+	BasePath string // default /api/v1
+	// MostRequests bounds the requests handled at once; beyond it the answer is
+	// 503. Default 4096.
+	MostRequests int
+	Metrics      prometheus.Registerer // default: none
+	Log          zerolog.Logger
+}
+
+// Parts are what an ingress works with. All are required.
+type Parts struct {
+	Bus         *events.Bus
+	Service     *connection.Service
+	Store       *connection.Store
+	Definitions *connection.Definitions
+	Scopes      connection.Scopes
+	Tokens      *connection.Tokens
+	Status      *connection.StatusWriter
+}
+
+// Ingress faces the outside. Safe for concurrent use.
+type Ingress struct {
+	Parts
+	opts    Options
+	log     zerolog.Logger
+	metrics *metrics
+	slots   chan struct{}
+	// rejections bounds the events about refused deliveries, which strangers
+	// can make us emit.
+	rejections *rate.Limiter
+	keys       *webhook.Keys
+	engines    sync.Map // connector → *compiled
+}
+
+// compiled is a connector's webhook engine, for as long as the definition lives.
+type compiled struct {
+	definition *connectors.Connector
+	engine     *webhook.Engine
+}
+
+// New returns an ingress. Serve its Handler, and Run it.
+func New(parts Parts, opts *Options) *Ingress {
+	o := Options{}
+	if opts != nil {
+		o = *opts
+	}
+	if o.BasePath == "" {
+		o.BasePath = DefaultBasePath
+	}
+	if o.MostRequests == 0 {
+		o.MostRequests = 4096
+	}
+	o.BaseURL, o.BasePath = strings.TrimSuffix(o.BaseURL, "/"), strings.TrimSuffix(o.BasePath, "/")
+	return &Ingress{
+		Parts: parts, opts: o, log: o.Log.With().Str("role", "ingress").Logger(), metrics: newMetrics(o.Metrics),
+		slots: make(chan struct{}, o.MostRequests), rejections: rate.NewLimiter(50, 100), keys: webhook.NewKeys(nil),
+	}
+}
+
+// Run serves the control operations on NATS until ctx ends; those that run may
+// finish until grace ends. serving is called once they are served.
+func (i *Ingress) Run(ctx, grace context.Context, serving func()) error {
+	return i.control(ctx, grace, serving)
+}
+
+// engine returns the webhook engine of a definition, compiled once.
+func (i *Ingress) engine(c *connectors.Connector) (*webhook.Engine, error) {
+	if known, ok := i.engines.Load(c.Key); ok && known.(*compiled).definition == c {
+		return known.(*compiled).engine, nil
+	}
+	e, err := webhook.Compile(c.Webhook, &webhook.Options{Keys: i.keys})
+	if err != nil {
+		return nil, connectors.Errorf(connectors.CodeInternal, "the webhook of %s cannot be used", c.Key)
+	}
+	i.engines.Store(c.Key, &compiled{c, e})
+	return e, nil
+}
+
+// asError gives an error its code. What has none is ours, and told nobody.
+func asError(err error) *connectors.Error { return connectors.AsError(err) }
+
+// Handler is the HTTP side: the API below the base path.
+func (i *Ingress) Handler() http.Handler { return i.observed(i.routes()) }

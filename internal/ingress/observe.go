@@ -1,0 +1,131 @@
+package ingress
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+type metrics struct {
+	requests   *prometheus.CounterVec   // by route and status
+	webhooks   *prometheus.CounterVec   // by connector and outcome
+	rejections *prometheus.CounterVec   // by connector and reason
+	seconds    *prometheus.HistogramVec // by route
+	ackSeconds prometheus.Histogram
+	unsigned   prometheus.Counter
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	m := &metrics{
+		requests:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hawser_http_requests_total", Help: "HTTP requests by route and status."}, []string{"route", "status"}),
+		webhooks:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hawser_webhooks_total", Help: "Webhook deliveries by connector and outcome: accepted, duplicate, handshake, or an error code."}, []string{"connector", "outcome"}),
+		rejections: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hawser_webhook_rejections_total", Help: "Deliveries that did not verify, by reason."}, []string{"connector", "reason"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "hawser_http_request_duration_seconds", Help: "How long HTTP requests took.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 4, 9)}, []string{"route"}),
+		ackSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "hawser_publish_ack_seconds", Help: "From sending a webhook to the stream to its ack.",
+			Buckets: prometheus.ExponentialBuckets(0.0001, 3, 10)}),
+		unsigned: prometheus.NewCounter(prometheus.CounterOpts{Name: "hawser_webhooks_unsigned_total", Help: "Webhooks accepted without a signature, as their connector says."}),
+	}
+	if r != nil {
+		r.MustRegister(m.requests, m.webhooks, m.rejections, m.seconds, m.ackSeconds, m.unsigned)
+	}
+	return m
+}
+
+func (m *metrics) observeWebhook(connector string, status int, refusal *connectors.Error, took time.Duration) {
+	outcome := "accepted"
+	switch {
+	case refusal != nil:
+		outcome = string(refusal.Code)
+	case status == http.StatusOK:
+		outcome = "duplicate"
+	case status != http.StatusAccepted:
+		outcome = "other"
+	}
+	m.webhooks.WithLabelValues(connector, outcome).Inc()
+}
+
+// recorder remembers what was answered, for the log line.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	code   connectors.Code
+}
+
+func (r *recorder) WriteHeader(status int) {
+	r.status = status
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// note lets the log line name the error's code.
+func note(w http.ResponseWriter, e *connectors.Error) {
+	if r, ok := w.(*recorder); ok {
+		r.code = e.Code
+	}
+}
+
+const requestIDHeader = "X-Request-Id"
+
+// observed gives every request an id, a trace, a bound, a metric and a log line.
+// The line names the route, never the path: paths hold secrets. A panic is
+// answered 500 and costs this request only.
+func (i *Ingress) observed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now()
+		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
+		select {
+		case i.slots <- struct{}{}:
+			defer func() { <-i.slots }()
+		default:
+			e := connectors.Errorf(connectors.CodeConnectorDatabaseFailed, "too many requests at once; try again")
+			e.RetryAfter = time.Second
+			writeProblem(rec, e)
+			return
+		}
+		ctx := traced(r)
+		id := events.NewID()
+		rec.Header().Set(requestIDHeader, id)
+		r = r.WithContext(ctx)
+		defer i.concluded(ctx, rec, r, id, began)
+		next.ServeHTTP(rec, r)
+	})
+}
+
+func (i *Ingress) concluded(ctx context.Context, rec *recorder, r *http.Request, id string, began time.Time) {
+	if recover() != nil {
+		// What was thrown may hold anything, so it is not printed.
+		writeProblem(rec, &connectors.Error{Code: connectors.CodeInternal, Message: "internal error"})
+		i.log.Error().Str("request_id", id).Str("route", r.Pattern).Msg("a handler panicked")
+	}
+	took := time.Since(began)
+	route := r.Pattern
+	if route == "" {
+		route = "none"
+	}
+	i.metrics.requests.WithLabelValues(route, strconv.Itoa(rec.status)).Inc()
+	i.metrics.seconds.WithLabelValues(route).Observe(took.Seconds())
+	level := zerolog.InfoLevel
+	if rec.status < http.StatusBadRequest {
+		level = zerolog.DebugLevel
+	}
+	i.log.WithLevel(level).Str("request_id", id).Str("trace_id", events.TraceID(ctx)).Str("method", r.Method).
+		Str("route", route).Int("status", rec.status).Str("code", string(rec.code)).Dur("ms", took).Msg("http")
+}
+
+func traced(r *http.Request) context.Context {
+	h := events.Header{}
+	if v := r.Header.Get(events.ExtTraceParent); v != "" {
+		h[events.ExtTraceParent] = []string{v}
+		h[events.ExtTraceState] = r.Header.Values(events.ExtTraceState)
+	}
+	return events.EnsureTrace(events.WithTrace(r.Context(), h))
+}

@@ -1,0 +1,63 @@
+package ingress
+
+import (
+	"encoding/json"
+	"math"
+	"net/http"
+	"strconv"
+
+	"github.com/hawser-io/hawser/pkg/connectors"
+)
+
+// problem is an RFC 9457 problem document.
+type problem struct {
+	Type           string                  `json:"type"`
+	Title          string                  `json:"title"`
+	Status         int                     `json:"status"`
+	Detail         string                  `json:"detail,omitempty"`
+	Code           connectors.Code         `json:"code"`
+	Errors         []connectors.FieldError `json:"errors,omitempty"`
+	Reason         string                  `json:"reason,omitempty"`
+	RetryAfter     int                     `json:"retry_after,omitempty"` // seconds
+	ProviderStatus int                     `json:"provider_status,omitempty"`
+}
+
+func problemOf(e *connectors.Error) problem {
+	status := e.Code.HTTPStatus()
+	return problem{
+		Type: "urn:hawser:error:" + string(e.Code), Title: http.StatusText(status), Status: status,
+		Detail: e.Message, Code: e.Code, Errors: e.Errors, Reason: e.Reason,
+		RetryAfter: int(math.Ceil(e.RetryAfter.Seconds())), ProviderStatus: e.ProviderStatus,
+	}
+}
+
+// defaultRetryAfter is said with a 503 that names no time, in seconds.
+const defaultRetryAfter = 1
+
+func writeProblem(w http.ResponseWriter, e *connectors.Error) {
+	p := problemOf(e)
+	if p.RetryAfter == 0 && p.Status == http.StatusServiceUnavailable {
+		p.RetryAfter = defaultRetryAfter
+	}
+	if p.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(p.RetryAfter))
+	}
+	if p.Status == http.StatusUnauthorized && e.Code == connectors.CodeUnauthenticated {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="hawser"`)
+	}
+	note(w, e)
+	writeJSON(w, p.Status, "application/problem+json", p)
+}
+
+func writeJSON(w http.ResponseWriter, status int, contentType string, body any) {
+	data, err := json.Marshal(body)
+	if err != nil {
+		status, data = http.StatusInternalServerError, []byte(`{"type":"urn:hawser:error:INTERNAL","title":"Internal Server Error","status":500,"code":"INTERNAL"}`)
+	}
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(data) // the client may be gone; nothing is to be done about it
+}

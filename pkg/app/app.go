@@ -1,0 +1,110 @@
+// Package app holds the mains of Hawser's programs, so that strangers build
+// their own with their own connectors:
+//
+//	func main() { os.Exit(app.Executor(myConnector())) }
+//
+//	app.go       the mains
+//	settings.go  flags and environment, one struct
+//	node.go      what every role is assembled from
+//	role.go      ingress, executor, refresher: start, ready, drain
+//	up.go        `hawser up`: all roles on an embedded server
+//	datafolder.go keys and tokens of `hawser up`
+//	command.go   the operator's commands
+//	demo.go      `hawser demo`
+//	probe.go     /healthz, /readyz, /metrics
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/hawser-io/hawser/pkg/connectors"
+)
+
+// Ingress is the main of an ingress program. It returns the exit status.
+func Ingress(own ...connectors.Connector) int {
+	return program{own: own}.main("ingress", &ingressCommand{})
+}
+
+// Executor is the main of an executor program that serves the given connectors.
+func Executor(own ...connectors.Connector) int {
+	return program{own: own}.main("executor", &executorCommand{})
+}
+
+// Refresher is the main of a refresher program.
+func Refresher(own ...connectors.Connector) int {
+	return program{own: own}.main("refresher", &refresherCommand{})
+}
+
+// Hawser is the main of the command with everything in it: `hawser up`, and the
+// operator's commands.
+func Hawser(own ...connectors.Connector) int {
+	return program{own: own}.main("hawser", &hawserCommands{})
+}
+
+// program is one run of a program.
+type program struct {
+	own            []connectors.Connector
+	stdout, stderr io.Writer
+}
+
+func (p program) main(name string, commands any) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	p.stdout, p.stderr = os.Stdout, os.Stderr
+	return p.run(ctx, name, commands, os.Args[1:])
+}
+
+// run parses args into commands and runs what was chosen. Status 0 is success, 1
+// a failure, 2 a mistake in the arguments.
+func (p program) run(ctx context.Context, name string, commands any, args []string) int {
+	parser, err := kong.New(commands, kong.Name(name), kong.Description("Hawser connects a multi-tenant application to third-party providers."),
+		kong.DefaultEnvars("HAWSER"), kong.Writers(p.stdout, p.stderr), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Exit(func(status int) { panic(exitStatus(status)) }))
+	if err != nil {
+		fmt.Fprintf(p.stderr, "%s: %v\n", name, err)
+		return 1
+	}
+	chosen, status, err := parse(parser, args)
+	if err != nil {
+		fmt.Fprintf(p.stderr, "%s: %v\n", name, err)
+		return 2
+	}
+	if chosen == nil {
+		return status
+	}
+	chosen.BindTo(ctx, (*context.Context)(nil))
+	if err := chosen.Run(&p); err != nil {
+		fmt.Fprintf(p.stderr, "%s: %s\n", name, withCause(err))
+		return 1
+	}
+	return 0
+}
+
+// withCause says what an API client is not told: why. The operator may know.
+func withCause(err error) string {
+	if e, ok := errors.AsType[*connectors.Error](err); ok && e.Cause != nil {
+		return err.Error() + " (" + withCause(e.Cause) + ")"
+	}
+	return err.Error()
+}
+
+// exitStatus is how the parser's own wish to exit (help, version) gets out.
+type exitStatus int
+
+func parse(parser *kong.Kong, args []string) (chosen *kong.Context, status int, err error) {
+	defer func() {
+		if s, ok := recover().(exitStatus); ok {
+			chosen, status, err = nil, int(s), nil
+		}
+	}()
+	chosen, err = parser.Parse(args)
+	return chosen, 0, err
+}

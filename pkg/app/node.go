@@ -1,0 +1,121 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/rs/zerolog"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/crypto"
+	"github.com/hawser-io/hawser/pkg/events"
+	"github.com/hawser-io/hawser/pkg/kvstore"
+	"github.com/hawser-io/hawser/pkg/kvstore/natskv"
+)
+
+// startTimeout bounds the way from a connection to a ready node.
+const startTimeout = 30 * time.Second
+
+// node is what every role is assembled from: the bus, the records, the keys.
+type node struct {
+	settings    shared
+	baseURL     string
+	log         zerolog.Logger
+	registry    *connectors.Registry
+	metrics     *prometheus.Registry
+	nc          *nats.Conn
+	bus         *events.Bus
+	keys        *crypto.Keyring
+	scopes      connection.Scopes
+	buckets     connection.Buckets
+	store       *connection.Store
+	definitions *connection.Definitions
+	status      *connection.StatusWriter
+	tokens      *connection.Tokens
+	service     *connection.Service
+}
+
+// newNode makes streams and buckets as they have to be, checks that the keyset is
+// the one the records were sealed with, and reads the catalogue.
+func newNode(ctx context.Context, settings shared, baseURL string, nc *nats.Conn, keys *crypto.Keyring, log zerolog.Logger, own []connectors.Connector) (*node, error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	n := &node{settings: settings, baseURL: baseURL, log: log, nc: nc, keys: keys, metrics: newRegistry(), registry: connectors.NewRegistry()}
+	for _, c := range own {
+		if err := n.registry.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if n.scopes, err = connection.ParseScopes(settings.Scopes); err != nil {
+		return nil, err
+	}
+	if n.bus, err = events.NewBus(nc, &events.Options{Prefix: settings.Prefix}); err != nil {
+		return nil, err
+	}
+	if err := n.prepare(ctx); err != nil {
+		return nil, err
+	}
+	n.store = connection.NewStore(n.buckets, keys, settings.Prefix)
+	n.definitions = connection.NewDefinitions(n.buckets)
+	n.status = connection.NewStatusWriter(n.buckets)
+	n.tokens = connection.NewTokens(n.buckets)
+	n.service = connection.NewService(n.store, n.definitions, n.scopes, n.bus, &connection.ServiceOptions{
+		BaseURL: baseURL + settings.BasePath, OnError: n.problem,
+	})
+	n.observe()
+	return n, n.definitions.Load(ctx)
+}
+
+// prepare creates or updates streams and buckets.
+func (n *node) prepare(ctx context.Context) error {
+	drift, err := n.bus.Ensure(ctx, events.Topology{Replicas: n.settings.Replicas})
+	if err != nil {
+		return err
+	}
+	for _, d := range drift {
+		n.log.Warn().Stringer("drift", d).Msg("a stream was not as it should be, and was changed")
+	}
+	n.buckets, err = connection.BucketsFrom(func(name string) (kvstore.Store, error) {
+		return natskv.Open(ctx, n.bus.JetStream(), natskv.Bucket{Name: n.bus.Bucket(name), Replicas: n.settings.Replicas}, nil)
+	})
+	if err != nil {
+		return err
+	}
+	return connection.CheckKeyset(ctx, n.buckets, n.keys)
+}
+
+// connect joins a NATS system.
+func connect(name string, r remote, log zerolog.Logger) (*nats.Conn, error) {
+	options := append(events.ConnectOptions(name),
+		nats.RetryOnFailedConnect(false),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { log.Warn().Err(err).Msg("disconnected from NATS") }),
+		nats.ReconnectHandler(func(*nats.Conn) { log.Info().Msg("connected to NATS again") }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Warn().Err(err).Msg("NATS") }))
+	if r.NATSCreds != "" {
+		options = append(options, nats.UserCredentials(r.NATSCreds))
+	}
+	nc, err := nats.Connect(r.NATSURL, options...)
+	if errors.Is(err, nats.ErrNoServers) {
+		return nil, fmt.Errorf("no NATS server answers at %s: start one, or set --nats-url", r.NATSURL)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("connect to NATS at %s: %w", r.NATSURL, err)
+	}
+	return nc, nil
+}
+
+// problem logs what no caller can be told.
+func (n *node) problem(err error) { n.log.Warn().Err(err).Msg("problem") }
+
+func newRegistry() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}

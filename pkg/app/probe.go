@@ -1,0 +1,123 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+const probeTimeout = time.Second
+
+// probes mounts liveness, readiness and metrics beside api, which may be nil.
+func (n *node) probes(api http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, map[string]string{"status": "ok"})
+	})
+	mux.HandleFunc("GET /readyz", n.ready)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(n.metrics, promhttp.HandlerOpts{Timeout: 5 * time.Second, MaxRequestsInFlight: 4}))
+	if api != nil {
+		mux.Handle("/", api)
+	}
+	return mux
+}
+
+// readiness is progress, not life: can NATS be reached, and how long has the
+// oldest request waited? Work that waits for executors does not make an ingress
+// unready, since it would then lose what it can still take; it is told as
+// "waiting".
+type readiness struct {
+	Status               string  `json:"status"` // ready, waiting, unready
+	NATS                 string  `json:"nats"`
+	Pending              uint64  `json:"pending"`
+	OldestPendingSeconds float64 `json:"oldest_pending_seconds"`
+}
+
+// waitingAfter is when a waiting request is worth telling.
+const waitingAfter = 2 * time.Minute
+
+func (n *node) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), probeTimeout)
+	defer cancel()
+	out := readiness{Status: "ready", NATS: "ok"}
+	state, age, err := n.oldestPending(ctx)
+	if err != nil {
+		out.Status, out.NATS = "unready", "unreachable"
+		answer(w, http.StatusServiceUnavailable, out)
+		return
+	}
+	out.Pending, out.OldestPendingSeconds = state.Messages, age.Seconds()
+	if age > waitingAfter {
+		out.Status = "waiting"
+	}
+	answer(w, http.StatusOK, out)
+}
+
+func (n *node) oldestPending(ctx context.Context) (events.StreamState, time.Duration, error) {
+	state, err := n.bus.State(ctx, events.Actions)
+	if err != nil || state.Messages == 0 {
+		return state, 0, err
+	}
+	oldest, err := n.bus.First(ctx, events.Actions, 1, n.bus.Actions())
+	if errors.Is(err, events.ErrNotFound) {
+		return state, 0, nil
+	}
+	if err != nil {
+		return state, 0, err
+	}
+	return state, time.Since(oldest.Stored), nil
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	data, err := json.Marshal(body)
+	if err != nil {
+		status, data = http.StatusInternalServerError, []byte(`{}`)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(data)
+}
+
+// observe registers the metrics of the node itself.
+func (n *node) observe() {
+	n.metrics.MustRegister(&streamMetrics{n, prometheus.NewDesc("hawser_stream_messages", "Messages that a stream holds.", []string{"stream"}, nil),
+		prometheus.NewDesc("hawser_oldest_pending_seconds", "How long the oldest action request has waited.", nil, nil),
+		prometheus.NewDesc("hawser_seals_total", "Values sealed by this process, by key id. Rotate long before 2^32.", []string{"key"}, nil)})
+}
+
+// streamMetrics asks the server when metrics are fetched, not in between.
+type streamMetrics struct {
+	node                    *node
+	messages, oldest, seals *prometheus.Desc
+}
+
+func (m *streamMetrics) Describe(out chan<- *prometheus.Desc) {
+	out <- m.messages
+	out <- m.oldest
+	out <- m.seals
+}
+
+func (m *streamMetrics) Collect(out chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
+	defer cancel()
+	for _, s := range []events.Stream{events.Actions, events.Parked, events.Results, events.Webhooks, events.Lifecycle, events.Dead, events.Quarantine} {
+		if state, err := m.node.bus.State(ctx, s); err == nil {
+			out <- prometheus.MustNewConstMetric(m.messages, prometheus.GaugeValue, float64(state.Messages), string(s))
+		}
+	}
+	if _, age, err := m.node.oldestPending(ctx); err == nil {
+		out <- prometheus.MustNewConstMetric(m.oldest, prometheus.GaugeValue, age.Seconds())
+	}
+	for id, count := range m.node.keys.Seals() {
+		out <- prometheus.MustNewConstMetric(m.seals, prometheus.CounterValue, float64(count), strconv.FormatUint(uint64(id), 10))
+	}
+}

@@ -1,0 +1,41 @@
+package app
+
+import (
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// shared are the settings that every role knows. Each flag is also HAWSER_<FLAG>.
+type shared struct {
+	Prefix        string        `help:"First token of every subject, so that environments can share a NATS system." default:"hawser"`
+	Scopes        string        `help:"The kinds of tenants; a question mark behind one makes its identity optional." default:"organization,user,system?"`
+	BaseURL       string        `name:"base-url" help:"Public URL of the ingress, as providers reach it. Default: from --http." placeholder:"URL"`
+	BasePath      string        `help:"Path of the API below the base URL." default:"/api/v1"`
+	Grace         time.Duration `help:"How long work in flight may go on after SIGTERM." default:"20s"`
+	LogFormat     string        `help:"json or console." enum:"json,console" default:"json"`
+	LogLevel      string        `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
+	AllowNetworks []string      `help:"Private networks that providers may lie in, for example 10.0.0.0/8." placeholder:"CIDR"`
+	Concurrency   int           `help:"Handlers of one connector that run at once in an executor." default:"64"`
+	Replicas      int           `help:"Copies of every stream and bucket: 3 in a cluster." default:"1"`
+}
+
+// remote are the settings of a role that joins a NATS system.
+type remote struct {
+	NATSURL   string `name:"nats-url" help:"Addresses of the NATS system." default:"nats://127.0.0.1:4222"`
+	NATSCreds string `name:"nats-creds" help:"File with the credentials." type:"path" placeholder:"FILE"`
+	Keyset    string `help:"File with the keyset, or env:NAME." placeholder:"FILE" required:""`
+	HTTP      string `name:"http" help:"Address to listen on." default:"${http}"`
+}
+
+func (s shared) logger(p *program) zerolog.Logger {
+	level, err := zerolog.ParseLevel(s.LogLevel)
+	if err != nil {
+		level = zerolog.InfoLevel
+	}
+	out := zerolog.SyncWriter(p.stderr)
+	if s.LogFormat == "console" {
+		out = zerolog.ConsoleWriter{Out: out, TimeFormat: time.TimeOnly, NoColor: true}
+	}
+	return zerolog.New(out).Level(level).With().Timestamp().Logger()
+}
