@@ -17,7 +17,8 @@ import (
 // Options of an executor. Zero fields mean the default.
 type Options struct {
 	// Concurrency bounds the handlers of one connector that run at once in this
-	// process, so that a slow provider holds up only itself. Default 64.
+	// process, new requests, retries and webhooks each for themselves, so that a
+	// slow provider holds up only itself. Default 64.
 	Concurrency int
 	// UnservedAfter is how long a request for a connector that nobody knows may
 	// lie before it is answered CONNECTOR_NOT_FOUND. Default 3 s.
@@ -76,7 +77,7 @@ func (x *Executor) Prepare(ctx context.Context) error {
 		return err
 	}
 	for _, c := range x.Registry.All() {
-		for _, consumer := range x.consumers(c, nil) {
+		for _, consumer := range x.consumers(c) {
 			if err := x.Bus.EnsureConsumer(ctx, consumer); err != nil {
 				return err
 			}
@@ -90,8 +91,7 @@ func (x *Executor) Prepare(ctx context.Context) error {
 func (x *Executor) Run(ctx, grace context.Context, serving func()) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, c := range x.Registry.All() {
-		slots := events.NewSlots(x.opts.Concurrency)
-		for _, consumer := range x.consumers(c, slots) {
+		for _, consumer := range x.consumers(c) {
 			handle := x.perform
 			if consumer.Stream == events.Webhooks {
 				handle = x.received
@@ -107,7 +107,7 @@ func (x *Executor) Run(ctx, grace context.Context, serving func()) error {
 
 // consumers are the durable consumers of a connector: new requests, requests
 // whose time has come again, and webhooks.
-func (x *Executor) consumers(c *connectors.Connector, slots *events.Slots) []events.Consumer {
+func (x *Executor) consumers(c *connectors.Connector) []events.Consumer {
 	all := []events.Consumer{
 		{Name: "action-" + c.Key, Stream: events.Actions, Filter: x.Bus.ActionFilter(c.Key), Description: "executors of " + c.Key},
 		{Name: "due-" + c.Key, Stream: events.Parked, Filter: x.Bus.DueFilter(c.Key), Description: "executors of " + c.Key + ", requests that waited"},
@@ -116,7 +116,8 @@ func (x *Executor) consumers(c *connectors.Connector, slots *events.Slots) []eve
 		all = append(all, events.Consumer{Name: "webhook-" + c.Key, Stream: events.Webhooks, Filter: x.Bus.WebhookFilter(c.Key), Description: "executors of " + c.Key + ", webhooks"})
 	}
 	for i := range all {
-		all[i].Slots, all[i].AckWait = slots, x.opts.AckWait
+		// Not shared: a consumer that waits for messages holds its slots.
+		all[i].Slots, all[i].AckWait = events.NewSlots(x.opts.Concurrency), x.opts.AckWait
 		all[i].OnError = x.problem
 	}
 	return all

@@ -51,7 +51,8 @@ func Compile(w *connectors.Webhook, opts *Options) (*Engine, error) {
 	if err := w.Check(); err != nil {
 		return nil, fmt.Errorf("compile webhook: %w", err)
 	}
-	e := &Engine{webhook: w, payload: w.Payload, delivery: compileDelivery(w.Delivery)}
+	own := *w
+	e := &Engine{webhook: &own, payload: w.Payload, delivery: compileDelivery(w.Delivery)}
 	if opts != nil {
 		e.keys = opts.Keys
 	}
@@ -59,7 +60,7 @@ func Compile(w *connectors.Webhook, opts *Options) (*Engine, error) {
 		e.keys = NewKeys(nil)
 	}
 	for i := range w.Verify {
-		e.ways = append(e.ways, compileWay(e, &w.Verify[i]))
+		e.ways = append(e.ways, compileWay(&w.Verify[i]))
 	}
 	for i := range w.Handshakes {
 		e.handshakes = append(e.handshakes, compileHandshake(&w.Handshakes[i]))

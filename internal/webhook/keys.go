@@ -89,9 +89,13 @@ func (k *Keys) rsaKey(ctx context.Context, address, id string) (*rsa.PublicKey, 
 		switch {
 		case err == nil:
 			key = fetched.key(id)
-		case key == nil || now.Sub(set.fetched) > keysStale:
-			// Not errBadKeys: a set that is gone says nothing about the token.
-			return nil, fmt.Errorf("%w: %v", ErrKeysUnavailable, err)
+		case key != nil && now.Sub(set.fetched) <= keysStale:
+			// The set that is held will do until the server is back.
+		case errors.Is(err, errBadKeys):
+			// A set that is gone says nothing about the token.
+			return nil, fmt.Errorf("%w: no key set at the address", ErrKeysUnavailable)
+		default:
+			return nil, err
 		}
 	}
 	if key == nil {

@@ -26,7 +26,7 @@ type way struct {
 	token     *token
 }
 
-func compileWay(_ *Engine, v *connectors.Verification) way {
+func compileWay(v *connectors.Verification) way {
 	w := way{
 		scheme: v.Scheme, when: compileConditions(v.When), signature: compileSource(v.Signature),
 		encoding: v.Encoding, algorithm: algorithms[v.Algorithm], signed: compileTemplate(v.Signed), key: v.Key,

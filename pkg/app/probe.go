@@ -16,18 +16,26 @@ import (
 
 const probeTimeout = time.Second
 
-// probes mounts liveness, readiness and metrics beside api, which may be nil.
+// probes mounts liveness, readiness and metrics beside api, which may be nil. It
+// looks at the path itself: a mux would redirect the empty identities in the
+// API's paths away.
 func (n *node) probes(api http.Handler) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusOK, map[string]string{"status": "ok"})
-	})
-	mux.HandleFunc("GET /readyz", n.ready)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(n.metrics, promhttp.HandlerOpts{Timeout: 5 * time.Second, MaxRequestsInFlight: 4}))
-	if api != nil {
-		mux.Handle("/", api)
+	if api == nil {
+		api = http.NotFoundHandler()
 	}
-	return mux
+	metrics := promhttp.HandlerFor(n.metrics, promhttp.HandlerOpts{Timeout: 5 * time.Second, MaxRequestsInFlight: 4})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/healthz":
+			answer(w, http.StatusOK, map[string]string{"status": "ok"})
+		case "/readyz":
+			n.ready(w, r)
+		case "/metrics":
+			metrics.ServeHTTP(w, r)
+		default:
+			api.ServeHTTP(w, r)
+		}
+	})
 }
 
 // readiness is progress, not life: can NATS be reached, and how long has the

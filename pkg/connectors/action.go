@@ -1,7 +1,6 @@
 package connectors
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -76,18 +75,11 @@ func undecodable(err error) error {
 // Messages are freed from call.Secrets and from the URLs of requests. Run returns
 // when the handler does, so a handler has to respect its context.
 func (a *Action) Run(ctx context.Context, call *Call, input json.RawMessage) (json.RawMessage, error) {
-	if len(bytes.TrimSpace(input)) == 0 {
-		input = json.RawMessage("{}")
+	in, err := a.CheckInput(input)
+	if err != nil {
+		return nil, err
 	}
-	in, wrong := a.Input.Validate(input)
-	if wrong != nil {
-		return nil, &Error{Code: CodeConnectorActionInputInvalid, Message: "the input is invalid", Errors: wrong}
-	}
-	timeout := a.Timeout
-	if timeout <= 0 {
-		timeout = defaultTimeout
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, a.TimeLimit())
 	defer cancel()
 	out, err := a.call(ctx, call, in)
 	if err != nil {

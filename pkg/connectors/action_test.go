@@ -215,12 +215,53 @@ func TestRunEndsWithTheActionsTimeout(t *testing.T) {
 	}
 }
 
+func TestRunValidateTellsABadConfigFromABadDay(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"nothing wrong", nil, ""},
+		{"a plain error", errors.New("the key canary-7f3a is not one of ours"), "CONNECTOR_CONFIG_INVALID: the key [redacted] is not one of ours"},
+		{"refused by the provider", &connectors.ProviderError{Status: 401}, "CONNECTOR_CONFIG_INVALID: the provider answered 401"},
+		{"a code", connectors.Errorf(connectors.CodeForbidden, "no"), "FORBIDDEN: no"},
+		{"a provider that is down", &connectors.ProviderError{Status: 503}, "CONNECTOR_ACTION_FAILED: the provider answered 503"},
+		{"a limit", &connectors.ProviderError{Status: 429}, "CONNECTOR_RATE_LIMITED: the provider answered 429"},
+		{"a provider that is not there", &url.Error{Op: "Get", URL: "http://10.0.0.1", Err: io.EOF}, "CONNECTOR_ACTION_FAILED: the request to the provider failed"},
+		{"the deadline", context.DeadlineExceeded, "CONNECTOR_ACTION_TIMEOUT: the deadline has passed"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := connectors.Connector{Validate: func(context.Context, *connectors.Call) error { return tt.err }}
+			got := ""
+			if err := c.RunValidate(t.Context(), &connectors.Call{Secrets: []connectors.Secret{newSecret(t, "canary-7f3a")}}); err != nil {
+				got = err.Error()
+			}
+			if got != tt.want {
+				t.Errorf("RunValidate = %q, want %q", got, tt.want)
+			}
+		})
+	}
+	if err := (&connectors.Connector{}).RunValidate(t.Context(), &connectors.Call{}); err != nil {
+		t.Errorf("without Validate: %v, want nil", err)
+	}
+	thrown := connectors.Connector{Validate: func(context.Context, *connectors.Call) error { panic("canary-7f3a") }}
+	if err := thrown.RunValidate(t.Context(), &connectors.Call{}); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorActionFailed}) {
+		t.Errorf("a panic gives %v, want CONNECTOR_ACTION_FAILED", err)
+	}
+}
+
 func TestNewActionTakesItsOptions(t *testing.T) {
 	t.Parallel()
 	a := connectors.NewAction("x", func(context.Context, *connectors.Call, sendIn) (sendOut, error) { return sendOut{}, nil },
 		&connectors.ActionOptions{Description: "d", Idempotent: true, Timeout: time.Second, MaxAttempts: 2})
 	if a.Key != "x" || a.Description != "d" || !a.Idempotent || a.Timeout != time.Second || a.MaxAttempts != 2 {
 		t.Errorf("got %+v", a)
+	}
+	if zero := (&connectors.Action{}); a.TimeLimit() != time.Second || a.AttemptLimit() != 2 || zero.TimeLimit() != 30*time.Second || zero.AttemptLimit() != 5 {
+		t.Error("limits must be the options, or their defaults")
 	}
 }
 

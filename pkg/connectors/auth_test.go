@@ -150,17 +150,17 @@ func TestResolveRefusesWhatBreaksOut(t *testing.T) {
 	}
 }
 
-func TestSecretsListsTheSecretsOfAConfig(t *testing.T) {
+func TestSecretsOfListsTheSecretsOfAConfig(t *testing.T) {
 	t.Parallel()
 	c := connectors.Connector{Config: connectors.SchemaFor[Everything]()}
 	var got []string
-	for _, s := range c.Secrets([]byte(`{"apiKey":"a","channel":"x","backups":[{"password":"b"},{"host":"y"}],"tokens":{"t":"c","u":""},"proxy":{"password":7}}`)) {
+	for _, s := range c.SecretsOf([]byte(`{"apiKey":"a","channel":"x","backups":[{"password":"b"},{"host":"y"}],"tokens":{"t":"c","u":""},"proxy":{"password":7}}`)) {
 		got = append(got, s.Reveal())
 	}
 	if diff := cmp.Diff([]string{"a", "b", "7", "c"}, got); diff != "" {
-		t.Errorf("Secrets (-want +got):\n%s", diff)
+		t.Errorf("SecretsOf (-want +got):\n%s", diff)
 	}
-	if got := c.Secrets([]byte(`{`)); got != nil {
+	if got := c.SecretsOf([]byte(`{`)); got != nil {
 		t.Errorf("of a broken config: %v, want none", got)
 	}
 }

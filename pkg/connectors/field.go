@@ -93,7 +93,8 @@ func formFields(s *jsonschema.Schema, secrets []string, o order) []Field {
 
 type form struct {
 	order   order
-	secrets []string // the schema's
+	secrets []string             // the schema's
+	open    []*jsonschema.Schema // objects that are being spread out
 	fields  []Field
 }
 
@@ -101,6 +102,9 @@ type form struct {
 const deepestForm = 4
 
 func (f *form) object(schemas []*jsonschema.Schema, prefix string, required bool, depth int) {
+	outer := f.open
+	f.open = append(slices.Clip(f.open), schemas...)
+	defer func() { f.open = outer }()
 	var names []string
 	for _, s := range schemas {
 		for _, name := range f.order.of(s) {
@@ -145,7 +149,8 @@ func (f *form) field(schemas []*jsonschema.Schema, path, name string, required b
 	}
 	whole, inside := holdsSecret(f.secrets, strings.Split(path, "."))
 	spread := field.Type == FieldTextarea && !whole && field.Default == nil && depth < deepestForm &&
-		slices.ContainsFunc(schemas, func(s *jsonschema.Schema) bool { return len(s.Properties) > 0 })
+		slices.ContainsFunc(schemas, func(s *jsonschema.Schema) bool { return len(s.Properties) > 0 }) &&
+		!slices.ContainsFunc(schemas, func(s *jsonschema.Schema) bool { return slices.Contains(f.open, s) })
 	if spread {
 		f.object(schemas, path+".", field.Required, depth+1)
 		return

@@ -34,6 +34,10 @@ func newFiller(s *jsonschema.Schema) (*filler, error) {
 	return root, nil
 }
 
+// mostFillers bounds the sets of schemas that apply to one place: references can
+// combine a few schemas in exponentially many ways.
+const mostFillers = 10_000
+
 type fillerBuilder struct {
 	ids      map[*jsonschema.Schema]int
 	fillers  map[string]*filler // set of schemas (their ids) → what they say together
@@ -67,6 +71,10 @@ func (b *fillerBuilder) of(schemas []*jsonschema.Schema) *filler {
 		return f
 	}
 	f := &filler{}
+	if len(b.fillers) >= mostFillers {
+		b.problems = append(b.problems, "it combines too many schemas")
+		return f
+	}
 	b.fillers[set] = f
 	names := map[string]bool{}
 	prefixed := 0

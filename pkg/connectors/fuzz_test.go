@@ -3,6 +3,9 @@ package connectors_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"net/url"
+	"path"
 	"reflect"
 	"strings"
 	"testing"
@@ -119,6 +122,71 @@ func FuzzParseSchema(f *testing.F) {
 		}
 		if c, _ := json.Marshal(again); !bytes.Equal(b, c) {
 			t.Errorf("%s parses and marshals as %s", b, c)
+		}
+	})
+}
+
+// FuzzParseDefinition: no panic, and what parses is written as the same bytes
+// from then on.
+func FuzzParseDefinition(f *testing.F) {
+	f.Add(string(mustDefine(f, registered(f, chat()))))
+	f.Add(`{"format":1,"key":"a","version":"1.0.0","config":{"type":"object"},"default_config":{"a":[1]},"base_url":"https://a.example","auth":{"kind":"oauth2","oauth2":{"authorization_url":"https://a.example","token_url":"https://b.example"}},"actions":[{"key":"x","input":true,"output":false,"timeout":"1s"}]}`)
+	f.Fuzz(func(t *testing.T, doc string) {
+		c, err := connectors.ParseDefinition([]byte(doc))
+		if err != nil {
+			return
+		}
+		once := mustDefine(t, c)
+		again, err := connectors.ParseDefinition(once)
+		if err != nil {
+			t.Fatalf("%s does not parse again: %v", once, err)
+		}
+		if twice := mustDefine(t, again); !bytes.Equal(once, twice) {
+			t.Errorf("%s\nis then\n%s", once, twice)
+		}
+		if _, err := c.Resolve(c.DefaultConfig); err != nil && !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorConfigInvalid}) {
+			t.Errorf("Resolve = %v", err)
+		}
+	})
+}
+
+// FuzzTemplates: whatever templates and values say, a header holds no control
+// characters, and a value cannot move the base URL to another host or up its path.
+func FuzzTemplates(f *testing.F) {
+	for _, template := range []string{"${config.v}", "Bearer ${config.v}", "${config.v}${config.v}", "$", "${", "${config.", "${config.}", "${config.v.w}", "$${config.v}}", "${x}", "a}b"} {
+		for _, value := range []string{"", "x", "a b", "a\nb", "evil.example/", "evil.example#", "a@b", "..", "%2f", "1:2", "ä", "a..b", "a.", "\\", "[::1]", "evil.example:80"} {
+			f.Add(template, value)
+		}
+	}
+	f.Fuzz(func(t *testing.T, template, value string) {
+		config, err := json.Marshal(map[string]string{"v": value})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := connectors.Connector{BaseURL: "https://${config.v}.a.example/x/${config.v}/y", Auth: connectors.Auth{Headers: map[string]string{"X": template}}}
+		header := c
+		header.BaseURL = ""
+		if rt, err := header.Resolve(config); err == nil {
+			got := rt.Headers["X"].Reveal()
+			if strings.ContainsFunc(strings.ReplaceAll(got, template, ""), func(r rune) bool { return r < ' ' || r == 0x7f }) && !strings.ContainsFunc(template, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+				t.Errorf("template %q, value %q: header %q", template, value, got)
+			}
+		}
+		rt, err := c.Resolve(config)
+		if err != nil {
+			return
+		}
+		u, err := url.Parse(rt.BaseURL)
+		if err != nil || u.Scheme != "https" || !strings.HasSuffix(u.Host, ".a.example") || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			t.Fatalf("value %q: base URL %q (%v)", value, rt.BaseURL, err)
+		}
+		if clean := path.Clean(u.EscapedPath()); clean != u.EscapedPath() || strings.Count(clean, "/") != 3 {
+			t.Errorf("value %q: path %q", value, u.EscapedPath())
+		}
+		if c.BaseURL = template; c.BaseURL != "" {
+			if rt, err := c.Resolve(config); err == nil && !strings.HasPrefix(rt.BaseURL, "http") && !strings.HasPrefix(rt.BaseURL, "HTTP") {
+				t.Errorf("template %q, value %q: base URL %q", template, value, rt.BaseURL)
+			}
 		}
 	})
 }

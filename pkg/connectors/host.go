@@ -1,9 +1,11 @@
 package connectors
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"net/url"
 	"time"
 )
 
@@ -37,8 +39,8 @@ func (a *Action) AttemptLimit() int {
 
 // RunValidate calls Validate, if there is one. An error without a code of its
 // own becomes CONNECTOR_CONFIG_INVALID; its text is freed from call.Secrets. A
-// provider that does not answer is CONNECTOR_ACTION_TIMEOUT or a provider's error,
-// as in [Action.Run].
+// provider that cannot be reached, or answers with 429 or 5xx, is no fault of the
+// config: the code is that of [Action.Run]. A panic is CONNECTOR_ACTION_FAILED.
 func (c *Connector) RunValidate(ctx context.Context, call *Call) (err error) {
 	if c.Validate == nil {
 		return nil
@@ -52,32 +54,32 @@ func (c *Connector) RunValidate(ctx context.Context, call *Call) (err error) {
 		return nil
 	}
 	e := failure(err, call)
-	if _, coded := errors.AsType[*Error](err); !coded && e.Code == CodeConnectorActionFailed && e.ProviderStatus < 500 {
+	_, coded := errors.AsType[*Error](err)
+	_, unreachable := errors.AsType[*url.Error](err)
+	if !coded && !unreachable && e.Code == CodeConnectorActionFailed && e.ProviderStatus < 500 {
 		e.Code = CodeConnectorConfigInvalid
 	}
 	return e
 }
 
-// SecretsOf returns the secret values of an opened config, for Call.Secrets.
+// SecretsOf returns the values of an opened config that its schema marks secret, for
+// Call.Secrets: strings and numbers, those inside secret objects and lists included.
 func (c *Connector) SecretsOf(config json.RawMessage) []Secret {
 	doc, bad := parseDocument(string(config))
 	if bad != nil || c.Config == nil {
 		return nil
 	}
-	var out []Secret
+	var values []Secret
 	for _, pointer := range c.Config.secrets {
 		for _, i := range doc.matches(0, pointerSteps(pointer)) {
-			var s Secret
-			if json.Unmarshal([]byte(doc.text(i)), &s) == nil && !s.IsZero() {
-				out = append(out, s)
-			}
+			values = doc.leaves(i, values)
 		}
 	}
-	return out
+	return values
 }
 
 func orEmptyObject(input json.RawMessage) json.RawMessage {
-	if len(input) == 0 {
+	if len(bytes.TrimSpace(input)) == 0 {
 		return json.RawMessage("{}")
 	}
 	return input

@@ -75,14 +75,21 @@ func pointerSteps(pointer string) []string {
 // there is none. An empty default is none.
 func (s *Schema) secretDefault() string {
 	found := ""
-	seen := map[*jsonschema.Schema]bool{}
+	type visited struct {
+		schema *jsonschema.Schema
+		inside bool
+	}
+	seen := map[visited]bool{}
 	var visit func(each *jsonschema.Schema, path string, inside bool)
 	visit = func(each *jsonschema.Schema, path string, inside bool) {
-		if each == nil || seen[each] || found != "" {
+		if each == nil || found != "" {
 			return
 		}
-		seen[each] = true
 		inside = inside || marksSecret(each)
+		if seen[visited{each, inside}] {
+			return
+		}
+		seen[visited{each, inside}] = true
 		if inside && each.Default != nil && *each.Default != nil && *each.Default != "" {
 			found = strings.TrimPrefix(path, ".")
 			return
@@ -98,23 +105,6 @@ func (s *Schema) secretDefault() string {
 	}
 	visit(s.compiled, "", false)
 	return found
-}
-
-// Secrets returns the values of a config, opened, that the connector's schema marks
-// secret, for Call.Secrets: strings and numbers, those inside secret objects and
-// lists included.
-func (c *Connector) Secrets(config []byte) []Secret {
-	doc, bad := parseDocument(string(config))
-	if bad != nil || c.Config == nil {
-		return nil
-	}
-	var values []Secret
-	for _, pointer := range c.Config.secrets {
-		for _, i := range doc.matches(0, pointerSteps(pointer)) {
-			values = doc.leaves(i, values)
-		}
-	}
-	return values
 }
 
 // matches returns the nodes that the steps lead to.

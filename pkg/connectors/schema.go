@@ -34,11 +34,18 @@ const schemaURL = "https://schema.invalid/"
 // draft is the only dialect.
 const draft = "https://json-schema.org/draft/2020-12/schema"
 
-// ParseSchema compiles a schema document. It fails for what is no schema of draft
-// 2020-12, for defaults that break their own schema, and for secrets inside a
+// longestSchema bounds what compiling a stranger's schema can cost: some of it grows
+// with the square of the size.
+const longestSchema = 256 << 10
+
+// ParseSchema compiles a schema document of at most 256 KiB. It fails for what is no
+// schema of draft 2020-12, for defaults that break their own schema, and for secrets inside a
 // schema that contains itself (they could lie at any depth, so they could not all
 // be sealed).
 func ParseSchema(doc []byte) (*Schema, error) {
+	if len(doc) > longestSchema {
+		return nil, fmt.Errorf("schema: is larger than %d KiB", longestSchema>>10)
+	}
 	parsed, bad := parseDocument(string(doc))
 	if bad != nil {
 		return nil, fmt.Errorf("schema: %w", listed([]FieldError{bad.field()}))

@@ -3,6 +3,7 @@ package connectors_test
 import (
 	"encoding/json"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -89,6 +90,13 @@ func TestFieldsComeFromTheSchema(t *testing.T) {
 		"keyboard":{"type":["string","null"],"default":"qwerty"},
 		"anything":{}},
 		"$defs":{"proxy":{"type":"object","required":["host"],"properties":{"host":{"type":"string"},"port":{"type":"integer","default":3128}}}}}`).Fields())
+	if got := connectors.SchemaFor[Tree]().Fields(); len(got) != 2 || got[1].Type != connectors.FieldTextarea {
+		t.Errorf("fields of a tree = %v, want a name and one text for the rest", got)
+	}
+	recursive := mustSchema(t, `{"type":"object","properties":{"a":{"type":"string"},"o":{"$ref":"#"},"p":{"$ref":"#"}}}`)
+	if got := recursive.Fields(); len(got) != 3 {
+		t.Errorf("fields of an object in itself = %v, want its three members", got)
+	}
 	for _, s := range []*connectors.Schema{nil, mustSchema(t, `{"type":"string"}`), mustSchema(t, `true`), connectors.SchemaFor[struct{}]()} {
 		if got := s.Fields(); len(got) != 0 {
 			t.Errorf("fields of %s = %v, want none", s, got)
@@ -132,12 +140,29 @@ func TestParseSchemaRefusesWhatCannotWork(t *testing.T) {
 		`{"allOf":[` + strings.TrimSuffix(strings.Repeat(`{"$ref":"#/$defs/a"},`, 60), ",") + `],"$defs":{"a":{"allOf":[` +
 			strings.TrimSuffix(strings.Repeat(`{"$ref":"#/$defs/b"},`, 60), ",") + `]},"b":{"allOf":[` +
 			strings.TrimSuffix(strings.Repeat(`{"type":"string"},`, 60), ",") + `]}}}`: "describes too many places",
+		`{"description":"` + strings.Repeat("x", 256<<10) + `"}`: "is larger than 256 KiB",
+		combinations(14): "it combines too many schemas",
 	} {
 		_, err := connectors.ParseSchema([]byte(doc))
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("ParseSchema(%.80s) = %v, want an error with %q", doc, err, want)
 		}
 	}
+}
+
+// combinations returns a schema in which 2^n sets of subschemas apply to places: by
+// each step, "a" leads on to the next schema of each in the set and "b" starts anew.
+func combinations(n int) string {
+	var defs []string
+	for i := range n {
+		next := `{"$ref":"#/$defs/s` + strconv.Itoa((i+1)%n) + `"}`
+		b := next
+		if i == 0 {
+			b = `{"allOf":[{"$ref":"#/$defs/s0"},` + next + `]}`
+		}
+		defs = append(defs, `"s`+strconv.Itoa(i)+`":{"properties":{"a":`+next+`,"b":`+b+`}}`)
+	}
+	return `{"$ref":"#/$defs/s0","$defs":{` + strings.Join(defs, ",") + `}}`
 }
 
 func TestSchemaForPanicsOnABadTag(t *testing.T) {

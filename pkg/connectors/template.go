@@ -42,18 +42,6 @@ func parseValueTemplate(source string) (valueTemplate, error) {
 	return t, nil
 }
 
-// String returns the source.
-func (t valueTemplate) String() string {
-	var b strings.Builder
-	for _, p := range t {
-		b.WriteString(p.text)
-		if p.field != "" {
-			b.WriteString(fieldMark + p.field + "}")
-		}
-	}
-	return b.String()
-}
-
 // fields lists the fields that the template names.
 func (t valueTemplate) fields() (fields []string) {
 	for _, p := range t {

@@ -54,8 +54,9 @@ type Consumer struct {
 	AckWait     time.Duration // default 30 s; a running handler is kept alive beyond it
 	MaxPending  int           // handed out and not acknowledged, all processes together; default 1000
 	MaxDeliver  int           // backstop for crashes; default 20
-	// Slots bounds the handlers that run at once in this process. It may be
-	// shared by several consumers.
+	// Slots bounds the handlers that run at once in this process. A consumer
+	// that waits for messages holds the slots it has room for, so consumers that
+	// share one make each other wait.
 	Slots *Slots
 	// OnError is told what could not be done (fetching, acknowledging). Optional.
 	OnError func(error)

@@ -156,7 +156,7 @@ func countChecks() []check {
 		}},
 		{"count is exact right after every write", func(t *testing.T, s kvstore.Store) {
 			live := map[string]uint64{}
-			for i := range 100 {
+			for i := range 60 {
 				key := fmt.Sprintf("a.%d", i*7%23)
 				switch revision, there := live[key]; {
 				case !there:

@@ -98,7 +98,7 @@ func testWatchFilter(t *testing.T, s kvstore.Store) {
 // testSlowReader writes more than any sane buffer holds while nobody reads. The
 // reader may get everything, or a reset in place of what is missing.
 func testSlowReader(t *testing.T, s kvstore.Store) {
-	const writes = 5000
+	const writes = 3000
 	w := watch(t, s, ">")
 	for i := range writes {
 		mustCreate(t, s, fmt.Sprintf("a.%d", i), "")

@@ -15,7 +15,7 @@ const (
 	// there: removal runs a little after its time.
 	markerSlack = 10 * time.Second
 	// countTries bounds how often Count starts again because of other writes.
-	countTries = 6
+	countTries = 4
 )
 
 // Count implements [kvstore.Counter] without reading values or names: the

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/hawser-io/hawser/pkg/kvstore"
@@ -19,6 +20,8 @@ const (
 	// scanIdle is how long the server keeps a consumer that nobody asks: the
 	// backstop, should the process die before it deletes it.
 	scanIdle = 30 * time.Second
+	// scanFailures bounds how often in a row a page is tried again.
+	scanFailures = 8
 )
 
 // errGap: messages of the server were lost on the way.
@@ -41,14 +44,20 @@ func (s *Store) scan(ctx context.Context, sc scan, fn func(record) bool) error {
 	for failures := 0; ; {
 		page, end, err := s.scanPage(ctx, &c, sc, next)
 		if err != nil {
-			// The consumer may be gone, since fn was slow or a server restarted:
-			// a new one goes on from where we are.
 			failures++
-			if failures > 1 || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+			if failures > scanFailures || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 				return err
 			}
-			c.close(ctx)
-			c = nil
+			// In a cluster, our server may not have heard of a new consumer yet.
+			// An old one is gone, since fn was slow or a server restarted: another
+			// goes on from where we are.
+			if fresh := c != nil && c.delivered == 0 && errors.Is(err, nats.ErrNoResponders); !fresh {
+				c.close(ctx)
+				c = nil
+			}
+			if err := pause(ctx, time.Duration(failures)*5*time.Millisecond); err != nil {
+				return unavailable(err)
+			}
 			continue
 		}
 		failures = 0

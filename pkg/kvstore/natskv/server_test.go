@@ -72,7 +72,8 @@ func (n *node) connect() jetstream.JetStream {
 
 func connect(t testing.TB, url string, opts ...nats.Option) jetstream.JetStream {
 	t.Helper()
-	opts = append(opts, nats.ReconnectWait(10*time.Millisecond), nats.ReconnectJitter(0, 0), nats.MaxReconnects(-1))
+	opts = append(opts, nats.ReconnectWait(10*time.Millisecond), nats.ReconnectJitter(0, 0), nats.MaxReconnects(-1),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // the tests break connections
 	nc, err := nats.Connect(url, opts...)
 	if err != nil {
 		t.Fatal(err)

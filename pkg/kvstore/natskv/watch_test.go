@@ -79,8 +79,7 @@ func TestWatcherGetsAResetAfterAReconnect(t *testing.T) {
 func TestWatcherGetsAResetWhenTheStoreWasWiped(t *testing.T) {
 	t.Parallel()
 	n := startNode(t)
-	js := n.connect()
-	s := mustOpen(t, js, natskv.Bucket{Name: "test"}, nil)
+	s := mustOpen(t, n.connect(), natskv.Bucket{Name: "test"}, nil)
 	w := watch(t, s, ">")
 	for i := range 10 {
 		mustCreate(t, s, fmt.Sprintf("a.%d", i), "")
@@ -90,7 +89,7 @@ func TestWatcherGetsAResetWhenTheStoreWasWiped(t *testing.T) {
 	n.start()
 	// The watch cannot be set up before the bucket is there again, and revisions
 	// begin anew.
-	s = mustOpen(t, js, natskv.Bucket{Name: "test"}, nil)
+	s = mustOpen(t, n.connect(), natskv.Bucket{Name: "test"}, nil)
 	wantResetThenAll(t, s, w)
 }
 

@@ -1,0 +1,46 @@
+# make          prints this help
+# make check    everything the gate checks; what the README calls "the tests"
+.DEFAULT_GOAL := help
+SHELL := bash
+GO ?= go
+FUZZTIME ?= 10s
+PACKAGES := ./...
+
+.PHONY: help
+help: ## print this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build the four programs into bin/
+	$(GO) build -o bin/ ./cmd/...
+
+.PHONY: up
+up: ## run everything on the embedded server, with the demo provider
+	$(GO) run ./cmd/hawser up --demo
+
+.PHONY: test
+test: ## all tests, with the race detector
+	$(GO) test -race -timeout 10m $(PACKAGES)
+
+.PHONY: lint
+lint: ## formatting, vet, staticcheck, a tidy go.mod
+	@unformatted="$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go'))"; \
+	if [ -n "$$unformatted" ]; then echo "not formatted (gofmt -w mends it):"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet $(PACKAGES)
+	$(GO) tool staticcheck $(PACKAGES)
+	$(GO) mod tidy -diff
+
+.PHONY: check
+check: lint test ## lint and test
+
+.PHONY: bench
+bench: ## the benchmark table: Hawser against a floor measured in the same run
+	$(GO) test -run '^$$' -bench . -benchtime 3s -count 1 -timeout 30m ./bench/
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (10s)
+	@set -e; for package in $$($(GO) list $(PACKAGES)); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+	    echo "== $$package $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+	  done; \
+	done

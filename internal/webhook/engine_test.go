@@ -1,0 +1,229 @@
+package webhook_test
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hawser-io/hawser/internal/webhook"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+var now = time.Unix(1614265330, 0)
+
+const key = "k3y"
+
+// timestamped is HMAC-SHA256 over "<timestamp>.<body>" in hex, the commonest
+// scheme of all.
+func timestamped() *connectors.Webhook {
+	return &connectors.Webhook{
+		SecretField: "webhookSecret",
+		Verify: []connectors.Verification{{
+			Scheme: connectors.SchemeHMAC, Algorithm: connectors.SHA256, Encoding: connectors.EncodingHex,
+			Signature: connectors.Source{From: "header.X-Demo-Signature", Prefix: "sha256="},
+			Signed:    "{timestamp}.{body}",
+			Timestamp: &connectors.Timestamp{Source: connectors.Source{From: "header.X-Demo-Timestamp"}},
+		}},
+		Delivery: connectors.Extraction{ID: "{header.X-Demo-Delivery}", Type: "{header.X-Demo-Event}"},
+	}
+}
+
+// plain is HMAC-SHA256 over the body in hex, without a prefix.
+func plain() *connectors.Webhook {
+	return &connectors.Webhook{
+		SecretField: "webhookSecret",
+		Verify: []connectors.Verification{{
+			Scheme: connectors.SchemeHMAC, Algorithm: connectors.SHA256, Encoding: connectors.EncodingHex,
+			Signature: connectors.Source{From: "header.X-Signature"},
+			Signed:    "{body}",
+		}},
+	}
+}
+
+func mustCompile(tb testing.TB, w *connectors.Webhook) *webhook.Engine {
+	tb.Helper()
+	e, err := webhook.Compile(w, nil)
+	if err != nil {
+		tb.Fatalf("Compile: %v", err)
+	}
+	return e
+}
+
+func hmacHex(key, message string) string {
+	h := hmac.New(sha256.New, []byte(key))
+	h.Write([]byte(message))
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// signed is a request that timestamped accepts.
+func signed(key string, body []byte) webhook.Request {
+	at := strconv.FormatInt(now.Unix(), 10)
+	h := http.Header{}
+	h.Set("X-Demo-Signature", "sha256="+hmacHex(key, at+"."+string(body)))
+	h.Set("X-Demo-Timestamp", at)
+	h.Set("X-Demo-Delivery", "d-1")
+	h.Set("X-Demo-Event", "message.created")
+	return webhook.Request{Method: "POST", PublicURL: "https://hawser.example/x", Header: h, Body: body, Now: now}
+}
+
+// request is a POST of a body with one header.
+func request(header, value, body string) webhook.Request {
+	h := http.Header{}
+	h.Set(header, value)
+	return webhook.Request{Method: "POST", PublicURL: "https://hawser.example/x", Header: h, Body: []byte(body), Now: now}
+}
+
+func texts(values ...string) []secret.Text {
+	var all []secret.Text
+	for _, v := range values {
+		all = append(all, secret.New(v))
+	}
+	return all
+}
+
+// reason is why the request is refused: "" if it is not.
+func reason(t *testing.T, e *webhook.Engine, r webhook.Request, secrets ...string) webhook.Reason {
+	t.Helper()
+	_, err := e.Verify(t.Context(), r, texts(secrets...))
+	if err == nil {
+		return ""
+	}
+	rejection, ok := errors.AsType[*webhook.Rejection](err)
+	if !ok {
+		t.Fatalf("err = %v, want a *Rejection", err)
+	}
+	return rejection.Reason
+}
+
+func TestVerifyAcceptsWhatTheSecretSigned(t *testing.T) {
+	t.Parallel()
+	e := mustCompile(t, timestamped())
+	for _, body := range []string{"", "null", `{"a":1}`, "\xff\xfe not UTF-8", "\ufeff{}", strings.Repeat("[", 100_000), strings.Repeat("x", 1<<20)} {
+		verified, err := e.Verify(t.Context(), signed(key, []byte(body)), texts("old", key))
+		if err != nil {
+			t.Errorf("body of %d bytes: %v", len(body), err)
+			continue
+		}
+		if verified.Scheme != connectors.SchemeHMAC || verified.Secret != 1 || !verified.Timestamp.Equal(now) {
+			t.Errorf("Verified = %+v, want hmac by secret 1 at %v", verified, now)
+		}
+	}
+}
+
+func TestVerifyTriesEverySecretAndPassesOverAbsentOnes(t *testing.T) {
+	t.Parallel()
+	e, r := mustCompile(t, timestamped()), signed(key, []byte("x"))
+	for _, tc := range []struct {
+		secrets []string
+		want    webhook.Reason
+	}{
+		{[]string{key}, ""},
+		{[]string{"", key}, ""},
+		{[]string{"a", "b", "c", key}, ""},
+		{[]string{"a"}, webhook.ReasonBadSignature},
+		{[]string{key + " "}, webhook.ReasonBadSignature},
+		{[]string{""}, webhook.ReasonNoSecret},
+		{nil, webhook.ReasonNoSecret},
+		{[]string{"\x00\x00"}, webhook.ReasonBadSecret},
+	} {
+		if got := reason(t, e, r, tc.secrets...); got != tc.want {
+			t.Errorf("secrets %q: reason = %q, want %q", tc.secrets, got, tc.want)
+		}
+	}
+}
+
+func TestVerifyNamesTheWayThatWasMeant(t *testing.T) {
+	t.Parallel()
+	w := plain()
+	second := timestamped().Verify[0]
+	w.Verify = append(w.Verify, second)
+	e := mustCompile(t, w)
+	verified, err := e.Verify(t.Context(), signed(key, []byte("x")), texts(key))
+	if err != nil || verified.Way != 1 {
+		t.Errorf("Verified = %+v, %v, want way 1", verified, err)
+	}
+	if got := reason(t, e, signed("wrong", []byte("x")), key); got != webhook.ReasonBadSignature {
+		t.Errorf("reason = %q, want that of the signature that is there", got)
+	}
+}
+
+func TestUnsignedAcceptsExplicitlyAndSaysSo(t *testing.T) {
+	t.Parallel()
+	e := mustCompile(t, &connectors.Webhook{Verify: []connectors.Verification{{Scheme: connectors.SchemeUnsigned}}})
+	verified, err := e.Verify(t.Context(), request("X", "y", "z"), nil)
+	if err != nil || verified.Scheme != connectors.SchemeUnsigned || verified.Secret != -1 {
+		t.Errorf("Verified = %+v, %v, want unsigned and no secret", verified, err)
+	}
+}
+
+func TestRejectionsShowNeitherSecretNorSignature(t *testing.T) {
+	t.Parallel()
+	const canary = "canary-5f1d"
+	e := mustCompile(t, timestamped())
+	r := signed("another", []byte(canary))
+	_, err := e.Verify(t.Context(), r, texts(canary))
+	text := err.Error()
+	for _, bad := range []string{canary, r.Header.Get("X-Demo-Signature")[7:], hmacHex(canary, "")} {
+		if strings.Contains(text, bad) {
+			t.Errorf("error %q shows %q", text, bad)
+		}
+	}
+	if err := e.CheckSecret(secret.New(" " + canary)); err == nil || strings.Contains(err.Error(), canary) {
+		t.Errorf("CheckSecret = %v, want an error without the secret", err)
+	}
+}
+
+func TestCompileRefusesWhatItCannotCarryOut(t *testing.T) {
+	t.Parallel()
+	for name, w := range map[string]*connectors.Webhook{
+		"nil":            nil,
+		"no ways":        {},
+		"unknown scheme": {Verify: []connectors.Verification{{Scheme: "magic"}}},
+		"hook without":   {Verify: []connectors.Verification{{Scheme: connectors.SchemeHook}}},
+	} {
+		if e, err := webhook.Compile(w, nil); err == nil || e != nil {
+			t.Errorf("%s: Compile = %v, %v, want an error", name, e, err)
+		}
+	}
+}
+
+func TestMethodsOfDeliveries(t *testing.T) {
+	t.Parallel()
+	e := mustCompile(t, timestamped())
+	for method, want := range map[string]bool{"POST": true, "GET": false, "HEAD": false, "OPTIONS": false, "PUT": false, "post": false, "": false} {
+		if got := e.Accepts(method); got != want {
+			t.Errorf("Accepts(%q) = %v, want %v", method, got, want)
+		}
+	}
+}
+
+func BenchmarkVerifyOneKilobyte(b *testing.B) {
+	e := mustCompile(b, timestamped())
+	r := signed(key, bytes.Repeat([]byte("x"), 1024))
+	secrets := texts(key)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := e.Verify(b.Context(), r, secrets); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkExtractFromHeaders(b *testing.B) {
+	e := mustCompile(b, timestamped())
+	r := signed(key, bytes.Repeat([]byte("x"), 1024))
+	b.ReportAllocs()
+	for b.Loop() {
+		if d := e.Extract(r); d.ID != "d-1" {
+			b.Fatal(d)
+		}
+	}
+}

@@ -1,0 +1,243 @@
+package webhook_test
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/hawser-io/hawser/internal/webhook"
+	"github.com/hawser-io/hawser/pkg/connectors"
+)
+
+// withHandshake is plain with one handshake.
+func withHandshake(h connectors.Handshake) *connectors.Webhook {
+	w := plain()
+	h.Name = "test"
+	w.Handshakes = []connectors.Handshake{h}
+	return w
+}
+
+func bare(method, query, body string) webhook.Request {
+	q, _ := url.ParseQuery(query)
+	return webhook.Request{Method: method, PublicURL: "https://hawser.example/x?" + query, Header: http.Header{}, Query: q, Body: []byte(body), Now: now}
+}
+
+func refused(t *testing.T, err error) webhook.Reason {
+	t.Helper()
+	rejection, ok := errors.AsType[*webhook.Rejection](err)
+	if !ok {
+		t.Fatalf("err = %v, want a *Rejection", err)
+	}
+	return rejection.Reason
+}
+
+func TestADeliveryIsNoHandshake(t *testing.T) {
+	t.Parallel()
+	e := mustCompile(t, withHandshake(connectors.Handshake{
+		When: []connectors.Match{{From: "body.type", Equals: "url_verification"}}, Respond: connectors.Response{Text: "{body.challenge}"},
+	}))
+	for _, body := range []string{"", "{}", `{"type":"event"}`, `{"type":["url_verification"]}`, `{"type":"url_verification"`, "null"} {
+		if reply, err := e.Handshake(t.Context(), bare("POST", "", body), texts(key), nil); reply != nil || err != nil {
+			t.Errorf("body %s: Handshake = %v, %v, want neither", body, reply, err)
+		}
+	}
+	if reply, err := e.Handshake(t.Context(), bare("GET", "", `{"type":"url_verification","challenge":"c"}`), texts(key), nil); reply != nil || err != nil {
+		t.Errorf("GET: Handshake = %v, %v, want neither", reply, err)
+	}
+}
+
+func TestEchoedChallengesAreTextAndNeverPages(t *testing.T) {
+	t.Parallel()
+	e := mustCompile(t, withHandshake(connectors.Handshake{
+		Methods: []string{"GET"}, When: []connectors.Match{{From: "query.challenge", Present: true}},
+		Respond: connectors.Response{Text: "{query.challenge}"},
+	}))
+	for _, challenge := range []string{"c4", "<script>alert(1)</script>", "ünïcode"} {
+		reply, err := e.Handshake(t.Context(), bare("GET", "challenge="+url.QueryEscape(challenge), ""), nil, nil)
+		if err != nil {
+			t.Fatalf("%q: %v", challenge, err)
+		}
+		if string(reply.Body) != challenge || reply.Status != 200 || reply.Header.Get("Content-Type") != "text/plain; charset=utf-8" ||
+			reply.Header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%q: reply %d %v %q", challenge, reply.Status, reply.Header, reply.Body)
+		}
+	}
+	_, err := e.Handshake(t.Context(), bare("GET", "challenge="+strings.Repeat("x", 1<<20), ""), nil, nil)
+	if got := refused(t, err); got != webhook.ReasonBadHandshake {
+		t.Errorf("1 MB: reason = %q, want bad_handshake", got)
+	}
+	_, err = e.Handshake(t.Context(), bare("GET", "challenge=a&challenge=b", ""), nil, nil)
+	if got := refused(t, err); got != webhook.ReasonBadHandshake {
+		t.Errorf("two challenges: reason = %q, want bad_handshake", got)
+	}
+	if reply, err := e.Handshake(t.Context(), bare("GET", "challenge=", ""), nil, nil); reply != nil || err != nil {
+		t.Errorf("empty challenge: %v, %v, want no handshake", reply, err)
+	}
+}
+
+func TestJSONAnswersEscapeWhatTheyEcho(t *testing.T) {
+	t.Parallel()
+	e := mustCompile(t, withHandshake(connectors.Handshake{
+		When: []connectors.Match{{From: "body.challenge", Present: true}}, Respond: connectors.Response{JSON: map[string]string{"challenge": "{body.challenge}"}},
+	}))
+	reply, err := e.Handshake(t.Context(), bare("POST", "", `{"challenge":"a\"b</script>"}`), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(reply.Body), `{"challenge":"a\"b\u003c/script\u003e"}`; got != want || reply.Header.Get("Content-Type") != "application/json" {
+		t.Errorf("reply %v %s, want %s", reply.Header, got, want)
+	}
+}
+
+func TestVerifyTokens(t *testing.T) {
+	t.Parallel()
+	w := withHandshake(connectors.Handshake{
+		Methods: []string{"GET"}, When: []connectors.Match{{From: "query.hub.mode", Equals: "subscribe"}},
+		Token: connectors.Source{From: "query.hub.verify_token"}, Respond: connectors.Response{Text: "{query.hub.challenge}"},
+	})
+	own := mustCompile(t, w)
+	w.TokenField = "verifyToken"
+	separate := mustCompile(t, w)
+	for _, tc := range []struct {
+		name   string
+		engine *webhook.Engine
+		query  string
+		want   webhook.Reason
+	}{
+		{"the secret", own, "hub.verify_token=" + key, ""},
+		{"the token", separate, "hub.verify_token=tok", ""},
+		{"the secret for a token", separate, "hub.verify_token=" + key, webhook.ReasonWrongToken},
+		{"wrong", own, "hub.verify_token=nope", webhook.ReasonWrongToken},
+		{"missing", own, "", webhook.ReasonWrongToken},
+		{"empty", own, "hub.verify_token=", webhook.ReasonWrongToken},
+		{"repeated", own, "hub.verify_token=" + key + "&hub.verify_token=x", webhook.ReasonWrongToken},
+		{"a megabyte", own, "hub.verify_token=" + strings.Repeat("x", 1<<20), webhook.ReasonWrongToken},
+	} {
+		reply, err := tc.engine.Handshake(t.Context(), bare("GET", "hub.mode=subscribe&hub.challenge=42&"+tc.query, ""), texts(key), texts("tok"))
+		if tc.want == "" {
+			if err != nil || string(reply.Body) != "42" {
+				t.Errorf("%s: %v, %v, want 42", tc.name, reply, err)
+			}
+			continue
+		}
+		if got := refused(t, err); got != tc.want || reply != nil {
+			t.Errorf("%s: reason = %q, want %q", tc.name, got, tc.want)
+		}
+	}
+	if _, err := separate.Handshake(t.Context(), bare("GET", "hub.mode=subscribe&hub.challenge=4&hub.verify_token=", ""), texts(key), texts("")); err == nil {
+		t.Error("an empty token matched an absent one")
+	}
+}
+
+func TestVerifiedHandshakesNeedTheSignature(t *testing.T) {
+	t.Parallel()
+	e := mustCompile(t, withHandshake(connectors.Handshake{
+		When: []connectors.Match{{From: "body.type", Equals: "1"}}, Verified: true, Respond: connectors.Response{Body: `{"type":1}`},
+	}))
+	const body = `{"type":1}`
+	reply, err := e.Handshake(t.Context(), request("X-Signature", hmacHex(key, body), body), texts(key), nil)
+	if err != nil || string(reply.Body) != body || reply.Header.Get("Content-Type") != "application/json" {
+		t.Errorf("signed: %v, %v, want the answer", reply, err)
+	}
+	_, err = e.Handshake(t.Context(), request("X-Signature", hmacHex("wrong", body), body), texts(key), nil)
+	if got := refused(t, err); got != webhook.ReasonBadSignature {
+		t.Errorf("wrongly signed: reason = %q, want bad_signature", got)
+	}
+	_, err = e.Handshake(t.Context(), bare("POST", "", body), texts(key), nil)
+	if got := refused(t, err); got != webhook.ReasonMissingSignature {
+		t.Errorf("unsigned: reason = %q, want missing_signature", got)
+	}
+}
+
+func TestHMACAnswersUseTheSecretThatSigned(t *testing.T) {
+	t.Parallel()
+	e := mustCompile(t, withHandshake(connectors.Handshake{
+		When: []connectors.Match{{From: "body.plain", Present: true}}, Verified: true,
+		Respond: connectors.Response{
+			HMAC: &connectors.ResponseHMAC{Algorithm: connectors.SHA256, Encoding: connectors.EncodingHex, Over: "{body.plain}"},
+			JSON: map[string]string{"plain": "{body.plain}", "proof": "sha256={hmac}"},
+		},
+	}))
+	const body = `{"plain":"p"}`
+	reply, err := e.Handshake(t.Context(), request("X-Signature", hmacHex("new", body), body), texts("old", "new"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(reply.Body), `{"plain":"p","proof":"sha256=`+hmacHex("new", "p")+`"}`; got != want {
+		t.Errorf("body = %s, want %s", got, want)
+	}
+}
+
+func TestSecretsAreCapturedOnlyOnce(t *testing.T) {
+	t.Parallel()
+	e := mustCompile(t, withHandshake(connectors.Handshake{
+		Capture: connectors.Source{From: "header.X-Hook-Secret"},
+		Respond: connectors.Response{Headers: map[string]string{"X-Hook-Secret": "{header.X-Hook-Secret}"}},
+	}))
+	const given = "b537207f20cbfa02"
+	reply, err := e.Handshake(t.Context(), request("X-Hook-Secret", given, ""), texts(""), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if reply.Capture.Reveal() != given || reply.Header.Get("X-Hook-Secret") != given || len(reply.Body) != 0 {
+		t.Errorf("reply = %+v, want the secret captured and echoed", reply)
+	}
+	if reply, err := e.Handshake(t.Context(), request("X-Hook-Secret", "attacker", ""), texts(given), nil); reply != nil || err != nil {
+		t.Errorf("with a secret: %v, %v, want no handshake", reply, err)
+	}
+	if reply, err := e.Handshake(t.Context(), bare("POST", "", ""), nil, nil); reply != nil || err != nil {
+		t.Errorf("without the header: %v, %v, want no handshake", reply, err)
+	}
+	for _, bad := range []string{"0000", " x", strings.Repeat("x", 5000), "a\x01b"} {
+		r := request("X", "y", "")
+		r.Header["X-Hook-Secret"] = []string{bad}
+		_, err := e.Handshake(t.Context(), r, nil, nil)
+		if got := refused(t, err); got != webhook.ReasonBadHandshake {
+			t.Errorf("secret %.20q: reason = %q, want bad_handshake", bad, got)
+		}
+	}
+}
+
+func TestProbesAreAnsweredEmpty(t *testing.T) {
+	t.Parallel()
+	e := mustCompile(t, withHandshake(connectors.Handshake{Methods: []string{"HEAD", "GET"}, Respond: connectors.Response{Status: 204}}))
+	for _, method := range []string{"HEAD", "GET"} {
+		reply, err := e.Handshake(t.Context(), bare(method, "", ""), nil, nil)
+		if err != nil || reply.Status != 204 || reply.Body != nil || reply.Name != "test" {
+			t.Errorf("%s: %+v, %v, want an empty 204", method, reply, err)
+		}
+	}
+}
+
+func TestOnlyTheProvidersAddressesAreVisited(t *testing.T) {
+	t.Parallel()
+	e := mustCompile(t, withHandshake(connectors.Handshake{
+		When: []connectors.Match{{From: "body.visit", Present: true}}, Verified: true,
+		Visit: "{body.visit}", Addresses: []string{"https://sns.*.example.com/?*"},
+	}))
+	for address, want := range map[string]webhook.Reason{
+		"https://sns.us-east-1.example.com/?Action=Confirm": "",
+		"https://sns.evil.com/?Action=Confirm":              webhook.ReasonBadHandshake,
+		"https://sns.a.example.com.evil.com/?x":             webhook.ReasonBadHandshake,
+		"http://sns.a.example.com/?x":                       webhook.ReasonBadHandshake,
+		"https://sns.a.example.com@evil.com/?x":             webhook.ReasonBadHandshake,
+		"https://sns.a.example.com:444/?x":                  webhook.ReasonBadHandshake,
+		"https://sns.a.b.example.com/?x":                    webhook.ReasonBadHandshake,
+		"https://sns.a.example.com/etc?x":                   webhook.ReasonBadHandshake,
+		"//sns.a.example.com/?x":                            webhook.ReasonBadHandshake,
+	} {
+		body := `{"visit":"` + address + `"}`
+		reply, err := e.Handshake(t.Context(), request("X-Signature", hmacHex(key, body), body), texts(key), nil)
+		if want == "" {
+			if err != nil || reply.Visit != address {
+				t.Errorf("%s: %v, %v, want it visited", address, reply, err)
+			}
+			continue
+		}
+		if got := refused(t, err); got != want || reply != nil {
+			t.Errorf("%s: reason = %q, want %q", address, got, want)
+		}
+	}
+}

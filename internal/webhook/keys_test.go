@@ -1,0 +1,277 @@
+package webhook_test
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hawser-io/hawser/internal/webhook"
+	"github.com/hawser-io/hawser/pkg/connectors"
+)
+
+const keyServerURL = "https://keys.example/jwks"
+
+// keyServer is an http.RoundTripper that serves a key set.
+type keyServer struct {
+	private map[string]*rsa.PrivateKey
+
+	mu      sync.Mutex
+	calls   int
+	respond func(r *http.Request) (*http.Response, error) // in place of the set, if not nil
+}
+
+func newKeyServer(t *testing.T, ids ...string) *keyServer {
+	t.Helper()
+	s := &keyServer{private: map[string]*rsa.PrivateKey{}}
+	for _, id := range ids {
+		s.private[id] = rsaKeys()[id]
+	}
+	return s
+}
+
+// rsaKeys are made once: making one takes longer than most tests.
+var rsaKeys = sync.OnceValue(func() map[string]*rsa.PrivateKey {
+	keys := map[string]*rsa.PrivateKey{}
+	for id, bits := range map[string]int{"k1": 2048, "k2": 2048, "weak": 1024} {
+		private, err := rsa.GenerateKey(rand.Reader, bits)
+		if err != nil {
+			panic(err)
+		}
+		keys[id] = private
+	}
+	return keys
+})
+
+func (s *keyServer) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls++
+	if s.respond != nil {
+		return s.respond(r)
+	}
+	return answer(200, s.document()), nil
+}
+
+func (s *keyServer) document() string {
+	var set struct {
+		Keys []map[string]string `json:"keys"`
+	}
+	for id, private := range s.private {
+		set.Keys = append(set.Keys, map[string]string{
+			"kty": "RSA", "kid": id, "use": "sig", "n": base64.RawURLEncoding.EncodeToString(private.N.Bytes()),
+			"e": base64.RawURLEncoding.EncodeToString(big.NewInt(int64(private.E)).Bytes()),
+		})
+	}
+	text, _ := json.Marshal(set)
+	return string(text)
+}
+
+func (s *keyServer) called() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls
+}
+
+func (s *keyServer) answerWith(respond func(*http.Request) (*http.Response, error)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.respond = respond
+}
+
+func (s *keyServer) keys(clock func() time.Time) *webhook.Keys {
+	return webhook.NewKeys(&webhook.KeysOptions{HTTP: &http.Client{Transport: s}, Now: clock})
+}
+
+func answer(status int, body string) *http.Response {
+	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}
+}
+
+// byKeySet is an engine that verifies tokens by the server's keys.
+func byKeySet(t *testing.T, s *keyServer, clock func() time.Time) *webhook.Engine {
+	t.Helper()
+	e, err := webhook.Compile(bearer(&connectors.JWT{Algorithm: "RS256", JWKS: keyServerURL, Audience: "{url}"}), &webhook.Options{Keys: s.keys(clock)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func (s *keyServer) signedBy(t *testing.T, id string) webhook.Request {
+	t.Helper()
+	return request("Authorization", "Bearer "+token(t, `{"alg":"RS256","kid":"`+id+`"}`, valid(), rs256(t, s.private[id])), "b")
+}
+
+func TestAKeySetIsFetchedOnceAndKept(t *testing.T) {
+	t.Parallel()
+	s, clock := newKeyServer(t, "k1"), now
+	e := byKeySet(t, s, func() time.Time { return clock })
+	r := s.signedBy(t, "k1")
+	for range 3 {
+		if got := reason(t, e, r); got != "" {
+			t.Fatalf("refused as %s", got)
+		}
+	}
+	if got := s.called(); got != 1 {
+		t.Errorf("%d fetches, want 1", got)
+	}
+	clock = clock.Add(61 * time.Minute)
+	if got := reason(t, e, r); got != "" || s.called() != 2 {
+		t.Errorf("after an hour: reason = %q with %d fetches, want accepted after the second", got, s.called())
+	}
+}
+
+func TestANewKeyIsLookedForButNotForEveryForgery(t *testing.T) {
+	t.Parallel()
+	s, clock := newKeyServer(t, "k1"), now
+	e := byKeySet(t, s, func() time.Time { return clock })
+	if got := reason(t, e, s.signedBy(t, "k1")); got != "" {
+		t.Fatalf("refused as %s", got)
+	}
+	s.mu.Lock()
+	s.private["k2"] = rsaKeys()["k2"]
+	s.mu.Unlock()
+	rotated := s.signedBy(t, "k2")
+	for range 100 {
+		if got := reason(t, e, rotated); got != webhook.ReasonBadSignature {
+			t.Fatalf("reason = %q, want bad_signature within the pause", got)
+		}
+	}
+	if got := s.called(); got != 1 {
+		t.Errorf("%d fetches for 100 unknown keys, want none", got-1)
+	}
+	clock = clock.Add(31 * time.Second)
+	if got := reason(t, e, rotated); got != "" || s.called() != 2 {
+		t.Errorf("after the pause: reason = %q with %d fetches, want accepted after the second", got, s.called())
+	}
+}
+
+func TestKeysOutliveTheirServerForADay(t *testing.T) {
+	t.Parallel()
+	s, clock := newKeyServer(t, "k1"), now
+	e := byKeySet(t, s, func() time.Time { return clock })
+	r := s.signedBy(t, "k1")
+	if got := reason(t, e, r); got != "" {
+		t.Fatalf("refused as %s", got)
+	}
+	s.answerWith(func(*http.Request) (*http.Response, error) { return nil, errors.New("down") })
+	clock = clock.Add(23 * time.Hour)
+	if got := reason(t, e, r); got != "" {
+		t.Errorf("after 23 h: refused as %s", got)
+	}
+	clock = clock.Add(2 * time.Hour)
+	if _, err := e.Verify(t.Context(), r, nil); !errors.Is(err, webhook.ErrKeysUnavailable) {
+		t.Errorf("after 25 h: err = %v, want ErrKeysUnavailable", err)
+	}
+}
+
+func TestBadKeyServersAreNoReasonToRefuse(t *testing.T) {
+	t.Parallel()
+	modulus := base64.RawURLEncoding.EncodeToString(rsaKeys()["weak"].N.Bytes())
+	for name, respond := range map[string]func(*http.Request) (*http.Response, error){
+		"error":         func(*http.Request) (*http.Response, error) { return nil, errors.New("x") },
+		"500":           func(*http.Request) (*http.Response, error) { return answer(500, ""), nil },
+		"429":           func(*http.Request) (*http.Response, error) { return answer(429, ""), nil },
+		"404":           func(*http.Request) (*http.Response, error) { return answer(404, ""), nil },
+		"page":          func(*http.Request) (*http.Response, error) { return answer(200, "<html>"), nil },
+		"no keys":       func(*http.Request) (*http.Response, error) { return answer(200, `{"keys":[]}`), nil },
+		"other kinds":   func(*http.Request) (*http.Response, error) { return answer(200, `{"keys":[{"kty":"EC","kid":"k1"}]}`), nil },
+		"bad numbers":   func(*http.Request) (*http.Response, error) { return answer(200, `{"keys":[{"kty":"RSA","kid":"k1","n":"%","e":"AQAB"}]}`), nil },
+		"weak key":      func(*http.Request) (*http.Response, error) { return answer(200, `{"keys":[{"kty":"RSA","kid":"k1","n":"`+modulus+`","e":"AQAB"}]}`), nil },
+		"huge":          func(*http.Request) (*http.Response, error) { return answer(200, strings.Repeat(" ", 2<<20)+`{}`), nil },
+		"redirect":      func(*http.Request) (*http.Response, error) { r := answer(302, ""); r.Header.Set("Location", "https://evil.example/"); return r, nil },
+		"hangs, killed": func(r *http.Request) (*http.Response, error) { return nil, context.DeadlineExceeded },
+	} {
+		s := newKeyServer(t, "k1")
+		s.answerWith(respond)
+		e := byKeySet(t, s, func() time.Time { return now })
+		if _, err := e.Verify(t.Context(), s.signedBy(t, "k1"), nil); !errors.Is(err, webhook.ErrKeysUnavailable) {
+			t.Errorf("%s: err = %v, want ErrKeysUnavailable", name, err)
+		}
+		if got := s.called(); got != 1 {
+			t.Errorf("%s: %d requests, want 1", name, got)
+		}
+	}
+}
+
+func TestWaitersShareOneFetchAndKeepTheirDeadlines(t *testing.T) {
+	t.Parallel()
+	s := newKeyServer(t, "k1")
+	entered, release := make(chan struct{}), make(chan struct{})
+	s.answerWith(func(*http.Request) (*http.Response, error) {
+		close(entered)
+		<-release
+		return answer(200, s.document()), nil
+	})
+	e, r := byKeySet(t, s, func() time.Time { return now }), s.signedBy(t, "k1")
+	impatient, cancel := context.WithCancel(t.Context())
+	first := make(chan error, 1)
+	go func() { _, err := e.Verify(impatient, r, nil); first <- err }()
+	<-entered
+	results := make(chan error, 8)
+	for range 8 {
+		go func() { _, err := e.Verify(t.Context(), r, nil); results <- err }()
+	}
+	cancel()
+	if err := <-first; !errors.Is(err, webhook.ErrKeysUnavailable) || !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: err = %v, want ErrKeysUnavailable and the context's", err)
+	}
+	close(release)
+	for range 8 {
+		if err := <-results; err != nil {
+			t.Errorf("waiter: %v", err)
+		}
+	}
+	// calls are counted under the server's lock, which the fetch above held.
+	if got := s.called(); got != 1 {
+		t.Errorf("%d fetches, want 1", got)
+	}
+}
+
+func TestCertificatesComeFromTheProvidersAddressesOnly(t *testing.T) {
+	t.Parallel()
+	s := newKeyServer(t, "k1")
+	s.answerWith(func(*http.Request) (*http.Response, error) { return answer(200, "no certificate"), nil })
+	w := plain()
+	w.Verify[0] = connectors.Verification{
+		Scheme: connectors.SchemeRSA, Algorithm: connectors.SHA256, Encoding: connectors.EncodingBase64,
+		Signature: connectors.Source{From: "body.sig"}, Signed: "{body.m}",
+		Key: connectors.Key{CertificateURL: "body.cert", Addresses: []string{"https://sns.*.example.com/Service-*.pem"}},
+	}
+	e, err := webhook.Compile(w, &webhook.Options{Keys: s.keys(func() time.Time { return now })})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := func(address string) string { return fmt.Sprintf(`{"m":"x","sig":"AAAA","cert":%q}`, address) }
+	for _, address := range []string{
+		"http://sns.a.example.com/Service-1.pem", "https://evil.com/Service-1.pem", "https://sns.a.example.com/x/Service-1.pem",
+		"https://sns.a.example.com/Service-1.pem?x", "https://sns.a.example.com/Service-%2e.pem", "https://169.254.169.254/Service-1.pem", "",
+	} {
+		if got := reason(t, e, request("X", "y", body(address))); got != webhook.ReasonBadKeyAddress {
+			t.Errorf("%q: reason = %q, want bad_key_address", address, got)
+		}
+	}
+	if got := s.called(); got != 0 {
+		t.Errorf("%d requests to addresses that are not the provider's", got)
+	}
+	if got := reason(t, e, request("X", "y", body("https://sns.a.example.com/Service-1.pem"))); got != webhook.ReasonBadKeyAddress || s.called() != 1 {
+		t.Errorf("no certificate there: reason = %q after %d requests, want bad_key_address after 1", got, s.called())
+	}
+	// Whoever makes up addresses is held to a rate.
+	for n := range 100 {
+		_, _ = e.Verify(t.Context(), request("X", "y", body(fmt.Sprintf("https://sns.a.example.com/Service-%d.pem", n+2))), nil)
+	}
+	if got := s.called(); got > 20 {
+		t.Errorf("%d requests for made-up addresses, want at most 20", got)
+	}
+}

@@ -1,0 +1,202 @@
+package webhook_test
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/pem"
+	"strings"
+	"testing"
+
+	"github.com/hawser-io/hawser/internal/webhook"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+// byPublicKey verifies a base64 signature over the body.
+func byPublicKey(scheme connectors.Scheme, encoding connectors.Encoding) *connectors.Webhook {
+	w := plain()
+	w.Verify[0] = connectors.Verification{
+		Scheme: scheme, Encoding: connectors.EncodingBase64, Signature: connectors.Source{From: "header.X-Signature"},
+		Signed: "{body}", Key: connectors.Key{Encoding: encoding},
+	}
+	if scheme != connectors.SchemeEd25519 {
+		w.Verify[0].Algorithm = connectors.SHA256
+	}
+	return w
+}
+
+// keyPair is a public key in every encoding, and signatures of "b".
+type keyPair struct {
+	scheme connectors.Scheme
+	public map[connectors.Encoding]string
+	sign   func(message string) []byte
+}
+
+func spki(t *testing.T, public crypto.PublicKey) map[connectors.Encoding]string {
+	t.Helper()
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[connectors.Encoding]string{
+		connectors.EncodingBase64: base64.StdEncoding.EncodeToString(der),
+		connectors.EncodingHex:    hex.EncodeToString(der),
+		connectors.EncodingPEM:    string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})),
+	}
+}
+
+func keyPairs(t *testing.T) []keyPair {
+	t.Helper()
+	edPublic, edPrivate, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rsaKeys()["k1"]
+	return []keyPair{
+		{scheme: connectors.SchemeEd25519, public: spki(t, edPublic), sign: func(m string) []byte { return ed25519.Sign(edPrivate, []byte(m)) }},
+		{scheme: connectors.SchemeECDSA, public: spki(t, &ec.PublicKey), sign: func(m string) []byte {
+			digest := sha256.Sum256([]byte(m))
+			s, _ := ecdsa.SignASN1(rand.Reader, ec, digest[:])
+			return s
+		}},
+		{scheme: connectors.SchemeRSA, public: spki(t, &r.PublicKey), sign: func(m string) []byte {
+			digest := sha256.Sum256([]byte(m))
+			s, _ := rsa.SignPKCS1v15(rand.Reader, r, crypto.SHA256, digest[:])
+			return s
+		}},
+	}
+}
+
+func TestPublicKeySignatures(t *testing.T) {
+	t.Parallel()
+	for _, pair := range keyPairs(t) {
+		good := base64.StdEncoding.EncodeToString(pair.sign("b"))
+		for encoding, public := range pair.public {
+			e := mustCompile(t, byPublicKey(pair.scheme, encoding))
+			if err := e.CheckSecret(secret.New(public)); err != nil {
+				t.Errorf("%s %s: CheckSecret: %v", pair.scheme, encoding, err)
+			}
+			for name, tc := range map[string]struct {
+				signature, body string
+				want            webhook.Reason
+			}{
+				"right":       {good, "b", ""},
+				"other body":  {good, "c", webhook.ReasonBadSignature},
+				"other bytes": {base64.StdEncoding.EncodeToString(pair.sign("c")), "b", webhook.ReasonBadSignature},
+				"empty":       {"", "b", webhook.ReasonMissingSignature},
+				"zeros":       {base64.StdEncoding.EncodeToString(make([]byte, 64)), "b", webhook.ReasonBadSignature},
+				"one byte":    {"AA==", "b", webhook.ReasonBadSignature},
+				"no base64":   {good[:len(good)-1] + "!", "b", webhook.ReasonMalformedSignature},
+				"megabyte":    {strings.Repeat("A", 1<<20), "b", webhook.ReasonMalformedSignature},
+			} {
+				if got := reason(t, e, request("X-Signature", tc.signature, tc.body), public); got != tc.want {
+					t.Errorf("%s %s, %s: reason = %q, want %q", pair.scheme, encoding, name, got, tc.want)
+				}
+			}
+		}
+	}
+}
+
+func TestKeysOfAnotherKindAreRefused(t *testing.T) {
+	t.Parallel()
+	pairs := keyPairs(t)
+	for i, pair := range pairs {
+		other := pairs[(i+1)%len(pairs)]
+		e := mustCompile(t, byPublicKey(pair.scheme, connectors.EncodingPEM))
+		if err := e.CheckSecret(secret.New(other.public[connectors.EncodingPEM])); err == nil {
+			t.Errorf("%s takes a key of %s", pair.scheme, other.scheme)
+		}
+		r := request("X-Signature", base64.StdEncoding.EncodeToString(other.sign("b")), "b")
+		if got := reason(t, e, r, other.public[connectors.EncodingPEM]); got != webhook.ReasonBadSecret {
+			t.Errorf("%s with a key of %s: reason = %q, want bad_secret", pair.scheme, other.scheme, got)
+		}
+		if got := reason(t, e, r, "nonsense", pair.public[connectors.EncodingPEM]); got != webhook.ReasonBadSignature {
+			t.Errorf("%s with a usable key after nonsense: reason = %q, want bad_signature", pair.scheme, got)
+		}
+	}
+	weak := spki(t, &rsaKeys()["weak"].PublicKey)[connectors.EncodingPEM]
+	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for scheme, public := range map[connectors.Scheme]string{
+		connectors.SchemeRSA: weak, connectors.SchemeECDSA: spki(t, &p384.PublicKey)[connectors.EncodingPEM],
+	} {
+		if err := mustCompile(t, byPublicKey(scheme, connectors.EncodingPEM)).CheckSecret(secret.New(public)); err == nil {
+			t.Errorf("%s takes a key that is too weak or of another curve", scheme)
+		}
+	}
+}
+
+func TestRawPublicKeys(t *testing.T) {
+	t.Parallel()
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := mustCompile(t, byPublicKey(connectors.SchemeEd25519, connectors.EncodingHex))
+	r := request("X-Signature", base64.StdEncoding.EncodeToString(ed25519.Sign(private, []byte("b"))), "b")
+	for _, text := range []string{hex.EncodeToString(public), strings.ToUpper(hex.EncodeToString(public))} {
+		if got := reason(t, e, r, text); got != "" {
+			t.Errorf("raw Ed25519 key: refused as %s", got)
+		}
+	}
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	point, err := ec.PublicKey.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := sha256.Sum256([]byte("b"))
+	signature, err := ecdsa.SignASN1(rand.Reader, ec, digest[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	e = mustCompile(t, byPublicKey(connectors.SchemeECDSA, connectors.EncodingBase64))
+	if got := reason(t, e, request("X-Signature", base64.StdEncoding.EncodeToString(signature), "b"), base64.StdEncoding.EncodeToString(point)); got != "" {
+		t.Errorf("raw P-256 point: refused as %s", got)
+	}
+	point[64] ^= 1
+	if err := e.CheckSecret(secret.New(base64.StdEncoding.EncodeToString(point))); err == nil {
+		t.Error("a point that is not on the curve is taken")
+	}
+}
+
+func BenchmarkVerifyECDSA(b *testing.B) {
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		b.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(&ec.PublicKey)
+	if err != nil {
+		b.Fatal(err)
+	}
+	digest := sha256.Sum256([]byte("b"))
+	signature, err := ecdsa.SignASN1(rand.Reader, ec, digest[:])
+	if err != nil {
+		b.Fatal(err)
+	}
+	e := mustCompile(b, byPublicKey(connectors.SchemeECDSA, connectors.EncodingBase64))
+	r := request("X-Signature", base64.StdEncoding.EncodeToString(signature), "b")
+	secrets := texts(base64.StdEncoding.EncodeToString(der))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := e.Verify(b.Context(), r, secrets); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,125 @@
+package webhook_test
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"testing"
+
+	"github.com/hawser-io/hawser/internal/webhook"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+func TestUselessSecretsAreRefusedBeforeTheyAreStored(t *testing.T) {
+	t.Parallel()
+	prefixed := plain()
+	prefixed.Verify[0].Key = connectors.Key{Prefix: "whsec_", Encoding: connectors.EncodingBase64}
+	basic := plain()
+	basic.Verify[0] = connectors.Verification{Scheme: connectors.SchemeSharedSecret, Signature: connectors.Source{From: "header.X"}}
+	for _, tc := range []struct {
+		name   string
+		w      *connectors.Webhook
+		secret string
+		ok     bool
+	}{
+		{"text", plain(), "It's a secret to everybody", true},
+		{"absent", plain(), "", false},
+		{"blank", plain(), " \t\n", false},
+		{"zeros", plain(), "00000000", false},
+		{"zero bytes", plain(), "\x00\x00", false},
+		{"space before", plain(), " s", false},
+		{"line end after", plain(), "s\n", false},
+		{"decoded", prefixed, "whsec_" + base64.StdEncoding.EncodeToString([]byte("key")), true},
+		{"bad base64", prefixed, "whsec_not base64", false},
+		{"prefix alone", prefixed, "whsec_", false},
+		{"zeros inside", prefixed, "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 24)), false},
+		{"shared", basic, "token", true},
+		{"shared and absent", basic, "", false},
+		{"hs256", bearer(&connectors.JWT{Algorithm: "HS256"}), "client secret", true},
+	} {
+		if err := mustCompile(t, tc.w).CheckSecret(secret.New(tc.secret)); (err == nil) != tc.ok {
+			t.Errorf("%s: CheckSecret = %v, want ok = %v", tc.name, err, tc.ok)
+		}
+	}
+}
+
+func TestSharedSecrets(t *testing.T) {
+	t.Parallel()
+	shared := func(from, prefix string, encoding connectors.Encoding) *connectors.Webhook {
+		w := plain()
+		w.Verify[0] = connectors.Verification{
+			Scheme: connectors.SchemeSharedSecret, Signature: connectors.Source{From: from, Prefix: prefix}, Encoding: encoding,
+		}
+		return w
+	}
+	basic := func(s string) string { return "Basic " + base64.StdEncoding.EncodeToString([]byte(s)) }
+	inQuery := bare("POST", "token="+key, "")
+	wrongInQuery := bare("POST", "token=x", "")
+	twiceInQuery := bare("POST", "token="+key+"&token=x", "")
+	for _, tc := range []struct {
+		name string
+		w    *connectors.Webhook
+		r    webhook.Request
+		key  string
+		want webhook.Reason
+	}{
+		{"header", shared("header.X-Token", "", ""), request("X-Token", key, ""), key, ""},
+		{"wrong", shared("header.X-Token", "", ""), request("X-Token", "x", ""), key, webhook.ReasonBadSignature},
+		{"beginning of it", shared("header.X-Token", "", ""), request("X-Token", key[:2], ""), key, webhook.ReasonBadSignature},
+		{"other case", shared("header.X-Token", "", ""), request("X-Token", "K3Y", ""), key, webhook.ReasonBadSignature},
+		{"space after", shared("header.X-Token", "", ""), request("X-Token", key+" ", ""), key, webhook.ReasonBadSignature},
+		{"empty", shared("header.X-Token", "", ""), request("X-Token", "", ""), key, webhook.ReasonMissingSignature},
+		{"nothing configured", shared("header.X-Token", "", ""), request("X-Token", "", ""), "", webhook.ReasonMissingSignature},
+		{"nothing configured, something sent", shared("header.X-Token", "", ""), request("X-Token", "x", ""), "", webhook.ReasonNoSecret},
+		{"bearer", shared("header.Authorization", "Bearer ", ""), request("Authorization", "Bearer "+key, ""), key, ""},
+		{"no bearer", shared("header.Authorization", "Bearer ", ""), request("Authorization", key, ""), key, webhook.ReasonMalformedSignature},
+		{"basic", shared("header.Authorization", "Basic ", connectors.EncodingBase64), request("Authorization", basic("u:p"), ""), "u:p", ""},
+		{"wrong basic", shared("header.Authorization", "Basic ", connectors.EncodingBase64), request("Authorization", basic("u:q"), ""), "u:p", webhook.ReasonBadSignature},
+		{"no basic", shared("header.Authorization", "Basic ", connectors.EncodingBase64), request("Authorization", "Basic %%", ""), "u:p", webhook.ReasonMalformedSignature},
+		{"query", shared("query.token", "", ""), inQuery, key, ""},
+		{"wrong query", shared("query.token", "", ""), wrongInQuery, key, webhook.ReasonBadSignature},
+		{"repeated query", shared("query.token", "", ""), twiceInQuery, key, webhook.ReasonMalformedSignature},
+		{"body", shared("body.a.token", "", ""), request("X", "y", `{"a":{"token":"`+key+`"}}`), key, ""},
+		{"body without", shared("body.a.token", "", ""), request("X", "y", `{}`), key, webhook.ReasonMissingSignature},
+		{"number in body", shared("body.token", "", ""), request("X", "y", `{"token":123}`), "123", ""},
+	} {
+		if got := reason(t, mustCompile(t, tc.w), tc.r, tc.key); got != tc.want {
+			t.Errorf("%s: reason = %q, want %q", tc.name, got, tc.want)
+		}
+	}
+}
+
+func TestDigestsWithTheSecretInside(t *testing.T) {
+	t.Parallel()
+	w := plain()
+	w.Verify[0].Scheme, w.Verify[0].Signed = connectors.SchemeDigest, "{secret}{body}"
+	e := mustCompile(t, w)
+	const digest = "6a5ebab9ebd0d32d4fd23025e8ac6a80cb64a4f7a7c4d3dde0f9fd5a3e4ee5e3"
+	if got := reason(t, e, request("X-Signature", digest, "b"), key); got != webhook.ReasonBadSignature {
+		t.Errorf("another digest: reason = %q, want bad_signature", got)
+	}
+	if got := reason(t, e, request("X-Signature", digest, "b")); got != webhook.ReasonNoSecret {
+		t.Errorf("no secret: reason = %q, want no_secret", got)
+	}
+}
+
+func TestTheHookDecidesWhatDataCannotSay(t *testing.T) {
+	t.Parallel()
+	w := plain()
+	w.Verify[0] = connectors.Verification{Scheme: connectors.SchemeHook}
+	w.Hook = func(_ context.Context, r *connectors.WebhookRequest, secrets []secret.Text) error {
+		if r.Header.Get("X-Odd") != secrets[0].Reveal() {
+			return errors.New("the hook's own words, with " + secrets[0].Reveal())
+		}
+		return nil
+	}
+	e := mustCompile(t, w)
+	if got := reason(t, e, request("X-Odd", key, ""), key); got != "" {
+		t.Errorf("refused as %s", got)
+	}
+	_, err := e.Verify(t.Context(), request("X-Odd", "x", ""), texts(key))
+	if got := err.(*webhook.Rejection).Error(); got != "webhook refused: refused_by_hook (hook)" {
+		t.Errorf("err = %q, want none of the hook's words", got)
+	}
+}

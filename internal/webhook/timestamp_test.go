@@ -1,0 +1,162 @@
+package webhook_test
+
+import (
+	"net/http"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/hawser-io/hawser/internal/webhook"
+	"github.com/hawser-io/hawser/pkg/connectors"
+)
+
+// at signs the text of a timestamp as it stands.
+func at(text string) webhook.Request {
+	r := signed(key, []byte("b"))
+	r.Header.Set("X-Demo-Timestamp", text)
+	r.Header.Set("X-Demo-Signature", "sha256="+hmacHex(key, text+".b"))
+	return r
+}
+
+func TestTheEdgesOfTheTimeWindowBelongToIt(t *testing.T) {
+	t.Parallel()
+	e := mustCompile(t, timestamped())
+	for _, tc := range []struct {
+		age  int64 // seconds
+		want webhook.Reason
+	}{
+		{0, ""}, {299, ""}, {300, ""}, {301, webhook.ReasonStale}, {1 << 30, webhook.ReasonStale},
+		{-59, ""}, {-60, ""}, {-61, webhook.ReasonFuture}, {-300, webhook.ReasonFuture},
+	} {
+		if got := reason(t, e, at(strconv.FormatInt(now.Unix()-tc.age, 10)), key); got != tc.want {
+			t.Errorf("age %d s: reason = %q, want %q", tc.age, got, tc.want)
+		}
+	}
+	r := at(strconv.FormatInt(now.Unix()-300, 10))
+	r.Now = now.Add(time.Millisecond)
+	if got := reason(t, e, r, key); got != webhook.ReasonStale {
+		t.Errorf("age 300.001 s: reason = %q, want stale", got)
+	}
+}
+
+func TestMalformedTimestampsAreRefusedEvenIfSigned(t *testing.T) {
+	t.Parallel()
+	e := mustCompile(t, timestamped())
+	for _, text := range []string{
+		"-1614265330", "+1614265330", "1614265330.0", "1614265330000", "1e9", "0x60", "01614265330", " 1614265330",
+		"1614265330 ", "1614265330\n", "9223372036854775808", "99999999999999999999", "now", "NaN", "1_614_265_330", "٣", "0",
+	} {
+		if got := reason(t, e, at(text), key); got != webhook.ReasonMalformedTimestamp {
+			t.Errorf("timestamp %q: reason = %q, want malformed_timestamp", text, got)
+		}
+	}
+	r := at("1614265330")
+	r.Header.Del("X-Demo-Timestamp")
+	if got := reason(t, e, r, key); got != webhook.ReasonMissingTimestamp {
+		t.Errorf("no timestamp: reason = %q, want missing_timestamp", got)
+	}
+	r.Header["X-Demo-Timestamp"] = []string{"1614265330", "1614265330"}
+	if got := reason(t, e, r, key); got != webhook.ReasonMalformedTimestamp {
+		t.Errorf("two timestamps: reason = %q, want malformed_timestamp", got)
+	}
+}
+
+func TestATimestampThatWasNotSignedIsABadSignature(t *testing.T) {
+	t.Parallel()
+	r := at(strconv.FormatInt(now.Unix()-3600, 10))
+	r.Header.Set("X-Demo-Timestamp", strconv.FormatInt(now.Unix(), 10))
+	if got := reason(t, mustCompile(t, timestamped()), r, key); got != webhook.ReasonBadSignature {
+		t.Errorf("reason = %q, want bad_signature", got)
+	}
+}
+
+func TestFormatsOfTimestamps(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		format connectors.TimeFormat
+		text   string
+		want   webhook.Reason
+	}{
+		{connectors.UnixSeconds, "1614265330", ""},
+		{connectors.UnixMillis, "1614265330000", ""},
+		{connectors.UnixMillis, "1614265330", webhook.ReasonStale},
+		{connectors.UnixMillis, "1614265330000000", webhook.ReasonMalformedTimestamp},
+		{connectors.RFC3339, "2021-02-25T15:02:10Z", ""},
+		{connectors.RFC3339, "2021-02-25T15:02:10.250Z", ""},
+		{connectors.RFC3339, "2021-02-25T08:02:10-07:00", ""},
+		{connectors.RFC3339, "2021-02-25T15:02:10,250Z", webhook.ReasonMalformedTimestamp},
+		{connectors.RFC3339, "2021-02-25 15:02:10Z", webhook.ReasonMalformedTimestamp},
+		{connectors.RFC3339, "2021-02-25T15:02:10", webhook.ReasonMalformedTimestamp},
+		{connectors.RFC3339, "1614265330", webhook.ReasonMalformedTimestamp},
+		{connectors.RFC3339, "2021-13-25T15:02:10Z", webhook.ReasonMalformedTimestamp},
+	} {
+		w := timestamped()
+		w.Verify[0].Timestamp.Format = tc.format
+		if got := reason(t, mustCompile(t, w), at(tc.text), key); got != tc.want {
+			t.Errorf("%s %q: reason = %q, want %q", tc.format, tc.text, got, tc.want)
+		}
+	}
+}
+
+func TestTimestampInSignatureFieldAndInBody(t *testing.T) {
+	t.Parallel()
+	w := timestamped()
+	w.Verify[0].Signature = connectors.Source{From: "header.X-Sig", Separator: ",", Prefix: "v1="}
+	w.Verify[0].Timestamp.Source = connectors.Source{From: "header.X-Sig", Separator: ",", Prefix: "t="}
+	e := mustCompile(t, w)
+	digest := hmacHex(key, "1614265330.b")
+	for value, want := range map[string]webhook.Reason{
+		"t=1614265330,v1=" + digest:              "",
+		"v1=" + digest + ",t=1614265330":         "",
+		"v1=" + digest:                           webhook.ReasonMalformedTimestamp,
+		"t=1614265330,t=1614265330,v1=" + digest: webhook.ReasonMalformedTimestamp,
+		"t=,v1=" + digest:                        webhook.ReasonMalformedTimestamp,
+	} {
+		if got := reason(t, e, request("X-Sig", value, "b"), key); got != want {
+			t.Errorf("%q: reason = %q, want %q", value, got, want)
+		}
+	}
+	inBody := plain()
+	inBody.Verify[0].Timestamp = &connectors.Timestamp{Source: connectors.Source{From: "body.sent.at"}, Format: connectors.UnixMillis}
+	e = mustCompile(t, inBody)
+	for body, want := range map[string]webhook.Reason{
+		`{"sent":{"at":1614265330000}}`:    "",
+		`{"sent":{"at":"1614265330000"}}`:  "",
+		`{"sent":{"at":1614265330000.5}}`:  webhook.ReasonMalformedTimestamp,
+		`{"sent":{"at":1.6142653300e12}}`:  webhook.ReasonMalformedTimestamp,
+		`{"sent":{"at":null}}`:             webhook.ReasonMissingTimestamp,
+		`{"sent":{"at":[1614265330000]}}`:  webhook.ReasonMissingTimestamp,
+		`{"sent":{"at":1614260000000}}`:    webhook.ReasonStale,
+		`{"sent":{"at":1614265330000}`:     webhook.ReasonMissingTimestamp, // not JSON
+		`{"sent":{"at":16142653300000000}`: webhook.ReasonMissingTimestamp,
+	} {
+		if got := reason(t, e, request("X-Signature", hmacHex(key, body), body), key); got != want {
+			t.Errorf("%s: reason = %q, want %q", body, got, want)
+		}
+	}
+}
+
+func TestStaleRejectionsTellTheSkew(t *testing.T) {
+	t.Parallel()
+	e := mustCompile(t, timestamped())
+	for age, want := range map[int64]time.Duration{3600: time.Hour, -600: -10 * time.Minute} {
+		_, err := e.Verify(t.Context(), at(strconv.FormatInt(now.Unix()-age, 10)), texts(key))
+		if got := err.(*webhook.Rejection); got.Skew != want {
+			t.Errorf("age %d s: skew = %v, want %v", age, got.Skew, want)
+		}
+	}
+}
+
+func TestHeaderNamesAreMatchedInAnyCase(t *testing.T) {
+	t.Parallel()
+	w := timestamped()
+	w.Verify[0].Signature.From = "header.x-demo-SIGNATURE"
+	r := signed(key, []byte("b"))
+	if got := reason(t, mustCompile(t, w), r, key); got != "" {
+		t.Errorf("refused as %s", got)
+	}
+	r.Header = http.Header{}
+	if got := reason(t, mustCompile(t, w), r, key); got != webhook.ReasonMissingSignature {
+		t.Errorf("reason = %q, want missing_signature", got)
+	}
+}

@@ -1,0 +1,90 @@
+package connectors_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+
+	"github.com/hawser-io/hawser/pkg/connectors"
+)
+
+// A connector with one typed action: the schemas of config, input and output come
+// from the structs, and the call's HTTP client already carries the key.
+func Example() {
+	type Config struct {
+		BaseURL string            `json:"baseUrl" jsonschema:"format=uri"`
+		APIKey  connectors.Secret `json:"apiKey" jsonschema:"description=From your account's page"`
+	}
+	type Input struct {
+		City  string `json:"city" jsonschema:"minLength=2"`
+		Units string `json:"units" jsonschema:"enum=metric,enum=imperial,default=metric"`
+	}
+	type Output struct {
+		Degrees float64 `json:"degrees"`
+	}
+	weather := connectors.Connector{
+		Key:      "weather",
+		Metadata: connectors.Metadata{Name: "Weather"},
+		Config:   connectors.SchemaFor[Config](),
+		BaseURL:  "${config.baseUrl}/v1",
+		Auth:     connectors.Auth{Kind: connectors.AuthAPIKey, Headers: map[string]string{"X-Key": "${config.apiKey}"}},
+		Actions: []connectors.Action{
+			connectors.NewAction("now", func(ctx context.Context, call *connectors.Call, in Input) (Output, error) {
+				var out Output
+				request, err := http.NewRequestWithContext(ctx, http.MethodGet, call.BaseURL+"/"+in.City+"?units="+in.Units, nil)
+				if err != nil {
+					return out, connectors.Permanent(err)
+				}
+				response, err := call.HTTP.Do(request)
+				if err != nil {
+					return out, err
+				}
+				defer func() { _ = response.Body.Close() }()
+				if response.StatusCode != http.StatusOK {
+					return out, &connectors.ProviderError{Status: response.StatusCode}
+				}
+				return out, json.NewDecoder(response.Body).Decode(&out)
+			}, &connectors.ActionOptions{Idempotent: true}),
+		},
+	}
+	registry := connectors.NewRegistry()
+	if err := registry.Register(weather); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	// What an executor does with it:
+	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Key") != "k-123" || r.URL.Query().Get("units") != "metric" {
+			http.Error(w, "no", http.StatusForbidden)
+			return
+		}
+		fmt.Fprint(w, `{"degrees": 21.5}`)
+	}))
+	defer provider.Close()
+	connector, _ := registry.Get("weather")
+	config, wrong := connector.Config.Validate([]byte(`{"baseUrl":"` + provider.URL + `","apiKey":"k-123"}`))
+	if wrong != nil {
+		fmt.Println(wrong)
+		return
+	}
+	runtime, err := connector.Resolve(config)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	call := &connectors.Call{
+		Connector: "weather", Action: "now", Config: config, BaseURL: runtime.BaseURL,
+		HTTP: &http.Client{Transport: connectors.NewTransport(nil, runtime)}, Secrets: connector.SecretsOf(config),
+	}
+	now, _ := connector.Action("now")
+	output, err := now.Run(context.Background(), call, json.RawMessage(`{"city":"Oslo"}`))
+	fmt.Println(string(output), err)
+	_, err = now.Run(context.Background(), call, json.RawMessage(`{"city":"X"}`))
+	fmt.Println(err, connectors.AsError(err).Errors)
+	// Output:
+	// {"degrees":21.5} <nil>
+	// CONNECTOR_ACTION_INPUT_INVALID: the input is invalid [{city must have at least 2 characters}]
+}
