@@ -42,7 +42,7 @@ func (c *upCommand) Run(ctx context.Context, p *program) (err error) {
 	if err != nil {
 		return fmt.Errorf("listen on --http %s: %w", c.HTTP, err)
 	}
-	own := p.own
+	own, extra := p.own, ""
 	if c.Demo {
 		provider, err := c.startDemo(ctx, baseURL(c.shared, listener), log)
 		if err != nil {
@@ -50,12 +50,14 @@ func (c *upCommand) Run(ctx context.Context, p *program) (err error) {
 		}
 		defer func() { err = errors.Join(err, shutdown(ctx, provider.Close)) }()
 		own = append(own[:len(own):len(own)], demo.Connectors(provider.URL())...)
+		extra = ", demo provider at " + provider.URL()
 	}
-	return c.serve(ctx, p, server, listener, log, own)
+	return c.serve(ctx, p, server, listener, log, own, extra)
 }
 
-// serve assembles the node on the embedded server and plays all roles.
-func (c *upCommand) serve(ctx context.Context, p *program, server *embedded.Server, listener net.Listener, log zerolog.Logger, own []connectors.Connector) error {
+// serve assembles the node on the embedded server and plays all roles. extra is
+// said at the end of the ready line.
+func (c *upCommand) serve(ctx context.Context, p *program, server *embedded.Server, listener net.Listener, log zerolog.Logger, own []connectors.Connector, extra string) error {
 	folder := dataFolder(c.Data)
 	keys, isNew, err := folder.keyset()
 	if err != nil {
@@ -87,7 +89,7 @@ func (c *upCommand) serve(ctx context.Context, p *program, server *embedded.Serv
 		if address == "" {
 			address = "in process only"
 		}
-		fmt.Fprintf(p.stderr, "hawser is ready: http at http://%s, nats at %s\n", listener.Addr(), address)
+		fmt.Fprintf(p.stderr, "hawser is ready: http at http://%s, nats at %s%s\n", listener.Addr(), address, extra)
 	})
 }
 
