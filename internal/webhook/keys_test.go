@@ -2,10 +2,14 @@ package webhook_test
 
 import (
 	"context"
+	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -179,17 +183,27 @@ func TestBadKeyServersAreNoReasonToRefuse(t *testing.T) {
 	t.Parallel()
 	modulus := base64.RawURLEncoding.EncodeToString(rsaKeys()["weak"].N.Bytes())
 	for name, respond := range map[string]func(*http.Request) (*http.Response, error){
-		"error":         func(*http.Request) (*http.Response, error) { return nil, errors.New("x") },
-		"500":           func(*http.Request) (*http.Response, error) { return answer(500, ""), nil },
-		"429":           func(*http.Request) (*http.Response, error) { return answer(429, ""), nil },
-		"404":           func(*http.Request) (*http.Response, error) { return answer(404, ""), nil },
-		"page":          func(*http.Request) (*http.Response, error) { return answer(200, "<html>"), nil },
-		"no keys":       func(*http.Request) (*http.Response, error) { return answer(200, `{"keys":[]}`), nil },
-		"other kinds":   func(*http.Request) (*http.Response, error) { return answer(200, `{"keys":[{"kty":"EC","kid":"k1"}]}`), nil },
-		"bad numbers":   func(*http.Request) (*http.Response, error) { return answer(200, `{"keys":[{"kty":"RSA","kid":"k1","n":"%","e":"AQAB"}]}`), nil },
-		"weak key":      func(*http.Request) (*http.Response, error) { return answer(200, `{"keys":[{"kty":"RSA","kid":"k1","n":"`+modulus+`","e":"AQAB"}]}`), nil },
-		"huge":          func(*http.Request) (*http.Response, error) { return answer(200, strings.Repeat(" ", 2<<20)+`{}`), nil },
-		"redirect":      func(*http.Request) (*http.Response, error) { r := answer(302, ""); r.Header.Set("Location", "https://evil.example/"); return r, nil },
+		"error":   func(*http.Request) (*http.Response, error) { return nil, errors.New("x") },
+		"500":     func(*http.Request) (*http.Response, error) { return answer(500, ""), nil },
+		"429":     func(*http.Request) (*http.Response, error) { return answer(429, ""), nil },
+		"404":     func(*http.Request) (*http.Response, error) { return answer(404, ""), nil },
+		"page":    func(*http.Request) (*http.Response, error) { return answer(200, "<html>"), nil },
+		"no keys": func(*http.Request) (*http.Response, error) { return answer(200, `{"keys":[]}`), nil },
+		"other kinds": func(*http.Request) (*http.Response, error) {
+			return answer(200, `{"keys":[{"kty":"EC","kid":"k1"}]}`), nil
+		},
+		"bad numbers": func(*http.Request) (*http.Response, error) {
+			return answer(200, `{"keys":[{"kty":"RSA","kid":"k1","n":"%","e":"AQAB"}]}`), nil
+		},
+		"weak key": func(*http.Request) (*http.Response, error) {
+			return answer(200, `{"keys":[{"kty":"RSA","kid":"k1","n":"`+modulus+`","e":"AQAB"}]}`), nil
+		},
+		"huge": func(*http.Request) (*http.Response, error) { return answer(200, strings.Repeat(" ", 2<<20)+`{}`), nil },
+		"redirect": func(*http.Request) (*http.Response, error) {
+			r := answer(302, "")
+			r.Header.Set("Location", "https://evil.example/")
+			return r, nil
+		},
 		"hangs, killed": func(r *http.Request) (*http.Response, error) { return nil, context.DeadlineExceeded },
 	} {
 		s := newKeyServer(t, "k1")
@@ -235,6 +249,63 @@ func TestWaitersShareOneFetchAndKeepTheirDeadlines(t *testing.T) {
 	// calls are counted under the server's lock, which the fetch above held.
 	if got := s.called(); got != 1 {
 		t.Errorf("%d fetches, want 1", got)
+	}
+}
+
+func TestATokenWithoutKeyIDNeedsAnOnlyKey(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]webhook.Reason{1: "", 2: webhook.ReasonBadSignature} {
+		s := newKeyServer(t, []string{"k1", "k2"}[:n]...)
+		e := byKeySet(t, s, func() time.Time { return now })
+		r := request("Authorization", "Bearer "+token(t, `{"alg":"RS256"}`, valid(), rs256(t, s.private["k1"])), "b")
+		if got := reason(t, e, r); got != want {
+			t.Errorf("%d keys: reason = %q, want %q", n, got, want)
+		}
+	}
+}
+
+func TestTheCacheOfCertificatesIsBounded(t *testing.T) {
+	t.Parallel()
+	private := rsaKeys()["k1"]
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: now.Add(-time.Hour), NotAfter: now.Add(240 * time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	s, clock := newKeyServer(t), now
+	s.answerWith(func(*http.Request) (*http.Response, error) { return answer(200, text), nil })
+	w := byPublicKey(connectors.SchemeRSA, "")
+	w.Verify[0].Key = connectors.Key{CertificateURL: "header.X-Cert", Addresses: []string{"https://a.example.com/*"}}
+	e, err := webhook.Compile(w, &webhook.Options{Keys: s.keys(func() time.Time { return clock })})
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := sha256.Sum256([]byte("b"))
+	signature, err := rsa.SignPKCS1v15(rand.Reader, private, crypto.SHA256, digest[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	verify := func(name string) {
+		t.Helper()
+		r := request("X-Signature", base64.StdEncoding.EncodeToString(signature), "b")
+		r.Header.Set("X-Cert", "https://a.example.com/"+name)
+		if got := reason(t, e, r); got != "" {
+			t.Fatalf("%s: refused as %s", name, got)
+		}
+		clock = clock.Add(2 * time.Second)
+	}
+	verify("first")
+	for n := range 70 {
+		verify(fmt.Sprint("c", n))
+		verify("first") // used often, so never the one to go
+	}
+	if got := s.called(); got != 71 {
+		t.Errorf("%d fetches, want one for each address", got)
+	}
+	verify("c0")
+	if got := s.called(); got != 72 {
+		t.Errorf("%d fetches, want one more for the address that had to go", got)
 	}
 }
 

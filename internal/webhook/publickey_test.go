@@ -12,6 +12,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/pem"
+	"math/big"
 	"strings"
 	"testing"
 
@@ -173,6 +174,40 @@ func TestRawPublicKeys(t *testing.T) {
 	point[64] ^= 1
 	if err := e.CheckSecret(secret.New(base64.StdEncoding.EncodeToString(point))); err == nil {
 		t.Error("a point that is not on the curve is taken")
+	}
+}
+
+func TestPublicKeysInPEM(t *testing.T) {
+	t.Parallel()
+	private := rsaKeys()["k1"]
+	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := func(kind string, bytes []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: bytes}))
+	}
+	e := mustCompile(t, byPublicKey(connectors.SchemeRSA, connectors.EncodingPEM))
+	public := block("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&private.PublicKey))
+	for name, tc := range map[string]struct {
+		text string
+		ok   bool
+	}{
+		"PKCS #1":           {public, true},
+		"certificate":       {block("CERTIFICATE", cert), true},
+		"private key":       {block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(private)), false},
+		"two blocks":        {public + public, false},
+		"text after":        {public + "x", false},
+		"no block":          {"-----BEGIN nonsense", false},
+		"other bytes":       {block("PUBLIC KEY", []byte("x")), false},
+		"other PKCS #1":     {block("RSA PUBLIC KEY", []byte("x")), false},
+		"other certificate": {block("CERTIFICATE", []byte("x")), false},
+	} {
+		err := e.CheckSecret(secret.New(tc.text))
+		if (err == nil) != tc.ok {
+			t.Errorf("%s: CheckSecret = %v, want ok = %v", name, err, tc.ok)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -44,9 +45,9 @@ func (e *Engine) CheckSecret(text secret.Text) error {
 // checkSecret says what keeps the text from being a key of this way.
 func (w *way) checkSecret(text secret.Text) error {
 	switch w.scheme {
-	case connectors.SchemeHMAC:
+	case connectors.SchemeHMAC, connectors.SchemeJWT:
 		if _, ok := decodeKey(w.key, text); !ok {
-			return fmt.Errorf("the webhook secret is not valid %s%s", w.key.Encoding, afterPrefix(w.key.Prefix))
+			return fmt.Errorf("the webhook secret is no key in %s%s", cmp.Or(w.key.Encoding, connectors.EncodingText), afterPrefix(w.key.Prefix))
 		}
 	case connectors.SchemeEd25519, connectors.SchemeECDSA, connectors.SchemeRSA:
 		if w.keyURL != nil {
@@ -54,10 +55,6 @@ func (w *way) checkSecret(text secret.Text) error {
 		}
 		if _, err := w.publicKey(text); err != nil {
 			return fmt.Errorf("the webhook's public key: %w", err)
-		}
-	case connectors.SchemeJWT:
-		if _, ok := decodeKey(w.key, text); !ok {
-			return fmt.Errorf("the webhook secret is not valid %s%s", w.key.Encoding, afterPrefix(w.key.Prefix))
 		}
 	}
 	return nil

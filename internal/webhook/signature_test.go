@@ -215,6 +215,58 @@ func TestURLSchemesUseTheConfiguredURL(t *testing.T) {
 	}
 }
 
+func TestFormsAreSortedAndJoined(t *testing.T) {
+	t.Parallel()
+	w := plain()
+	w.Verify[0].Signed = "{url}{form}"
+	e := mustCompile(t, w)
+	const address = "https://hawser.example/x"
+	for _, tc := range []struct {
+		kind, body, signed string
+		want               webhook.Reason
+	}{
+		{"application/x-www-form-urlencoded", "b=2&a=1&c=%C3%A9+x", "a1b2cé x", ""},
+		{"Application/X-WWW-Form-URLEncoded; charset=UTF-8", "b=2&a=1", "a1b2", ""},
+		{"application/x-www-form-urlencoded", "a=2&a=1&a=2", "a1a2", ""},
+		{"application/x-www-form-urlencoded", "", "", ""},
+		{"", "", "", ""},
+		{"application/x-www-form-urlencoded", "a=1&b=%zz", "a1", webhook.ReasonMissingContent},
+		{"application/x-www-form-urlencoded", "a=1;b=2", "a1", webhook.ReasonMissingContent},
+		{"application/json", `{"unsigned":true}`, "", webhook.ReasonMissingContent},
+		{"", "a=1", "", webhook.ReasonMissingContent},
+		{"text/plain, application/x-www-form-urlencoded", "a=1", "", webhook.ReasonMissingContent},
+	} {
+		r := request("X-Signature", hmacHex(key, address+tc.signed), tc.body)
+		r.Header.Set("Content-Type", tc.kind)
+		if got := reason(t, e, r, key); got != tc.want {
+			t.Errorf("%s %q: reason = %q, want %q", tc.kind, tc.body, got, tc.want)
+		}
+	}
+}
+
+func TestVariantsOfTheURL(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ ref, address, want string }{
+		{"url", "https://h.example:8443/a?b=%40", "https://h.example:8443/a?b=%40"},
+		{"url.noport", "https://h.example:8443/a?b=1", "https://h.example/a?b=1"},
+		{"url.noport", "https://h.example/a", "https://h.example/a"},
+		{"url.port", "https://h.example/a?b=1", "https://h.example:443/a?b=1"},
+		{"url.port", "http://h.example/a", "http://h.example:80/a"},
+		{"url.port", "https://h.example:8443/a", "https://h.example:8443/a"},
+		{"url.noport", "https://[::1]:8443/a", "https://[::1]/a"},
+		{"url.noport", "::not an address", "::not an address"},
+		{"url.decoded", "https://h.example/a%2Fb?c=%40%3a%20%41", "https://h.example/a/b?c=@:%20%41"},
+	} {
+		w := plain()
+		w.Verify[0].Signed = "{" + tc.ref + "}"
+		r := request("X-Signature", hmacHex(key, tc.want), "")
+		r.PublicURL = tc.address
+		if got := reason(t, mustCompile(t, w), r, key); got != "" {
+			t.Errorf("{%s} of %s is not %s", tc.ref, tc.address, tc.want)
+		}
+	}
+}
+
 func TestSignedPartsThatRepeatAreRefused(t *testing.T) {
 	t.Parallel()
 	w := plain()

@@ -61,7 +61,7 @@ func (t *timestamp) within(at, now time.Time) *Rejection {
 	switch {
 	case age > t.tolerance:
 		return &Rejection{Reason: ReasonStale, Skew: age}
-	case -age > t.future:
+	case age < -t.future: // not -age: Sub saturates, and the least Duration has no opposite
 		return &Rejection{Reason: ReasonFuture, Skew: age}
 	}
 	return nil

@@ -89,6 +89,8 @@ func TestFormatsOfTimestamps(t *testing.T) {
 		{connectors.RFC3339, "2021-02-25T15:02:10", webhook.ReasonMalformedTimestamp},
 		{connectors.RFC3339, "1614265330", webhook.ReasonMalformedTimestamp},
 		{connectors.RFC3339, "2021-13-25T15:02:10Z", webhook.ReasonMalformedTimestamp},
+		{connectors.RFC3339, "9999-12-31T23:59:59Z", webhook.ReasonFuture}, // beyond what a Duration can hold
+		{connectors.RFC3339, "0001-01-01T00:00:00Z", webhook.ReasonStale},
 	} {
 		w := timestamped()
 		w.Verify[0].Timestamp.Format = tc.format

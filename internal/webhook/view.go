@@ -117,7 +117,12 @@ func (v *view) lookup(r reference) (value string, count int) {
 	case refFormField:
 		return first(v.formValues()[r.name])
 	case refForm:
-		return joinForm(v.formValues()), 1
+		// Of another body nothing would be signed.
+		form := v.formValues()
+		if form == nil && len(v.request.Body) > 0 {
+			return "", 0
+		}
+		return joinForm(form), 1
 	case refMethod:
 		return v.request.Method, 1
 	case refURL:

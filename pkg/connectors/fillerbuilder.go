@@ -36,7 +36,7 @@ func newFiller(s *jsonschema.Schema) (*filler, error) {
 
 // mostFillers bounds the sets of schemas that apply to one place: references can
 // combine a few schemas in exponentially many ways.
-const mostFillers = 10_000
+const mostFillers = largestSchema
 
 type fillerBuilder struct {
 	ids      map[*jsonschema.Schema]int

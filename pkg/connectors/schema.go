@@ -34,11 +34,15 @@ const schemaURL = "https://schema.invalid/"
 // draft is the only dialect.
 const draft = "https://json-schema.org/draft/2020-12/schema"
 
-// longestSchema bounds what compiling a stranger's schema can cost: some of it grows
-// with the square of the size.
-const longestSchema = 256 << 10
+// Limits of a schema document, in bytes and in JSON values. They bound what compiling
+// a stranger's schema can cost: some of it grows with the square of the size.
+const (
+	longestSchema = 256 << 10
+	largestSchema = 5000
+)
 
-// ParseSchema compiles a schema document of at most 256 KiB. It fails for what is no
+// ParseSchema compiles a schema document of at most 256 KiB and 5,000
+// values. It fails for what is no
 // schema of draft 2020-12, for defaults that break their own schema, and for secrets inside a
 // schema that contains itself (they could lie at any depth, so they could not all
 // be sealed).
@@ -49,6 +53,9 @@ func ParseSchema(doc []byte) (*Schema, error) {
 	parsed, bad := parseDocument(string(doc))
 	if bad != nil {
 		return nil, fmt.Errorf("schema: %w", listed([]FieldError{bad.field()}))
+	}
+	if len(parsed.nodes) > largestSchema {
+		return nil, fmt.Errorf("schema: has more than %d values", largestSchema)
 	}
 	if dialect, ok := parsed.member(0, "$schema"); ok {
 		if d := parsed.value(dialect); d != draft && d != draft+"#" {

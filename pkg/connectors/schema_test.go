@@ -141,7 +141,8 @@ func TestParseSchemaRefusesWhatCannotWork(t *testing.T) {
 			strings.TrimSuffix(strings.Repeat(`{"$ref":"#/$defs/b"},`, 60), ",") + `]},"b":{"allOf":[` +
 			strings.TrimSuffix(strings.Repeat(`{"type":"string"},`, 60), ",") + `]}}}`: "describes too many places",
 		`{"description":"` + strings.Repeat("x", 256<<10) + `"}`: "is larger than 256 KiB",
-		combinations(14): "it combines too many schemas",
+		`{"enum":[` + strings.Repeat("1,", 5000) + `1]}`:         "has more than 5000 values",
+		combinations(15): "it combines too many schemas",
 	} {
 		_, err := connectors.ParseSchema([]byte(doc))
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -150,19 +151,15 @@ func TestParseSchemaRefusesWhatCannotWork(t *testing.T) {
 	}
 }
 
-// combinations returns a schema in which 2^n sets of subschemas apply to places: by
-// each step, "a" leads on to the next schema of each in the set and "b" starts anew.
+// combinations returns a small schema in which 2^n sets of subschemas apply to
+// places: the automaton that knows whether the n-th step from the end was "b".
 func combinations(n int) string {
-	var defs []string
-	for i := range n {
-		next := `{"$ref":"#/$defs/s` + strconv.Itoa((i+1)%n) + `"}`
-		b := next
-		if i == 0 {
-			b = `{"allOf":[{"$ref":"#/$defs/s0"},` + next + `]}`
-		}
-		defs = append(defs, `"s`+strconv.Itoa(i)+`":{"properties":{"a":`+next+`,"b":`+b+`}}`)
+	ref := func(i int) string { return `{"$ref":"#/$defs/s` + strconv.Itoa(i) + `"}` }
+	defs := []string{`"s0":{"properties":{"a":` + ref(0) + `,"b":{"allOf":[` + ref(0) + `,` + ref(1) + `]}}}`}
+	for i := 1; i < n; i++ {
+		defs = append(defs, `"s`+strconv.Itoa(i)+`":{"properties":{"a":`+ref(i+1)+`,"b":`+ref(i+1)+`}}`)
 	}
-	return `{"$ref":"#/$defs/s0","$defs":{` + strings.Join(defs, ",") + `}}`
+	return `{"$ref":"#/$defs/s0","$defs":{` + strings.Join(defs, ",") + `,"s` + strconv.Itoa(n) + `":{}}}`
 }
 
 func TestSchemaForPanicsOnABadTag(t *testing.T) {

@@ -23,6 +23,8 @@ func (w *Webhook) Check() error {
 	if len(w.Verify) == 0 {
 		c.fail("verify", "empty; a webhook without signatures says so by the scheme %q", SchemeUnsigned)
 	}
+	c.atMost("verify", len(w.Verify))
+	c.atMost("handshakes", len(w.Handshakes))
 	for i := range w.Verify {
 		c.verification(fmt.Sprintf("verify.%d", i), &w.Verify[i])
 	}
@@ -89,6 +91,15 @@ func oneOf[T ~string](c *webhookCheck, field string, value T, known ...T) {
 		}
 	}
 	c.fail(field, "unknown %q; use one of %s", string(value), strings.Join(names, ", "))
+}
+
+// mostAlternatives bounds the work that one request can cause.
+const mostAlternatives = 20
+
+func (c *webhookCheck) atMost(field string, n int) {
+	if n > mostAlternatives {
+		c.fail(field, "%d entries; at most %d", n, mostAlternatives)
+	}
 }
 
 func (c *webhookCheck) methods(field string, methods []string) {

@@ -31,7 +31,8 @@ type TemplatePart struct {
 //
 //	body  method  url  form       the raw body; the method; the public URL with
 //	                              its query; form parameters sorted and joined
-//	                              as key+value without separators
+//	                              as key+value without separators (nothing for
+//	                              an empty body, absent for one that is no form)
 //	url.decoded  url.port  url.noport
 //	                              the URL with reserved characters decoded; with
 //	                              the scheme's default port added; without a port
@@ -140,7 +141,7 @@ func parseGroup(text string) (TemplatePart, string, error) {
 func ParseReference(text string) (Reference, error) {
 	kind, name, dotted := strings.Cut(text, ".")
 	ref := Reference{Kind: kind, Name: name}
-	bad := dotted && name == ""
+	var bad bool
 	switch kind {
 	case "method", "timestamp", "id", "secret", "hmac":
 		bad = dotted
