@@ -16,9 +16,14 @@ import (
 // conflictTries bounds how often a call chases a key that changes under it.
 const conflictTries = 16
 
-// refusalTries bounds how often a write is repeated that was refused although
-// the key has not moved.
-const refusalTries = 3
+// A write that was refused although the key has not moved is repeated, up to
+// refusalTries times, after pauses that double from refusalPause to
+// refusalMaxPause: about half a second in all.
+const (
+	refusalTries    = 10
+	refusalPause    = 2 * time.Millisecond
+	refusalMaxPause = 100 * time.Millisecond
+)
 
 // change is one conditional write: it is stored only if the last message of the
 // key's subject is still expected (0 = there is none).
@@ -33,13 +38,14 @@ type change struct {
 // apply stores c and returns its sequence. If the key is not at c.expected, it
 // returns [kvstore.ErrConflict] and what is there instead.
 //
-// A write whose answer is lost may have been stored, and a refusal may be wrong
-// (nats-server #7281: a replicated stream can answer "wrong last sequence" to a
-// write that is in order). Every message therefore carries an id of the call,
-// and after either the leader is asked what is there. Comparing values would
-// not do: two callers may write the same one.
+// A write whose answer is lost may have been stored. A refusal may be early: a
+// replicated stream refuses because of another write that it has not stored
+// yet; or wrong (nats-server #7281). Every message therefore carries an id of
+// the call, and after either the leader is asked what is there. Comparing
+// values would not do: two callers may write the same one.
 func (s *Store) apply(ctx context.Context, c change) (uint64, record, error) {
 	id := nuid.Next()
+	wait := refusalPause
 	for try := 1; ; try++ {
 		seq, err := s.publish(ctx, c, id)
 		if err == nil {
@@ -64,10 +70,10 @@ func (s *Store) apply(ctx context.Context, c change) (uint64, record, error) {
 		case try == refusalTries:
 			return 0, record{}, fmt.Errorf("%w: refused at an unchanged revision: %w", kvstore.ErrUnavailable, err)
 		}
-		// Another write is in flight, or the refusal was wrong.
-		if err := pause(ctx, time.Duration(try)*2*time.Millisecond); err != nil {
+		if err := pause(ctx, wait); err != nil {
 			return 0, record{}, unavailable(err)
 		}
+		wait = min(2*wait, refusalMaxPause)
 	}
 }
 

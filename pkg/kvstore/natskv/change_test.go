@@ -3,6 +3,7 @@ package natskv_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -185,7 +186,7 @@ func TestRefusalAtAnUnchangedRevisionIsTriedAgain(t *testing.T) {
 	}
 	wantValue(t, direct, "a", "two", second)
 
-	n.faults = []fault{refusedForNothing, refusedForNothing, refusedForNothing}
+	n.faults = slices.Repeat([]fault{refusedForNothing}, 100)
 	_, err = faulty.Update(t.Context(), "a", []byte("three"), second)
 	if !errors.Is(err, kvstore.ErrUnavailable) || errors.Is(err, kvstore.ErrConflict) {
 		t.Errorf("refusals without end: got %v, want unavailable: the key did not move", err)

@@ -86,15 +86,20 @@ func connect(t testing.TB, url string, opts ...nats.Option) jetstream.JetStream 
 	return js
 }
 
-// open opens a bucket on a server of its own, with defaults.
+// open opens a bucket on a server of its own.
 func open(t testing.TB) (*natskv.Store, jetstream.JetStream) {
 	t.Helper()
 	js := startNode(t).connect()
 	return mustOpen(t, js, natskv.Bucket{Name: "test"}, nil), js
 }
 
+// mustOpen opens a bucket. Without options, calls have half a minute instead of
+// the default, since the machine may be busy.
 func mustOpen(t testing.TB, js jetstream.JetStream, b natskv.Bucket, opts *natskv.Options) *natskv.Store {
 	t.Helper()
+	if opts == nil {
+		opts = &natskv.Options{Timeout: patience}
+	}
 	s, err := natskv.Open(t.Context(), js, b, opts)
 	if err != nil {
 		t.Fatal(err)

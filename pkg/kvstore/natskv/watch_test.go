@@ -96,7 +96,7 @@ func TestWatcherGetsAResetWhenTheStoreWasWiped(t *testing.T) {
 func TestWatcherGetsAResetWhenTheServerForgetsIt(t *testing.T) {
 	t.Parallel()
 	js := startNode(t).connect()
-	s := mustOpen(t, js, natskv.Bucket{Name: "test"}, &natskv.Options{Heartbeat: 100 * time.Millisecond})
+	s := mustOpen(t, js, natskv.Bucket{Name: "test"}, &natskv.Options{Timeout: patience, Heartbeat: 100 * time.Millisecond})
 	w := watch(t, s, ">")
 	stream, err := js.Stream(t.Context(), "KV_test")
 	if err != nil {
@@ -114,7 +114,7 @@ func TestWatcherGetsAResetWhenTheServerForgetsIt(t *testing.T) {
 func TestWatcherOfASlowReaderGetsAReset(t *testing.T) {
 	t.Parallel()
 	js := startNode(t).connect()
-	s := mustOpen(t, js, natskv.Bucket{Name: "test"}, &natskv.Options{WatchBuffer: 4})
+	s := mustOpen(t, js, natskv.Bucket{Name: "test"}, &natskv.Options{Timeout: patience, WatchBuffer: 4})
 	w := watch(t, s, ">")
 	for i := range 500 {
 		mustCreate(t, s, fmt.Sprintf("a.%d", i), "")
