@@ -15,6 +15,9 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
+// KeyConnector is the key of the connector that is connected with an API key.
+const KeyConnector = "demo-key"
+
 // Connectors returns demo-key and demo-oauth for the provider at providerURL.
 func Connectors(providerURL string) []connectors.Connector {
 	providerURL = strings.TrimSuffix(providerURL, "/")

@@ -19,7 +19,7 @@ type keyConfig struct {
 // keyConnector is demo-key: an API key, every kind of action, and a webhook.
 func keyConnector(providerURL string) connectors.Connector {
 	return connectors.Connector{
-		Key: "demo-key",
+		Key: KeyConnector,
 		Metadata: connectors.Metadata{
 			Name: "Demo (API key)", Description: "Actions and webhooks of the demo provider.", Categories: []string{"demo"},
 		},

@@ -72,6 +72,11 @@ func (p *program) join(ctx context.Context, name string, s shared, r remote, pla
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	if play.executor {
+		if err := n.joinDemo(); err != nil {
+			return errors.Join(err, listener.Close())
+		}
+	}
 	return n.play(ctx, listener, play, func() {
 		fmt.Fprintf(p.stderr, "hawser is ready: %s at http://%s, nats at %s\n", name, listener.Addr(), nc.ConnectedUrlRedacted())
 	})

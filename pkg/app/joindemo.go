@@ -1,0 +1,36 @@
+package app
+
+import (
+	"net/netip"
+	"net/url"
+
+	"github.com/hawser-io/hawser/internal/demo"
+)
+
+// joinDemo lets an executor that joins a system with the demo provider serve the
+// demo connectors too: every program has their code, and the catalogue says
+// where the provider is. Only an address on loopback is believed.
+func (n *node) joinDemo() error {
+	def, err := n.definitions.Get(demo.KeyConnector)
+	if err != nil {
+		return nil // this system has no demo
+	}
+	at, err := url.Parse(def.BaseURL)
+	if err != nil {
+		return nil
+	}
+	host, err := netip.ParseAddr(at.Hostname())
+	if err != nil || !host.IsLoopback() {
+		return nil
+	}
+	for _, c := range demo.Connectors(at.Scheme + "://" + at.Host) {
+		if _, known := n.registry.Get(c.Key); known {
+			continue
+		}
+		if err := n.registry.Register(c); err != nil {
+			return err
+		}
+	}
+	n.settings.AllowNetworks = append(n.settings.AllowNetworks, netip.PrefixFrom(host, host.BitLen()).String())
+	return nil
+}
