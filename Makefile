@@ -35,7 +35,7 @@ check: lint test ## lint and test
 
 .PHONY: bench
 bench: ## the benchmark table: Hawser against a floor measured in the same run
-	$(GO) test -run '^$$' -bench . -benchtime 3s -count 1 -timeout 30m ./bench/
+	$(GO) test -run '^$$' -bench . -benchtime 3s -count 1 -timeout 30m ./pkg/app/ ./internal/connection/
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10s)

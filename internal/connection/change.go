@@ -1,58 +1,59 @@
 package connection
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/crypto"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/kvstore"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// raceTries bounds how often a change that lost a race is tried again.
-const raceTries = 16
-
 // UpdateInput is what update takes; what is absent stays.
 type UpdateInput struct {
 	Enabled *bool
-	// Config is merged into the config (RFC 7396): members replace, null removes.
+	// Config is merged into the config (RFC 7396): members replace, null removes. A
+	// secret that comes back masked, as a view shows it, stays as it is.
 	Config json.RawMessage
 	// Tags replace all tags; an empty map removes them.
 	Tags map[string]string
 }
 
-// Update changes a connection.
+// Update changes a connection. A new config is checked like that of a new
+// connection, with the provider too, and makes it one of the connector's present
+// version. Enabling what is enabled is no change, and announced by nothing.
 func (s *Service) Update(ctx context.Context, r Ref, in UpdateInput) (*View, error) {
-	def, err := s.checkConnector(r)
-	if err != nil {
+	if err := s.check(r); err != nil {
 		return nil, err
 	}
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
-	return s.change(ctx, r, func(c *Connection) ([]events.Kind, error) {
+	return s.change(ctx, r, func(d *draft) ([]events.Kind, error) {
 		var kinds []events.Kind
-		if in.Enabled != nil && *in.Enabled != c.Enabled() {
-			kind, err := switchTo(c, *in.Enabled)
+		if in.Enabled != nil && *in.Enabled != d.Enabled() {
+			kind, err := switchTo(d, *in.Enabled)
 			if err != nil {
 				return nil, err
 			}
 			kinds = append(kinds, kind)
 		}
-		if in.Config == nil && in.Tags == nil {
-			return kinds, nil
-		}
 		if in.Tags != nil {
-			c.Tags = in.Tags
+			d.Tags = in.Tags
 		}
 		if in.Config != nil {
-			if err := s.mergeConfig(ctx, def, c, in.Config); err != nil {
+			if err := s.mergeConfig(d, in.Config); err != nil {
 				return nil, err
 			}
 		}
-		return append(kinds, events.ConnectorUpdated), nil
+		if in.Tags != nil || in.Config != nil {
+			kinds = append(kinds, events.ConnectorUpdated)
+		}
+		return kinds, nil
 	})
 }
 
@@ -62,25 +63,25 @@ func (s *Service) Toggle(ctx context.Context, r Ref) (*View, error) {
 	if err := s.check(r); err != nil {
 		return nil, err
 	}
-	return s.change(ctx, r, func(c *Connection) ([]events.Kind, error) {
-		kind, err := switchTo(c, !c.Enabled())
+	return s.change(ctx, r, func(d *draft) ([]events.Kind, error) {
+		kind, err := switchTo(d, !d.Enabled())
 		return []events.Kind{kind}, err
 	})
 }
 
-func switchTo(c *Connection, enabled bool) (events.Kind, error) {
-	next, kind := Disabled, events.ConnectorDisabled
+func switchTo(d *draft, enabled bool) (events.Kind, error) {
+	was := d.State
+	if err := d.switchTo(enabled); err != nil {
+		return "", connectors.Errorf(connectors.CodeConnectorNotConnected, "the connection is %s and can be neither enabled nor disabled", was)
+	}
 	if enabled {
-		next, kind = Active, events.ConnectorEnabled
+		return events.ConnectorEnabled, nil
 	}
-	if err := c.become(next); err != nil {
-		return "", connectors.Errorf(connectors.CodeConnectorNotConnected, "the connection is %s and can be neither enabled nor disabled", c.State)
-	}
-	return kind, nil
+	return events.ConnectorDisabled, nil
 }
 
 // RotateWebhook gives the connection a new webhook URL; the old one is honoured
-// for [URLGrace].
+// for [URLGrace]. The index gets the new URL first, and loses old ones last.
 func (s *Service) RotateWebhook(ctx context.Context, r Ref) (*View, error) {
 	def, err := s.checkConnector(r)
 	if err != nil {
@@ -90,57 +91,52 @@ func (s *Service) RotateWebhook(ctx context.Context, r Ref) (*View, error) {
 		return nil, connectors.Errorf(connectors.CodeConnectorWebhookNotConfigured, "%s has no webhook", r.Connector)
 	}
 	url := newWebhookSecret()
-	if err := s.store.addURL(ctx, r, url); err != nil {
-		return nil, err
-	}
-	staleHash := ""
-	v, err := s.change(ctx, r, func(c *Connection) ([]events.Kind, error) {
-		next := &WebhookURL{Hash: hashWebhookSecret(url)}
-		if c.Webhook != nil {
-			next.Previous = &PreviousURL{c.Webhook.Hash, s.now().UTC().Add(URLGrace)}
-			if c.Webhook.Previous != nil {
-				staleHash = c.Webhook.Previous.Hash
-			}
+	v, err := s.change(ctx, r, func(d *draft) ([]events.Kind, error) {
+		if err := s.store.addURL(ctx, r, hashWebhookSecret(url)); err != nil {
+			return nil, err
 		}
-		c.Webhook = next
-		next.Secret = url.Reveal() // sealed by change
+		d.Webhook, d.url = d.Webhook.successor(url, s.now().UTC()), url
 		return []events.Kind{events.ConnectorUpdated}, nil
 	})
 	if err != nil {
-		_ = s.store.buckets.Webhooks.Delete(ctx, hashWebhookSecret(url), 0)
+		s.takeBack(ctx, err, &WebhookURL{Hash: hashWebhookSecret(url)}, nil)
 		return nil, err
-	}
-	if staleHash != "" {
-		_ = s.store.buckets.Webhooks.Delete(ctx, staleHash, 0)
 	}
 	v.WebhookURL = s.WebhookURL(r.Connector, url.Reveal())
 	return v, nil
 }
 
-// change opens the newest record, lets alter change it, seals and stores it by
-// revision, and announces what alter says has happened. alter may run again
-// after a lost race. With nothing to announce nothing is stored.
-func (s *Service) change(ctx context.Context, r Ref, alter func(*Connection) ([]events.Kind, error)) (*View, error) {
-	for range raceTries {
-		stored, err := s.store.latest(ctx, r)
+// change lets alter change the newest record, seals and stores it by revision, and
+// announces what alter says has happened. alter may run again after a lost race,
+// each time on the newest record. A new config is shown to the provider before it
+// is stored. With nothing to announce nothing is stored.
+func (s *Service) change(ctx context.Context, r Ref, alter func(*draft) ([]events.Kind, error)) (*View, error) {
+	var approved json.RawMessage // what the provider has agreed to in an earlier attempt
+	for range attempts(ctx) {
+		c, err := s.store.latest(ctx, r)
 		if err != nil {
-			return nil, err
+			return nil, s.absent(err, r)
 		}
-		c, err := s.store.opened(stored)
-		if err != nil {
-			return nil, err
-		}
-		kinds, err := alter(c)
+		before := c.Webhook.hashes()
+		d := draft{Connection: c}
+		d.definition, _ = s.definitions.Get(r.Connector) // gone: then nothing new is secret
+		kinds, err := alter(&d)
 		if err != nil {
 			return nil, err
 		}
 		if len(kinds) == 0 {
-			return s.view(stored, secret.Text{}), nil
+			return s.view(c, secret.Text{}), nil
 		}
 		c.UpdatedAt = s.now().UTC()
-		sealed, err := s.reseal(c)
+		sealed, err := s.store.seal(d)
 		if err != nil {
 			return nil, err
+		}
+		if d.config != nil && !bytes.Equal(d.config, approved) {
+			if err := s.validate(ctx, d.definition, sealed); err != nil {
+				return nil, err
+			}
+			approved = d.config
 		}
 		err = s.store.write(ctx, c, sealed)
 		if errors.Is(err, kvstore.ErrConflict) {
@@ -149,6 +145,7 @@ func (s *Service) change(ctx context.Context, r Ref, alter func(*Connection) ([]
 		if err != nil {
 			return nil, databaseError("store the connection", err)
 		}
+		s.store.removeURLs(ctx, without(before, c.Webhook.hashes())...)
 		for _, kind := range kinds {
 			s.announce(ctx, kind, c, events.Data{})
 		}
@@ -157,64 +154,34 @@ func (s *Service) change(ctx context.Context, r Ref, alter func(*Connection) ([]
 	return nil, databaseError("change the connection", kvstore.ErrConflict)
 }
 
-// reseal seals an opened record, with the places that the connector marks now
-// and those that were sealed before.
-func (s *Service) reseal(c *Connection) ([]byte, error) {
-	paths := configPointers(c.Sealed)
-	if def, err := s.definitions.Get(c.Connector); err == nil {
-		paths = def.Config.SecretPaths()
-	}
-	var url secret.Text
-	if c.Webhook != nil {
-		url = secret.New(c.Webhook.Secret)
-	}
-	return s.store.seal(c, c.Config, paths, url)
-}
-
-// mergeConfig lays a merge patch over an opened record's config, checks the
-// whole, and asks the provider about it.
-func (s *Service) mergeConfig(ctx context.Context, def *connectors.Connector, c *Connection, patch json.RawMessage) error {
-	merged, err := mergePatch(c.Config, patch)
+// mergeConfig lays a merge patch over the draft's config and checks the whole.
+func (s *Service) mergeConfig(d *draft, patch json.RawMessage) error {
+	def, err := s.definitions.Get(d.Connector)
 	if err != nil {
+		return err
+	}
+	if _, ok := members(patch); !ok {
 		e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "config must be a JSON object")
 		e.Errors = []connectors.FieldError{{Path: "config", Message: "must be an object"}}
 		return e
+	}
+	d.definition = def
+	current, err := s.store.OpenConfig(d.Connection)
+	if err != nil {
+		return err
+	}
+	shown, err := crypto.MaskFields(current, d.places())
+	if err != nil {
+		return decryptError(d.Connection, err)
+	}
+	merged, err := mergePatch(current, patch, shown)
+	if err != nil {
+		return encryptError(err)
 	}
 	config, err := validConfig(def, merged)
 	if err != nil {
 		return err
 	}
-	candidate := *c
-	candidate.Config = config
-	sealed, err := s.reseal(&candidate)
-	if err != nil {
-		return err
-	}
-	if err := s.validate(ctx, def, sealed); err != nil {
-		return err
-	}
-	c.Config, c.ConnectorVersion = config, def.Version
+	d.config, d.ConnectorVersion = config, def.Version
 	return nil
-}
-
-// mergePatch is RFC 7396 for objects.
-func mergePatch(target, patch json.RawMessage) (json.RawMessage, error) {
-	var into, from map[string]json.RawMessage
-	if err := json.Unmarshal(patch, &from); err != nil || from == nil {
-		return nil, errors.New("the patch is not an object")
-	}
-	if json.Unmarshal(target, &into) != nil || into == nil {
-		into = map[string]json.RawMessage{}
-	}
-	for name, value := range from {
-		if string(value) == "null" {
-			delete(into, name)
-			continue
-		}
-		if merged, err := mergePatch(into[name], value); err == nil {
-			value = merged
-		}
-		into[name] = value
-	}
-	return json.Marshal(into)
 }

@@ -24,18 +24,23 @@ func NewClaims(buckets Buckets) *Claims { return &Claims{buckets.Claims} }
 // stands: the caller's own name if the claim is new.
 func (c *Claims) Take(ctx context.Context, a events.Action, holder string) (string, error) {
 	key := events.Reference(a.ActionRef, a.ID)
-	_, err := c.bucket.Create(ctx, key, []byte(holder), claimTTL)
-	if err == nil {
-		return holder, nil
+	for range attempts(ctx) {
+		_, err := c.bucket.Create(ctx, key, []byte(holder), claimTTL)
+		if err == nil {
+			return holder, nil
+		}
+		if !errors.Is(err, kvstore.ErrExists) {
+			return "", databaseError("claim the request", err)
+		}
+		e, err := latest(ctx, c.bucket, key)
+		if err == nil {
+			return string(e.Value), nil
+		}
+		if !errors.Is(err, kvstore.ErrNotFound) { // else it was given back meanwhile
+			return "", databaseError("read the claim of the request", err)
+		}
 	}
-	if !errors.Is(err, kvstore.ErrExists) {
-		return "", databaseError("claim the request", err)
-	}
-	e, err := latest(ctx, c.bucket, key)
-	if err != nil {
-		return "", databaseError("read the claim of the request", err)
-	}
-	return string(e.Value), nil
+	return "", databaseError("claim the request", kvstore.ErrConflict)
 }
 
 // Release gives a claim back: the provider certainly did nothing.

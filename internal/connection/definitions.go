@@ -15,27 +15,39 @@ import (
 	"github.com/hawser-io/hawser/pkg/kvstore"
 )
 
+// reloadEvery bounds how long a missed change of a definition can matter.
+const reloadEvery = time.Minute
+
 // Definitions is the catalogue: every connector that some program has published,
-// data only, kept current by a watch. Safe for concurrent use.
+// data only, kept current by a watch. A definition that cannot be read (a newer
+// version wrote it) leaves the last good one in place, and the others alone. Safe
+// for concurrent use.
 type Definitions struct {
 	bucket kvstore.Store
 
 	mu    sync.RWMutex
-	byKey map[string]*connectors.Connector // connector → its definition
+	byKey map[string]definition // connector → its definition
+}
+
+// definition is a connector and the text it was read from. While the text is the
+// same, so is the connector, to the pointer.
+type definition struct {
+	connector *connectors.Connector
+	text      []byte
 }
 
 // NewDefinitions returns the catalogue kept in bucket. It is empty until
 // [Definitions.Load] or [Definitions.Run].
 func NewDefinitions(buckets Buckets) *Definitions {
-	return &Definitions{bucket: buckets.Connectors, byKey: map[string]*connectors.Connector{}}
+	return &Definitions{bucket: buckets.Connectors, byKey: map[string]definition{}}
 }
 
 // Get returns a definition, or CONNECTOR_NOT_FOUND.
 func (d *Definitions) Get(key string) (*connectors.Connector, error) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	if c, ok := d.byKey[key]; ok {
-		return c, nil
+	if known, ok := d.byKey[key]; ok {
+		return known.connector, nil
 	}
 	return nil, connectors.Errorf(connectors.CodeConnectorNotFound, "no connector %.64q is registered", key)
 }
@@ -45,8 +57,8 @@ func (d *Definitions) All() []*connectors.Connector {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	all := make([]*connectors.Connector, 0, len(d.byKey))
-	for _, c := range d.byKey {
-		all = append(all, c)
+	for _, known := range d.byKey {
+		all = append(all, known.connector)
 	}
 	slices.SortFunc(all, func(a, b *connectors.Connector) int { return strings.Compare(a.Key, b.Key) })
 	return all
@@ -57,47 +69,59 @@ func (d *Definitions) All() []*connectors.Connector {
 // rollback is a rollback.
 func (d *Definitions) Publish(ctx context.Context, all []*connectors.Connector) error {
 	for _, c := range all {
-		definition, err := c.Definition()
+		text, err := c.Definition()
 		if err != nil {
 			return err
 		}
-		_, err = kvstore.Modify(ctx, d.bucket, events.Token(c.Key), func(old []byte) ([]byte, error) {
-			if bytes.Equal(old, definition) {
+		entry, err := kvstore.Modify(ctx, d.bucket, events.Token(c.Key), func(old []byte) ([]byte, error) {
+			if bytes.Equal(old, text) {
 				return nil, kvstore.ErrKeep
 			}
-			return definition, nil
+			return text, nil
 		})
 		if err != nil {
 			return databaseError("publish connector "+c.Key, err)
 		}
-		d.put(c)
+		if err := d.take(entry); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-func (d *Definitions) put(c *connectors.Connector) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.byKey[c.Key] = c
+// Load reads every definition that is stored. Those that cannot be read are left
+// out; [Definitions.Run] reports them.
+func (d *Definitions) Load(ctx context.Context) error {
+	_, err := d.load(ctx)
+	return err
 }
 
-// Load reads every definition that is stored.
-func (d *Definitions) Load(ctx context.Context) error {
-	all := map[string]*connectors.Connector{}
+// load returns what is wrong with definitions, apart from failing to read at all.
+// What differs from what is held is read from the leader: a list may be old.
+func (d *Definitions) load(ctx context.Context) (broken []error, err error) {
+	differ := map[string]bool{}
+	d.mu.RLock()
+	for key := range d.byKey {
+		differ[key] = true
+	}
+	d.mu.RUnlock()
 	for entry, err := range d.bucket.List(ctx, ">") {
 		if err != nil {
-			return databaseError("read the connectors", err)
+			return broken, databaseError("read the connectors", err)
 		}
-		c, err := connectors.ParseDefinition(entry.Value)
-		if err != nil {
-			return fmt.Errorf("definition %s: %w", entry.Key, err)
-		}
-		all[c.Key] = c
+		differ[entry.Key] = !d.holds(entry)
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.byKey = all
-	return nil
+	for key, differs := range differ {
+		if !differs {
+			continue
+		}
+		if err := d.refresh(ctx, key); errors.Is(err, errDefinition) {
+			broken = append(broken, err)
+		} else if err != nil {
+			return broken, err
+		}
+	}
+	return broken, nil
 }
 
 // Run keeps the catalogue current until ctx ends. onError is told of definitions
@@ -105,49 +129,100 @@ func (d *Definitions) Load(ctx context.Context) error {
 func (d *Definitions) Run(ctx context.Context, onError func(error)) error {
 	for ctx.Err() == nil {
 		watcher, err := d.bucket.Watch(ctx, ">")
-		if err == nil {
-			if err = d.Load(ctx); err != nil {
-				watcher.Stop()
-			}
-		}
 		if err != nil {
-			if ctx.Err() == nil {
-				onError(err)
-			}
+			report(ctx, onError, databaseError("watch the connectors", err))
 			pause(ctx, time.Second)
 			continue
 		}
-		follow(ctx, watcher, func(event kvstore.Event) {
-			if err := d.apply(ctx, event); err != nil {
-				onError(err)
-			}
-		})
+		d.reload(ctx, onError)
+		d.follow(ctx, watcher, onError)
 	}
 	return nil
 }
 
-func (d *Definitions) apply(ctx context.Context, event kvstore.Event) error {
-	switch event.Kind {
-	case kvstore.Reset:
-		return d.Load(ctx)
-	case kvstore.Deleted:
-		key, err := events.ParseToken(event.Key)
+// follow applies what the watcher tells, and reads everything again from time to
+// time, in case that a read went wrong.
+func (d *Definitions) follow(ctx context.Context, w kvstore.Watcher, onError func(error)) {
+	defer w.Stop()
+	tick := time.NewTicker(reloadEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			d.reload(ctx, onError)
+		case event, open := <-w.Events():
+			if !open {
+				return
+			}
+			if event.Kind == kvstore.Reset {
+				d.reload(ctx, onError)
+			} else if err := d.refresh(ctx, event.Key); err != nil {
+				report(ctx, onError, err)
+			}
+		}
+	}
+}
+
+func (d *Definitions) reload(ctx context.Context, onError func(error)) {
+	broken, err := d.load(ctx)
+	if err != nil {
+		broken = append(broken, err)
+	}
+	for _, err := range broken {
+		report(ctx, onError, err)
+	}
+}
+
+// report tells onError, unless the error is only that ctx has ended.
+func report(ctx context.Context, onError func(error), err error) {
+	if ctx.Err() == nil {
+		onError(err)
+	}
+}
+
+// refresh reads one definition from the leader, or finds it gone.
+func (d *Definitions) refresh(ctx context.Context, key string) error {
+	entry, err := latest(ctx, d.bucket, key)
+	if errors.Is(err, kvstore.ErrNotFound) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		delete(d.byKey, key)
-		return err
-	}
-	entry, err := latest(ctx, d.bucket, event.Key)
-	if errors.Is(err, kvstore.ErrNotFound) {
-		return nil // deleted since; the watch will say so
+		return nil
 	}
 	if err != nil {
-		return databaseError("read connector "+event.Key, err)
+		return databaseError("read connector "+key, err)
+	}
+	return d.take(entry)
+}
+
+// errDefinition is wrapped by errors about what a definition says.
+var errDefinition = errors.New("unusable definition")
+
+// take puts a definition into the catalogue.
+func (d *Definitions) take(entry kvstore.Entry) error {
+	if d.holds(entry) {
+		return nil
 	}
 	c, err := connectors.ParseDefinition(entry.Value)
 	if err != nil {
-		return fmt.Errorf("definition %s: %w", event.Key, err)
+		return fmt.Errorf("%w %s: %w", errDefinition, entry.Key, err)
 	}
-	d.put(c)
+	// A connector is what its key says, or one could stand in for another.
+	if events.Token(c.Key) != entry.Key {
+		return fmt.Errorf("%w %s: it says that it is of %q", errDefinition, entry.Key, c.Key)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.byKey[c.Key] = definition{c, entry.Value}
 	return nil
+}
+
+// holds reports whether the catalogue has just this text.
+func (d *Definitions) holds(entry kvstore.Entry) bool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	known, ok := d.byKey[entry.Key]
+	return ok && bytes.Equal(known.text, entry.Value)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/crypto"
 	"github.com/hawser-io/hawser/pkg/kvstore"
 )
@@ -12,23 +13,41 @@ const keyCheck = "check"
 
 // CheckKeyset makes sure that keys are those the records were sealed with: a
 // value sealed at the first start has to open. A wrong keyset is an error with a
-// sentence that says what to do.
+// sentence that says what to do. A value that an older key has sealed is sealed
+// again with the primary key, so that the older one can be removed one day.
+// Without keys it is CONNECTOR_ENCRYPTION_SECRET_REQUIRED.
 func CheckKeyset(ctx context.Context, buckets Buckets, keys *crypto.Keyring) error {
-	for range 2 {
+	if keys == nil {
+		return connectors.Errorf(connectors.CodeConnectorEncryptionSecretRequired, "a keyset is needed to seal records with")
+	}
+	for range attempts(ctx) {
 		entry, err := latest(ctx, buckets.Keys, keyCheck)
-		if err == nil {
-			return crypto.VerifyCheckValue(keys, string(entry.Value))
-		}
-		if !errors.Is(err, kvstore.ErrNotFound) {
+		absent := errors.Is(err, kvstore.ErrNotFound)
+		if err != nil && !absent {
 			return databaseError("read the check value of the keyset", err)
+		}
+		if !absent {
+			if err := crypto.VerifyCheckValue(keys, string(entry.Value)); err != nil {
+				return err
+			}
+			if id, err := crypto.KeyID(string(entry.Value)); err != nil || id == keys.PrimaryID() {
+				return err
+			}
 		}
 		value, err := crypto.CheckValue(keys)
 		if err != nil {
-			return err
+			return encryptError(err)
 		}
-		_, err = buckets.Keys.Create(ctx, keyCheck, []byte(value), 0)
-		if !errors.Is(err, kvstore.ErrExists) {
-			return err
+		if absent {
+			_, err = buckets.Keys.Create(ctx, keyCheck, []byte(value), 0)
+		} else {
+			_, err = buckets.Keys.Update(ctx, keyCheck, []byte(value), entry.Revision)
+		}
+		switch {
+		case err == nil:
+			return nil
+		case !errors.Is(err, kvstore.ErrExists) && !errors.Is(err, kvstore.ErrConflict):
+			return databaseError("store the check value of the keyset", err)
 		}
 	}
 	return databaseError("store the check value of the keyset", kvstore.ErrConflict)

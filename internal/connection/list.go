@@ -2,6 +2,9 @@ package connection
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -19,8 +22,8 @@ type Filter struct {
 }
 
 // List returns a tenant's connections in the order of their keys. Connections
-// of connectors that are not registered are left out. One whose secrets cannot
-// be opened carries its error.
+// of connectors that are not registered are left out. One that cannot be read, or
+// whose secrets cannot be opened, carries its error.
 func (s *Service) List(ctx context.Context, t events.Tenant, f Filter) ([]*View, error) {
 	matching, err := s.matching(ctx, t, f)
 	if err != nil {
@@ -48,28 +51,43 @@ func (s *Service) matching(ctx context.Context, t events.Tenant, f Filter) ([]*C
 		return nil, connectors.Errorf(connectors.CodeConnectorConfigInvalid, "limit and offset cannot be negative")
 	}
 	byKey := map[string]*Connection{}
-	var keys []string
 	for entry, err := range s.store.buckets.Connections.List(ctx, t.Tokens()+".>") {
 		if err != nil {
 			return nil, databaseError("list the connections", err)
 		}
-		c, err := parseRecord(entry.Value, entry.Revision, entry.Key)
+		delete(byKey, entry.Key) // one that changes meanwhile comes twice
+		c, err := listed(entry)
 		if err != nil {
 			s.onError(err)
 			continue
 		}
-		def, err := s.definitions.Get(c.Connector)
-		if err != nil || !f.accepts(c, def) {
-			continue
+		if def, err := s.definitions.Get(c.Connector); err == nil && f.accepts(c, def) {
+			byKey[entry.Key] = c
 		}
-		byKey[entry.Key] = c
-		keys = append(keys, entry.Key)
 	}
-	return inOrder(keys, byKey), nil
+	matching := make([]*Connection, 0, len(byKey))
+	for _, key := range slices.Sorted(maps.Keys(byKey)) {
+		matching = append(matching, byKey[key])
+	}
+	return matching, nil
+}
+
+// listed reads an entry. Of one that cannot be read, the key tells whose it is; the
+// error is of a key that is none of ours.
+func listed(entry kvstore.Entry) (*Connection, error) {
+	c, err := parseRecord(entry.Value, entry.Revision, entry.Key)
+	if err == nil {
+		return c, nil
+	}
+	r, malformed := parseKey(entry.Key)
+	if malformed != nil {
+		return nil, fmt.Errorf("connection records: %w", malformed)
+	}
+	return faulty(r, entry.Revision, unreadable(err)), nil
 }
 
 func (f Filter) accepts(c *Connection, def *connectors.Connector) bool {
-	if f.Enabled != nil && *f.Enabled != c.Enabled() {
+	if f.Enabled != nil && (c.fault != nil || *f.Enabled != c.Enabled()) {
 		return false
 	}
 	return f.Name == "" || f.Name == c.Connector || strings.EqualFold(f.Name, def.Metadata.Name)
@@ -86,14 +104,14 @@ func (s *Service) CountByConnector(ctx context.Context, connector string) (int, 
 		}
 		return n, nil
 	}
-	n := 0
-	for _, err := range s.store.buckets.Connections.List(ctx, filter) {
+	seen := map[string]struct{}{} // one that changes meanwhile comes twice
+	for entry, err := range s.store.buckets.Connections.List(ctx, filter) {
 		if err != nil {
 			return 0, databaseError("count the connections", err)
 		}
-		n++
+		seen[entry.Key] = struct{}{}
 	}
-	return n, nil
+	return len(seen), nil
 }
 
 // Connectors returns the catalogue; name narrows it to one key or display name.
@@ -110,11 +128,11 @@ func (s *Service) Connectors(name string) []*connectors.Connector {
 // Connector returns one entry of the catalogue, or CONNECTOR_NOT_FOUND.
 func (s *Service) Connector(key string) (*connectors.Connector, error) { return s.definitions.Get(key) }
 
-// Page cuts a page out of a list.
+// Page cuts a page out of a list. A negative offset or limit is 0.
 func Page[T any](all []T, offset int, limit *int) []T {
-	all = all[min(offset, len(all)):]
+	all = all[min(max(offset, 0), len(all)):]
 	if limit != nil {
-		all = all[:min(*limit, len(all))]
+		all = all[:min(max(*limit, 0), len(all))]
 	}
 	return all
 }

@@ -1,15 +1,12 @@
 package connection
 
 import (
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hawser-io/hawser/pkg/events"
-	"github.com/hawser-io/hawser/pkg/secret"
 )
 
 // Buckets, without the installation's prefix.
@@ -41,47 +38,51 @@ func NewRef(t events.Tenant, connector, account string) Ref {
 	return Ref{t, connector, account}
 }
 
+// parseKey reverses [Ref.Key].
+func parseKey(key string) (Ref, error) {
+	tokens := strings.Split(key, ".")
+	if len(tokens) != 4 {
+		return Ref{}, fmt.Errorf("%q is not <scope>.<identity>.<connector>.<account>", key)
+	}
+	for i, token := range tokens {
+		var err error
+		if tokens[i], err = events.ParseToken(token); err != nil {
+			return Ref{}, err
+		}
+	}
+	return Ref{events.Tenant{Scope: tokens[0], Identity: tokens[1]}, tokens[2], tokens[3]}, nil
+}
+
 // Key is "<scope>.<identity>.<connector>.<account>", escaped.
 func (r Ref) Key() string {
 	return r.Tokens() + "." + events.Token(r.Connector) + "." + events.Token(r.Account)
 }
 
 // Connection is a record. As it is stored, and as the cache holds it, the fields
-// that Sealed lists are envelopes; [Store.Open] gives the config in the clear.
+// that Sealed lists are envelopes; [Store.OpenConfig] gives the config in the clear.
 type Connection struct {
-	ID               string            `json:"id"`
-	Scope            string            `json:"scope"`
-	Identity         string            `json:"identity"`
-	Connector        string            `json:"connector"`
-	Account          string            `json:"account"`
-	ConnectorVersion string            `json:"connector_version"`
-	State            State             `json:"state"`
-	Config           json.RawMessage   `json:"config"`
-	Webhook          *WebhookURL       `json:"webhook,omitempty"`
-	Tags             map[string]string `json:"tags,omitempty"`
-	Grant            string            `json:"grant,omitempty"`
-	CreatedAt        time.Time         `json:"created_at"`
-	UpdatedAt        time.Time         `json:"updated_at"`
+	ID               string `json:"id"`
+	Scope            string `json:"scope"`
+	Identity         string `json:"identity"`
+	Connector        string `json:"connector"`
+	Account          string `json:"account"`
+	ConnectorVersion string `json:"connector_version"`
+	State            State  `json:"state"`
+	// Resumes is the state that a disabled connection has again when it is
+	// enabled, unless that is active.
+	Resumes   State             `json:"resumes,omitempty"`
+	Config    json.RawMessage   `json:"config"`
+	Webhook   *WebhookURL       `json:"webhook,omitempty"`
+	Tags      map[string]string `json:"tags,omitempty"`
+	Grant     string            `json:"grant,omitempty"`
+	CreatedAt time.Time         `json:"created_at"`
+	UpdatedAt time.Time         `json:"updated_at"`
 	// Sealed are the JSON pointers whose values are envelopes. The record itself
 	// says so, since a newer version of the connector may mark other fields.
 	Sealed []string `json:"sealed"`
 
 	revision uint64
-}
-
-// WebhookURL is the address at which a provider reaches a connection.
-type WebhookURL struct {
-	// Secret is the last segment of the URL, an envelope.
-	Secret string `json:"secret"`
-	// Hash is its SHA-256 in hex, by which deliveries are matched.
-	Hash     string       `json:"hash"`
-	Previous *PreviousURL `json:"previous,omitempty"`
-}
-
-// PreviousURL is honoured until its time, so that a provider can be told the new.
-type PreviousURL struct {
-	Hash  string    `json:"hash"`
-	Until time.Time `json:"until"`
+	fault    error // why the record cannot be read; nil of every other
 }
 
 // Ref names the connection.
@@ -101,21 +102,7 @@ func (c *Connection) Enabled() bool { return c.State != Disabled }
 // the code that says why not.
 func (c *Connection) Usable() error { return c.State.usable(c.Connector) }
 
-const pointerWebhookSecret = "/webhook/secret"
-
-// newWebhookSecret returns 32 hex digits from 128 random bits.
-func newWebhookSecret() secret.Text {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return secret.New(hex.EncodeToString(b[:]))
-}
-
-// hashWebhookSecret is how a URL's secret is looked up: the index never holds it.
-func hashWebhookSecret(s secret.Text) string {
-	sum := sha256.Sum256([]byte(s.Reveal()))
-	return hex.EncodeToString(sum[:])
-}
-
+// parseRecord reads a stored record. Its errors hold nothing of the record.
 func parseRecord(value []byte, revision uint64, key string) (*Connection, error) {
 	var c Connection
 	if err := json.Unmarshal(value, &c); err != nil {
@@ -127,4 +114,12 @@ func parseRecord(value []byte, revision uint64, key string) (*Connection, error)
 	}
 	c.revision = revision
 	return &c, nil
+}
+
+// faulty stands for a record that cannot be read: what its key tells.
+func faulty(r Ref, revision uint64, err error) *Connection {
+	return &Connection{
+		Scope: r.Scope, Identity: r.Identity, Connector: r.Connector, Account: r.Account,
+		Config: json.RawMessage(`{}`), revision: revision, fault: err,
+	}
 }

@@ -2,6 +2,10 @@ package connection
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
@@ -14,6 +18,16 @@ type Runtime struct {
 	Headers map[string]string `json:"headers"`
 	Query   map[string]string `json:"query,omitempty"`
 }
+
+// Format prints the names of headers and parameters, whatever the verb: only JSON,
+// for the caller, holds the values. Some providers want a credential in the path,
+// so the base URL is not printed either.
+func (r Runtime) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "headers=%v query=%v", slices.Sorted(maps.Keys(r.Headers)), slices.Sorted(maps.Keys(r.Query)))
+}
+
+// LogValue covers log/slog.
+func (r Runtime) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(r)) }
 
 // Resolve returns the runtime of a usable connection.
 func (s *Service) Resolve(ctx context.Context, r Ref) (*Runtime, error) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -34,6 +35,9 @@ func ParseScopes(list string) (Scopes, error) {
 		if !scopePattern.MatchString(name) {
 			return s, fmt.Errorf("scope %q: lower-case letters, digits and - are needed, beginning with a letter", name)
 		}
+		if name == Nobody.Scope && optional {
+			return s, fmt.Errorf("scope %q: its identity cannot be optional, because that tenant is nobody: the one of actions without a connection", name)
+		}
 		s.identityOptional[name] = optional
 	}
 	if len(s.identityOptional) == 0 {
@@ -52,6 +56,8 @@ func (s Scopes) Check(t events.Tenant) error {
 		return connectors.Errorf(connectors.CodeConnectorScopeIdentifierRequired, "scope %s needs an identity", t.Scope)
 	case len(t.Identity) > maxIdentity:
 		return connectors.Errorf(connectors.CodeConnectorScopeInvalid, "the identity has %d bytes, and %d are the most", len(t.Identity), maxIdentity)
+	case !utf8.ValidString(t.Identity):
+		return connectors.Errorf(connectors.CodeConnectorScopeInvalid, "the identity is not UTF-8")
 	}
 	return nil
 }

@@ -54,6 +54,30 @@ func (s State) usable(connector string) error {
 	return connectors.Errorf(connectors.CodeConnectorNotConnected, "the connection to %s is not finished (it is %s)", connector, s)
 }
 
+// switchTo enables or disables the connection. Enabling brings back what disabling
+// has ended, so that two toggles end where they began.
+func (c *Connection) switchTo(enabled bool) error {
+	if !enabled {
+		from := c.State
+		if err := c.become(Disabled); err != nil {
+			return err
+		}
+		if from != Active && from != Disabled {
+			c.Resumes = from
+		}
+		return nil
+	}
+	next := Active
+	if c.Resumes != "" {
+		next = c.Resumes
+	}
+	if err := c.become(next); err != nil {
+		return err
+	}
+	c.Resumes = ""
+	return nil
+}
+
 func (c *Connection) become(next State) error {
 	if !c.State.CanBecome(next) {
 		return fmt.Errorf("connection %s: %s cannot become %s", c.ID, c.State, next)

@@ -26,15 +26,17 @@ type Outcome struct {
 }
 
 const (
-	statusEvery = time.Second
-	// maxNoted bounds what is remembered between two writes. Beyond it, the
-	// oldest notes of connections not yet noted are not taken.
+	statusEvery   = time.Second
+	statusTimeout = 5 * time.Second // of one round of writes
+	// maxNoted bounds for how many connections notes wait to be written. Beyond
+	// it, nothing is noted of further ones.
 	maxNoted = 10_000
 )
 
 // StatusWriter collects outcomes and writes them once a second, a connection
-// once: health is worth knowing, and not worth a write per webhook. What it
-// holds when the process is killed is lost; nothing but health is in it.
+// once: health is worth knowing, and not worth a write per webhook. What the store
+// does not take waits for the next round. What the writer holds when the process
+// is killed is lost; nothing but health is in it. Safe for concurrent use.
 type StatusWriter struct {
 	bucket kvstore.Store
 
@@ -62,41 +64,56 @@ func (w *StatusWriter) note(r Ref, code string, set func(*Status, *Outcome)) {
 	if code != "" {
 		o.Result = "error"
 	}
+	var news Status
+	set(&news, o)
+	if code != "" {
+		news.LastError = o
+	}
+	w.add(r.Key(), news)
+}
+
+func (w *StatusWriter) add(key string, news Status) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	key := r.Key()
-	s, known := w.noted[key]
+	noted, known := w.noted[key]
 	if !known && len(w.noted) >= maxNoted {
 		return
 	}
-	set(&s, o)
-	if code != "" {
-		s.LastError = o
-	}
-	w.noted[key] = s
+	noted.take(news)
+	w.noted[key] = noted
 }
 
 // Run writes what was noted until ctx ends, and a last time after it.
 func (w *StatusWriter) Run(ctx context.Context, onError func(error)) error {
 	for ctx.Err() == nil {
 		pause(ctx, statusEvery)
-		w.flush(context.WithoutCancel(ctx), onError)
+		w.flush(ctx, onError)
 	}
+	w.flush(ctx, onError)
 	return nil
 }
 
+// flush writes what was noted, also after ctx has ended.
 func (w *StatusWriter) flush(ctx context.Context, onError func(error)) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), statusTimeout)
 	defer cancel()
 	w.mu.Lock()
 	noted := w.noted
 	w.noted = map[string]Status{}
 	w.mu.Unlock()
+	var failure error
 	for key, news := range noted {
-		if _, err := kvstore.Modify(ctx, w.bucket, key, news.over); err != nil {
-			onError(databaseError("store the status of a connection", err))
-			return
+		if failure != nil {
+			w.add(key, news)
+			continue
 		}
+		if _, err := kvstore.Modify(ctx, w.bucket, key, news.over); err != nil {
+			failure = err
+			w.add(key, news)
+		}
+	}
+	if failure != nil {
+		onError(databaseError("store the status of connections", failure))
 	}
 }
 
@@ -106,14 +123,19 @@ func (s Status) over(old []byte) ([]byte, error) {
 	if old != nil && json.Unmarshal(old, &stored) != nil {
 		stored = Status{} // health that cannot be read is no health
 	}
-	newer(&stored.LastWebhook, s.LastWebhook)
-	newer(&stored.LastAction, s.LastAction)
-	newer(&stored.LastError, s.LastError)
+	stored.take(s)
 	return json.Marshal(stored)
 }
 
+// take keeps the newer outcome of each kind.
+func (s *Status) take(news Status) {
+	newer(&s.LastWebhook, news.LastWebhook)
+	newer(&s.LastAction, news.LastAction)
+	newer(&s.LastError, news.LastError)
+}
+
 func newer(at **Outcome, o *Outcome) {
-	if o != nil && (*at == nil || o.At.After((*at).At)) {
+	if o != nil && (*at == nil || !o.At.Before((*at).At)) {
 		*at = o
 	}
 }
@@ -132,4 +154,12 @@ func (s *Store) status(ctx context.Context, r Ref) (*Status, error) {
 		return nil, nil
 	}
 	return &out, nil
+}
+
+// removeStatus removes what is known of a connection that is gone. Health without
+// a connection harms nobody, so a failure is no error.
+func (s *Store) removeStatus(ctx context.Context, r Ref) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	_ = s.buckets.Status.Delete(ctx, r.Key(), 0)
 }

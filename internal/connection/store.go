@@ -2,18 +2,15 @@ package connection
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/crypto"
 	"github.com/hawser-io/hawser/pkg/kvstore"
-	"github.com/hawser-io/hawser/pkg/secret"
 )
 
 // Buckets are the stores that this package keeps its records in.
@@ -32,9 +29,13 @@ func BucketNames() []string {
 	return []string{bucketConnections, bucketWebhooks, bucketStatus, bucketConnectors, bucketClaims, bucketKeys, bucketTokens}
 }
 
-// BucketsFrom opens every bucket by name.
+// BucketsFrom opens every bucket by name. Without an open, or where it gives
+// none, it is CONNECTOR_DATABASE_REQUIRED.
 func BucketsFrom(open func(name string) (kvstore.Store, error)) (Buckets, error) {
 	var b Buckets
+	if open == nil {
+		return b, connectors.Errorf(connectors.CodeConnectorDatabaseRequired, "no store is configured")
+	}
 	for name, at := range map[string]*kvstore.Store{
 		bucketConnections: &b.Connections, bucketWebhooks: &b.Webhooks, bucketStatus: &b.Status,
 		bucketConnectors: &b.Connectors, bucketClaims: &b.Claims, bucketKeys: &b.Keys,
@@ -43,6 +44,9 @@ func BucketsFrom(open func(name string) (kvstore.Store, error)) (Buckets, error)
 		store, err := open(name)
 		if err != nil {
 			return b, fmt.Errorf("bucket %s: %w", name, err)
+		}
+		if store == nil {
+			return b, connectors.Errorf(connectors.CodeConnectorDatabaseRequired, "no store is configured for bucket %s", name)
 		}
 		*at = store
 	}
@@ -55,15 +59,20 @@ type Store struct {
 	buckets Buckets
 	keys    *crypto.Keyring
 	prefix  string // of the installation, part of what a sealed field is bound to
+	now     func() time.Time
 	records *cache[*Connection]
 	urls    *cache[string]
 }
 
 // NewStore returns a store over buckets that seals with keys.
 func NewStore(buckets Buckets, keys *crypto.Keyring, prefix string) *Store {
-	s := &Store{buckets: buckets, keys: keys, prefix: prefix}
+	s := &Store{buckets: buckets, keys: keys, prefix: prefix, now: time.Now}
 	s.records = newCache(buckets.Connections, func(e kvstore.Entry) (*Connection, error) {
-		return parseRecord(e.Value, e.Revision, e.Key)
+		c, err := parseRecord(e.Value, e.Revision, e.Key)
+		if err != nil {
+			return nil, unreadable(err)
+		}
+		return c, nil
 	})
 	s.urls = newCache(buckets.Webhooks, func(e kvstore.Entry) (string, error) { return string(e.Value), nil })
 	return s
@@ -81,31 +90,48 @@ func (s *Store) Run(ctx context.Context) error {
 // change it. CONNECTOR_NOT_CONNECTED if there is none.
 func (s *Store) Get(ctx context.Context, r Ref) (*Connection, error) {
 	c, err := s.records.get(ctx, r.Key())
-	return c, s.readError(err, r)
+	if err != nil {
+		return nil, s.readError(err, r)
+	}
+	return c, nil
 }
 
-// latest reads a record from the leader, for changing it.
+// latest reads a record from the leader, for changing it. Of one that cannot be
+// read it returns, beside the error, what its key tells and its revision: enough
+// to replace or to remove it.
 func (s *Store) latest(ctx context.Context, r Ref) (*Connection, error) {
 	e, err := latest(ctx, s.buckets.Connections, r.Key())
 	if err != nil {
 		return nil, s.readError(err, r)
 	}
 	c, err := parseRecord(e.Value, e.Revision, e.Key)
-	return c, s.readError(err, r)
+	if err != nil {
+		err = unreadable(err)
+		return faulty(r, e.Revision, err), err
+	}
+	return c, nil
+}
+
+// write creates or updates a sealed record: created if it has no revision, else
+// over that revision.
+func (s *Store) write(ctx context.Context, c *Connection, sealed []byte) (err error) {
+	if c.revision == 0 {
+		c.revision, err = s.buckets.Connections.Create(ctx, c.Ref().Key(), sealed, 0)
+		return err
+	}
+	c.revision, err = s.buckets.Connections.Update(ctx, c.Ref().Key(), sealed, c.revision)
+	return err
 }
 
 func (s *Store) readError(err error, r Ref) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, kvstore.ErrNotFound):
-		account := ""
-		if r.Account != DefaultAccount {
-			account = fmt.Sprintf(" account %.64q", r.Account)
-		}
-		return connectors.Errorf(connectors.CodeConnectorNotConnected, "%s is not connected to %.64q%s", tenantText(r), r.Connector, account)
+	if !errors.Is(err, kvstore.ErrNotFound) {
+		return databaseError("read the connection", err)
 	}
-	return databaseError("read the connection", err)
+	account := ""
+	if r.Account != DefaultAccount {
+		account = fmt.Sprintf(" account %.64q", r.Account)
+	}
+	return connectors.Errorf(connectors.CodeConnectorNotConnected, "%s is not connected to %.64q%s", tenantText(r), r.Connector, account)
 }
 
 func tenantText(r Ref) string { return fmt.Sprintf("%s %.64q", r.Scope, r.Identity) }
@@ -116,120 +142,28 @@ func databaseError(operation string, err error) error {
 	if e, ok := errors.AsType[*connectors.Error](err); ok {
 		return e
 	}
+	if errors.Is(err, kvstore.ErrTooLarge) {
+		e := recordTooLarge()
+		e.Cause = err
+		return e
+	}
 	e := connectors.Errorf(connectors.CodeConnectorDatabaseFailed, "could not %s: the store did not answer; try again", operation)
 	e.Cause = err
 	return e
 }
 
-// seal returns the record as it is stored. plain is the config in the clear, url
-// the secret of the webhook URL or none.
-func (s *Store) seal(c *Connection, plain json.RawMessage, secretPaths []string, url secret.Text) ([]byte, error) {
-	key := c.Ref().Key()
-	c.Config = plain
-	if c.Webhook != nil && !url.IsZero() {
-		c.Webhook.Secret = url.Reveal()
-	}
-	pointers := make([]string, 0, len(secretPaths)+1)
-	for _, p := range secretPaths {
-		pointers = append(pointers, "/config"+p)
-	}
-	if c.Webhook != nil {
-		pointers = append(pointers, pointerWebhookSecret)
-	}
-	c.Sealed = pointers
-	doc, err := json.Marshal(c)
-	if err != nil {
-		return nil, encryptError(err)
-	}
-	sealed, err := s.keys.SealFields(doc, pointers, s.binding(bucketConnections, key))
-	if err != nil {
-		return nil, encryptError(err)
-	}
-	stored, err := parseRecord(sealed, c.revision, key)
-	if err != nil {
-		return nil, encryptError(err)
-	}
-	*c = *stored
-	return sealed, nil
-}
-
-// opened returns the record in the clear: for a change, or for use.
-func (s *Store) opened(c *Connection) (*Connection, error) {
-	doc, err := json.Marshal(c)
-	if err != nil {
-		return nil, decryptError(c, err)
-	}
-	key := c.Ref().Key()
-	plain, err := s.keys.OpenFields(doc, c.Sealed, s.binding(bucketConnections, key))
-	if err != nil {
-		return nil, decryptError(c, err)
-	}
-	open, err := parseRecord(plain, c.revision, key)
-	if err != nil {
-		return nil, decryptError(c, err)
-	}
-	return open, nil
-}
-
-// OpenConfig returns a record's config in the clear. Keep it no longer than the
-// work that needs it. CONNECTOR_DECRYPT_FAILED.
-func (s *Store) OpenConfig(c *Connection) (json.RawMessage, error) {
-	if !slices.ContainsFunc(c.Sealed, func(p string) bool { return p != pointerWebhookSecret }) {
-		return c.Config, nil
-	}
-	open, err := s.opened(c)
-	if err != nil {
-		return nil, err
-	}
-	return open.Config, nil
-}
-
-// OpenConfigField opens one string field of a record's config, by its dotted
-// path: what verifying a webhook needs, and no more. The absent secret if there
-// is none.
-func (s *Store) OpenConfigField(c *Connection, path string) (secret.Text, error) {
-	value, pointer := c.Config, "/config"
-	for name := range strings.SplitSeq(path, ".") {
-		var object map[string]json.RawMessage
-		if json.Unmarshal(value, &object) != nil {
-			return secret.Text{}, nil
-		}
-		pointer += "/" + name
-		if value = object[name]; value == nil || string(value) == "null" {
-			return secret.Text{}, nil
-		}
-	}
-	if slices.Contains(c.Sealed, pointer) {
-		var envelope string
-		if err := json.Unmarshal(value, &envelope); err != nil {
-			return secret.Text{}, decryptError(c, errors.New("a sealed field is not an envelope"))
-		}
-		plain, err := s.keys.Open(envelope, s.binding(bucketConnections, c.Ref().Key()), pointer)
-		if err != nil {
-			return secret.Text{}, decryptError(c, err)
-		}
-		value = plain
-	}
-	var out secret.Text
-	if err := json.Unmarshal(value, &out); err != nil {
-		return secret.Text{}, decryptError(c, err)
-	}
-	return out, nil
-}
-
-func (s *Store) binding(bucket, key string) crypto.Binding {
-	return crypto.Binding{Bucket: s.prefix + "-" + bucket, Key: key}
-}
-
-func encryptError(err error) error {
-	e := connectors.Errorf(connectors.CodeConnectorEncryptFailed, "could not seal the record")
-	e.Cause = err
-	return e
-}
-
-func decryptError(c *Connection, err error) error {
+// unreadable is the error of a record that is not as we write them.
+func unreadable(err error) error {
 	e := connectors.Errorf(connectors.CodeConnectorDecryptFailed,
-		"could not open the secrets of connection %s: the keyset does not hold its key, or the record was altered", c.ID)
+		"the record of the connection cannot be read: it was altered, or a newer version wrote it; disconnect it, or replace it")
 	e.Cause = err
 	return e
+}
+
+// maxRecord bounds a sealed record, so that it fits into a message with room to
+// spare, and what the caches can hold is bounded too.
+const maxRecord = 512 << 10
+
+func recordTooLarge() *connectors.Error {
+	return connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the config is too large: a sealed record has at most %d bytes", maxRecord)
 }

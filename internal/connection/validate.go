@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -49,13 +48,4 @@ func (s *Store) ParseSealed(data []byte) (*Connection, error) {
 		return nil, connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the record to validate is malformed")
 	}
 	return &c, nil
-}
-
-func inOrder(keys []string, byKey map[string]*Connection) []*Connection {
-	slices.Sort(keys)
-	out := make([]*Connection, len(keys))
-	for i, k := range keys {
-		out[i] = byKey[k]
-	}
-	return out
 }

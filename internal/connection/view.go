@@ -2,7 +2,6 @@ package connection
 
 import (
 	"encoding/json"
-	"strings"
 	"time"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -43,8 +42,13 @@ func (s *Service) view(c *Connection, url secret.Text) *View {
 		ConnectorVersion: c.ConnectorVersion, State: c.State, Enabled: c.Enabled(), Tags: c.Tags,
 		CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt,
 	}
+	d := draft{Connection: c}
 	if def, err := s.definitions.Get(c.Connector); err == nil {
-		v.Metadata = def.Metadata
+		v.Metadata, d.definition = def.Metadata, def
+	}
+	if c.fault != nil {
+		v.Enabled, v.Config, v.Error = false, c.Config, connectors.AsError(c.fault)
+		return v
 	}
 	if c.Webhook != nil {
 		segment := maskedSegment
@@ -52,32 +56,21 @@ func (s *Service) view(c *Connection, url secret.Text) *View {
 			segment = url.Reveal()
 		}
 		v.WebhookURL = s.WebhookURL(c.Connector, segment)
-		if p := c.Webhook.Previous; p != nil && time.Now().Before(p.Until) {
-			v.PreviousURLUntil = &p.Until
+		if p := c.Webhook.Previous; len(p) > 0 && s.now().Before(p[0].Until) {
+			v.PreviousURLUntil = &p[0].Until
 		}
 	}
-	pointers := configPointers(c.Sealed)
 	config, err := s.store.OpenConfig(c)
 	if err != nil {
 		// What cannot be opened is shown as masked as what can.
 		v.Error = connectors.AsError(err)
 		config = c.Config
 	}
-	if v.Config, err = crypto.MaskFields(config, pointers); err != nil {
+	// Masked is also what only a newer definition marks and no write has sealed yet.
+	if v.Config, err = crypto.MaskFields(config, d.places()); err != nil {
 		v.Config, v.Error = json.RawMessage(`{}`), connectors.AsError(decryptError(c, err))
 	}
 	return v
-}
-
-// configPointers are the sealed places of a record as pointers into its config.
-func configPointers(sealed []string) []string {
-	var out []string
-	for _, p := range sealed {
-		if rest, ok := strings.CutPrefix(p, "/config"); ok {
-			out = append(out, rest)
-		}
-	}
-	return out
 }
 
 // WebhookURL is the URL that a provider is given.

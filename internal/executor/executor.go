@@ -17,8 +17,8 @@ import (
 // Options of an executor. Zero fields mean the default.
 type Options struct {
 	// Concurrency bounds the handlers of one connector that run at once in this
-	// process, new requests, retries and webhooks each for themselves, so that a
-	// slow provider holds up only itself. Default 64.
+	// process, so that a slow provider holds up only itself. One tenant alone gets
+	// at most three quarters of it. Default 64.
 	Concurrency int
 	// UnservedAfter is how long a request for a connector that nobody knows may
 	// lie before it is answered CONNECTOR_NOT_FOUND. Default 3 s.
@@ -49,6 +49,7 @@ type Executor struct {
 	Parts
 	opts    Options
 	metrics *metrics
+	flights *flights
 	log     zerolog.Logger
 }
 
@@ -64,10 +65,13 @@ func New(parts Parts, opts *Options) *Executor {
 	if o.UnservedAfter == 0 {
 		o.UnservedAfter = 3 * time.Second
 	}
+	if o.AckWait == 0 {
+		o.AckWait = 30 * time.Second
+	}
 	if o.Role == "" {
 		o.Role = "executor"
 	}
-	return &Executor{Parts: parts, opts: o, metrics: newMetrics(o.Metrics), log: o.Log.With().Str("role", o.Role).Logger()}
+	return &Executor{Parts: parts, opts: o, metrics: newMetrics(o.Metrics), flights: &flights{}, log: o.Log.With().Str("role", o.Role).Logger()}
 }
 
 // Prepare makes this executor's connectors known, and their consumers exist, so
@@ -77,7 +81,11 @@ func (x *Executor) Prepare(ctx context.Context) error {
 		return err
 	}
 	for _, c := range x.Registry.All() {
-		for _, consumer := range x.consumers(c) {
+		consumers := []events.Consumer{x.newRequests(c), x.dueRequests(c)}
+		if c.Webhook != nil {
+			consumers = append(consumers, x.webhooks(c))
+		}
+		for _, consumer := range consumers {
 			if err := x.Bus.EnsureConsumer(ctx, consumer); err != nil {
 				return err
 			}
@@ -90,37 +98,60 @@ func (x *Executor) Prepare(ctx context.Context) error {
 // until grace ends, and returns nil. serving is called once calls are served.
 func (x *Executor) Run(ctx, grace context.Context, serving func()) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, c := range x.Registry.All() {
-		for _, consumer := range x.consumers(c) {
-			handle := x.perform
-			if consumer.Stream == events.Webhooks {
-				handle = x.received
-			}
-			g.Go(func() error { return x.Bus.Consume(ctx, grace, consumer, handle) })
-		}
+	consume := func(c events.Consumer, handle func(context.Context, *events.Delivery) error) {
+		g.Go(func() error { return x.Bus.Consume(ctx, grace, c, handle) })
 	}
+	for _, c := range x.Registry.All() {
+		gate := newGate(x.opts.Concurrency)
+		line := &overtaking{Executor: x, connector: c, gate: gate}
+		consume(x.newRequests(c), line.counted(x.performing(inTurn(gate, ctx.Done()))))
+		consume(x.dueRequests(c), x.performing(atOnce(gate)))
+		if c.Webhook != nil {
+			consume(x.webhooks(c), x.received)
+		}
+		g.Go(func() error { return line.run(ctx) })
+	}
+	consume(x.advisories(), x.ranOut)
 	g.Go(func() error { return x.serve(ctx, grace, serving) })
 	g.Go(func() error { return x.sweep(ctx) })
-	g.Go(func() error { return x.Bus.Consume(ctx, grace, x.advisories(), x.ranOut) })
 	return g.Wait()
 }
 
-// consumers are the durable consumers of a connector: new requests, requests
-// whose time has come again, and webhooks.
-func (x *Executor) consumers(c *connectors.Connector) []events.Consumer {
-	all := []events.Consumer{
-		{Name: "action-" + c.Key, Stream: events.Actions, Filter: x.Bus.ActionFilter(c.Key), Description: "executors of " + c.Key},
-		{Name: "due-" + c.Key, Stream: events.Parked, Filter: x.Bus.DueFilter(c.Key), Description: "executors of " + c.Key + ", requests that waited"},
-	}
-	if c.Webhook != nil {
-		all = append(all, events.Consumer{Name: "webhook-" + c.Key, Stream: events.Webhooks, Filter: x.Bus.WebhookFilter(c.Key), Description: "executors of " + c.Key + ", webhooks"})
-	}
-	for i := range all {
-		// Not shared: a consumer that waits for messages holds its slots.
-		all[i].Slots, all[i].AckWait = events.NewSlots(x.opts.Concurrency), x.opts.AckWait
-		all[i].OnError = x.problem
-	}
-	return all
+func (x *Executor) performing(admit admission) func(context.Context, *events.Delivery) error {
+	return func(ctx context.Context, d *events.Delivery) error { return x.perform(ctx, d, admit) }
+}
+
+// newRequests are the requests for a connector, as they were published. This
+// process holds up to twice as many as can run, so that others than the first
+// tenant's are among them.
+func (x *Executor) newRequests(c *connectors.Connector) events.Consumer {
+	return x.consumer(events.Consumer{
+		Name: newName(c), Stream: events.Actions, Filter: x.Bus.ActionFilter(c.Key),
+		Description: "executors of " + c.Key, Slots: events.NewSlots(2 * x.opts.Concurrency),
+	})
+}
+
+func newName(c *connectors.Connector) string { return "action-" + c.Key }
+
+// dueRequests are those whose time has come (again). They are run or parked, and
+// never wait in this process.
+func (x *Executor) dueRequests(c *connectors.Connector) events.Consumer {
+	return x.consumer(events.Consumer{
+		Name: "due-" + c.Key, Stream: events.Parked, Filter: x.Bus.DueFilter(c.Key),
+		Description: "executors of " + c.Key + ", requests that waited", Slots: events.NewSlots(2 * x.opts.Concurrency),
+	})
+}
+
+func (x *Executor) webhooks(c *connectors.Connector) events.Consumer {
+	return x.consumer(events.Consumer{
+		Name: "webhook-" + c.Key, Stream: events.Webhooks, Filter: x.Bus.WebhookFilter(c.Key),
+		Description: "executors of " + c.Key + ", webhooks", Slots: events.NewSlots(x.opts.Concurrency),
+	})
+}
+
+func (x *Executor) consumer(c events.Consumer) events.Consumer {
+	c.AckWait, c.OnError = x.opts.AckWait, x.problem
+	return c
 }
 
 // problem logs what no caller can be told.

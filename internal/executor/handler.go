@@ -10,13 +10,9 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
-// stubborn is how long a handler may go on after its deadline before its caller
-// is answered without it.
-const stubborn = time.Second
-
 // call makes what the handler gets: the config in the clear, and an HTTP client
 // that carries the connection's credentials.
-func (j *job) call(ctx context.Context) (*connectors.Call, error) {
+func (j *job) call() (*connectors.Call, error) {
 	call := &connectors.Call{
 		Scope: j.Scope, Identity: j.Identity, Connector: j.Connector, Account: j.Account,
 		Action: j.action.Key, RequestID: j.ID, Attempt: j.number(),
@@ -30,11 +26,12 @@ func (j *job) call(ctx context.Context) (*connectors.Call, error) {
 			return nil, err
 		}
 	}
-	return call, j.equip(ctx, j.connector, call, config)
+	return call, j.equip(j.connector, call, config, j.witness)
 }
 
-// equip gives a call its config, its authenticated client and its context.
-func (x *Executor) equip(ctx context.Context, c *connectors.Connector, call *connectors.Call, config json.RawMessage) error {
+// equip gives a call its config and its authenticated client, whose requests go
+// through transport.
+func (x *Executor) equip(c *connectors.Connector, call *connectors.Call, config json.RawMessage, transport http.RoundTripper) error {
 	call.Config = config
 	runtime, err := c.Resolve(config)
 	if err != nil {
@@ -43,36 +40,56 @@ func (x *Executor) equip(ctx context.Context, c *connectors.Connector, call *con
 	call.BaseURL = runtime.BaseURL
 	call.Secrets = c.SecretsOf(config)
 	call.HTTP = &http.Client{
-		Transport:     connectors.NewTransport(x.HTTP.Transport, runtime),
+		Transport:     connectors.NewTransport(transport, runtime),
 		Timeout:       x.HTTP.Timeout,
 		CheckRedirect: x.HTTP.CheckRedirect,
 	}
+	return nil
+}
+
+// context runs the connector's Context, under the same rules as a handler: it is
+// foreign code, may ask the provider, and may fail in every way.
+func (x *Executor) context(ctx context.Context, c *connectors.Connector, call *connectors.Call) error {
 	if c.Context == nil {
 		return nil
 	}
-	call.Context, err = c.Context(ctx, call)
+	var made any
+	prepare := &connectors.Action{Handler: func(ctx context.Context, call *connectors.Call, _ json.RawMessage) (json.RawMessage, error) {
+		var err error
+		made, err = c.Context(ctx, call)
+		return json.RawMessage("{}"), err
+	}}
+	_, err := within(ctx, func() (json.RawMessage, error) { return prepare.Run(ctx, call, nil) })
+	if err == nil {
+		call.Context = made
+	}
 	return err
 }
 
-// handle runs the handler under the action's timeout and the request's deadline.
-// A handler that does not heed its context is left behind: its caller is
-// answered, and what it returns later is thrown away.
+// handle runs the handler.
 func (j *job) handle(ctx context.Context, call *connectors.Call, input json.RawMessage) (json.RawMessage, error) {
-	ctx, cancel := context.WithTimeout(ctx, j.action.TimeLimit())
-	defer cancel()
-	if !j.Deadline.IsZero() {
-		ctx, cancel = context.WithDeadline(ctx, j.Deadline)
-		defer cancel()
-	}
+	j.metrics.running.Inc()
+	return within(ctx, func() (json.RawMessage, error) {
+		defer j.metrics.running.Dec()
+		return j.action.Run(ctx, call, input)
+	})
+}
+
+// stubborn is how long foreign code may go on after its deadline before its
+// caller is answered without it.
+const stubborn = time.Second
+
+// within returns what f returns. Foreign code that does not heed its context is
+// left behind a moment after ctx has ended: its caller is answered, and what it
+// returns later is thrown away.
+func within(ctx context.Context, f func() (json.RawMessage, error)) (json.RawMessage, error) {
 	type answer struct {
 		output json.RawMessage
 		err    error
 	}
 	answers := make(chan answer, 1)
-	j.metrics.running.Inc()
 	go func() {
-		defer j.metrics.running.Dec()
-		output, err := j.action.Run(ctx, call, input)
+		output, err := f()
 		answers <- answer{output, err}
 	}()
 	var late <-chan time.Time

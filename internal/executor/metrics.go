@@ -12,6 +12,8 @@ type metrics struct {
 	durations    *prometheus.HistogramVec // by connector
 	running      prometheus.Gauge
 	redeliveries prometheus.Counter
+	postponed    prometheus.Counter
+	overtaken    prometheus.Counter
 	dead         prometheus.Counter
 	problems     prometheus.Counter
 }
@@ -25,11 +27,13 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Buckets: prometheus.ExponentialBuckets(0.001, 4, 9)}, []string{"connector"}),
 		running:      prometheus.NewGauge(prometheus.GaugeOpts{Name: "hawser_actions_running", Help: "Handlers that run now."}),
 		redeliveries: prometheus.NewCounter(prometheus.CounterOpts{Name: "hawser_redeliveries_total", Help: "Deliveries that were not the first of their message."}),
+		postponed:    prometheus.NewCounter(prometheus.CounterOpts{Name: "hawser_actions_postponed_total", Help: "Requests put off without an attempt: the tenant had its share of the places, or a store did not answer."}),
+		overtaken:    prometheus.NewCounter(prometheus.CounterOpts{Name: "hawser_actions_overtaken_total", Help: "Requests that were let pass by a backlog of another tenant, or of less urgent ones."}),
 		dead:         prometheus.NewCounter(prometheus.CounterOpts{Name: "hawser_dead_letters_total", Help: "Requests that were given up on."}),
 		problems:     prometheus.NewCounter(prometheus.CounterOpts{Name: "hawser_executor_problems_total", Help: "Errors that no caller could be told; the log has them."}),
 	}
 	if r != nil {
-		r.MustRegister(m.actions, m.durations, m.running, m.redeliveries, m.dead, m.problems)
+		r.MustRegister(m.actions, m.durations, m.running, m.redeliveries, m.postponed, m.overtaken, m.dead, m.problems)
 	}
 	return m
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -22,7 +24,9 @@ type job struct {
 	connector *connectors.Connector
 	action    *connectors.Action
 	conn      *connection.Connection // nil when the default config is used
+	witness   *witness
 	claimed   bool
+	leave     func(since time.Time) // gives the place at the gate back
 	// announced are events on their way; the delivery is acknowledged only when
 	// the stream has them.
 	announced []*events.Pending
@@ -30,69 +34,98 @@ type job struct {
 }
 
 // perform takes one delivery from parsing to ack. It returns nil when the
-// request has its result, or lies parked until its next attempt; any other
-// answer has it delivered again.
-func (x *Executor) perform(ctx context.Context, d *events.Delivery) error {
+// request has its result, or lies parked until its time, or is at work here
+// already; any other answer has it delivered again.
+func (x *Executor) perform(ctx context.Context, d *events.Delivery, admit admission) error {
 	request, malformed := x.Bus.ReadAction(d)
 	if errors.Is(malformed, events.ErrSubject) || errors.Is(malformed, events.ErrToken) {
-		// There is nobody to answer to: the subject says neither who nor what.
-		return events.Discard(malformed)
+		return x.setAside(ctx, d, malformed)
+	}
+	if d.Subject != x.Bus.Due(request.ActionRef) || request.Attempt < 0 {
+		request.Attempt = 0 // what a client says of attempts is no matter of ours
 	}
 	ctx = events.EnsureTrace(events.WithTrace(ctx, d.Header))
-	j := &job{Executor: x, Action: request, delivery: d, began: time.Now()}
+	j := x.job(request, d)
 	j.log = x.log.With().Str("request_id", request.ID).Str("trace_id", events.TraceID(ctx)).
 		Str("connector", request.Connector).Str("action", request.Action).Str("scope", request.Scope).Logger()
 	if d.Attempt > 1 {
 		x.metrics.redeliveries.Inc()
 	}
+	return x.flights.alone(events.Reference(j.ActionRef, j.ID), func() error { return j.run(ctx, malformed, admit) })
+}
+
+func (x *Executor) job(request events.Action, d *events.Delivery) *job {
+	return &job{Executor: x, Action: request, delivery: d, began: time.Now(), witness: newWitness(x.HTTP.Transport), log: x.log}
+}
+
+// place names the message, and with it one delivery of the request among several
+// that its sender may have published.
+func (j *job) place() string {
+	return j.delivery.Subject + "/" + strconv.FormatUint(j.delivery.Sequence, 10)
+}
+
+// run goes through the stations of a request. What costs nobody a handler's
+// place is decided before it asks for one.
+func (j *job) run(ctx context.Context, malformed error, admit admission) error {
+	last, cancel := lastWrites(ctx)
+	defer cancel()
 	done, err := j.answered(ctx)
-	if done || err != nil {
-		return err
+	switch {
+	case err != nil:
+		return j.postpone(last, time.Now().Add(ownTrouble), err)
+	case done:
+		return j.awaitEvents(last)
+	case malformed != nil:
+		return j.conclude(last, nil, inputInvalid(malformed))
 	}
-	var output json.RawMessage
-	failure := malformed
-	if malformed != nil {
-		failure = inputInvalid(malformed)
-	} else if output, failure = j.attempt(ctx); errors.Is(failure, errDuplicate) {
-		return nil
+	input, err := j.check(ctx)
+	if err != nil {
+		return j.conclude(last, nil, err)
 	}
-	return j.conclude(ctx, output, failure)
+	next, admitted := admit(ctx, j)
+	if !admitted {
+		if j.expired() {
+			return j.conclude(last, nil, deadlinePassed())
+		}
+		return j.postpone(last, next, nil)
+	}
+	output, failure := j.attempt(ctx, input)
+	return j.conclude(last, output, failure)
 }
 
 // answered reports whether the request has its result already: it was repeated
 // by its sender, or an executor died between the result and the ack.
 func (j *job) answered(ctx context.Context) (bool, error) {
-	if j.MadeUp && j.delivery.Attempt == 1 && j.Attempt == 0 {
+	if j.MadeUp && j.delivery.Attempt == 1 {
 		return false, nil // nobody can have answered what nobody has seen
 	}
-	return j.Bus.HasResult(ctx, j.ActionRef, j.ID)
+	result, err := j.Bus.ResultOf(ctx, j.ActionRef, j.ID)
+	switch {
+	case errors.Is(err, events.ErrNotFound):
+		return false, nil
+	case errors.Is(err, events.ErrUnavailable):
+		return false, err
+	case err == nil && j.delivery.Attempt > 1:
+		j.announceAgain(ctx, result)
+	}
+	return true, nil // where something stands that is no result, none can be put
 }
 
 // number is the attempt that this is, from 1. A delivery that an executor died
 // over counts.
 func (j *job) number() int { return j.Attempt + j.delivery.Attempt }
 
-// attempt finds out what is to be done and does it. Every error has a code.
-func (j *job) attempt(ctx context.Context) (json.RawMessage, error) {
+func (j *job) expired() bool { return !j.Deadline.IsZero() && !time.Now().Before(j.Deadline) }
+
+// check finds out what is to be done, and whether it can be done at all.
+func (j *job) check(ctx context.Context) (json.RawMessage, error) {
 	if err := j.find(ctx); err != nil {
-		return nil, err
+		return nil, notYet(err)
 	}
-	if !j.Deadline.IsZero() && !time.Now().Before(j.Deadline) {
-		return nil, connectors.Permanent(connectors.Errorf(connectors.CodeConnectorActionTimeout, "the request's deadline passed before it ran"))
+	if j.expired() {
+		return nil, deadlinePassed()
 	}
-	input, err := j.action.CheckInput(j.Input)
-	if err != nil {
-		return nil, err
-	}
-	call, err := j.call(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := j.claim(ctx); err != nil {
-		return nil, err
-	}
-	j.announce(ctx, events.ActionStarted, events.Data{Action: j.action.Key, Attempt: j.number()})
-	return j.handle(ctx, call, input)
+	return j.action.CheckInput(j.Input)
 }
 
 // find looks up connector, action and connection.
@@ -125,17 +158,43 @@ func inputInvalid(err error) error {
 	return &connectors.Error{Code: connectors.CodeConnectorActionInputInvalid, Message: err.Error(), Cause: err}
 }
 
-// announce sends a lifecycle event; conclude waits for the stream to have it.
-func (j *job) announce(ctx context.Context, kind events.Kind, data events.Data) {
-	about := j.Action.About()
-	if j.conn != nil {
-		about.ConnectionID = j.conn.ID
+func deadlinePassed() error {
+	return connectors.Permanent(connectors.Errorf(connectors.CodeConnectorActionTimeout, "the request's deadline passed before it ran"))
+}
+
+// setAside lets a message go whose subject says neither who asks nor for what,
+// so that there is nobody to answer to.
+func (x *Executor) setAside(ctx context.Context, d *events.Delivery, malformed error) error {
+	if err := x.keepEvidence(ctx, d, malformed); err != nil {
+		return err
 	}
-	e := events.NewLifecycle(j.opts.Role, kind, about, data)
-	p, err := j.Bus.PublishAsync(ctx, j.Bus.Event(j.Tenant, j.Connector, kind), e, nil)
-	if err != nil {
-		j.problem(err)
-		return
+	return events.Discard(malformed)
+}
+
+// keepEvidence stores a message that nobody can be answered about where
+// operators look for such.
+func (x *Executor) keepEvidence(ctx context.Context, d *events.Delivery, malformed error) error {
+	h := events.Header{events.HeaderSubject: {d.Subject}, events.HeaderReason: {unroutable}}
+	opts := &events.PublishOptions{MsgID: unroutable + "/" + d.Subject + "/" + strconv.FormatUint(d.Sequence, 10)}
+	p, err := x.Bus.PublishRaw(x.Bus.Quarantine(connectorOf(d.Subject), unroutable), h, d.Data, opts)
+	if err == nil {
+		_, err = p.Wait(ctx)
 	}
-	j.announced = append(j.announced, p)
+	if err != nil && !errors.Is(err, events.ErrTooLarge) {
+		return err
+	}
+	x.problem(malformed)
+	return nil
+}
+
+const unroutable = "unroutable"
+
+// connectorOf is the connector of a subject of which not everything can be read.
+func connectorOf(subject string) string {
+	if tokens := strings.Split(subject, "."); len(tokens) > 4 {
+		if connector, err := events.ParseToken(tokens[4]); err == nil {
+			return connector
+		}
+	}
+	return "unknown"
 }

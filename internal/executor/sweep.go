@@ -2,7 +2,6 @@ package executor
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -10,7 +9,11 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-const sweepEvery = time.Second
+const (
+	sweepEvery = time.Second
+	// mostRefused bounds what one sweep answers on one subject.
+	mostRefused = 256
+)
 
 // sweep answers requests for connectors that nobody has registered, so that they
 // do not lie for ever. Every executor sweeps; the subject of the result and the
@@ -39,10 +42,19 @@ func (x *Executor) sweepOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	fresh := false
 	for subject := range subjects {
-		ref, err := x.Bus.ParseAction(subject)
-		if err == nil {
-			if _, unknown := x.Definitions.Get(ref.Connector); unknown == nil {
+		if x.served(subject) {
+			continue
+		}
+		if !fresh {
+			// Before anything is refused for good: what the catalogue in memory lacks
+			// may have been published a moment ago.
+			if err := x.Definitions.Load(ctx); err != nil {
+				return err
+			}
+			fresh = true
+			if x.served(subject) {
 				continue
 			}
 		}
@@ -53,9 +65,19 @@ func (x *Executor) sweepOnce(ctx context.Context) error {
 	return nil
 }
 
+func (x *Executor) served(subject string) bool {
+	ref, err := x.Bus.ParseAction(subject)
+	if err != nil {
+		return false
+	}
+	_, unknown := x.Definitions.Get(ref.Connector)
+	return unknown == nil
+}
+
 // refuseUnserved answers what has lain on a subject for too long.
 func (x *Executor) refuseUnserved(ctx context.Context, subject string) error {
-	for from := uint64(1); ctx.Err() == nil; {
+	from := uint64(1)
+	for range mostRefused {
 		d, err := x.Bus.First(ctx, events.Actions, from, subject)
 		if errors.Is(err, events.ErrNotFound) {
 			return nil
@@ -63,12 +85,8 @@ func (x *Executor) refuseUnserved(ctx context.Context, subject string) error {
 		if err != nil || time.Since(d.Stored) < x.opts.UnservedAfter {
 			return err
 		}
-		request, malformed := x.Bus.ReadAction(d)
-		if !errors.Is(malformed, events.ErrSubject) && !errors.Is(malformed, events.ErrToken) {
-			j := &job{Executor: x, Action: request, delivery: d, began: time.Now(), log: x.log}
-			if err := j.answer(ctx, nil, connectors.Errorf(connectors.CodeConnectorNotFound, "no connector %.64q is registered", request.Connector)); err != nil {
-				return err
-			}
+		if err := x.refuse(ctx, d); err != nil {
+			return err
 		}
 		if err := x.Bus.Remove(ctx, events.Actions, d.Sequence); err != nil {
 			return err
@@ -78,45 +96,11 @@ func (x *Executor) refuseUnserved(ctx context.Context, subject string) error {
 	return nil
 }
 
-// advisories is the backstop: the server's notice that it has stopped handing a
-// message out, because executors died over it again and again.
-func (x *Executor) advisories() events.Consumer {
-	return events.Consumer{
-		Name: "ran-out", Stream: events.Advisories, Filter: "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>",
-		Description: "messages whose deliveries ran out", Slots: events.NewSlots(4), OnError: x.problem,
+func (x *Executor) refuse(ctx context.Context, d *events.Delivery) error {
+	request, malformed := x.Bus.ReadAction(d)
+	if errors.Is(malformed, events.ErrSubject) || errors.Is(malformed, events.ErrToken) {
+		return x.keepEvidence(ctx, d, malformed)
 	}
-}
-
-func (x *Executor) ranOut(ctx context.Context, d *events.Delivery) error {
-	var notice struct {
-		Stream   string `json:"stream"`
-		Sequence uint64 `json:"stream_seq"`
-	}
-	if err := json.Unmarshal(d.Data, &notice); err != nil {
-		return events.Discard(err)
-	}
-	stream := events.Actions
-	if notice.Stream == x.Bus.Stream(events.Parked) {
-		stream = events.Parked
-	}
-	message, err := x.Bus.Message(ctx, stream, notice.Sequence)
-	if errors.Is(err, events.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	request, malformed := x.Bus.ReadAction(message)
-	if !errors.Is(malformed, events.ErrSubject) && !errors.Is(malformed, events.ErrToken) {
-		j := &job{Executor: x, Action: request, delivery: message, began: time.Now(), log: x.log}
-		e := connectors.Errorf(connectors.CodeConnectorActionFailed, "executors ended over this request again and again; it was given up on")
-		if err := j.answer(ctx, nil, e); err != nil {
-			return err
-		}
-		x.metrics.dead.Inc()
-		if err := x.Bus.Bury(ctx, j.Action, string(e.Code)); err != nil {
-			return err
-		}
-	}
-	return x.Bus.Remove(ctx, stream, notice.Sequence)
+	request.Attempt = 0
+	return x.job(request, d).answer(ctx, nil, connectors.Errorf(connectors.CodeConnectorNotFound, "no connector %.64q is registered", request.Connector))
 }

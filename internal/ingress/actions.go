@@ -21,28 +21,22 @@ const (
 	maxActionBody = 768 << 10 // leaves room for headers in a message of 1 MiB
 )
 
-// outcome is the data of a result event.
-type outcome struct {
-	Data  json.RawMessage   `json:"data,omitempty"`
-	Error *connectors.Error `json:"error,omitempty"`
-}
-
 // runAction stores a request and waits for its result as long as the caller
 // prefers. What is not done by then goes on; its result can be fetched.
 func (i *Ingress) runAction(w http.ResponseWriter, r *http.Request) {
 	request, wait, err := i.readAction(w, r)
 	if err != nil {
-		writeProblem(w, asError(err))
+		writeProblem(w, connectors.AsError(err))
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), wait)
-	defer cancel()
-	result, err := i.request(ctx, request, wait)
+	result, err := i.request(r.Context(), request, wait)
 	switch {
 	case errors.Is(err, events.ErrPending):
 		path := i.opts.BasePath + "/results/" + events.Reference(request.ActionRef, request.ID)
 		w.Header().Set("Location", path)
-		writeJSON(w, http.StatusAccepted, "application/json", map[string]string{"id": request.ID, "result_url": i.opts.BaseURL + path})
+		writeJSON(w, http.StatusAccepted, jsonType, map[string]string{"id": request.ID, "result_url": i.opts.BaseURL + path})
+	case errors.Is(err, events.ErrTooLarge):
+		writeProblem(w, tooLarge(maxActionBody))
 	case err != nil:
 		writeProblem(w, storeError(err))
 	default:
@@ -50,17 +44,26 @@ func (i *Ingress) runAction(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// request waits for the result; with no patience at all it only stores.
+// request waits for the result. With no patience at all it only stores, and so
+// when too many wait already: those who wait must not crowd out the webhooks.
 func (i *Ingress) request(ctx context.Context, a events.Action, wait time.Duration) (events.Event, error) {
 	if wait > 0 {
-		return i.Bus.Request(ctx, a)
+		select {
+		case i.waiting <- struct{}{}:
+			defer func() { <-i.waiting }()
+			ctx, cancel := context.WithTimeout(ctx, wait)
+			defer cancel()
+			return i.Bus.Request(ctx, a)
+		default:
+		}
 	}
-	if err := i.Bus.PublishAction(context.WithoutCancel(ctx), a); err != nil {
+	if err := i.Bus.PublishAction(ctx, a); err != nil {
 		return events.Event{}, err
 	}
 	return events.Event{}, events.ErrPending
 }
 
+// readAction reads a request, and refuses what could never run.
 func (i *Ingress) readAction(w http.ResponseWriter, r *http.Request) (events.Action, time.Duration, error) {
 	a := events.Action{ActionRef: events.ActionRef{
 		Tenant: connection.Nobody, Connector: r.PathValue("connector"), Action: r.PathValue("action"),
@@ -73,7 +76,7 @@ func (i *Ingress) readAction(w http.ResponseWriter, r *http.Request) (events.Act
 		return a, 0, connectors.Errorf(connectors.CodeConnectorActionNotFound, "%s has no action %.64q", a.Connector, a.ActionRef.Action)
 	}
 	if scope := r.PathValue("scope"); scope != "" {
-		a.Tenant = events.Tenant{Scope: scope, Identity: identityOf(r)}
+		a.Tenant = events.Tenant{Scope: scope, Identity: i.identityOf(r)}
 		if err := i.Scopes.Check(a.Tenant); err != nil {
 			return a, 0, err
 		}
@@ -81,17 +84,33 @@ func (i *Ingress) readAction(w http.ResponseWriter, r *http.Request) (events.Act
 		return a, 0, connectors.Errorf(connectors.CodeConnectorDefaultConfigRequired, "%s has no default config, so its actions need a connection", a.Connector)
 	}
 	a.Account = connection.NewRef(a.Tenant, a.Connector, r.URL.Query().Get("account")).Account
-	if a.ID = r.Header.Get("Idempotency-Key"); a.ID == "" {
-		a.ID, a.MadeUp = events.NewID(), true
-	} else if len(a.ID) > maxRequestID {
-		return a, 0, inputInvalid("Idempotency-Key", "at most 128 bytes")
+	wait, err := preferredWait(r.Header.Values("Prefer"))
+	if err == nil {
+		err = readRequestID(&a, r.Header.Values("Idempotency-Key"))
 	}
-	wait, err := preferredWait(r)
 	if err != nil {
 		return a, 0, err
 	}
-	a.Input, err = readBody(w, r, maxActionBody)
-	return a, wait, err
+	if a.Input, err = readBody(w, r, maxActionBody); err != nil {
+		return a, 0, bodyError(err, maxActionBody, connectors.CodeConnectorActionInputInvalid)
+	}
+	return a, wait, nil
+}
+
+// readRequestID takes the request's id from the header Idempotency-Key, or makes
+// one up.
+func readRequestID(a *events.Action, keys []string) error {
+	switch {
+	case len(keys) == 0 || len(keys) == 1 && keys[0] == "":
+		a.ID, a.MadeUp = events.NewID(), true
+	case len(keys) > 1:
+		return inputInvalid("Idempotency-Key", "is there more than once")
+	case len(keys[0]) > maxRequestID || strings.ContainsFunc(keys[0], func(c rune) bool { return c < ' ' || c > '~' }):
+		return inputInvalid("Idempotency-Key", "at most 128 bytes of printable ASCII")
+	default:
+		a.ID = keys[0]
+	}
+	return nil
 }
 
 func inputInvalid(path, message string) error {
@@ -100,16 +119,18 @@ func inputInvalid(path, message string) error {
 	return e
 }
 
-// preferredWait reads "Prefer: wait=N" (RFC 7240), N in seconds.
-func preferredWait(r *http.Request) (time.Duration, error) {
-	for _, line := range r.Header.Values("Prefer") {
+// preferredWait reads "Prefer: wait=N" (RFC 7240), N in seconds. Other
+// preferences are passed over, as they are to be.
+func preferredWait(lines []string) (time.Duration, error) {
+	for _, line := range lines {
 		for preference := range strings.SplitSeq(line, ",") {
-			value, ok := strings.CutPrefix(strings.TrimSpace(preference), "wait=")
-			if !ok {
+			preference, _, _ = strings.Cut(preference, ";")
+			name, value, _ := strings.Cut(preference, "=")
+			if !strings.EqualFold(strings.TrimSpace(name), "wait") {
 				continue
 			}
-			n, err := strconv.Atoi(strings.Trim(value, `"`))
-			if err != nil || n < 0 {
+			n, err := strconv.ParseUint(strings.Trim(strings.TrimSpace(value), `"`), 10, 32)
+			if err != nil {
 				return 0, inputInvalid("Prefer", "wait must be a whole number of seconds")
 			}
 			return min(time.Duration(n)*time.Second, longestWait), nil
@@ -123,9 +144,7 @@ func (i *Ingress) getResult(w http.ResponseWriter, r *http.Request) {
 	result, err := i.Bus.StoredResult(r.Context(), r.PathValue("id"))
 	switch {
 	case errors.Is(err, events.ErrNotFound):
-		writeJSON(w, http.StatusNotFound, "application/problem+json", problem{
-			Type: "about:blank", Title: "Not Found", Status: http.StatusNotFound, Detail: "there is no result of this request yet, or it has aged out",
-		})
+		writeJSON(w, http.StatusNotFound, problemType, plainProblem(http.StatusNotFound, "there is no result of this request yet, or it has aged out"))
 	case errors.Is(err, events.ErrAmbiguous):
 		writeProblem(w, connectors.Errorf(connectors.CodeConnectorActionInputInvalid, "several tenants used this request id; use the result_url of the request"))
 	case err != nil:
@@ -135,24 +154,21 @@ func (i *Ingress) getResult(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// writeOutcome answers with a result: its data, or its error as a problem.
 func writeOutcome(w http.ResponseWriter, result events.Event) {
-	var o outcome
-	if err := json.Unmarshal(result.Data(), &o); err != nil {
+	var outcome struct{ Error *connectors.Error }
+	switch err := json.Unmarshal(result.Data(), &outcome); {
+	case err != nil:
 		writeProblem(w, connectors.Errorf(connectors.CodeInternal, "the stored result cannot be read"))
-		return
+	case outcome.Error != nil:
+		writeProblem(w, outcome.Error)
+	default:
+		writeJSON(w, http.StatusOK, jsonType, json.RawMessage(result.Data()))
 	}
-	if o.Error != nil {
-		writeProblem(w, o.Error)
-		return
-	}
-	writeJSON(w, http.StatusOK, "application/json", json.RawMessage(result.Data()))
 }
 
 // storeError is the answer when NATS did not take or give something.
 func storeError(err error) *connectors.Error {
-	if errors.Is(err, events.ErrTooLarge) {
-		return tooLarge(maxActionBody)
-	}
 	e := connectors.Errorf(connectors.CodeConnectorDatabaseFailed, "the stream did not answer; nothing was promised, try again")
 	e.Cause, e.RetryAfter = err, time.Second
 	return e

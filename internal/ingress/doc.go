@@ -3,13 +3,19 @@
 //
 //	ingress.go     what an ingress is made of, and its life
 //	server.go      the HTTP server: routes, limits, deadlines
+//	path.go        paths in one spelling, and the identity in them
+//	body.go        bodies, whole or not at all
 //	operation.go   the control operations, one table for HTTP and NATS
 //	params.go      what an operation is asked with, from a URL or from JSON
 //	catalogue.go   operations on connectors
 //	connections.go operations on connections
-//	actions.go     running actions over HTTP, and their results
-//	webhook.go     the path of a provider's webhook
 //	control.go     hawser.api.<operation>
+//	actions.go     running actions over HTTP, and their results
+//	webhook.go     the path of a provider's webhook, up to the verdict
+//	deliver.go     storing what was verified
+//	headers.go     which of the provider's headers are stored
+//	remember.go    repetitions that this process has seen
+//	evidence.go    what becomes of deliveries that are refused
 //	auth.go        bearer tokens
 //	problem.go     errors as RFC 9457 problem documents
 //	observe.go     request ids, traces, log lines, metrics

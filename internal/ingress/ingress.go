@@ -24,7 +24,7 @@ type Options struct {
 	BaseURL  string // as providers reach us, e.g. https://hooks.example.com; no path
 	BasePath string // default /api/v1
 	// MostRequests bounds the requests handled at once; beyond it the answer is
-	// 503. Default 4096.
+	// 503. At most half of them wait for the result of an action. Default 4096.
 	MostRequests int
 	Metrics      prometheus.Registerer // default: none
 	Log          zerolog.Logger
@@ -47,10 +47,12 @@ type Ingress struct {
 	opts    Options
 	log     zerolog.Logger
 	metrics *metrics
-	slots   chan struct{}
+	slots   chan struct{} // requests at work
+	waiting chan struct{} // those of them that wait for a result
 	// rejections bounds the events about refused deliveries, which strangers
 	// can make us emit.
 	rejections *rate.Limiter
+	remembered *memory
 	keys       *webhook.Keys
 	engines    sync.Map // connector → *compiled
 }
@@ -76,7 +78,8 @@ func New(parts Parts, opts *Options) *Ingress {
 	o.BaseURL, o.BasePath = strings.TrimSuffix(o.BaseURL, "/"), strings.TrimSuffix(o.BasePath, "/")
 	return &Ingress{
 		Parts: parts, opts: o, log: o.Log.With().Str("role", "ingress").Logger(), metrics: newMetrics(o.Metrics),
-		slots: make(chan struct{}, o.MostRequests), rejections: rate.NewLimiter(50, 100), keys: webhook.NewKeys(nil),
+		slots: make(chan struct{}, o.MostRequests), waiting: make(chan struct{}, max(o.MostRequests/2, 1)),
+		rejections: rate.NewLimiter(50, 100), remembered: newMemory(), keys: webhook.NewKeys(nil),
 	}
 }
 
@@ -98,9 +101,6 @@ func (i *Ingress) engine(c *connectors.Connector) (*webhook.Engine, error) {
 	i.engines.Store(c.Key, &compiled{c, e})
 	return e, nil
 }
-
-// asError gives an error its code. What has none is ours, and told nobody.
-func asError(err error) *connectors.Error { return connectors.AsError(err) }
 
 // Handler is the HTTP side: the API below the base path.
 func (i *Ingress) Handler() http.Handler { return i.observed(i.routes()) }

@@ -39,7 +39,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	return m
 }
 
-func (m *metrics) observeWebhook(connector string, status int, refusal *connectors.Error, took time.Duration) {
+func (m *metrics) observeWebhook(connector string, status int, refusal *connectors.Error) {
 	outcome := "accepted"
 	switch {
 	case refusal != nil:
@@ -55,13 +55,22 @@ func (m *metrics) observeWebhook(connector string, status int, refusal *connecto
 // recorder remembers what was answered, for the log line.
 type recorder struct {
 	http.ResponseWriter
-	status int
+	status int // 0 until the answer begins
 	code   connectors.Code
 }
 
 func (r *recorder) WriteHeader(status int) {
-	r.status = status
+	if r.status == 0 {
+		r.status = status
+	}
 	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(p []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(p)
 }
 
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
@@ -81,7 +90,12 @@ const requestIDHeader = "X-Request-Id"
 func (i *Ingress) observed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
-		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
+		rec := &recorder{ResponseWriter: w}
+		id := events.NewID()
+		rec.Header().Set(requestIDHeader, id)
+		r = r.WithContext(traced(r))
+		r.Pattern = ""
+		defer i.concluded(rec, r, id, began)
 		select {
 		case i.slots <- struct{}{}:
 			defer func() { <-i.slots }()
@@ -91,34 +105,52 @@ func (i *Ingress) observed(next http.Handler) http.Handler {
 			writeProblem(rec, e)
 			return
 		}
-		ctx := traced(r)
-		id := events.NewID()
-		rec.Header().Set(requestIDHeader, id)
-		r = r.WithContext(ctx)
-		defer i.concluded(ctx, rec, r, id, began)
+		if !i.refit(r) {
+			nothingHere(rec)
+			return
+		}
 		next.ServeHTTP(rec, r)
 	})
 }
 
-func (i *Ingress) concluded(ctx context.Context, rec *recorder, r *http.Request, id string, began time.Time) {
+func (i *Ingress) concluded(rec *recorder, r *http.Request, id string, began time.Time) {
 	if recover() != nil {
 		// What was thrown may hold anything, so it is not printed.
+		i.log.Error().Str("request_id", id).Str("route", routeOf(r)).Msg("a handler panicked")
+		if rec.status != 0 {
+			panic(http.ErrAbortHandler) // half an answer must not look like a whole one
+		}
 		writeProblem(rec, &connectors.Error{Code: connectors.CodeInternal, Message: "internal error"})
-		i.log.Error().Str("request_id", id).Str("route", r.Pattern).Msg("a handler panicked")
+	}
+	if rec.status == 0 {
+		rec.status = http.StatusOK // as net/http answers who says nothing
 	}
 	took := time.Since(began)
-	route := r.Pattern
-	if route == "" {
-		route = "none"
-	}
-	i.metrics.requests.WithLabelValues(route, strconv.Itoa(rec.status)).Inc()
-	i.metrics.seconds.WithLabelValues(route).Observe(took.Seconds())
+	i.metrics.requests.WithLabelValues(routeOf(r), strconv.Itoa(rec.status)).Inc()
+	i.metrics.seconds.WithLabelValues(routeOf(r)).Observe(took.Seconds())
 	level := zerolog.InfoLevel
 	if rec.status < http.StatusBadRequest {
 		level = zerolog.DebugLevel
 	}
-	i.log.WithLevel(level).Str("request_id", id).Str("trace_id", events.TraceID(ctx)).Str("method", r.Method).
-		Str("route", route).Int("status", rec.status).Str("code", string(rec.code)).Dur("ms", took).Msg("http")
+	i.log.WithLevel(level).Str("request_id", id).Str("trace_id", events.TraceID(r.Context())).Str("method", methodOf(r)).
+		Str("route", routeOf(r)).Int("status", rec.status).Str("code", string(rec.code)).Dur("ms", took).Msg("http")
+}
+
+// routeOf is the pattern that the request matched.
+func routeOf(r *http.Request) string {
+	if r.Pattern == "" || r.Pattern == "/" {
+		return "none"
+	}
+	return r.Pattern
+}
+
+// methodOf keeps what strangers make up out of the log.
+func methodOf(r *http.Request) string {
+	switch r.Method {
+	case "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS":
+		return r.Method
+	}
+	return "other"
 }
 
 func traced(r *http.Request) context.Context {

@@ -3,6 +3,9 @@ package ingress
 import (
 	"context"
 	"net/http"
+	"strings"
+
+	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
 // operation is a control operation: by HTTP on its method and path, by NATS on
@@ -12,10 +15,14 @@ type operation struct {
 	method string
 	path   string // below the base path
 	status int    // of a success
+	takes  string // names of its parameters beside those of the path
 	run    func(*Ingress, context.Context, params) (any, error)
 }
 
-const onConnection = "/scopes/{scope}/{identity}/connections/{connector}"
+const (
+	ofTenant     = "/scopes/{scope}/{identity}/connections"
+	onConnection = ofTenant + "/{connector}"
+)
 
 // operations is the table.
 func operations() []operation {
@@ -25,38 +32,50 @@ func operations() []operation {
 		none    = http.StatusNoContent
 	)
 	return []operation{
-		{"connectors.list", "GET", "/connectors", ok, (*Ingress).listConnectors},
-		{"connectors.get", "GET", "/connectors/{connector}", ok, (*Ingress).getConnector},
-		{"connections.list", "GET", "/scopes/{scope}/{identity}/connections", ok, (*Ingress).listConnections},
-		{"connections.count", "GET", "/scopes/{scope}/{identity}/connections/count", ok, (*Ingress).countConnections},
-		{"connections.get", "GET", onConnection, ok, (*Ingress).getConnection},
-		{"connections.connect", "PUT", onConnection, created, (*Ingress).connect},
-		{"connections.update", "PATCH", onConnection, ok, (*Ingress).updateConnection},
-		{"connections.disconnect", "DELETE", onConnection, none, (*Ingress).disconnect},
-		{"connections.toggle", "POST", onConnection + "/toggle", ok, (*Ingress).toggle},
-		{"connections.rotate-webhook", "POST", onConnection + "/rotate-webhook", ok, (*Ingress).rotateWebhook},
-		{"connections.resolve", "POST", onConnection + "/resolve", ok, (*Ingress).resolve},
-		{"connections.refresh", "POST", onConnection + "/refresh", ok, (*Ingress).refresh},
-		{"connections.select", "POST", onConnection + "/select", ok, (*Ingress).selectSite},
+		{"connectors.list", "GET", "/connectors", ok, "name limit offset count", (*Ingress).listConnectors},
+		{"connectors.get", "GET", "/connectors/{connector}", ok, "count", (*Ingress).getConnector},
+		{"connections.list", "GET", ofTenant, ok, "enabled name limit offset", (*Ingress).listConnections},
+		{"connections.count", "GET", ofTenant + "/count", ok, "enabled name limit offset", (*Ingress).countConnections},
+		{"connections.get", "GET", onConnection, ok, "account", (*Ingress).getConnection},
+		{"connections.connect", "PUT", onConnection, created, "account config tags replace", (*Ingress).connect},
+		{"connections.update", "PATCH", onConnection, ok, "account enabled config tags", (*Ingress).updateConnection},
+		{"connections.disconnect", "DELETE", onConnection, none, "account", (*Ingress).disconnect},
+		{"connections.toggle", "POST", onConnection + "/toggle", ok, "account", (*Ingress).toggle},
+		{"connections.rotate-webhook", "POST", onConnection + "/rotate-webhook", ok, "account", (*Ingress).rotateWebhook},
+		{"connections.resolve", "POST", onConnection + "/resolve", ok, "account", (*Ingress).resolve},
+		{"connections.refresh", "POST", onConnection + "/refresh", ok, "account", (*Ingress).refresh},
+		{"connections.select", "POST", onConnection + "/select", ok, "account resource_id", (*Ingress).selectSite},
 	}
 }
+
+// accepts reports whether the operation has a parameter of the name.
+func (op operation) accepts(name string) bool {
+	for own := range strings.FieldsSeq(op.takes) {
+		if own == name {
+			return true
+		}
+	}
+	return op.inPath(name)
+}
+
+func (op operation) inPath(name string) bool { return strings.Contains(op.path, "{"+name+"}") }
 
 // overHTTP is the operation as an HTTP handler.
 func (i *Ingress) overHTTP(op operation) http.HandlerFunc {
 	return i.authenticated(func(w http.ResponseWriter, r *http.Request) {
-		p, err := requestParams(w, r)
+		p, err := i.requestParams(op, w, r)
 		var reply any
 		if err == nil {
 			reply, err = op.run(i, r.Context(), p)
 		}
 		if err != nil {
-			writeProblem(w, asError(err))
+			writeProblem(w, connectors.AsError(err))
 			return
 		}
 		if op.status == http.StatusNoContent {
 			w.WriteHeader(op.status)
 			return
 		}
-		writeJSON(w, op.status, "application/json", reply)
+		writeJSON(w, op.status, jsonType, reply)
 	})
 }

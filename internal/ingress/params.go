@@ -3,9 +3,11 @@ package ingress
 import (
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -15,18 +17,19 @@ import (
 // params is what an operation is asked with: the names of path, query and body,
 // all in one object, as NATS callers send it.
 type params struct {
-	Scope     string            `json:"scope,omitempty"`
-	Identity  string            `json:"identity,omitempty"`
-	Connector string            `json:"connector,omitempty"`
-	Account   string            `json:"account,omitempty"`
-	Enabled   *bool             `json:"enabled,omitempty"`
-	Name      string            `json:"name,omitempty"`
-	Limit     *int              `json:"limit,omitempty" jsonschema:"minimum=0"`
-	Offset    int               `json:"offset,omitempty" jsonschema:"minimum=0"`
-	Count     string            `json:"count,omitempty"`
-	Replace   bool              `json:"replace,omitempty"`
-	Config    json.RawMessage   `json:"config,omitempty"`
-	Tags      map[string]string `json:"tags,omitempty"`
+	Scope      string            `json:"scope,omitempty"`
+	Identity   string            `json:"identity,omitempty"`
+	Connector  string            `json:"connector,omitempty"`
+	Account    string            `json:"account,omitempty"`
+	Enabled    *bool             `json:"enabled,omitempty"`
+	Name       string            `json:"name,omitempty"`
+	Limit      *int              `json:"limit,omitempty" jsonschema:"minimum=0"`
+	Offset     int               `json:"offset,omitempty" jsonschema:"minimum=0"`
+	Count      string            `json:"count,omitempty"`
+	Replace    bool              `json:"replace,omitempty"`
+	Config     json.RawMessage   `json:"config,omitempty"`
+	Tags       map[string]string `json:"tags,omitempty"`
+	ResourceID string            `json:"resource_id,omitempty"`
 }
 
 // paramsSchema tells every misspelt name and wrong type at once.
@@ -46,109 +49,141 @@ func (p params) filter() connection.Filter {
 const maxRequestBody = 1 << 20
 
 func invalid(path, message string) *connectors.Error {
+	return invalidFields(connectors.FieldError{Path: path, Message: message})
+}
+
+func invalidFields(fields ...connectors.FieldError) *connectors.Error {
 	e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the request is not valid")
-	e.Errors = []connectors.FieldError{{Path: path, Message: message}}
+	e.Errors = fields
 	return e
 }
 
-func tooLarge(limit int64) *connectors.Error {
-	return connectors.Errorf(connectors.CodeConnectorWebhookTooLarge, "the body is larger than %d bytes", limit)
-}
-
-// parseParams reads JSON as NATS callers send it. Unknown names are refused: a
-// misspelt one would otherwise be ignored in silence.
-func parseParams(data []byte, p *params) error {
+// parse reads the parameters of an operation from JSON, as NATS callers send it
+// and as the body of an HTTP request. Names that the operation does not know are
+// refused: a misspelt one would otherwise be ignored in silence.
+func (op operation) parse(data []byte) (params, error) {
+	var p params
 	if len(data) == 0 {
-		return nil
+		return p, nil
 	}
 	if _, problems := paramsSchema.Validate(data); len(problems) > 0 {
-		e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the request is not valid")
-		e.Errors = problems
-		return e
+		return p, invalidFields(problems...)
 	}
-	if err := json.Unmarshal(data, p); err != nil {
-		return invalid("", "must be a JSON object")
+	var given map[string]json.RawMessage
+	if err := json.Unmarshal(data, &given); err != nil {
+		return p, invalid("", "must be a JSON object")
 	}
-	return nil
-}
-
-// requestParams collects the names of path, query and body. The path wins.
-func requestParams(w http.ResponseWriter, r *http.Request) (params, error) {
-	var p params
-	body, err := readBody(w, r, maxRequestBody)
-	if err != nil {
-		return p, err
+	var unknown []connectors.FieldError
+	for name := range given {
+		if !op.accepts(name) {
+			unknown = append(unknown, connectors.FieldError{Path: name, Message: "is no parameter of " + op.name})
+		}
 	}
-	if err := parseParams(body, &p); err != nil {
-		return p, err
+	if unknown != nil {
+		slices.SortFunc(unknown, func(a, b connectors.FieldError) int { return strings.Compare(a.Path, b.Path) })
+		return p, invalidFields(unknown...)
 	}
-	if err := p.readQuery(r); err != nil {
-		return p, err
+	if err := json.Unmarshal(data, &p); err != nil {
+		field := ""
+		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			field = wrong.Field
+		}
+		return params{}, invalid(field, "does not fit its type")
 	}
-	p.Scope, p.Connector = r.PathValue("scope"), r.PathValue("connector")
-	p.Identity = identityOf(r)
 	return p, nil
 }
 
-func (p *params) readQuery(r *http.Request) error {
-	q := r.URL.Query()
-	if v := q.Get("account"); v != "" {
-		p.Account = v
+// requestParams collects the parameters of path, query and body. What the path
+// says a body may repeat, and not contradict.
+func (i *Ingress) requestParams(op operation, w http.ResponseWriter, r *http.Request) (params, error) {
+	body, err := readBody(w, r, maxRequestBody)
+	if err != nil {
+		return params{}, bodyError(err, maxRequestBody, connectors.CodeConnectorConfigInvalid)
 	}
-	if v := q.Get("name"); v != "" {
-		p.Name = v
+	p, err := op.parse(body)
+	if err != nil {
+		return p, err
 	}
-	if v := q.Get("count"); v != "" {
-		p.Count = v
+	if err := p.readQuery(op, r.URL.RawQuery); err != nil {
+		return p, err
 	}
-	var err error
-	if v := q.Get("enabled"); v != "" {
-		var b bool
-		if b, err = strconv.ParseBool(v); err != nil {
-			return invalid("enabled", "must be true or false")
+	for _, part := range []struct {
+		name, said string
+		at         *string
+	}{
+		{"scope", r.PathValue("scope"), &p.Scope},
+		{"identity", i.identityOf(r), &p.Identity},
+		{"connector", r.PathValue("connector"), &p.Connector},
+	} {
+		if *part.at != "" && *part.at != part.said {
+			return p, invalid(part.name, "does not agree with the path")
 		}
-		p.Enabled = &b
+		*part.at = part.said
 	}
-	if v := q.Get("replace"); v != "" {
-		if p.Replace, err = strconv.ParseBool(v); err != nil {
-			return invalid("replace", "must be true or false")
+	return p, nil
+}
+
+// readQuery reads the parameters of a query string. One without a value is as if
+// it were absent.
+func (p *params) readQuery(op operation, raw string) error {
+	q, err := url.ParseQuery(raw)
+	if err != nil {
+		return invalid("", "the query string is malformed")
+	}
+	for name, values := range q {
+		switch {
+		case !op.accepts(name) || op.inPath(name):
+			return invalid(name, "is no parameter of "+op.name)
+		case len(values) > 1:
+			return invalid(name, "is there more than once")
+		case values[0] == "":
+			continue
 		}
-	}
-	if v := q.Get("limit"); v != "" {
-		n, err := strconv.Atoi(v)
-		if err != nil || n < 0 {
-			return invalid("limit", "must be a whole number, 0 or more")
-		}
-		p.Limit = &n
-	}
-	if v := q.Get("offset"); v != "" {
-		if p.Offset, err = strconv.Atoi(v); err != nil || p.Offset < 0 {
-			return invalid("offset", "must be a whole number, 0 or more")
+		if message := p.set(name, values[0]); message != "" {
+			return invalid(name, message)
 		}
 	}
 	return nil
 }
 
-// readBody reads a body whole, or answers why not: CONNECTOR_WEBHOOK_TOO_LARGE
-// beyond limit, never a truncated body.
-func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	if r.ContentLength > limit {
-		return nil, tooLarge(limit)
-	}
-	reader := http.MaxBytesReader(w, r.Body, limit)
-	var body []byte
+// set sets one parameter from its text, or says what is wrong with it.
+func (p *params) set(name, value string) (message string) {
 	var err error
-	if n := r.ContentLength; n > 0 {
-		body = make([]byte, n)
-		_, err = io.ReadFull(reader, body)
-	} else {
-		body, err = io.ReadAll(reader)
-	}
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, tooLarge(limit)
+	switch name {
+	case "account":
+		p.Account = value
+	case "name":
+		p.Name = value
+	case "count":
+		p.Count = value
+	case "enabled":
+		b := false
+		b, err = strconv.ParseBool(value)
+		p.Enabled = &b
+	case "replace":
+		p.Replace, err = strconv.ParseBool(value)
+	case "limit":
+		n, ok := wholeNumber(value)
+		if !ok {
+			return "must be a whole number, 0 or more"
+		}
+		p.Limit = &n
+	case "offset":
+		n, ok := wholeNumber(value)
+		if !ok {
+			return "must be a whole number, 0 or more"
+		}
+		p.Offset = n
+	default:
+		return "belongs into the body"
 	}
 	if err != nil {
-		return nil, invalid("", "the body could not be read")
+		return "must be true or false"
 	}
-	return body, nil
+	return ""
+}
+
+func wholeNumber(text string) (int, bool) {
+	n, err := strconv.Atoi(text)
+	return n, err == nil && n >= 0
 }

@@ -9,13 +9,19 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
-// problem is an RFC 9457 problem document.
+const (
+	jsonType    = "application/json"
+	problemType = "application/problem+json"
+)
+
+// problem is an RFC 9457 problem document. Only what HTTP itself says (there is
+// no such path, the path takes other methods) has no code.
 type problem struct {
 	Type           string                  `json:"type"`
 	Title          string                  `json:"title"`
 	Status         int                     `json:"status"`
 	Detail         string                  `json:"detail,omitempty"`
-	Code           connectors.Code         `json:"code"`
+	Code           connectors.Code         `json:"code,omitempty"`
 	Errors         []connectors.FieldError `json:"errors,omitempty"`
 	Reason         string                  `json:"reason,omitempty"`
 	RetryAfter     int                     `json:"retry_after,omitempty"` // seconds
@@ -24,11 +30,19 @@ type problem struct {
 
 func problemOf(e *connectors.Error) problem {
 	status := e.Code.HTTPStatus()
-	return problem{
+	p := problem{
 		Type: "urn:hawser:error:" + string(e.Code), Title: http.StatusText(status), Status: status,
 		Detail: e.Message, Code: e.Code, Errors: e.Errors, Reason: e.Reason,
 		RetryAfter: int(math.Ceil(e.RetryAfter.Seconds())), ProviderStatus: e.ProviderStatus,
 	}
+	if p.RetryAfter == 0 && p.Status == http.StatusServiceUnavailable {
+		p.RetryAfter = defaultRetryAfter
+	}
+	return p
+}
+
+func plainProblem(status int, detail string) problem {
+	return problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail}
 }
 
 // defaultRetryAfter is said with a 503 that names no time, in seconds.
@@ -36,9 +50,6 @@ const defaultRetryAfter = 1
 
 func writeProblem(w http.ResponseWriter, e *connectors.Error) {
 	p := problemOf(e)
-	if p.RetryAfter == 0 && p.Status == http.StatusServiceUnavailable {
-		p.RetryAfter = defaultRetryAfter
-	}
 	if p.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(p.RetryAfter))
 	}
@@ -46,13 +57,14 @@ func writeProblem(w http.ResponseWriter, e *connectors.Error) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="hawser"`)
 	}
 	note(w, e)
-	writeJSON(w, p.Status, "application/problem+json", p)
+	writeJSON(w, p.Status, problemType, p)
 }
 
 func writeJSON(w http.ResponseWriter, status int, contentType string, body any) {
 	data, err := json.Marshal(body)
 	if err != nil {
-		status, data = http.StatusInternalServerError, []byte(`{"type":"urn:hawser:error:INTERNAL","title":"Internal Server Error","status":500,"code":"INTERNAL"}`)
+		status, contentType = http.StatusInternalServerError, problemType
+		data = []byte(`{"type":"urn:hawser:error:INTERNAL","title":"Internal Server Error","status":500,"code":"INTERNAL"}`)
 	}
 	h := w.Header()
 	h.Set("Content-Type", contentType)

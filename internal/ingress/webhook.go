@@ -1,18 +1,21 @@
 package ingress
 
 import (
+	"context"
 	"errors"
 	"net/http"
-	"net/textproto"
-	"strings"
 	"time"
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
-	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
+
+// storePatience bounds what a delivery may wait for our own stores, before and
+// again after its body was read: a provider that hears 503 soon tries again, and
+// one that hears nothing may give up.
+const storePatience = 1800 * time.Millisecond
 
 // receive is the path of a provider's webhook for one connection:
 //
@@ -21,91 +24,134 @@ import (
 //
 // Nothing else is on it. A refusal says as little as its code.
 func (i *Ingress) receive(w http.ResponseWriter, r *http.Request) {
-	began := time.Now()
 	connector := r.PathValue("connector")
 	status, refusal := i.take(w, r, connector)
 	if refusal != nil {
 		writeProblem(w, refusal)
 	}
-	i.metrics.observeWebhook(i.knownName(connector), status, refusal, time.Since(began))
+	i.metrics.observeWebhook(i.knownName(connector), status, refusal)
+}
+
+// delivery is a call of a provider on its way.
+type delivery struct {
+	webhook.Request
+	r       *http.Request
+	conn    *connection.Connection
+	webhook *connectors.Webhook
 }
 
 // take does the work. It answers a success itself, and returns a refusal.
 func (i *Ingress) take(w http.ResponseWriter, r *http.Request, connector string) (status int, refusal *connectors.Error) {
 	def, err := i.Definitions.Get(connector)
 	if err != nil {
-		return 0, asError(err)
+		return 0, connectors.AsError(err)
 	}
 	if def.Webhook == nil {
 		return 0, connectors.Errorf(connectors.CodeConnectorWebhookNotConfigured, "%s has no webhook", connector)
 	}
-	conn, err := i.Store.ByWebhookURL(r.Context(), connector, secret.New(r.PathValue("secret")))
-	if err != nil {
-		return 0, asError(err)
-	}
 	engine, err := i.engine(def)
 	if err != nil {
-		return 0, asError(err)
+		return 0, connectors.AsError(err)
 	}
+	conn, err := i.addressed(r, connector)
+	if err != nil {
+		return 0, unverified(err)
+	}
+	d := &delivery{r: r, conn: conn, webhook: def.Webhook}
 	body, err := readBody(w, r, def.Webhook.BodyLimit())
 	if err != nil {
-		return 0, i.reject(r, conn, asError(err))
+		return 0, i.reject(d, bodyError(err, def.Webhook.BodyLimit(), connectors.CodeConnectorWebhookValidationFailed))
 	}
-	secrets, err := i.secrets(def.Webhook, conn)
-	if err != nil {
-		return 0, asError(err)
-	}
-	request := webhook.Request{
+	d.Request = webhook.Request{
 		Method: r.Method, PublicURL: i.opts.BaseURL + r.URL.RequestURI(), Header: r.Header,
 		Query: r.URL.Query(), Body: body, Now: time.Now(),
 	}
-	reply, err := engine.Handshake(r.Context(), request, secrets, secrets)
-	if reply != nil || err != nil {
-		return i.shake(w, r, conn, reply, err)
-	}
-	if !engine.Accepts(r.Method) {
-		w.Header().Set("Allow", strings.Join(def.Webhook.AllowedMethods(), ", "))
-		w.WriteHeader(http.StatusMethodNotAllowed)
-		return http.StatusMethodNotAllowed, nil
-	}
-	if err := conn.Usable(); err != nil {
-		return 0, i.reject(r, conn, asError(err))
-	}
-	verified, err := engine.Verify(r.Context(), request, secrets)
-	if err != nil {
-		return 0, i.reject(r, conn, i.verdict(err))
-	}
-	return i.store(w, r, conn, request, engine.Extract(request), verified)
+	return i.judge(w, d, engine)
 }
 
-// secrets are what deliveries to the connection may be signed with.
-func (i *Ingress) secrets(w *connectors.Webhook, conn *connection.Connection) ([]secret.Text, error) {
-	if w.SecretField == "" {
+// addressed is the connection that the URL belongs to.
+func (i *Ingress) addressed(r *http.Request, connector string) (*connection.Connection, error) {
+	ctx, cancel := context.WithTimeout(r.Context(), storePatience)
+	defer cancel()
+	return i.Store.ByWebhookURL(ctx, connector, secret.New(r.PathValue("secret")))
+}
+
+// judge decides about a delivery whose connection is known.
+func (i *Ingress) judge(w http.ResponseWriter, d *delivery, engine *webhook.Engine) (int, *connectors.Error) {
+	ctx, cancel := context.WithTimeout(d.r.Context(), storePatience)
+	defer cancel()
+	secrets, err := i.configured(d, d.webhook.SecretField)
+	if err != nil {
+		return 0, connectors.AsError(err)
+	}
+	tokens, err := i.configured(d, d.webhook.TokenField)
+	if err != nil {
+		return 0, connectors.AsError(err)
+	}
+	reply, err := engine.Handshake(ctx, d.Request, secrets, tokens)
+	if reply != nil || err != nil {
+		return i.shake(w, d, reply, err)
+	}
+	if !engine.Accepts(d.Method) {
+		notAllowed(w, d.webhook.AllowedMethods())
+		return http.StatusMethodNotAllowed, nil
+	}
+	verified, err := engine.Verify(ctx, d.Request, secrets)
+	if err != nil {
+		return 0, i.reject(d, unverified(err))
+	}
+	filed := engine.Extract(d.Request)
+	message := i.message(d, filed, verified)
+	if err := receives(d.conn); err != nil {
+		return 0, i.setAside(ctx, d, message, connectors.AsError(err))
+	}
+	return i.store(ctx, w, d, message)
+}
+
+// receives is nil if deliveries for the connection are taken. A connection whose
+// tokens the provider refuses still is the one that the provider calls.
+func receives(conn *connection.Connection) error {
+	if conn.State == connection.NeedsReauth {
+		return nil
+	}
+	return conn.Usable()
+}
+
+// configured opens the secret that a field of the connection's config holds; none
+// if the webhook names no field, or the config has nothing there.
+func (i *Ingress) configured(d *delivery, field string) ([]secret.Text, error) {
+	if field == "" {
 		return nil, nil
 	}
-	s, err := i.Store.OpenConfigField(conn, w.SecretField)
+	s, err := i.Store.OpenConfigField(d.conn, field)
 	if err != nil || s.IsZero() {
 		return nil, err
 	}
 	return []secret.Text{s}, nil
 }
 
-// verdict hides the reason from the caller, and keeps it for the metric and log.
-func (i *Ingress) verdict(err error) *connectors.Error {
-	if errors.Is(err, webhook.ErrKeysUnavailable) {
-		e := connectors.Errorf(connectors.CodeConnectorDatabaseFailed, "the provider's keys cannot be had now; try again")
-		e.Cause = err
+// unverified is what a caller is told who did not prove to be the provider: the
+// same whether the URL, the signature or its time is wrong. The reason is kept
+// for metric, evidence and log.
+func unverified(err error) *connectors.Error {
+	e := connectors.AsError(err)
+	_, rejected := errors.AsType[*webhook.Rejection](err)
+	switch {
+	case rejected || e.Code == connectors.CodeConnectorWebhookVerificationFailed:
+		e = connectors.Errorf(connectors.CodeConnectorWebhookVerificationFailed, "the delivery could not be verified")
+	case errors.Is(err, webhook.ErrKeysUnavailable):
+		e = connectors.Errorf(connectors.CodeConnectorDatabaseFailed, "the provider's keys cannot be had now; try again")
+	default:
 		return e
 	}
-	e := connectors.Errorf(connectors.CodeConnectorWebhookVerificationFailed, "the signature of the delivery could not be verified")
 	e.Cause = err
 	return e
 }
 
 // shake answers a handshake; it emits no event.
-func (i *Ingress) shake(w http.ResponseWriter, r *http.Request, conn *connection.Connection, reply *webhook.Reply, err error) (int, *connectors.Error) {
+func (i *Ingress) shake(w http.ResponseWriter, d *delivery, reply *webhook.Reply, err error) (int, *connectors.Error) {
 	if err != nil {
-		return 0, i.reject(r, conn, i.verdict(err))
+		return 0, i.reject(d, unverified(err))
 	}
 	if !reply.Capture.IsZero() || reply.Visit != "" {
 		return 0, connectors.Errorf(connectors.CodeConnectorWebhookNotConfigured, "this handshake is not supported for a connection's own URL")
@@ -119,131 +165,10 @@ func (i *Ingress) shake(w http.ResponseWriter, r *http.Request, conn *connection
 	return reply.Status, nil
 }
 
-// store publishes the delivery and answers when the stream has it. The message
-// id makes a provider's retry one event: it begins with the tenant and the
-// connection, because the stream's window is shared by all.
-func (i *Ingress) store(w http.ResponseWriter, r *http.Request, conn *connection.Connection, request webhook.Request, d webhook.Delivery, v webhook.Verified) (int, *connectors.Error) {
-	ctx := r.Context()
-	e := events.New("ingress", "hawser.webhook."+typeOrUnknown(d.Type), conn.About(), request.Body)
-	e.SetDataContentType(contentTypeOf(r))
-	e.SetExtension(events.ExtMethod, r.Method)
-	e.SetExtension(events.ExtPath, i.maskedPath(conn.Connector))
-	if v.Scheme == connectors.SchemeUnsigned {
-		e.SetExtension(events.ExtVerified, "false")
-		i.metrics.unsigned.Inc()
-	}
-	if d.ID != "" {
-		e.SetExtension(events.ExtDelivery, d.ID)
-	}
-	header, data := events.EncodeTraced(ctx, e)
-	keepHeaders(header, r.Header)
-	opts := &events.PublishOptions{}
-	if d.ID != "" {
-		opts.MsgID = conn.Ref().Key() + "/" + events.Token(d.ID)
-	}
-	sent := time.Now()
-	pending, err := i.Bus.PublishRaw(i.Bus.Webhook(conn.Ref().Tenant, conn.Connector, d.Type), header, data, opts)
-	var ack events.Ack
-	if err == nil {
-		ack, err = pending.Wait(ctx)
-	}
-	i.metrics.ackSeconds.Observe(time.Since(sent).Seconds())
-	if err != nil {
-		i.log.Warn().Err(err).Str("connector", conn.Connector).Msg("webhook not stored")
-		return 0, storeError(err)
-	}
-	if ack.Duplicate {
-		writeJSON(w, http.StatusOK, "application/json", acknowledged{Duplicate: true})
-		return http.StatusOK, nil
-	}
-	writeJSON(w, http.StatusAccepted, "application/json", acknowledged{ID: e.ID()})
-	return http.StatusAccepted, nil
-}
-
-// acknowledged tells a delivery that is new from one that was here before.
-type acknowledged struct {
-	ID        string `json:"id,omitempty"`
-	Duplicate bool   `json:"duplicate,omitempty"`
-}
-
-// reject notes a refused delivery: the connection is known, so its owner should
-// learn of it. What strangers can cause is bounded.
-func (i *Ingress) reject(r *http.Request, conn *connection.Connection, e *connectors.Error) *connectors.Error {
-	if e.Code.HTTPStatus() >= http.StatusInternalServerError {
-		return e
-	}
-	i.Status.Webhook(conn.Ref(), string(e.Code))
-	reason := "other"
-	if rejection, ok := errors.AsType[*webhook.Rejection](e.Cause); ok {
-		reason = string(rejection.Reason)
-	}
-	i.metrics.rejections.WithLabelValues(conn.Connector, reason).Inc()
-	if !i.rejections.Allow() {
-		return e
-	}
-	no := false
-	event := events.NewLifecycle("ingress", events.WebhookRejected, conn.About(), events.Data{
-		Method: r.Method, Path: i.maskedPath(conn.Connector), Verified: &no, ErrorCode: string(e.Code), ErrorMessage: e.Message,
-	})
-	subject := i.Bus.Event(conn.Ref().Tenant, conn.Connector, events.WebhookRejected)
-	if _, err := i.Bus.PublishAsync(r.Context(), subject, event, nil); err != nil {
-		i.log.Warn().Err(err).Msg("webhook.rejected not announced")
-	}
-	i.log.Info().Str("connector", conn.Connector).Str("connection_id", conn.ID).Str("reason", reason).
-		Str("trace_id", events.TraceID(r.Context())).Msg("webhook rejected")
-	return e
-}
-
-func (i *Ingress) maskedPath(connector string) string {
-	return i.opts.BasePath + "/connectors/" + connector + "/webhook/***"
-}
-
 // knownName keeps names that strangers make up out of the metrics' labels.
 func (i *Ingress) knownName(connector string) string {
 	if _, err := i.Definitions.Get(connector); err != nil {
 		return "unknown"
 	}
 	return connector
-}
-
-func typeOrUnknown(t string) string {
-	if t == "" {
-		return "unknown"
-	}
-	return t
-}
-
-func contentTypeOf(r *http.Request) string {
-	if ct := r.Header.Get("Content-Type"); ct != "" {
-		return ct
-	}
-	return "application/octet-stream"
-}
-
-// Headers that are not the provider's to hand on: credentials, the connection's
-// own, and those that would mean something to NATS or to CloudEvents readers.
-var heldBack = map[string]bool{
-	"Authorization": true, "Cookie": true, "Proxy-Authorization": true, "Connection": true, "Keep-Alive": true,
-	"Te": true, "Trailer": true, "Transfer-Encoding": true, "Upgrade": true, "Content-Length": true, "Expect": true,
-	"Traceparent": true, "Tracestate": true, "Content-Type": true,
-}
-
-const maxKeptHeaders = 16 << 10
-
-// keepHeaders copies the provider's headers into the message.
-func keepHeaders(out events.Header, in http.Header) {
-	size := 0
-	for name, values := range in {
-		canonical := textproto.CanonicalMIMEHeaderKey(name)
-		if heldBack[canonical] || strings.HasPrefix(canonical, "Nats-") || strings.HasPrefix(canonical, "Ce-") || strings.HasPrefix(canonical, "Hawser-") {
-			continue
-		}
-		for _, v := range values {
-			size += len(name) + len(v)
-		}
-		if size > maxKeptHeaders {
-			return
-		}
-		out[name] = values
-	}
 }

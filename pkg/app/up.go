@@ -23,7 +23,7 @@ type upCommand struct {
 	HTTP         string        `name:"http" help:"Address of the HTTP server." default:"127.0.0.1:8080"`
 	NATS         string        `name:"nats" help:"Address of the embedded NATS server; off: in-process only." default:"127.0.0.1:4222"`
 	Data         string        `help:"Folder that keeps everything." default:"./hawser-data" type:"path"`
-	Connectors   string        `help:"Folder with connector definitions." type:"path" placeholder:"DIR" hidden:""`
+	Connectors   string        `help:"Folder with connector definitions; not read yet, so setting it is an error." type:"path" placeholder:"DIR"`
 	Sync         string        `help:"always: on disk before it is acknowledged; or an interval such as 100ms, whose last moments a power loss takes." default:"always"`
 	Demo         bool          `help:"Add a demo provider, with connectors demo-key and demo-oauth."`
 	DemoAddr     string        `help:"Address of the demo provider." default:"127.0.0.1:8089"`
@@ -32,6 +32,9 @@ type upCommand struct {
 
 // Run starts the embedded server and all roles, and returns after the drain.
 func (c *upCommand) Run(ctx context.Context, p *program) (err error) {
+	if c.Connectors != "" {
+		return errors.New("--connectors: definitions in files are not read by this version; build an executor with your connector instead, see examples/go-connector")
+	}
 	log := c.logger(p)
 	server, err := embedded.Start(ctx, embedded.Options{DataDir: c.Data, Listen: c.NATS, Sync: c.Sync, Prefix: c.Prefix, Log: log})
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go/jetstream"
@@ -16,8 +17,8 @@ import (
 // a CloudEvent of either mode.
 type Action struct {
 	ActionRef
-	ID       string    // the idempotency key
-	MadeUp   bool      // the message named no id
+	ID       string    // the idempotency key, UTF-8, at most 1024 bytes
+	MadeUp   bool      // nobody has used the id before: it was made for this message
 	Account  string    // "default" unless it says so
 	Deadline time.Time // zero: none
 	High     bool      // hawserpriority is high
@@ -25,73 +26,146 @@ type Action struct {
 	Attempt  int // attempts made before this one
 }
 
-// ErrRequest is wrapped by every error of [Names.ReadAction] about the message.
+// maxRequestID bounds what is carried in every event about a request.
+const maxRequestID = 1024
+
+// ErrRequest is wrapped by every error about a request itself: repeating it as it
+// is cannot help.
 var ErrRequest = errors.New("malformed action request")
 
 // ReadAction reads a request. Where the message can be understood in part, the
 // action is returned beside the error, so that the refusal finds its way back
 // to the caller. The id of a message that names none is derived from where the
 // stream keeps it, so that it is the same at every delivery.
+//
+// Of d.Header only attributes are believed, and the count of attempts on a
+// subject of [Names.Due], where nobody but us publishes. The trace of a structured
+// message is put there, for [WithTrace].
 func (n Names) ReadAction(d *Delivery) (Action, error) {
 	ref, err := n.ParseAction(d.Subject)
 	a := Action{ActionRef: ref, Account: "default"}
 	if err != nil {
 		return a, fmt.Errorf("%w: %w", ErrRequest, err)
 	}
-	get := func(name string) string { return attribute(d.Header, name) }
-	a.Input = d.Data
-	var problem error
-	if isStructured(d.Header) {
-		e, err := Decode(d.Header, d.Data)
-		problem = err
-		a.Input = e.Data()
-		get = func(name string) string {
-			if name == "id" {
-				return e.ID()
-			}
-			return Extension(e, name)
-		}
-		for _, name := range []string{ExtTraceParent, ExtTraceState} {
-			if v := Extension(e, name); v != "" {
-				d.Header[attributePrefix+name] = []string{v}
-			}
-		}
+	if n.isDue(d.Subject) {
+		a.Attempt, _ = strconv.Atoi(headerValue(d.Header, HeaderAttempt))
+		a.Attempt = max(a.Attempt, 0)
 	}
-	a.setID(get("id"), d)
-	if v := get(ExtAccount); v != "" {
-		a.Account = v
-	}
-	a.High = get(ExtPriority) == "high"
-	a.Attempt, _ = strconv.Atoi(headerValue(d.Header, HeaderAttempt))
-	if problem != nil {
-		return a, fmt.Errorf("%w: %w", ErrRequest, problem)
-	}
-	if v := get(ExtDeadline); v != "" {
-		if a.Deadline, err = time.Parse(time.RFC3339Nano, v); err != nil {
-			return a, fmt.Errorf("%w: hawserdeadline is not an RFC 3339 time", ErrRequest)
-		}
-	}
-	for name, want := range map[string]string{ExtScope: ref.Scope, ExtIdentity: ref.Identity, ExtConnector: ref.Connector} {
-		if v := get(name); v != "" && v != want {
-			return a, fmt.Errorf("%w: %s does not agree with the subject", ErrRequest, name)
-		}
-	}
-	if len(a.Account) > maxTokenInput {
-		return a, fmt.Errorf("%w: hawseraccount is longer than %d bytes", ErrRequest, maxTokenInput)
+	r := requestReader{header: d.Header}
+	a.Input = r.open(d.Data)
+	a.setID(&r, d)
+	r.fill(&a)
+	if r.problem != nil {
+		return a, fmt.Errorf("%w: %w", ErrRequest, r.problem)
 	}
 	return a, nil
 }
 
-func (a *Action) setID(id string, d *Delivery) {
-	if id == "" {
-		id = headerValue(d.Header, jetstream.MsgIDHeader)
+// requestReader reads the attributes of a request, and remembers the first that
+// is wrong.
+type requestReader struct {
+	header     Header
+	structured *Event
+	problem    error
+}
+
+// open decides the mode and returns the input.
+func (r *requestReader) open(data []byte) []byte {
+	ct := headerValue(r.header, contentType)
+	if !isStructuredType(ct) {
+		return data
 	}
+	e, err := decodeStructured(ct, data)
+	r.structured, r.problem = &e, err
+	for _, name := range []string{ExtTraceParent, ExtTraceState} {
+		if v := Extension(e, name); v != "" {
+			r.header[attributePrefix+name] = []string{percentEncode(v)}
+		}
+	}
+	return e.DataEncoded
+}
+
+func (r *requestReader) get(name string) string {
+	if r.structured != nil {
+		return Extension(*r.structured, name)
+	}
+	v, err := attribute(r.header, name)
+	if err != nil {
+		r.wrong("%s is %w", name, err)
+	}
+	return v
+}
+
+func (r *requestReader) wrong(format string, args ...any) {
+	if r.problem == nil {
+		r.problem = fmt.Errorf(format, args...)
+	}
+}
+
+func (r *requestReader) fill(a *Action) {
+	if v := r.get(ExtAccount); v != "" {
+		a.Account = v
+	}
+	if len(a.Account) > maxTokenInput {
+		r.wrong("%s is longer than %d bytes", ExtAccount, maxTokenInput)
+	}
+	a.High = r.get(ExtPriority) == "high"
+	if v := r.get(ExtDeadline); v != "" {
+		var err error
+		if a.Deadline, err = time.Parse(time.RFC3339Nano, v); err != nil {
+			r.wrong("%s is not an RFC 3339 time", ExtDeadline)
+		}
+	}
+	r.agree(ExtScope, a.Scope)
+	r.agree(ExtIdentity, a.Identity)
+	r.agree(ExtConnector, a.Connector)
+}
+
+// agree holds that an attribute does not contradict the subject, which is what
+// the sender was allowed to publish on.
+func (r *requestReader) agree(name, want string) {
+	if v := r.get(name); v != "" && v != want {
+		r.wrong("%s does not agree with the subject", name)
+	}
+}
+
+// setID finds the id. One that cannot be carried along is replaced by its hash,
+// and is a problem: the refusal still has a subject.
+func (a *Action) setID(r *requestReader, d *Delivery) {
+	id := ""
+	if r.structured != nil {
+		id = r.structured.ID()
+	} else if id = r.get("id"); id == "" && r.problem != nil {
+		id = headerValue(r.header, attributePrefix+"id")
+	}
+	if id == "" {
+		id = headerValue(r.header, jetstream.MsgIDHeader)
+	}
+	// The sender says that it made the id for this message; it can only lie to
+	// itself, and only about a request that runs once more.
+	a.MadeUp = headerValue(r.header, HeaderFresh) != "" && a.Attempt == 0
 	if id == "" {
 		a.MadeUp = true
 		place := d.Subject + "/" + strconv.FormatUint(d.Sequence, 10) + "/" + d.Stored.UTC().Format(time.RFC3339Nano)
 		id = uuid.NewSHA1(uuid.NameSpaceURL, []byte(place)).String()
 	}
+	if err := checkID(id); err != nil {
+		r.wrong("%w", err)
+		id = "sha256:" + hashOf(id)
+	}
 	a.ID = id
+}
+
+func checkID(id string) error {
+	switch {
+	case id == "":
+		return errors.New("the request has no id")
+	case len(id) > maxRequestID:
+		return fmt.Errorf("the id is longer than %d bytes", maxRequestID)
+	case !utf8.ValidString(id):
+		return errors.New("the id is not UTF-8")
+	}
+	return nil
 }
 
 // Headers writes the request in binary mode.
@@ -116,6 +190,8 @@ func (a Action) Headers() Header {
 	}
 	if a.Attempt > 0 {
 		h[HeaderAttempt] = []string{strconv.Itoa(a.Attempt)}
+	} else if a.MadeUp {
+		h[HeaderFresh] = []string{"1"}
 	}
 	return h
 }
@@ -131,12 +207,12 @@ func Reference(r ActionRef, requestID string) string {
 	return r.tokens() + "." + Token(requestID)
 }
 
-// resultSubject turns a reference, or a bare request id, into a subject filter.
-func (n Names) resultSubject(reference string) string {
-	if tokens := strings.Split(reference, "."); len(tokens) == 5 {
-		if _, err := parseRef(tokens[:4]); err == nil {
-			return n.prefix + ".result." + reference
-		}
+// resultOf reverses [Reference], into the subject of the result.
+func (n Names) resultOf(reference string) (subject string, ok bool) {
+	tokens := strings.Split(reference, ".")
+	if len(tokens) != 5 || !isToken(tokens[4]) {
+		return "", false
 	}
-	return n.ResultsOf(reference)
+	_, err := parseRef(tokens[:4])
+	return n.prefix + ".result." + reference, err == nil
 }

@@ -1,110 +1,148 @@
 package events
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"mime"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
-	"github.com/nats-io/nats.go"
+	"github.com/cloudevents/sdk-go/v2/types"
 )
-
-// Header is a message's headers. Names are case-sensitive on the wire.
-type Header = nats.Header
 
 // The NATS binding of CloudEvents 1.0 (bindings/nats-protocol-binding.md of the
 // specification, 1.0.3): in binary mode every attribute is a header with the
-// prefix "ce-", percent-encoded, and the data is the payload; in structured
-// mode the content type begins with application/cloudevents and the payload is
-// the whole event as JSON. datacontenttype is written as ce-datacontenttype, as
-// the text says, and as content-type, as several implementations expect.
+// prefix "ce-", percent-encoded as the HTTP binding says, and the data is the
+// payload; in structured mode the content type begins with
+// application/cloudevents and the payload is the whole event as JSON.
+//
+// datacontenttype is written as ce-datacontenttype, as the text says, and also as
+// content-type, as several implementations expect, unless that would make the
+// message a structured one.
 const (
-	attributePrefix   = "ce-"
-	contentType       = "content-type"
-	structuredType    = "application/cloudevents"
-	structuredJSON    = "application/cloudevents+json"
-	dataContentType   = attributePrefix + "datacontenttype"
-	maxAttributeBytes = 8 << 10
+	attributePrefix = "ce-"
+	contentType     = "content-type"
+	structuredType  = "application/cloudevents"
+	structuredJSON  = "application/cloudevents+json"
+	dataContentType = attributePrefix + "datacontenttype"
 )
 
 // ErrNotCloudEvent is returned for a message in neither mode.
 var ErrNotCloudEvent = errors.New("events: not a CloudEvent")
 
-// Encode writes e in binary mode.
+// Encode writes e in binary mode. What [Decode] could not read is made readable:
+// in attributes, what is not UTF-8 becomes U+FFFD, and a content type that is
+// none is told in the header content-type only.
 func Encode(e Event) (Header, []byte) {
-	h := make(Header, 16)
-	set := func(name, value string) {
-		if value != "" {
-			h[attributePrefix+name] = []string{percentEncode(value)}
-		}
+	c := contextOf(e)
+	w := attributeWriter{make(Header, 12+len(c.Extensions)), make([]string, 0, 10+len(c.Extensions))}
+	w.set("ce-specversion", event.CloudEventsVersionV1)
+	w.set("ce-id", c.ID)
+	w.set("ce-source", c.GetSource())
+	w.set("ce-type", c.Type)
+	w.set("ce-subject", c.GetSubject())
+	if t := c.GetTime(); !t.IsZero() {
+		w.set("ce-time", t.UTC().Format(time.RFC3339Nano))
 	}
-	set("specversion", e.SpecVersion())
-	set("id", e.ID())
-	set("source", e.Source())
-	set("type", e.Type())
-	set("subject", e.Subject())
-	if t := e.Time(); !t.IsZero() {
-		set("time", t.UTC().Format(time.RFC3339Nano))
+	w.set("ce-dataschema", c.GetDataSchema())
+	w.setContentType(c.GetDataContentType())
+	for name, value := range c.Extensions {
+		w.set(attributeHeader(name), formatted(value))
 	}
-	set("dataschema", e.DataSchema())
-	if ct := e.DataContentType(); ct != "" {
-		set("datacontenttype", ct)
-		h[contentType] = []string{ct}
-	}
-	for name, value := range e.Extensions() {
-		if s, ok := value.(string); ok {
-			set(name, s)
-		} else {
-			set(name, fmt.Sprint(value))
-		}
-	}
-	return h, e.Data()
+	return w.h, e.DataEncoded
 }
 
-// EncodeStructured writes e in structured mode, as JSON.
-func EncodeStructured(e Event) (Header, []byte, error) {
-	body, err := json.Marshal(e)
-	if err != nil {
-		return nil, nil, fmt.Errorf("events: encode: %w", err)
+// attributeWriter fills a header. All its values lie in one array.
+type attributeWriter struct {
+	h      Header
+	values []string
+}
+
+func (w *attributeWriter) set(header, value string) {
+	if value != "" {
+		w.put(header, percentEncode(value))
 	}
-	return Header{contentType: {structuredJSON}}, body, nil
+}
+
+func (w *attributeWriter) put(header, value string) {
+	n := len(w.values)
+	w.values = append(w.values, value)
+	w.h[header] = w.values[n : n+1 : n+1]
+}
+
+func (w *attributeWriter) setContentType(ct string) {
+	if ct == "" {
+		return
+	}
+	if !isStructuredType(ct) {
+		w.put(contentType, ct)
+	}
+	if !isMediaType(ct) {
+		ct = "application/octet-stream"
+	}
+	w.set(dataContentType, ct)
+}
+
+// attributeHeader spares the concatenation for the extensions of every event.
+func attributeHeader(name string) string {
+	switch name {
+	case ExtScope:
+		return "ce-hawserscope"
+	case ExtIdentity:
+		return "ce-hawseridentity"
+	case ExtConnector:
+		return "ce-hawserconnector"
+	case ExtAccount:
+		return "ce-hawseraccount"
+	case ExtConnection:
+		return "ce-hawserconnection"
+	case ExtRequest:
+		return "ce-hawserrequest"
+	}
+	return attributePrefix + name
 }
 
 // Decode reads an event of either mode. A message in neither is
 // [ErrNotCloudEvent]; one that claims to be an event and is not valid is
-// another error, which never quotes the payload.
+// another error, which never quotes the message. Then the event holds what could
+// be understood.
 func Decode(h Header, data []byte) (Event, error) {
-	if isStructured(h) {
-		e := event.New()
-		if err := json.Unmarshal(data, &e); err != nil {
-			return Event{}, errors.New("events: the structured CloudEvent is not valid JSON of the CloudEvents format")
-		}
-		return e, validate(e)
+	if ct := headerValue(h, contentType); isStructuredType(ct) {
+		return decodeStructured(ct, data)
 	}
-	if attribute(h, "specversion") == "" {
+	return decodeBinary(h, data)
+}
+
+func decodeBinary(h Header, data []byte) (Event, error) {
+	version, err := attribute(h, "specversion")
+	if version == "" && err == nil {
 		return Event{}, ErrNotCloudEvent
 	}
-	e := event.New(event.CloudEventsVersionV1)
-	for name, values := range h {
-		lower := strings.ToLower(name)
-		if len(values) == 0 || !strings.HasPrefix(lower, attributePrefix) {
+	c := &event.EventContextV1{}
+	e := Event{Context: c}
+	for header, values := range h {
+		lower := strings.ToLower(header)
+		name, isAttribute := strings.CutPrefix(lower, attributePrefix)
+		if len(values) == 0 || !isAttribute {
 			continue
 		}
-		value, err := percentDecode(values[0])
-		if err != nil {
-			return Event{}, fmt.Errorf("events: attribute %s: %w", lower[len(attributePrefix):], err)
+		value := values[0]
+		if header != lower {
+			value = headerValue(h, lower)
 		}
-		if err := setAttribute(&e, lower[len(attributePrefix):], value); err != nil {
-			return Event{}, err
+		text, err := decodeAttribute(value)
+		if err == nil && text != "" {
+			err = setAttribute(c, name, text)
+		}
+		if err != nil {
+			return e, fmt.Errorf("events: attribute %.32q: %w", name, err)
 		}
 	}
-	if e.DataContentType() == "" {
-		if ct := headerValue(h, contentType); ct != "" {
-			e.SetDataContentType(ct)
-		}
+	if ct := headerValue(h, contentType); c.DataContentType == nil && ct != "" {
+		c.DataContentType = &ct
 	}
 	if len(data) > 0 {
 		e.DataEncoded = data
@@ -113,125 +151,123 @@ func Decode(h Header, data []byte) (Event, error) {
 }
 
 func validate(e Event) error {
-	if err := e.Validate(); err != nil {
-		return fmt.Errorf("events: not a valid CloudEvent: %s", strings.TrimSpace(strings.ReplaceAll(err.Error(), "\n", " ")))
+	err := e.Validate()
+	if err == nil {
+		return nil
 	}
-	return nil
+	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
+	slices.Sort(lines)
+	return fmt.Errorf("events: not a valid CloudEvent: %s", strings.Join(lines, ", "))
 }
 
-func setAttribute(e *Event, name, value string) error {
+// setAttribute sets an attribute from its canonical string. The SDK's setters
+// would trim strings, and an id with a blank at its end is another id.
+func setAttribute(c *event.EventContextV1, name, value string) error {
 	switch name {
 	case "specversion":
 		if value != event.CloudEventsVersionV1 {
-			return fmt.Errorf("events: attribute specversion: only 1.0 is known")
+			return errors.New("only 1.0 is known")
 		}
 	case "id":
-		e.SetID(value)
+		c.ID = value
 	case "source":
-		e.SetSource(value)
+		u, err := parseURI(value)
+		c.Source = types.URIRef{URL: u}
+		return err
 	case "type":
-		e.SetType(value)
+		c.Type = value
 	case "subject":
-		e.SetSubject(value)
+		c.Subject = &value
 	case "dataschema":
-		e.SetDataSchema(value)
+		u, err := parseURI(value)
+		c.DataSchema = &types.URI{URL: u}
+		return err
 	case "datacontenttype":
-		e.SetDataContentType(value)
+		c.DataContentType = &value
 	case "time":
-		t, err := time.Parse(time.RFC3339Nano, value)
-		if err != nil {
-			return fmt.Errorf("events: attribute time: not an RFC 3339 time")
-		}
-		e.SetTime(t)
+		t, err := parseTime(value)
+		c.Time = &types.Timestamp{Time: t}
+		return err
 	default:
-		e.SetExtension(name, value)
+		return setExtension(c, name, value)
 	}
 	return nil
 }
 
-func isStructured(h Header) bool {
-	ct := headerValue(h, contentType)
-	if ct == "" {
-		return false
+// setExtension sets an extension to a string, a boolean or an int32.
+func setExtension(c *event.EventContextV1, name string, value any) error {
+	valid := name != "" && name != "data"
+	for i := range len(name) {
+		ch := name[i]
+		valid = valid && (ch >= 'a' && ch <= 'z' || ch >= '0' && ch <= '9')
 	}
-	media, _, err := mime.ParseMediaType(ct)
-	return err == nil && strings.HasPrefix(media, structuredType)
+	if !valid {
+		return errors.New("names of extensions are of letters a to z and digits, and not data")
+	}
+	if c.Extensions == nil {
+		c.Extensions = make(map[string]any)
+	}
+	c.Extensions[name] = value
+	return nil
 }
 
-// attribute returns the CloudEvents attribute of a binary-mode message, decoded,
-// or "" if it is absent or malformed.
-func attribute(h Header, name string) string {
-	v, err := percentDecode(headerValue(h, attributePrefix+name))
+// parseURI refuses what would not be the same after being written and read again.
+func parseURI(s string) (url.URL, error) {
+	u, err := url.Parse(s)
+	if err != nil {
+		return url.URL{}, errors.New("not a URI")
+	}
+	if written := u.String(); written != s {
+		again, err := url.Parse(written)
+		if err != nil || again.String() != written || written == "" {
+			return url.URL{}, errors.New("not a URI")
+		}
+		return *again, nil
+	}
+	return *u, nil
+}
+
+func parseTime(s string) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	t = t.UTC()
+	if err != nil || t.Year() < 0 || t.Year() > 9999 {
+		return time.Time{}, errors.New("not an RFC 3339 time")
+	}
+	return t, nil
+}
+
+func isStructuredType(ct string) bool {
+	return len(ct) >= len(structuredType) && strings.EqualFold(ct[:len(structuredType)], structuredType)
+}
+
+func isMediaType(ct string) bool {
+	if ct == event.ApplicationJSON {
+		return true
+	}
+	_, _, err := mime.ParseMediaType(ct)
+	return err == nil
+}
+
+// contextOf returns the attributes of e, which are of version 1.0.
+func contextOf(e Event) *event.EventContextV1 {
+	switch c := e.Context.(type) {
+	case nil:
+		return &event.EventContextV1{}
+	case *event.EventContextV1:
+		return c
+	default:
+		return c.AsV1()
+	}
+}
+
+// formatted is the canonical string of an attribute's value.
+func formatted(value any) string {
+	if s, ok := value.(string); ok {
+		return s
+	}
+	s, err := types.Format(value)
 	if err != nil {
 		return ""
 	}
-	return v
-}
-
-// headerValue finds a header whatever its case: clients differ.
-func headerValue(h Header, name string) string {
-	if v, ok := h[name]; ok && len(v) > 0 {
-		return v[0]
-	}
-	for k, v := range h {
-		if len(k) == len(name) && len(v) > 0 && strings.EqualFold(k, name) {
-			return v[0]
-		}
-	}
-	return ""
-}
-
-// percentEncode writes what the HTTP and NATS bindings want in a header:
-// printable ASCII without space, double quote and percent.
-func percentEncode(s string) string {
-	plain := true
-	for i := range len(s) {
-		plain = plain && isHeaderSafe(s[i])
-	}
-	if plain {
-		return s
-	}
-	const digits = "0123456789ABCDEF"
-	out := make([]byte, 0, len(s)+12)
-	for i := range len(s) {
-		if c := s[i]; isHeaderSafe(c) {
-			out = append(out, c)
-		} else {
-			out = append(out, '%', digits[c>>4], digits[c&15])
-		}
-	}
-	return string(out)
-}
-
-func isHeaderSafe(c byte) bool { return c > ' ' && c < 0x7f && c != '"' && c != '%' }
-
-func percentDecode(s string) (string, error) {
-	if len(s) > maxAttributeBytes {
-		return "", fmt.Errorf("longer than %d bytes", maxAttributeBytes)
-	}
-	if !strings.Contains(s, "%") {
-		return s, nil
-	}
-	out := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		if s[i] != '%' || i+2 >= len(s) {
-			out = append(out, s[i])
-			continue
-		}
-		high, low := unhex(upper(s[i+1])), unhex(upper(s[i+2]))
-		if high < 0 || low < 0 {
-			out = append(out, s[i])
-			continue
-		}
-		out = append(out, byte(high<<4|low))
-		i += 2
-	}
-	return string(out), nil
-}
-
-func upper(c byte) byte {
-	if c >= 'a' && c <= 'f' {
-		return c - 'a' + 'A'
-	}
-	return c
+	return s
 }

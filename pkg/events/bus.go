@@ -40,6 +40,7 @@ type Bus struct {
 	js             jetstream.JetStream
 	publishTimeout time.Duration
 	handles        sync.Map // Stream → jetstream.Stream
+	healer         healer
 }
 
 // NewBus returns a bus over nc. Connect with [ConnectOptions], so that a server
@@ -89,8 +90,11 @@ func ConnectOptions(name string) []nats.Option {
 func (b *Bus) JetStream() jetstream.JetStream { return b.js }
 
 // Ping proves that the server answers: a full round trip, bounded by ctx and the
-// publish timeout.
+// publish timeout. Without a connection it fails at once.
 func (b *Bus) Ping(ctx context.Context) error {
+	if b.nc.Status() != nats.CONNECTED {
+		return unavailable(nats.ErrDisconnected)
+	}
 	ctx, cancel := b.deadline(ctx)
 	defer cancel()
 	if err := b.nc.FlushWithContext(ctx); err != nil {
@@ -118,17 +122,34 @@ func unavailable(err error) error {
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 
+// Codes of the server that the client has no names for.
+const (
+	codeResources    = 10002 // the account's store is full; its status is 400, as if the message were at fault
+	codeNoRoom       = 10047 // the store has no room for what a stream may hold at most
+	codeHeaderTooBig = 10097
+)
+
 // classify turns an error of a publish into one of ours.
 func classify(err error) error {
 	var api *jetstream.APIError
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == 10164):
+	if !errors.As(err, &api) {
+		switch {
+		case errors.Is(err, nats.ErrMaxPayload):
+			return ErrTooLarge
+		case errors.Is(err, nats.ErrBadSubject):
+			return fmt.Errorf("%w: %w", ErrSubject, err)
+		}
+		return unavailable(err)
+	}
+	switch api.ErrorCode {
+	case jetstream.JSErrCodeStreamWrongLastSequence, jetstream.JSErrCodeStreamWrongLastSequenceConstant:
 		return ErrExists
-	case errors.Is(err, nats.ErrMaxPayload):
+	case jetstream.JSErrCodeStreamMessageExceedsMaximum, codeHeaderTooBig:
 		return ErrTooLarge
-	case errors.As(err, &api) && api.Code == 400:
+	case codeResources:
+		return unavailable(err)
+	}
+	if api.Code == 400 {
 		return fmt.Errorf("events: the server refused the message: %w", err)
 	}
 	return unavailable(err)

@@ -12,265 +12,144 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// A handler answers with an error as an instruction:
-//
-//	nil                 done: the message is acknowledged and, in a queue, gone
-//	Discard(err)        never again: the message is taken out; its story must be
-//	                    stored elsewhere before (a result, a dead letter)
-//	Again(d, err)       hand it out again after d; short delays only, since a
-//	                    waiting message occupies a place ([Bus.Park] for long ones)
-//	any other error     hand it out again, with a backoff by attempt
-type instruction struct {
-	error
-	discard bool
-	after   time.Duration
-}
-
-func (i instruction) Unwrap() error { return i.error }
-
-// Discard tells the consumer never to hand the message out again.
-func Discard(err error) error { return instruction{error: err, discard: true} }
-
-// Again tells the consumer to hand the message out again after d.
-func Again(d time.Duration, err error) error { return instruction{error: err, after: d} }
-
-// Delivery is one message handed to a handler.
-type Delivery struct {
-	Subject  string
-	Header   Header
-	Data     []byte
-	Sequence uint64    // in its stream
-	Attempt  int       // 1 at the first delivery
-	Stored   time.Time // when the stream took it
-	Pending  uint64    // how many wait behind it
-}
-
-// Consumer says what to take and how. Name, Stream and Filter are required.
-type Consumer struct {
-	Name        string // durable, shared by every process that uses it
-	Description string
-	Stream      Stream
-	Filter      string        // one wildcard filter: many on one consumer are slow
-	AckWait     time.Duration // default 30 s; a running handler is kept alive beyond it
-	MaxPending  int           // handed out and not acknowledged, all processes together; default 1000
-	MaxDeliver  int           // backstop for crashes; default 20
-	// Slots bounds the handlers that run at once in this process. A consumer
-	// that waits for messages holds the slots it has room for, so consumers that
-	// share one make each other wait.
-	Slots *Slots
-	// OnError is told what could not be done (fetching, acknowledging). Optional.
-	OnError func(error)
-}
-
-// Slots is a bound on work that runs at once. Make it with [NewSlots].
-type Slots struct{ free chan struct{} }
-
-// NewSlots returns n slots.
-func NewSlots(n int) *Slots {
-	s := &Slots{make(chan struct{}, n)}
-	for range n {
-		s.free <- struct{}{}
-	}
-	return s
-}
-
-// acquire waits for a slot, then takes up to most that are free.
-func (s *Slots) acquire(ctx context.Context, most int) int {
-	select {
-	case <-s.free:
-	case <-ctx.Done():
-		return 0
-	}
-	n := 1
-	for n < most {
-		select {
-		case <-s.free:
-			n++
-		default:
-			return n
-		}
-	}
-	return n
-}
-
-func (s *Slots) release(n int) {
-	for range n {
-		s.free <- struct{}{}
-	}
-}
-
 const (
-	fetchWait  = time.Second // how long a drain may have to wait for a fetch to end
+	// fetchWait is how long a pull waits at the server, and so how long the end
+	// of Consume may have to wait for it: a pull that is given up on could still
+	// be answered with a message that nobody would see until its AckWait.
+	fetchWait  = time.Second
 	fetchBatch = 128
+	// longestRetry bounds how long a consumer stays away after its server, its
+	// stream or its durable has come back.
+	longestRetry = 2 * time.Second
 )
 
 // Consume hands messages to handle, each in a goroutine of its own, until ctx
-// ends; then it waits for the handlers that run and returns nil. It asks the
-// server for no more messages than there are free slots, so that none grows old
-// in this process. A durable consumer that was deleted is made again. Handlers
-// run under a context that outlives ctx: it ends when grace has ended it.
+// ends; then it waits for the handlers that run, and for their acks to leave this
+// process, and returns nil.
+//
+// At most one message waits here for a slot, with its AckWait kept from running
+// out; all others stay at the server, for whoever is free. No slot is held while
+// there is no message, so consumers that share slots do not wait for each other.
+// A durable consumer that was deleted is made again, and so is its stream if
+// [Bus.Ensure] made it.
+//
+// Handlers run under grace, which should outlive ctx: its end tells them that the
+// time to finish is over.
 func (b *Bus) Consume(ctx, grace context.Context, c Consumer, handle func(context.Context, *Delivery) error) error {
-	c = c.withDefaults()
-	var running sync.WaitGroup
-	defer running.Wait()
-	var consumer jetstream.Consumer
-	for attempt := 0; ctx.Err() == nil; {
-		var err error
-		if consumer == nil {
-			consumer, err = b.ensureConsumer(ctx, c)
-		}
-		if err == nil {
-			err = b.fetch(ctx, grace, consumer, c, &running, handle)
-		}
+	l := &loop{bus: b, Consumer: c.withDefaults(), handle: handle}
+	defer l.finish(grace)
+	for failures := 0; ctx.Err() == nil; {
+		err := l.turn(ctx, grace)
 		if err == nil || ctx.Err() != nil {
-			attempt = 0
+			failures = 0
 			continue
 		}
-		c.OnError(fmt.Errorf("consumer %s: %w", c.Name, err))
-		consumer = nil
-		attempt++
-		wait(ctx, backoff(attempt))
+		failures++
+		l.durable = nil
+		l.OnError(fmt.Errorf("consumer %s: %w", l.Name, err))
+		wait(ctx, min(backoff(failures), longestRetry))
 	}
 	return nil
 }
 
-func (c Consumer) withDefaults() Consumer {
-	if c.AckWait == 0 {
-		c.AckWait = 30 * time.Second
-	}
-	if c.MaxPending == 0 {
-		c.MaxPending = 1000
-	}
-	if c.MaxDeliver == 0 {
-		c.MaxDeliver = 20
-	}
-	if c.OnError == nil {
-		c.OnError = func(error) {}
-	}
-	return c
+// loop is one Consume.
+type loop struct {
+	Consumer
+	bus     *Bus
+	handle  func(context.Context, *Delivery) error
+	durable jetstream.Consumer // nil until it is known to exist
+	running sync.WaitGroup
 }
 
-// EnsureConsumer creates or updates the durable consumer without taking from it.
-func (b *Bus) EnsureConsumer(ctx context.Context, c Consumer) error {
-	_, err := b.ensureConsumer(ctx, c.withDefaults())
-	return err
-}
-
-func (b *Bus) ensureConsumer(ctx context.Context, c Consumer) (jetstream.Consumer, error) {
-	ctx, cancel := b.deadline(ctx)
-	defer cancel()
-	consumer, err := b.js.CreateOrUpdateConsumer(ctx, b.Stream(c.Stream), jetstream.ConsumerConfig{
-		Durable:       c.Name,
-		Description:   c.Description,
-		FilterSubject: c.Filter,
-		AckPolicy:     jetstream.AckExplicitPolicy,
-		AckWait:       c.AckWait,
-		MaxAckPending: c.MaxPending,
-		MaxDeliver:    c.MaxDeliver,
-	})
-	if err != nil {
-		return nil, unavailable(err)
+// turn takes one message, and then as many of those behind it as slots are free.
+func (l *loop) turn(ctx, grace context.Context) error {
+	if l.durable == nil {
+		var err error
+		if l.durable, err = l.bus.ensureConsumer(ctx, l.Consumer); err != nil {
+			return err
+		}
 	}
-	return consumer, nil
-}
-
-func (b *Bus) fetch(ctx, grace context.Context, consumer jetstream.Consumer, c Consumer, running *sync.WaitGroup, handle func(context.Context, *Delivery) error) error {
-	slots := c.Slots.acquire(ctx, fetchBatch)
-	if slots == 0 {
-		return nil
+	// The client leaks a subscription for a pull that it cannot send.
+	if l.bus.nc.Status() != nats.CONNECTED {
+		return unavailable(nats.ErrDisconnected)
 	}
-	defer func() { c.Slots.release(slots) }()
-	batch, err := consumer.Fetch(slots, jetstream.FetchMaxWait(fetchWait))
+	first, err := l.durable.Fetch(1, jetstream.FetchMaxWait(fetchWait))
 	if err != nil {
 		return unavailable(err)
 	}
-	for msg := range batch.Messages() {
-		slots--
-		running.Go(func() {
-			defer c.Slots.release(1)
-			b.deliver(grace, msg, c, handle)
-		})
+	backlog := false
+	for msg := range first.Messages() {
+		backlog = l.take(ctx, grace, msg)
 	}
-	if err := batch.Error(); err != nil && !errors.Is(err, nats.ErrTimeout) {
-		return err
+	if err := first.Error(); err != nil && !errors.Is(err, nats.ErrTimeout) {
+		return unavailable(err)
+	}
+	for backlog && ctx.Err() == nil && l.Slots.acquire(ctx) {
+		backlog = l.more(grace)
 	}
 	return nil
 }
 
-// deliver runs the handler and carries out its instruction. A panic is a
-// failure like any other.
-func (b *Bus) deliver(ctx context.Context, msg jetstream.Msg, c Consumer, handle func(context.Context, *Delivery) error) {
-	meta, err := msg.Metadata()
+// take runs the handler of a message as soon as there is a slot. If there is none
+// before ctx ends, the message goes back at once. It reports whether there are
+// more behind it.
+func (l *loop) take(ctx, grace context.Context, msg jetstream.Msg) bool {
+	d, err := delivery(msg)
 	if err != nil {
-		c.OnError(fmt.Errorf("consumer %s: %w", c.Name, err))
-		return
+		l.OnError(fmt.Errorf("consumer %s: %w", l.Name, err))
+		return false
 	}
-	d := &Delivery{
-		Subject: msg.Subject(), Header: msg.Headers(), Data: msg.Data(),
-		Sequence: meta.Sequence.Stream, Attempt: int(meta.NumDelivered), Stored: meta.Timestamp, Pending: meta.NumPending,
+	alive := keepAlive(msg, l.AckWait/3)
+	if !l.Slots.acquire(ctx) {
+		alive.stop()
+		l.settle(msg, d, Again(0, ctx.Err()))
+		return false
 	}
-	if d.Header == nil {
-		d.Header = Header{}
-	}
-	stop := keepAlive(msg, c.AckWait/3)
-	err = protect(func() error { return handle(ctx, d) })
-	stop()
-	var i instruction
-	switch {
-	case err == nil:
-		err = msg.Ack()
-	case errors.As(err, &i) && i.discard:
-		err = msg.TermWithReason("discarded")
-	case errors.As(err, &i):
-		err = msg.NakWithDelay(i.after)
-	default:
-		c.OnError(fmt.Errorf("consumer %s, message %d, delivery %d: %w", c.Name, d.Sequence, d.Attempt, err))
-		err = msg.NakWithDelay(backoff(d.Attempt))
-	}
-	if err != nil {
-		c.OnError(fmt.Errorf("consumer %s, message %d: acknowledge: %w", c.Name, d.Sequence, err))
-	}
+	l.start(grace, msg, d, alive)
+	return d.Pending > 0
 }
 
-// ErrPanic is what a handler's panic becomes; it does not carry the value,
-// which may hold anything.
-var ErrPanic = errors.New("events: the handler panicked")
-
-func protect(f func() error) (err error) {
-	defer func() {
-		if recover() != nil {
-			err = ErrPanic
+// more fetches what lies ready for the slot that was acquired and for others that
+// are free. It reports whether there are more behind. Faults show in the next turn.
+func (l *loop) more(grace context.Context) (backlog bool) {
+	slots := 1 + l.Slots.take(fetchBatch-1)
+	defer func() { l.Slots.release(slots) }()
+	batch, err := l.durable.FetchNoWait(slots)
+	if err != nil {
+		return false
+	}
+	for msg := range batch.Messages() {
+		d, err := delivery(msg)
+		if err != nil {
+			l.OnError(fmt.Errorf("consumer %s: %w", l.Name, err))
+			continue
 		}
-	}()
-	return f()
+		slots--
+		backlog = d.Pending > 0
+		l.start(grace, msg, d, keepAlive(msg, l.AckWait/3))
+	}
+	return backlog
 }
 
-// keepAlive tells the server every interval that the message is being worked on.
-// No timer fires, and no goroutine runs, for handlers faster than that.
-func keepAlive(msg jetstream.Msg, every time.Duration) (stop func()) {
-	var mu sync.Mutex
-	stopped := false
-	var timer *time.Timer
-	mu.Lock()
-	timer = time.AfterFunc(every, func() {
-		mu.Lock()
-		defer mu.Unlock()
-		if !stopped && msg.InProgress() == nil {
-			timer.Reset(every)
-		}
+// start runs the handler. Its slot is released at its end.
+func (l *loop) start(grace context.Context, msg jetstream.Msg, d *Delivery, alive *heartbeat) {
+	l.running.Go(func() {
+		defer l.Slots.release(1)
+		l.deliver(grace, msg, d, alive)
 	})
-	mu.Unlock()
-	return func() {
-		mu.Lock()
-		defer mu.Unlock()
-		stopped = true
-		timer.Stop()
+}
+
+// finish waits for the handlers, and for the server to have their acks.
+func (l *loop) finish(grace context.Context) {
+	l.running.Wait()
+	if err := l.bus.Ping(context.WithoutCancel(grace)); err != nil {
+		l.OnError(fmt.Errorf("consumer %s: acks may be lost: %w", l.Name, err))
 	}
 }
 
 // backoff grows from 0.25 s to 30 s, with jitter.
 func backoff(attempt int) time.Duration {
-	d := 250 * time.Millisecond << min(attempt-1, 7)
+	d := 250 * time.Millisecond << min(max(attempt, 1)-1, 7)
 	d = min(d, 30*time.Second)
 	return d/2 + rand.N(d/2+1)
 }

@@ -3,10 +3,12 @@ package events
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/cloudevents/sdk-go/v2/types"
 	"github.com/google/uuid"
 )
 
@@ -23,6 +25,14 @@ const (
 	ConnectorEnabled      Kind = "connector.enabled"
 	ConnectorDisabled     Kind = "connector.disabled"
 	ConnectorUpdated      Kind = "connector.updated"
+	OAuthStarted          Kind = "oauth.started"
+	OAuthCompleted        Kind = "oauth.completed"
+	OAuthRefreshed        Kind = "oauth.refreshed"
+	OAuthFailed           Kind = "oauth.failed"
+	OAuthNeedsReauth      Kind = "oauth.needs_reauth"
+	OAuthExpiring         Kind = "oauth.expiring"
+	OAuthScopeChanged     Kind = "oauth.scope_changed"
+	OAuthSelection        Kind = "oauth.selection_required"
 	ActionStarted         Kind = "action.started"
 	ActionRetrying        Kind = "action.retrying"
 	ActionCompleted       Kind = "action.completed"
@@ -31,6 +41,7 @@ const (
 	WebhookProcessed      Kind = "webhook.processed"
 	WebhookFailed         Kind = "webhook.failed"
 	WebhookRejected       Kind = "webhook.rejected"
+	WebhookSilent         Kind = "webhook.silent"
 	ErrorOccurred         Kind = "error.occurred"
 )
 
@@ -91,25 +102,23 @@ func Milliseconds(d time.Duration) *float64 {
 }
 
 // New returns an event with a new id (UUIDv7), the time, and what it is about.
-// data is JSON; role (ingress, executor, refresher) becomes the source.
+// data is JSON; role (ingress, executor, refresher) becomes the source. It stands
+// on the path of every webhook, so it fills the SDK's type by hand: its setters
+// check what is known to be right here.
 func New(role, eventType string, about About, data []byte) Event {
-	e := event.New(event.CloudEventsVersionV1)
-	e.SetID(NewID())
-	e.SetSource("/hawser/" + role)
-	e.SetType(eventType)
-	e.SetTime(time.Now().UTC())
-	e.SetSubject(about.subject())
-	for name, value := range map[string]string{
-		ExtScope: about.Scope, ExtIdentity: about.Identity, ExtConnector: about.Connector,
-		ExtAccount: about.Account, ExtConnection: about.ConnectionID, ExtRequest: about.RequestID,
-	} {
-		if value != "" {
-			e.SetExtension(name, value)
-		}
+	subject, jsonType := about.subject(), event.ApplicationJSON
+	return Event{
+		Context: &event.EventContextV1{
+			ID:              NewID(),
+			Source:          types.URIRef{URL: url.URL{Path: "/hawser/" + role}},
+			Type:            eventType,
+			Time:            &types.Timestamp{Time: time.Now().UTC()},
+			Subject:         &subject,
+			DataContentType: &jsonType,
+			Extensions:      about.extensions(),
+		},
+		DataEncoded: data,
 	}
-	e.SetDataContentType(event.ApplicationJSON)
-	e.DataEncoded = data
-	return e
 }
 
 // NewLifecycle returns the lifecycle event of kind.
@@ -129,6 +138,23 @@ func (a About) subject() string {
 	return s
 }
 
+func (a About) extensions() map[string]any {
+	// Room for those that a webhook adds.
+	out := make(map[string]any, 10)
+	set := func(name, value string) {
+		if value != "" {
+			out[name] = value
+		}
+	}
+	set(ExtScope, a.Scope)
+	set(ExtIdentity, a.Identity)
+	set(ExtConnector, a.Connector)
+	set(ExtAccount, a.Account)
+	set(ExtConnection, a.ConnectionID)
+	set(ExtRequest, a.RequestID)
+	return out
+}
+
 // NewID returns a new UUIDv7.
 func NewID() string {
 	id, err := uuid.NewV7()
@@ -138,8 +164,11 @@ func NewID() string {
 	return id.String()
 }
 
-// Extension returns a string extension of e, or "".
+// Extension returns the canonical string of an extension of e, or "".
 func Extension(e Event, name string) string {
-	s, _ := e.Extensions()[name].(string)
-	return s
+	value, ok := contextOf(e).Extensions[name]
+	if !ok {
+		return ""
+	}
+	return formatted(value)
 }

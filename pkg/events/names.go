@@ -28,6 +28,7 @@ func (t Tenant) Tokens() string { return Token(t.Scope) + "." + Token(t.Identity
 //
 //	<prefix>.action.<scope>.<identity>.<connector>.<action>
 //	<prefix>.result.<scope>.<identity>.<connector>.<action>.<request id>
+//	<prefix>.stored.<scope>.<identity>.<connector>.<action>.<request id>   the result again, once it is stored
 //	<prefix>.event.<scope>.<identity>.<connector>.<noun>.<verb>
 //	<prefix>.webhook.<scope>.<identity>.<connector>.<type>
 //	<prefix>.quarantine.<connector>.<reason>
@@ -39,16 +40,17 @@ func (t Tenant) Tokens() string { return Token(t.Scope) + "." + Token(t.Identity
 //	<prefix>.api.<operation>
 type Names struct{ prefix string }
 
-var prefixPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
+var prefixPattern = regexp.MustCompile(`^[a-z0-9_-]{1,32}$`)
 
 // NewNames returns the names below prefix ("" is [DefaultPrefix]), which must be
-// a single token of letters, digits, _ and -.
+// a single token of lower-case letters, digits, _ and -: streams are named in
+// upper case, and no two installations may share one.
 func NewNames(prefix string) (Names, error) {
 	if prefix == "" {
 		prefix = DefaultPrefix
 	}
 	if !prefixPattern.MatchString(prefix) {
-		return Names{}, fmt.Errorf("events: prefix %q: a single token of at most 32 letters, digits, _ and - is needed", prefix)
+		return Names{}, fmt.Errorf("events: prefix %q: a single token of at most 32 lower-case letters, digits, _ and - is needed", prefix)
 	}
 	return Names{prefix}, nil
 }
@@ -59,7 +61,7 @@ func (n Names) Prefix() string { return n.prefix }
 // Stream returns the name of a stream, HAWSER_ACTIONS for example. It follows
 // the prefix, so that installations can share one NATS system.
 func (n Names) Stream(s Stream) string {
-	return strings.ToUpper(strings.ReplaceAll(n.prefix, "-", "_")) + "_" + string(s)
+	return strings.ToUpper(n.prefix) + "_" + string(s)
 }
 
 // Bucket returns the name of a KV bucket, hawser-connections for example.
@@ -79,6 +81,12 @@ func (n Names) Actions() string { return n.prefix + ".action.>" }
 // Result is the subject of the one result of a request.
 func (n Names) Result(r ActionRef, requestID string) string {
 	return n.prefix + ".result." + r.tokens() + "." + Token(requestID)
+}
+
+// stored is where a result is said again once the stream has it, for those who
+// wait: on its own subject they would also hear what the stream does not take.
+func (n Names) stored(r ActionRef, requestID string) string {
+	return n.prefix + ".stored." + r.tokens() + "." + Token(requestID)
 }
 
 // ResultsOf matches the results of a request id, whoever made the request.
@@ -159,7 +167,7 @@ func (n Names) ParseAction(subject string) (ActionRef, error) {
 		tokens = append([]string{tokens[0]}, tokens[2:]...)
 	}
 	if len(tokens) != 6 || tokens[0] != n.prefix || tokens[1] != "action" && tokens[1] != "call" {
-		return ActionRef{}, fmt.Errorf("%w: %q is not <prefix>.action.<scope>.<identity>.<connector>.<action>", ErrSubject, subject)
+		return ActionRef{}, fmt.Errorf("%w: %.200q is not <prefix>.action.<scope>.<identity>.<connector>.<action>", ErrSubject, subject)
 	}
 	return parseRef(tokens[2:])
 }
@@ -169,7 +177,7 @@ func (n Names) ParseAction(subject string) (ActionRef, error) {
 func (n Names) ParseResult(subject string) (ActionRef, string, error) {
 	tokens := strings.Split(subject, ".")
 	if len(tokens) != 7 || tokens[0] != n.prefix || tokens[1] != "result" {
-		return ActionRef{}, "", fmt.Errorf("%w: %q is not <prefix>.result.<scope>.<identity>.<connector>.<action>.<id>", ErrSubject, subject)
+		return ActionRef{}, "", fmt.Errorf("%w: %.200q is not <prefix>.result.<scope>.<identity>.<connector>.<action>.<id>", ErrSubject, subject)
 	}
 	ref, err := parseRef(tokens[2:6])
 	return ref, tokens[6], err
@@ -180,10 +188,15 @@ func (n Names) ParseResult(subject string) (ActionRef, string, error) {
 func (n Names) ParseWebhook(subject string) (t Tenant, connector, eventType string, err error) {
 	tokens := strings.Split(subject, ".")
 	if len(tokens) != 6 || tokens[0] != n.prefix || tokens[1] != "webhook" {
-		return t, "", "", fmt.Errorf("%w: %q is not <prefix>.webhook.<scope>.<identity>.<connector>.<type>", ErrSubject, subject)
+		return t, "", "", fmt.Errorf("%w: %.200q is not <prefix>.webhook.<scope>.<identity>.<connector>.<type>", ErrSubject, subject)
 	}
 	ref, err := parseRef(append(tokens[2:5:5], "x"))
 	return ref.Tenant, ref.Connector, tokens[5], err
+}
+
+// isDue reports whether a subject is one of [Names.Due].
+func (n Names) isDue(subject string) bool {
+	return strings.HasPrefix(subject, n.prefix+".due.action.")
 }
 
 func parseRef(tokens []string) (ActionRef, error) {

@@ -10,6 +10,7 @@ import (
 // Headers of our own on parked messages and dead letters.
 const (
 	HeaderAttempt = "Hawser-Attempt" // attempts made so far
+	HeaderFresh   = "Hawser-Fresh"   // the id was made for this message, so it has no result yet
 	HeaderReason  = "Hawser-Reason"  // the error code a dead letter died of
 	HeaderSubject = "Hawser-Subject" // where a dead letter came from
 )
@@ -17,35 +18,23 @@ const (
 // Park stores a request to be handed out at the given time on [Names.Due], and
 // returns when the stream has it. A request that is parked again replaces what
 // waits. Nothing but what [Action] says is kept: whatever other header a client
-// sent does not become an instruction to the server.
+// sent does not become an instruction to the server. Errors as [Bus.PublishAction].
 //
 // The schedule's time is written by hand with nanoseconds, because the client's
 // option cuts it to the second and would let it fire early.
 func (b *Bus) Park(ctx context.Context, a Action, at time.Time) error {
-	h := a.Headers()
-	setTrace(ctx, h)
-	h[jetstream.ScheduleHeader] = []string{"@at " + at.UTC().Format(time.RFC3339Nano)}
-	h[jetstream.ScheduleTargetHeader] = []string{b.Due(a.ActionRef)}
-	p, err := b.PublishRaw(b.Parked(a.ActionRef, a.ID), h, a.Input, nil)
-	if err != nil {
-		return err
-	}
-	_, err = p.Wait(ctx)
-	return err
+	return b.store(ctx, b.Parked(a.ActionRef, a.ID), a, map[string]string{
+		jetstream.ScheduleHeader:       "@at " + at.UTC().Format(time.RFC3339Nano),
+		jetstream.ScheduleTargetHeader: b.Due(a.ActionRef),
+	}, nil)
 }
 
 // Bury stores a request that was given up on as a dead letter: the request, the
-// attempts made, and the code of the error it died of.
+// attempts made, and the code of the error it died of. Burying it twice within
+// the stream's window leaves one letter. Errors as [Bus.PublishAction].
 func (b *Bus) Bury(ctx context.Context, a Action, reason string) error {
-	h := a.Headers()
-	setTrace(ctx, h)
-	h[HeaderReason] = []string{reason}
-	h[HeaderSubject] = []string{b.Action(a.ActionRef)}
-	msgID := "dead/" + Reference(a.ActionRef, a.ID)
-	p, err := b.PublishRaw(b.DeadAction(a.ActionRef), h, a.Input, &PublishOptions{MsgID: msgID})
-	if err != nil {
-		return err
-	}
-	_, err = p.Wait(ctx)
-	return err
+	return b.store(ctx, b.DeadAction(a.ActionRef), a, map[string]string{
+		HeaderReason:  percentEncode(reason),
+		HeaderSubject: b.Action(a.ActionRef),
+	}, &PublishOptions{MsgID: "dead/" + Reference(a.ActionRef, a.ID)})
 }

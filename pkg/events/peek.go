@@ -2,25 +2,42 @@ package events
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Subjects returns how many messages a stream holds on each subject that matches
-// filter, in one page of the server (100,000 subjects).
+// filter, in one page of the server (100,000 subjects): memory stays bounded
+// whatever the stream holds.
 func (b *Bus) Subjects(ctx context.Context, s Stream, filter string) (map[string]uint64, error) {
 	ctx, cancel := b.deadline(ctx)
 	defer cancel()
-	stream, err := b.stream(ctx, s)
+	query, err := json.Marshal(struct {
+		Filter string `json:"subjects_filter"`
+	}{filter})
 	if err != nil {
 		return nil, err
 	}
-	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(filter))
+	// The client's own call reads all pages.
+	msg, err := b.nc.RequestWithContext(ctx, "$JS.API.STREAM.INFO."+b.Stream(s), query)
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	return info.State.Subjects, nil
+	var reply struct {
+		Error *jetstream.APIError `json:"error"`
+		State struct {
+			Subjects map[string]uint64 `json:"subjects"`
+		} `json:"state"`
+	}
+	if err := json.Unmarshal(msg.Data, &reply); err != nil {
+		return nil, unavailable(err)
+	}
+	if reply.Error != nil {
+		return nil, unavailable(reply.Error)
+	}
+	return reply.State.Subjects, nil
 }
 
 // StreamState is how full a stream is.
@@ -48,10 +65,10 @@ func (b *Bus) State(ctx context.Context, s Stream) (StreamState, error) {
 // First returns the oldest message at or behind sequence from whose subject
 // matches filter; [ErrNotFound] if there is none.
 func (b *Bus) First(ctx context.Context, s Stream, from uint64, filter string) (*Delivery, error) {
-	return b.message(ctx, s, from, jetstream.WithGetMsgSubject(filter))
+	return b.message(ctx, s, max(from, 1), jetstream.WithGetMsgSubject(filter))
 }
 
-// Message returns the message with a sequence number.
+// Message returns the message with a sequence number; [ErrNotFound] if it is gone.
 func (b *Bus) Message(ctx context.Context, s Stream, sequence uint64) (*Delivery, error) {
 	return b.message(ctx, s, sequence)
 }
@@ -74,6 +91,10 @@ func (b *Bus) message(ctx context.Context, s Stream, sequence uint64, opts ...je
 	if d.Header == nil {
 		d.Header = Header{}
 	}
+	// A direct read says with headers of its own what is said here by fields.
+	for _, name := range []string{jetstream.StreamHeader, jetstream.SubjectHeader, jetstream.SequenceHeader, jetstream.TimeStampHeaer, "Nats-Num-Pending", "Nats-Last-Sequence"} {
+		delete(d.Header, name)
+	}
 	return d, nil
 }
 
@@ -85,10 +106,28 @@ func (b *Bus) Remove(ctx context.Context, s Stream, sequence uint64) error {
 	if err != nil {
 		return err
 	}
-	var api *jetstream.APIError
 	err = stream.DeleteMsg(ctx, sequence)
-	if err == nil || errors.Is(err, jetstream.ErrMsgNotFound) || errors.As(err, &api) && api.Code < 500 {
-		return nil
+	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
+		// The client keeps the server's words only, so ask for what they are about.
+		if _, gone := stream.GetMsg(ctx, sequence); errors.Is(gone, jetstream.ErrMsgNotFound) {
+			return nil
+		}
 	}
-	return unavailable(err)
+	if err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
+// stream returns a handle, asking the server for it once per stream.
+func (b *Bus) stream(ctx context.Context, s Stream) (jetstream.Stream, error) {
+	if h, ok := b.handles.Load(s); ok {
+		return h.(jetstream.Stream), nil
+	}
+	h, err := b.js.Stream(ctx, b.Stream(s))
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	b.handles.Store(s, h)
+	return h, nil
 }

@@ -9,13 +9,20 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// maxSubject bounds subjects; a server closes a connection for good at 4 KB.
-const maxSubject = 1024
+const (
+	// maxSubject bounds subjects: a server closes a connection for good at 4 KB.
+	// Every subject that can be made from a tenant's own has room here, so that
+	// no request can be taken and not be answered.
+	maxSubject = 2048
+	// maxMsgID bounds what a stream remembers of a message for its whole window.
+	maxMsgID = 512
+)
 
 // PublishOptions of one publish. The zero value is a plain one.
 type PublishOptions struct {
 	// MsgID lets the stream drop a repetition inside its window. The window is
-	// stream-wide: begin the id with the tenant and the connector.
+	// stream-wide: begin the id with the tenant and the connector. It may be any
+	// string; what does not fit into a header is replaced by its hash.
 	MsgID string
 	// First publishes only if the subject holds no message; else [ErrExists].
 	First bool
@@ -27,7 +34,7 @@ type Ack struct {
 	Duplicate bool // the stream had it already, by MsgID
 }
 
-// Pending is a publish under way.
+// Pending is a publish under way. Wait for it once.
 type Pending struct {
 	future jetstream.PubAckFuture
 	bus    *Bus
@@ -36,7 +43,7 @@ type Pending struct {
 // Publish stores e on subject and waits for the stream's ack, at most the bus's
 // publish timeout. The trace of ctx travels with it. Errors: [ErrUnavailable]
 // (it may be stored or not: repeat with the same MsgID, or First), [ErrExists],
-// [ErrTooLarge].
+// [ErrTooLarge], [ErrSubject].
 func (b *Bus) Publish(ctx context.Context, subject string, e Event, opts *PublishOptions) (Ack, error) {
 	p, err := b.PublishAsync(ctx, subject, e, opts)
 	if err != nil {
@@ -52,18 +59,17 @@ func (b *Bus) PublishAsync(ctx context.Context, subject string, e Event, opts *P
 	return b.PublishRaw(subject, h, data, opts)
 }
 
-// PublishRaw is PublishAsync of a message as it is. h is not changed after the call.
+// PublishRaw is PublishAsync of a message as it is. h and data belong to the bus
+// from now on; the options are written into h.
 func (b *Bus) PublishRaw(subject string, h Header, data []byte, opts *PublishOptions) (*Pending, error) {
-	if len(subject) > maxSubject || strings.ContainsAny(subject, "*> \t\r\n") {
-		return nil, fmt.Errorf("events: subject of %d bytes: no wildcards or blanks, at most %d bytes", len(subject), maxSubject)
+	if err := checkSubject(subject); err != nil {
+		return nil, err
 	}
-	if opts != nil {
-		if opts.MsgID != "" {
-			h[jetstream.MsgIDHeader] = []string{opts.MsgID}
-		}
-		if opts.First {
-			h[jetstream.ExpectedLastSubjSeqHeader] = []string{"0"}
-		}
+	if opts != nil && opts.MsgID != "" {
+		h[jetstream.MsgIDHeader] = []string{messageID(opts.MsgID)}
+	}
+	if opts != nil && opts.First {
+		h[jetstream.ExpectedLastSubjSeqHeader] = []string{"0"}
 	}
 	future, err := b.js.PublishMsgAsync(&nats.Msg{Subject: subject, Header: h, Data: data})
 	if err != nil {
@@ -78,8 +84,38 @@ func (p *Pending) Wait(ctx context.Context) (Ack, error) {
 	case ack := <-p.future.Ok():
 		return Ack{ack.Sequence, ack.Duplicate}, nil
 	case err := <-p.future.Err():
-		return Ack{}, fmt.Errorf("publish %s: %w", p.future.Msg().Subject, classify(err))
+		return Ack{}, fmt.Errorf("publish %s: %w", p.future.Msg().Subject, p.bus.heal(ctx, err, classify(err)))
 	case <-ctx.Done():
 		return Ack{}, fmt.Errorf("publish %s: %w", p.future.Msg().Subject, unavailable(ctx.Err()))
 	}
+}
+
+// checkSubject refuses what is no literal subject, or could break the protocol.
+func checkSubject(subject string) error {
+	if len(subject) > maxSubject {
+		return fmt.Errorf("%w: %d bytes, at most %d are taken", ErrSubject, len(subject), maxSubject)
+	}
+	for token := range strings.SplitSeq(subject, ".") {
+		if token == "" {
+			return fmt.Errorf("%w: %.200q has an empty token", ErrSubject, subject)
+		}
+		for i := range len(token) {
+			if c := token[i]; c <= ' ' || c == 0x7f || c == '*' || c == '>' {
+				return fmt.Errorf("%w: %.200q has a wildcard or a blank", ErrSubject, subject)
+			}
+		}
+	}
+	return nil
+}
+
+// messageID makes any string a header value of bounded length.
+func messageID(id string) string {
+	fits := len(id) <= maxMsgID
+	for i := 0; fits && i < len(id); i++ {
+		fits = id[i] > ' ' && id[i] < 0x7f
+	}
+	if fits {
+		return id
+	}
+	return "sha256:" + hashOf(id)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -15,14 +16,30 @@ var ErrPending = errors.New("events: the result is not there yet")
 // ErrAmbiguous is returned when a bare request id has results of several tenants.
 var ErrAmbiguous = errors.New("events: several tenants used this request id; name the tenant")
 
-// ErrNoResponders is returned when nobody serves a subject.
-var ErrNoResponders = errors.New("events: nobody answers on this subject")
+// A waiting request looks for its result in the stream as well: what is published
+// while the connection is away is not heard.
+const (
+	firstLook = 500 * time.Millisecond
+	maxLook   = 5 * time.Second
+)
 
-// PublishAction stores a request and waits for the stream's ack.
+// PublishAction stores a request and waits for the stream's ack. Errors as
+// [Bus.Publish], and [ErrRequest] if its id cannot be carried.
 func (b *Bus) PublishAction(ctx context.Context, a Action) error {
+	return b.store(ctx, b.Action(a.ActionRef), a, nil, nil)
+}
+
+// store publishes a request, with headers of ours, and waits for the ack.
+func (b *Bus) store(ctx context.Context, subject string, a Action, ours map[string]string, opts *PublishOptions) error {
+	if err := checkID(a.ID); err != nil {
+		return fmt.Errorf("%w: %w", ErrRequest, err)
+	}
 	h := a.Headers()
 	setTrace(ctx, h)
-	p, err := b.PublishRaw(b.Action(a.ActionRef), h, a.Input, nil)
+	for name, value := range ours {
+		h[name] = []string{value}
+	}
+	p, err := b.PublishRaw(subject, h, a.Input, opts)
 	if err != nil {
 		return err
 	}
@@ -31,16 +48,21 @@ func (b *Bus) PublishAction(ctx context.Context, a Action) error {
 }
 
 // Request stores a request and waits for its result until ctx ends, which is
-// [ErrPending]: the request goes on, and [Bus.StoredResult] finds the result later. A
-// request whose id has a result already is answered with it, and not stored again.
+// [ErrPending]: the request goes on, and [Bus.StoredResult] finds the result later.
+// A request whose id has a result already is answered with it, and not stored
+// again. What is returned is the first result that was offered to the stream, or
+// that it holds: see docs/decisions/0005.
 func (b *Bus) Request(ctx context.Context, a Action) (Event, error) {
-	subject := b.Result(a.ActionRef, a.ID)
+	if err := checkID(a.ID); err != nil {
+		return Event{}, fmt.Errorf("%w: %w", ErrRequest, err)
+	}
 	results := make(chan *nats.Msg, 4)
-	sub, err := b.nc.ChanSubscribe(subject, results)
+	sub, err := b.nc.ChanSubscribe(b.stored(a.ActionRef, a.ID), results)
 	if err != nil {
 		return Event{}, unavailable(err)
 	}
 	defer func() { _ = sub.Unsubscribe() }()
+	subject := b.Result(a.ActionRef, a.ID)
 	if !a.MadeUp {
 		if e, err := b.lastEvent(ctx, Results, subject); !errors.Is(err, ErrNotFound) {
 			return e, err
@@ -49,6 +71,13 @@ func (b *Bus) Request(ctx context.Context, a Action) (Event, error) {
 	if err := b.PublishAction(ctx, a); err != nil {
 		return Event{}, err
 	}
+	return b.awaitResult(ctx, results, subject)
+}
+
+func (b *Bus) awaitResult(ctx context.Context, results <-chan *nats.Msg, subject string) (Event, error) {
+	pause := firstLook
+	look := time.NewTimer(pause)
+	defer look.Stop()
 	for {
 		select {
 		case msg := <-results:
@@ -56,41 +85,61 @@ func (b *Bus) Request(ctx context.Context, a Action) (Event, error) {
 			if e, err := Decode(msg.Header, msg.Data); err == nil {
 				return e, nil
 			}
+		case <-look.C:
+			if e, err := b.lastEvent(ctx, Results, subject); err == nil {
+				return e, nil
+			}
+			pause = min(2*pause, maxLook)
+			look.Reset(pause)
 		case <-ctx.Done():
 			return Event{}, ErrPending
 		}
 	}
 }
 
-// HasResult reports whether a request has its result.
-func (b *Bus) HasResult(ctx context.Context, r ActionRef, requestID string) (bool, error) {
-	_, err := b.last(ctx, Results, b.Result(r, requestID))
-	if errors.Is(err, ErrNotFound) {
-		return false, nil
+// PublishResult stores the result of a request if it is the first, else
+// [ErrExists]; errors as of [Bus.Publish]. Those who wait for it are told when the
+// stream has it. It is said again by the publisher rather than republished by the
+// stream, which halves the rate of the stream (decision 5); whoever misses it
+// finds it in the stream.
+func (b *Bus) PublishResult(ctx context.Context, r ActionRef, requestID string, e Event) error {
+	h, data := EncodeTraced(ctx, e)
+	p, err := b.PublishRaw(b.Result(r, requestID), h, data, &PublishOptions{First: true})
+	if err == nil {
+		_, err = p.Wait(ctx)
 	}
-	return err == nil, err
+	if err == nil {
+		_ = b.nc.PublishMsg(&nats.Msg{Subject: b.stored(r, requestID), Header: h, Data: data})
+	}
+	return err
+}
+
+// ResultOf returns the stored result of a request. [ErrNotFound],
+// [ErrUnavailable].
+func (b *Bus) ResultOf(ctx context.Context, r ActionRef, requestID string) (Event, error) {
+	return b.lastEvent(ctx, Results, b.Result(r, requestID))
 }
 
 // StoredResult returns a result by its [Reference], or by a bare request id if
 // only one tenant used it. [ErrNotFound], [ErrAmbiguous], [ErrUnavailable].
 func (b *Bus) StoredResult(ctx context.Context, reference string) (Event, error) {
-	subject := b.resultSubject(reference)
-	if subject == b.ResultsOf(reference) {
-		stream, err := b.stream(ctx, Results)
-		if err != nil {
-			return Event{}, err
-		}
-		ctx, cancel := b.deadline(ctx)
-		defer cancel()
-		info, err := stream.Info(ctx, jetstream.WithSubjectFilter(subject))
-		if err != nil {
-			return Event{}, unavailable(err)
-		}
-		if len(info.State.Subjects) > 1 {
-			return Event{}, ErrAmbiguous
+	if subject, ok := b.resultOf(reference); ok {
+		// A bare id may look like a reference.
+		if e, err := b.lastEvent(ctx, Results, subject); !errors.Is(err, ErrNotFound) {
+			return e, err
 		}
 	}
-	return b.lastEvent(ctx, Results, subject)
+	subjects, err := b.Subjects(ctx, Results, b.ResultsOf(reference))
+	switch {
+	case err != nil:
+		return Event{}, err
+	case len(subjects) > 1:
+		return Event{}, ErrAmbiguous
+	}
+	for subject := range subjects {
+		return b.lastEvent(ctx, Results, subject)
+	}
+	return Event{}, ErrNotFound
 }
 
 func (b *Bus) lastEvent(ctx context.Context, s Stream, subject string) (Event, error) {
@@ -116,32 +165,4 @@ func (b *Bus) last(ctx context.Context, s Stream, subject string) (*jetstream.Ra
 		return nil, unavailable(err)
 	}
 	return msg, nil
-}
-
-// stream returns a handle, asking the server for it once per stream.
-func (b *Bus) stream(ctx context.Context, s Stream) (jetstream.Stream, error) {
-	if h, ok := b.handles.Load(s); ok {
-		return h.(jetstream.Stream), nil
-	}
-	h, err := b.js.Stream(ctx, b.Stream(s))
-	if err != nil {
-		return nil, unavailable(err)
-	}
-	b.handles.Store(s, h)
-	return h, nil
-}
-
-// Ask sends a request to a service and returns its reply. [ErrNoResponders]
-// when nobody serves the subject, [ErrUnavailable] when no answer came in time.
-func (b *Bus) Ask(ctx context.Context, subject string, data []byte) (Header, []byte, error) {
-	h := Header{}
-	setTrace(ctx, h)
-	msg, err := b.nc.RequestMsgWithContext(ctx, &nats.Msg{Subject: subject, Header: h, Data: data})
-	if errors.Is(err, nats.ErrNoResponders) {
-		return nil, nil, fmt.Errorf("%w: %s", ErrNoResponders, subject)
-	}
-	if err != nil {
-		return nil, nil, unavailable(err)
-	}
-	return msg.Header, msg.Data, nil
 }

@@ -2,9 +2,13 @@ package events
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"sync"
+	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 )
 
@@ -12,6 +16,16 @@ import (
 const (
 	HeaderErrorCode = micro.ErrorCodeHeader
 	HeaderError     = micro.ErrorHeader
+)
+
+// codeInternal is the code of what a handler did not answer itself.
+const codeInternal = "INTERNAL"
+
+// waitingRequests and waitingBytes bound what waits for a place, per endpoint.
+// What exceeds them is dropped, and its caller hears nothing.
+const (
+	waitingRequests = 4096
+	waitingBytes    = 64 << 20
 )
 
 // Service is a NATS micro service: `nats micro ls` lists it. Several processes
@@ -33,7 +47,7 @@ type Endpoint struct {
 	Handle  func(context.Context, Ask) Reply
 }
 
-// Ask is a request to a service.
+// Ask is a request to a service. Header is never nil.
 type Ask struct {
 	Subject string
 	Header  Header
@@ -44,12 +58,13 @@ type Ask struct {
 type Reply struct {
 	Data []byte
 	Code string
-	Text string
+	Text string // default: Code
 }
 
-// Serve answers requests until ctx ends; then it takes no more, waits for those
-// that run, and returns. Handlers run under grace. serving is called once the
-// server knows of every endpoint.
+// Serve answers requests until ctx ends; then it takes no more, answers those
+// that have reached this process, and returns. Handlers run under grace; with its
+// end, what has no place yet is refused. serving is called once the server knows
+// of every endpoint.
 func (b *Bus) Serve(ctx, grace context.Context, s Service, serving func()) error {
 	if s.Most == 0 {
 		s.Most = 64
@@ -58,20 +73,15 @@ func (b *Bus) Serve(ctx, grace context.Context, s Service, serving func()) error
 	if err != nil {
 		return fmt.Errorf("events: service %s: %w", s.Name, err)
 	}
-	var running sync.WaitGroup
-	defer running.Wait()
-	defer func() { _ = service.Stop() }()
-	slots := NewSlots(s.Most)
+	desk := &desk{grace: grace, slots: NewSlots(s.Most)}
+	defer func() {
+		_ = service.Stop()
+		b.drained(grace)
+		desk.close()
+	}()
 	for _, e := range s.Endpoints {
-		err := service.AddEndpoint(e.Name, micro.HandlerFunc(func(req micro.Request) {
-			if slots.acquire(grace, 1) == 0 {
-				return
-			}
-			running.Go(func() {
-				defer slots.release(1)
-				answer(grace, e, req)
-			})
-		}), micro.WithEndpointSubject(e.Subject))
+		err := service.AddEndpoint(e.Name, desk.handler(e), micro.WithEndpointSubject(e.Subject),
+			micro.WithEndpointPendingLimits(waitingRequests, waitingBytes))
 		if err != nil {
 			return fmt.Errorf("events: service %s, endpoint %s: %w", s.Name, e.Name, err)
 		}
@@ -84,18 +94,128 @@ func (b *Bus) Serve(ctx, grace context.Context, s Service, serving func()) error
 	return nil
 }
 
+// drained returns when the callbacks of this connection have run for all that
+// arrived until now, or when grace has ended.
+func (b *Bus) drained(grace context.Context) {
+	if err := b.Ping(context.WithoutCancel(grace)); err != nil {
+		return // what the server had for us is lost with the connection
+	}
+	done := make(chan struct{})
+	if err := b.nc.Barrier(func() { close(done) }); err != nil {
+		return
+	}
+	select {
+	case <-done:
+	case <-grace.Done():
+	}
+}
+
+// desk runs the requests of a service.
+type desk struct {
+	grace context.Context
+	slots *Slots
+
+	mu      sync.Mutex
+	closed  bool // guarded by mu
+	running sync.WaitGroup
+}
+
+func (k *desk) handler(e Endpoint) micro.Handler {
+	return micro.HandlerFunc(func(req micro.Request) {
+		if !k.slots.acquire(k.grace) || !k.start(func() {
+			defer k.slots.release(1)
+			answer(k.grace, e, req)
+		}) {
+			respond(req, Reply{Code: codeInternal, Text: "the service is stopping"})
+		}
+	})
+}
+
+func (k *desk) start(f func()) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.closed {
+		return false
+	}
+	k.running.Go(f)
+	return true
+}
+
+func (k *desk) close() {
+	k.mu.Lock()
+	k.closed = true
+	k.mu.Unlock()
+	k.running.Wait()
+}
+
 func answer(ctx context.Context, e Endpoint, req micro.Request) {
-	reply := Reply{Code: "INTERNAL", Text: "the handler failed"}
 	h := Header(req.Headers())
+	if h == nil {
+		h = Header{}
+	}
 	ctx = EnsureTrace(WithTrace(ctx, h))
+	reply := Reply{Code: codeInternal, Text: "the handler failed"}
 	_ = protect(func() error {
 		reply = e.Handle(ctx, Ask{Subject: req.Subject(), Header: h, Data: req.Data()})
 		return nil
 	})
-	// A caller that is gone is not our concern: its request timed out.
-	if reply.Code != "" {
-		_ = req.Error(reply.Code, reply.Text, reply.Data)
-		return
+	respond(req, reply)
+}
+
+// respond sends the reply. A caller that is gone is not our concern: its request
+// timed out. A reply that is too large becomes an error that says so.
+func respond(req micro.Request, r Reply) {
+	var err error
+	if r.Code == "" {
+		err = req.Respond(r.Data)
+	} else {
+		err = req.Error(r.Code, errorText(r), r.Data)
 	}
-	_ = req.Respond(reply.Data)
+	if err != nil && len(r.Data) > 0 {
+		_ = req.Error(codeInternal, "the reply could not be sent: it may be too large", nil)
+	}
+}
+
+// errorText is a header's value: no message without one, and one line.
+func errorText(r Reply) string {
+	text := strings.Map(func(c rune) rune {
+		if c < ' ' || c == 0x7f {
+			return ' '
+		}
+		return c
+	}, r.Text)
+	if text = strings.TrimSpace(text); text == "" {
+		return r.Code
+	}
+	return text
+}
+
+// ErrNoResponders is returned when nobody serves a subject.
+var ErrNoResponders = errors.New("events: nobody answers on this subject")
+
+// askTimeout bounds an Ask whose context has no deadline.
+const askTimeout = 30 * time.Second
+
+// Ask sends a request to a service and returns its reply. [ErrNoResponders]
+// when nobody serves the subject, [ErrTooLarge], [ErrUnavailable] when no answer
+// came in time: before ctx ends, or in 30 s if it has no deadline.
+func (b *Bus) Ask(ctx context.Context, subject string, data []byte) (Header, []byte, error) {
+	if err := checkSubject(subject); err != nil {
+		return nil, nil, err
+	}
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, askTimeout)
+		defer cancel()
+	}
+	h := Header{}
+	setTrace(ctx, h)
+	msg, err := b.nc.RequestMsgWithContext(ctx, &nats.Msg{Subject: subject, Header: h, Data: data})
+	switch {
+	case errors.Is(err, nats.ErrNoResponders):
+		return nil, nil, fmt.Errorf("%w: %s", ErrNoResponders, subject)
+	case err != nil:
+		return nil, nil, classify(err)
+	}
+	return msg.Header, msg.Data, nil
 }

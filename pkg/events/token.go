@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 const (
@@ -68,19 +69,29 @@ func ParseToken(token string) (string, error) {
 			continue
 		}
 		if c != '=' || i+2 >= len(token) {
-			return "", fmt.Errorf("%w: %q", ErrToken, token)
+			return "", fmt.Errorf("%w: %.200q", ErrToken, token)
 		}
 		high, low := unhex(token[i+1]), unhex(token[i+2])
 		if high < 0 || low < 0 || isPlain(byte(high<<4|low)) {
-			return "", fmt.Errorf("%w: %q", ErrToken, token)
+			return "", fmt.Errorf("%w: %.200q", ErrToken, token)
 		}
 		out = append(out, byte(high<<4|low))
 		i += 2
 	}
 	if len(out) == 0 || len(out) > maxTokenInput {
-		return "", fmt.Errorf("%w: %q", ErrToken, token)
+		return "", fmt.Errorf("%w: %.200q", ErrToken, token)
 	}
 	return string(out), nil
+}
+
+// isToken reports whether token can be one that [Token] wrote, a hash included.
+func isToken(token string) bool {
+	if hash, ok := strings.CutPrefix(token, hashMark); ok {
+		_, err := hex.DecodeString(hash)
+		return err == nil && len(hash) == 2*sha256.Size && strings.ToLower(hash) == hash
+	}
+	_, err := ParseToken(token)
+	return err == nil
 }
 
 func isPlain(c byte) bool {

@@ -1,12 +1,8 @@
 package events
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -33,16 +29,37 @@ const day = 24 * time.Hour
 
 // Topology is what a deployment may choose about the streams. Zero fields mean
 // the default. The kinds of the streams are not a choice.
+//
+// The server sets aside what a stream may hold at most. A default in bytes gives
+// way when the stream is made and the store has no room for it, and is not touched
+// after that. A size that was chosen is insisted on.
 type Topology struct {
 	Replicas          int           // 1; 3 for a cluster
 	ResultsMaxAge     time.Duration // 24 h: so long is a repeated request answered from memory
 	ResultsMaxMsgs    int64         // 1,000,000: every subject costs memory
+	ResultsMaxBytes   int64         // 2 GiB; the oldest give way
 	WebhooksMaxAge    time.Duration // 72 h
 	WebhooksMaxBytes  int64         // 8 GiB; full means 503, and the provider tries again
 	EventsMaxAge      time.Duration // 7 days
+	EventsMaxBytes    int64         // 2 GiB; the oldest give way
 	EvidenceMaxAge    time.Duration // 30 days, quarantine and dead letters
-	EvidenceMaxBytes  int64         // 1 GiB each
+	EvidenceMaxBytes  int64         // 1 GiB each; the oldest give way
 	MinServerAPILevel int           // 4, which is server 2.14
+}
+
+// elastic reports whether the size of a stream is a default.
+func (t Topology) elastic(s Stream) bool {
+	switch s {
+	case Results:
+		return t.ResultsMaxBytes == 0
+	case Webhooks:
+		return t.WebhooksMaxBytes == 0
+	case Lifecycle:
+		return t.EventsMaxBytes == 0
+	case Quarantine, Dead:
+		return t.EvidenceMaxBytes == 0
+	}
+	return true
 }
 
 func (t Topology) withDefaults() Topology {
@@ -67,147 +84,75 @@ func (t Topology) withDefaults() Topology {
 	set(&t.EventsMaxAge, 7*day)
 	set(&t.EvidenceMaxAge, 30*day)
 	count(&t.ResultsMaxMsgs, 1_000_000)
+	count(&t.ResultsMaxBytes, 2<<30)
 	count(&t.WebhooksMaxBytes, 8<<30)
+	count(&t.EventsMaxBytes, 2<<30)
 	count(&t.EvidenceMaxBytes, 1<<30)
 	return t
 }
 
-// streams is the table.
-func (t Topology) streams(n Names) []jetstream.StreamConfig {
+// definition is one row of the table.
+type definition struct {
+	stream Stream
+	jetstream.StreamConfig
+}
+
+// streams is the table. Schedules bring rollups with them, as the server has it.
+func (t Topology) streams(n Names) []definition {
 	const (
 		queue  = jetstream.WorkQueuePolicy
 		limits = jetstream.LimitsPolicy
 	)
-	below := func(s string) []string { return []string{n.prefix + "." + s + ".>"} }
-	return []jetstream.StreamConfig{{
+	below := func(names ...string) (subjects []string) {
+		for _, name := range names {
+			subjects = append(subjects, n.prefix+"."+name+".>")
+		}
+		return subjects
+	}
+	ranOut := func(s Stream) string {
+		return "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES." + n.Stream(s) + ".>"
+	}
+	return []definition{{Actions, jetstream.StreamConfig{
 		// Tenants publish here themselves, so the stream takes no header that acts
 		// on other messages: no schedules, no TTL, no rollup. Its dedup window is
 		// the smallest there is, because it is stream-wide: a tenant's Nats-Msg-Id
 		// must not swallow another tenant's request. What makes a request's result
 		// single is the subject of the result. No MaxMsgs, MaxBytes or MaxAge: the
 		// server's store limit bounds it and answers 503, where they would drop.
-		Name: n.Stream(Actions), Subjects: []string{n.Actions()},
-		Description: "action requests", Retention: queue, Duplicates: 100 * time.Millisecond,
-	}, {
+		Description: "action requests", Subjects: []string{n.Actions()},
+		Retention: queue, Duplicates: 100 * time.Millisecond,
+	}}, {Parked, jetstream.StreamConfig{
 		// Work that waits for its time; only our own programs publish here. Limits
 		// would drop schedules silently, so there are none.
-		Name: n.Stream(Parked), Subjects: []string{n.prefix + ".parked.action.>", n.prefix + ".due.action.>"},
-		Description: "action requests to be tried again at a later time",
-		Retention:   queue, AllowMsgSchedules: true, AllowMsgTTL: true,
-	}, {
-		// The first result on a subject wins, by expectation.
-		Name: n.Stream(Results), Subjects: below("result"), Description: "one result per action request",
-		Retention: limits, MaxAge: t.ResultsMaxAge, MaxMsgs: t.ResultsMaxMsgs, AllowDirect: true,
-	}, {
+		Description: "action requests to be tried again at a later time", Subjects: below("parked.action", "due.action"),
+		Retention: queue, AllowMsgSchedules: true, AllowMsgTTL: true, AllowRollup: true,
+	}}, {Results, jetstream.StreamConfig{
+		// The first result on a subject wins, by expectation. Stored results are not
+		// republished for those who wait: that halves the rate (decision 5).
+		Description: "one result per action request", Subjects: below("result"),
+		Retention: limits, MaxAge: t.ResultsMaxAge, MaxMsgs: t.ResultsMaxMsgs, MaxBytes: t.ResultsMaxBytes, AllowDirect: true,
+	}}, {Webhooks, jetstream.StreamConfig{
 		// DiscardNew: an event that was acknowledged is never dropped for space.
-		Name: n.Stream(Webhooks), Subjects: below("webhook"), Description: "verified webhooks, raw",
-		Retention: limits, MaxAge: t.WebhooksMaxAge, MaxBytes: t.WebhooksMaxBytes,
-		Discard: jetstream.DiscardNew, Duplicates: 10 * time.Minute, AllowDirect: true,
-	}, {
-		Name: n.Stream(Lifecycle), Subjects: below("event"), Description: "lifecycle events",
-		Retention: limits, MaxAge: t.EventsMaxAge, AllowDirect: true,
-	}, {
-		Name: n.Stream(Refresh), Subjects: []string{n.prefix + ".timer.refresh.>", n.prefix + ".due.refresh.>"},
-		Description: "when each grant's token is to be renewed",
-		Retention:   queue, AllowMsgSchedules: true, AllowMsgTTL: true,
-	}, {
-		Name: n.Stream(Quarantine), Subjects: below("quarantine"), Description: "refused deliveries, redacted",
+		Description: "verified webhooks, raw", Subjects: below("webhook"),
+		Retention: limits, MaxAge: t.WebhooksMaxAge, MaxBytes: t.WebhooksMaxBytes, AllowDirect: true,
+		Discard: jetstream.DiscardNew, Duplicates: min(10*time.Minute, t.WebhooksMaxAge),
+	}}, {Lifecycle, jetstream.StreamConfig{
+		Description: "lifecycle events", Subjects: below("event"),
+		Retention: limits, MaxAge: t.EventsMaxAge, MaxBytes: t.EventsMaxBytes, AllowDirect: true,
+	}}, {Refresh, jetstream.StreamConfig{
+		Description: "when each grant's token is to be renewed", Subjects: below("timer.refresh", "due.refresh"),
+		Retention: queue, AllowMsgSchedules: true, AllowMsgTTL: true, AllowRollup: true,
+	}}, {Quarantine, jetstream.StreamConfig{
+		Description: "refused deliveries, redacted", Subjects: below("quarantine"),
 		Retention: limits, MaxAge: t.EvidenceMaxAge, MaxBytes: t.EvidenceMaxBytes, AllowDirect: true,
-	}, {
-		Name: n.Stream(Dead), Subjects: below("dead"), Description: "what was given up on",
+	}}, {Dead, jetstream.StreamConfig{
+		Description: "what was given up on", Subjects: below("dead"),
 		Retention: limits, MaxAge: t.EvidenceMaxAge, MaxBytes: t.EvidenceMaxBytes, AllowDirect: true,
-	}, {
+	}}, {Advisories, jetstream.StreamConfig{
 		// The server's last word on messages whose deliveries ran out.
-		Name:        n.Stream(Advisories),
-		Subjects:    []string{"$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES." + n.Stream(Actions) + ".>", "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES." + n.Stream(Parked) + ".>"},
-		Description: "deliveries that ran out", Retention: limits, MaxAge: 7 * day,
-	}}
-}
-
-// Drift is one setting of a stream that Ensure found different and changed.
-type Drift struct{ Stream, Setting, Was, Is string }
-
-func (d Drift) String() string {
-	return fmt.Sprintf("stream %s: %s was %s, is %s", d.Stream, d.Setting, d.Was, d.Is)
-}
-
-// Ensure creates the streams that are missing and updates those that differ. It
-// may be called by any number of processes at once, again and again. It returns
-// what it changed in streams that existed. A server that is too old is an error
-// that says so.
-func (b *Bus) Ensure(ctx context.Context, t Topology) ([]Drift, error) {
-	t = t.withDefaults()
-	info, err := b.js.AccountInfo(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("events: ask the server for JetStream: %w", unavailable(err))
-	}
-	if info.API.Level < t.MinServerAPILevel {
-		return nil, fmt.Errorf("events: the NATS server %s offers JetStream API level %d, and level %d is needed: run nats-server 2.14 or newer",
-			b.nc.ConnectedServerVersion(), info.API.Level, t.MinServerAPILevel)
-	}
-	var drift []Drift
-	for _, want := range t.streams(b.Names) {
-		want.Storage, want.Replicas = jetstream.FileStorage, t.Replicas
-		d, err := b.ensureStream(ctx, want)
-		if err != nil {
-			return drift, err
-		}
-		drift = append(drift, d...)
-	}
-	return drift, nil
-}
-
-func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig) ([]Drift, error) {
-	existing, err := b.js.Stream(ctx, want.Name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		// Another process may create it at the same time: the same config is no conflict.
-		_, err = b.js.CreateOrUpdateStream(ctx, want)
-		return nil, wrapStream(err, "create", want.Name)
-	}
-	if err != nil {
-		return nil, wrapStream(unavailable(err), "look up", want.Name)
-	}
-	drift := compare(existing.CachedInfo().Config, want)
-	if len(drift) == 0 {
-		return nil, nil
-	}
-	_, err = b.js.UpdateStream(ctx, want)
-	return drift, wrapStream(err, "update", want.Name)
-}
-
-func wrapStream(err error, operation, name string) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("events: %s stream %s: %w", operation, name, err)
-}
-
-func compare(was, want jetstream.StreamConfig) []Drift {
-	var out []Drift
-	check := func(setting string, a, b any) {
-		if fmt.Sprint(a) != fmt.Sprint(b) {
-			out = append(out, Drift{want.Name, setting, fmt.Sprint(a), fmt.Sprint(b)})
-		}
-	}
-	unlimited := func(v int64) int64 {
-		if v == 0 {
-			return -1
-		}
-		return v
-	}
-	check("subjects", strings.Join(was.Subjects, " "), strings.Join(want.Subjects, " "))
-	check("max age", was.MaxAge, want.MaxAge)
-	check("max messages", was.MaxMsgs, unlimited(want.MaxMsgs))
-	check("max bytes", was.MaxBytes, unlimited(want.MaxBytes))
-	check("discard", was.Discard, want.Discard)
-	check("replicas", was.Replicas, want.Replicas)
-	if want.Duplicates != 0 {
-		check("duplicate window", was.Duplicates, want.Duplicates)
-	}
-	check("schedules", was.AllowMsgSchedules, want.AllowMsgSchedules)
-	check("message TTL", was.AllowMsgTTL, want.AllowMsgTTL)
-	check("direct reads", was.AllowDirect, want.AllowDirect)
-	return out
+		Description: "deliveries that ran out", Subjects: []string{ranOut(Actions), ranOut(Parked)},
+		Retention: limits, MaxAge: 7 * day, MaxBytes: 64 << 20,
+	}}}
 }
 
 func hashOf(s string) string {

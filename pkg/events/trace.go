@@ -39,7 +39,9 @@ func (c *traceCarrier) Keys() []string { return []string{ExtTraceParent, ExtTrac
 // CloudEvents attributes or as plain traceparent and tracestate headers;
 // malformed values are ignored.
 func WithTrace(ctx context.Context, h Header) context.Context {
-	c := traceCarrier{attribute(h, ExtTraceParent), attribute(h, ExtTraceState)}
+	parent, _ := attribute(h, ExtTraceParent) // malformed is ignored
+	state, _ := attribute(h, ExtTraceState)
+	c := traceCarrier{parent, state}
 	if c.parent == "" {
 		c = traceCarrier{headerValue(h, ExtTraceParent), headerValue(h, ExtTraceState)}
 	}

@@ -14,8 +14,11 @@ const (
 	// markerSlack is added to the age of the oldest marker that may still be
 	// there: removal runs a little after its time.
 	markerSlack = 10 * time.Second
-	// countTries bounds how often Count starts again because of other writes.
-	countTries = 4
+	// countTries bounds how often Count starts again because something moved,
+	// after pauses that double from countPause: a burst of expiring markers is
+	// waited out, writes without end are not.
+	countTries = 7
+	countPause = time.Millisecond
 )
 
 // Count implements [kvstore.Counter] without reading values or names: the
@@ -39,6 +42,7 @@ func (s *Store) Count(ctx context.Context, filter string) (int, error) {
 	}
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
+	wait := countPause
 	for try := 1; ; try++ {
 		n, settled, err := s.countOnce(ctx, filter)
 		if err != nil {
@@ -48,6 +52,10 @@ func (s *Store) Count(ctx context.Context, filter string) (int, error) {
 		if settled || try == countTries {
 			return max(n, 0), nil
 		}
+		if err := pause(ctx, wait); err != nil {
+			return 0, s.wrap("count", filter, unavailable(err))
+		}
+		wait *= 2
 	}
 }
 

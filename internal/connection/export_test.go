@@ -1,0 +1,59 @@
+package connection
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+// SetClock sets the time by which old webhook URLs are honoured.
+func (s *Store) SetClock(now func() time.Time) { s.now = now }
+
+// CacheSize is what the cache of records holds.
+func (s *Store) CacheSize() (records, bytes int) {
+	s.records.mu.Lock()
+	defer s.records.mu.Unlock()
+	return s.records.items.Len(), s.records.bytes
+}
+
+// Read is Get past the cache.
+func (s *Store) Read(ctx context.Context, r Ref) (*Connection, error) { return s.latest(ctx, r) }
+
+// SetState brings a connection into a state that only OAuth flows lead to.
+func (s *Service) SetState(ctx context.Context, r Ref, state State) error {
+	_, err := s.change(ctx, r, func(d *draft) ([]events.Kind, error) {
+		d.State = state
+		return []events.Kind{events.ConnectorUpdated}, nil
+	})
+	return err
+}
+
+// MergePatch gives tests the function.
+func MergePatch(target, patch, shown json.RawMessage) (json.RawMessage, error) {
+	return mergePatch(target, patch, shown)
+}
+
+// Limits and times that tests go up to.
+const (
+	CacheSize    = cacheSize
+	CacheBytes   = cacheBytes
+	CacheMaxAge  = cacheMaxAge
+	MaxRecord    = maxRecord
+	MostPrevious = mostPrevious
+	MaxNoted     = maxNoted
+	ReloadEvery  = reloadEvery
+)
+
+// States is every state, the one of no connection included.
+func States() []State { return []State{"", Pending, Selecting, Active, Disabled, NeedsReauth} }
+
+// Flush writes what was noted.
+func (w *StatusWriter) Flush(ctx context.Context, onError func(error)) { w.flush(ctx, onError) }
+
+// StatusOf reads the health of a connection.
+func (s *Store) StatusOf(ctx context.Context, r Ref) (*Status, error) { return s.status(ctx, r) }
+
+// Sealed seals a record that is as it is given.
+func (s *Store) Sealed(c *Connection) ([]byte, error) { return s.seal(draft{Connection: c}) }

@@ -1,0 +1,179 @@
+package executor_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/executor"
+	"github.com/hawser-io/hawser/internal/roletest"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+// charge may not be called twice.
+func charge() connectors.Action { return connectors.Action{Key: "charge", Handler: ask("POST")} }
+
+func TestACallThatMayNotBeRepeatedIsRepeatedOnlyIfItCertainlyDidNothing(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		answers []http.HandlerFunc
+		code    connectors.Code
+		calls   int
+	}{
+		"429 is retried":        {[]http.HandlerFunc{answers(429, "slow", "Retry-After", "1"), answers(200, `{}`)}, "", 2},
+		"500 is not":            {[]http.HandlerFunc{answers(500, "oops")}, connectors.CodeConnectorActionUncertain, 1},
+		"503 with a time":       {[]http.HandlerFunc{answers(503, "later", "Retry-After", "1")}, connectors.CodeConnectorActionUncertain, 1},
+		"a dropped connection":  {[]http.HandlerFunc{drops}, connectors.CodeConnectorActionUncertain, 1},
+		"a refusal stands":      {[]http.HandlerFunc{answers(402, "no money")}, connectors.CodeConnectorActionFailed, 1},
+		"a success is repeated": {[]http.HandlerFunc{answers(200, `{}`)}, "", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newProvider(t, c.answers...)
+			n := against(t, p, charge(), echo())
+			results := n.Listen(t, "hawser.result.>")
+			subject, same := n.Bus.Action(roletest.Ref(ava, "probe", "charge")), events.Header{"ce-id": {"c1"}}
+			n.Publish(t, subject, same, "")
+			if got := results.Outcome(t); got.Code() != c.code {
+				t.Errorf("got %+v, want %q", got.Error, c.code)
+			}
+			n.Publish(t, subject, same, "") // the sender repeats the request
+			n.Publish(t, n.Bus.Action(roletest.Ref(ava, "probe", "echo")), events.Header{"ce-id": {"last"}}, `{"text":"x"}`)
+			if got := results.Outcome(t); got.ID != "last" {
+				t.Errorf("a second result was heard: %+v", got)
+			}
+			waitEmpty(t, n, events.Actions)
+			if p.calls() != c.calls {
+				t.Errorf("the provider was called %d times, want %d", p.calls(), c.calls)
+			}
+			if got := n.Count(t, events.Dead, ">"); got != 0 {
+				t.Errorf("%d dead letters, want none: nothing is to be redriven blindly", got)
+			}
+		})
+	}
+}
+
+func TestAProviderThatWasNeverReachedDidNothing(t *testing.T) {
+	t.Parallel()
+	p := newProvider(t, answers(200, `{}`))
+	var calls atomic.Int32
+	n := against(t, p, connectors.Action{Key: "charge", Handler: func(ctx context.Context, call *connectors.Call, in json.RawMessage) (json.RawMessage, error) {
+		if calls.Add(1) == 1 {
+			elsewhere := *call
+			elsewhere.BaseURL = "http://127.0.0.1:1" // nobody listens
+			return ask("POST")(ctx, &elsewhere, in)
+		}
+		return ask("POST")(ctx, call, in)
+	}})
+	results := n.Listen(t, "hawser.result.>")
+	n.Publish(t, n.Bus.Action(roletest.Ref(ava, "probe", "charge")), nil, "")
+	if got := results.Outcome(t); got.Code() != "" || p.calls() != 1 {
+		t.Errorf("got %+v after %d calls", got.Error, p.calls())
+	}
+}
+
+// A handler may make several calls. What the last of them says does not undo
+// what an earlier one did.
+func TestBeingTurnedAwayAtTheSecondCallSaysNothingOfTheFirst(t *testing.T) {
+	t.Parallel()
+	for name, last := range map[string]http.HandlerFunc{"429": answers(429, "slow"), "unreachable": nil} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newProvider(t, answers(200, `{}`), answers(200, `{}`), last)
+			n := against(t, p, connectors.Action{Key: "charge", Handler: func(ctx context.Context, call *connectors.Call, in json.RawMessage) (json.RawMessage, error) {
+				if _, err := ask("GET")(ctx, call, in); err != nil { // harmless
+					return nil, err
+				}
+				if _, err := ask("POST")(ctx, call, in); err != nil {
+					return nil, err
+				}
+				second := *call
+				if last == nil {
+					second.BaseURL = "http://127.0.0.1:1"
+				}
+				return ask("POST")(ctx, &second, in)
+			}})
+			results := n.Listen(t, "hawser.result.>")
+			n.Publish(t, n.Bus.Action(roletest.Ref(ava, "probe", "charge")), nil, "")
+			if got := results.Outcome(t); got.Code() != connectors.CodeConnectorActionUncertain {
+				t.Errorf("got %+v, want CONNECTOR_ACTION_UNCERTAIN", got.Error)
+			}
+		})
+	}
+}
+
+func TestARepetitionWaitsUntilTheCallMustHaveBeenDecided(t *testing.T) {
+	t.Parallel()
+	p := newProvider(t, answers(200, `{}`))
+	n := against(t, p, charge())
+	ref := roletest.Ref(ava, "probe", "charge")
+	results := n.Listen(t, "hawser.result.>")
+	// Another executor has been at the call for so long that it has to be over in
+	// two seconds: 30 s are the action's time, and a minute is added.
+	claims(t, n, ref, "c1", "hawser.action.x/1", time.Now().Add(-88*time.Second))
+	n.Publish(t, n.Bus.Action(ref), events.Header{"ce-id": {"c1"}}, "")
+	eventually(t, "the repetition is parked", func() bool { return n.Count(t, events.Parked, n.Bus.Parked(ref, "c1")) == 1 })
+	result := events.New("other", "hawser.action.completed", events.About{Tenant: ava, Connector: "probe", RequestID: "c1"}, []byte(`{"data":1}`))
+	if _, err := n.Bus.Publish(t.Context(), n.Bus.Result(ref, "c1"), result, nil); err != nil {
+		t.Fatal(err)
+	}
+	waitEmpty(t, n, events.Parked)
+	if got := results.Outcome(t); string(got.Data) != "1" || results.Left() != 0 || p.calls() != 0 {
+		t.Errorf("got %+v, %d more, and %d calls, want the other executor's result alone", got, results.Left(), p.calls())
+	}
+}
+
+// claims makes a claim as an executor would have made it at a time.
+func claims(t *testing.T, n *roletest.Node, ref events.ActionRef, id, place string, at time.Time) {
+	t.Helper()
+	holder, err := connection.NewClaims(n.Buckets).Take(t.Context(), events.Action{ActionRef: ref, ID: id}, place+"/"+idAt(at))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if holder[:len(place)] != place {
+		t.Fatalf("the claim is held by %s", holder)
+	}
+}
+
+func TestAClaimWithoutAResultIsUncertainOnceNobodyCanBeAtIt(t *testing.T) {
+	t.Parallel()
+	p := newProvider(t, answers(200, `{}`))
+	n := against(t, p, charge())
+	ref := roletest.Ref(ava, "probe", "charge")
+	results := n.Listen(t, "hawser.result.>")
+	// A result ages out before its claim does; then the request comes again.
+	claims(t, n, ref, "old", "hawser.action.x/1", time.Now().Add(-time.Hour))
+	n.Publish(t, n.Bus.Action(ref), events.Header{"ce-id": {"old"}}, "")
+	if got := results.Outcome(t); got.Code() != connectors.CodeConnectorActionUncertain || p.calls() != 0 {
+		t.Errorf("got %+v after %d calls, want CONNECTOR_ACTION_UNCERTAIN after none", got.Error, p.calls())
+	}
+}
+
+func TestARedeliveryAfterADeadExecutorIsUncertain(t *testing.T) {
+	t.Parallel()
+	p := newProvider(t, answers(200, `{}`))
+	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{roletest.Probe("probe", p.URL,
+		connectors.Action{Key: "charge", MaxAttempts: 1, Handler: ask("POST")})}})
+	n.Connect(t, ava, "probe", key)
+	ref := roletest.Ref(ava, "probe", "charge")
+	results := n.Listen(t, "hawser.result.>")
+	// What an executor leaves that died in the call: its claim, and the message.
+	n.Publish(t, n.Bus.Action(ref), events.Header{"ce-id": {"c1"}}, "")
+	d, err := n.Bus.First(t.Context(), events.Actions, 1, n.Bus.Action(ref))
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims(t, n, ref, "c1", place(d), time.Now())
+	n.StartExecutor(t, &executor.Options{})
+	if got := results.Outcome(t); got.Code() != connectors.CodeConnectorActionUncertain {
+		t.Errorf("got %+v, want CONNECTOR_ACTION_UNCERTAIN", got.Error)
+	}
+	if p.calls() != 0 {
+		t.Errorf("the provider was called again")
+	}
+}

@@ -1,0 +1,104 @@
+package executor_test
+
+import (
+	"context"
+	"encoding/json"
+	"sync/atomic"
+	"testing"
+
+	"github.com/hawser-io/hawser/internal/executor"
+	"github.com/hawser-io/hawser/internal/roletest"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+func TestADrainFinishesWhatIsInFlightAndLeavesTheRest(t *testing.T) {
+	t.Parallel()
+	var running atomic.Int32
+	release := make(chan struct{})
+	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{roletest.Probe("probe", "", blocking("act", &running, release))}})
+	n.Connect(t, ava, "probe", key)
+	results := n.Listen(t, "hawser.result.>")
+	role := n.StartExecutor(t, &executor.Options{Concurrency: 4})
+	ref := roletest.Ref(ava, "probe", "act")
+	flood(t, n, ref, 10)
+	eventually(t, "three run", func() bool { return running.Load() == 3 })
+	role.Drain()
+	// Those that were taken and did not get their turn go back, uncounted.
+	eventually(t, "those in line are put back", func() bool {
+		return n.Count(t, events.Parked, ">")+n.Count(t, events.Actions, ">") == 10 && n.Count(t, events.Parked, ">") > 0
+	})
+	close(release)
+	if err := role.Stop(); err != nil {
+		t.Error(err)
+	}
+	answered, left := n.Count(t, events.Results, ">"), n.Count(t, events.Actions, ">")+n.Count(t, events.Parked, ">")
+	if answered < 3 || answered+left != 10 {
+		t.Errorf("%d answered and %d left after the drain, want the 3 in flight at least, and none lost", answered, left)
+	}
+	n.StartExecutor(t, nil)
+	for range 10 {
+		if got := results.Outcome(t); got.Code() != "" {
+			t.Errorf("got %+v", got.Error)
+		}
+	}
+}
+
+func TestWhatDoesNotFinishWithinTheGraceIsDoneByAnother(t *testing.T) {
+	t.Parallel()
+	attempts := make(chan int, 4)
+	var first atomic.Bool
+	entered := make(chan struct{})
+	handler := func(ctx context.Context, call *connectors.Call, _ json.RawMessage) (json.RawMessage, error) {
+		attempts <- call.Attempt
+		if first.CompareAndSwap(false, true) {
+			close(entered)
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		return json.RawMessage(`{}`), nil
+	}
+	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{roletest.Probe("probe", "",
+		connectors.Action{Key: "act", Idempotent: true, MaxAttempts: 1, Handler: handler})}})
+	n.Connect(t, ava, "probe", key)
+	results := n.Listen(t, "hawser.result.>")
+	role := n.StartExecutor(t, nil)
+	n.Publish(t, n.Bus.Action(roletest.Ref(ava, "probe", "act")), nil, "")
+	<-entered
+	role.Drain()
+	role.EndGrace()
+	if err := role.Stop(); err != nil {
+		t.Error(err)
+	}
+	n.StartExecutor(t, nil)
+	if got := results.Outcome(t); got.Code() != "" {
+		t.Errorf("got %+v", got.Error)
+	}
+	if a, b := <-attempts, <-attempts; a != 1 || b != 1 {
+		t.Errorf("the attempts were %d and %d, want 1 twice: the end of a process is nobody's failure", a, b)
+	}
+}
+
+func TestACallUnderAClaimThatTheGraceCutsOffIsUncertain(t *testing.T) {
+	t.Parallel()
+	entered := make(chan struct{})
+	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{roletest.Probe("probe", "",
+		connectors.Action{Key: "charge", Handler: func(ctx context.Context, _ *connectors.Call, _ json.RawMessage) (json.RawMessage, error) {
+			close(entered)
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}})}})
+	n.Connect(t, ava, "probe", key)
+	results := n.Listen(t, "hawser.result.>")
+	role := n.StartExecutor(t, nil)
+	n.Publish(t, n.Bus.Action(roletest.Ref(ava, "probe", "charge")), nil, "")
+	<-entered
+	role.Drain()
+	role.EndGrace()
+	if err := role.Stop(); err != nil {
+		t.Error(err)
+	}
+	if got := results.Outcome(t); got.Code() != connectors.CodeConnectorActionUncertain {
+		t.Errorf("got %+v, want CONNECTOR_ACTION_UNCERTAIN, told before the process ended", got.Error)
+	}
+}

@@ -1,0 +1,58 @@
+package executor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+// advisories is the backstop: the server's notice that it has stopped handing a
+// message out, because executors died over it again and again.
+func (x *Executor) advisories() events.Consumer {
+	return events.Consumer{
+		Name: "ran-out", Stream: events.Advisories, Filter: "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>",
+		Description: "messages whose deliveries ran out", Slots: events.NewSlots(4), OnError: x.problem,
+	}
+}
+
+func (x *Executor) ranOut(ctx context.Context, d *events.Delivery) error {
+	var notice struct {
+		Stream   string `json:"stream"`
+		Sequence uint64 `json:"stream_seq"`
+	}
+	if err := json.Unmarshal(d.Data, &notice); err != nil {
+		return events.Discard(err)
+	}
+	stream := events.Actions
+	if notice.Stream == x.Bus.Stream(events.Parked) {
+		stream = events.Parked
+	}
+	message, err := x.Bus.Message(ctx, stream, notice.Sequence)
+	if errors.Is(err, events.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := x.buryUnread(ctx, message); err != nil {
+		return err
+	}
+	return x.Bus.Remove(ctx, stream, notice.Sequence)
+}
+
+// buryUnread gives up on a request without looking further into it than to whom
+// the answer goes.
+func (x *Executor) buryUnread(ctx context.Context, d *events.Delivery) error {
+	request, malformed := x.Bus.ReadAction(d)
+	if errors.Is(malformed, events.ErrSubject) || errors.Is(malformed, events.ErrToken) {
+		return x.keepEvidence(ctx, d, malformed)
+	}
+	j := x.job(request, d)
+	if done, err := j.answered(ctx); done || err != nil {
+		return err
+	}
+	return j.giveUp(ctx, connectors.AsError(errUsedUp))
+}

@@ -1,0 +1,188 @@
+// Package roletest assembles roles for tests as pkg/app does for programs: on a
+// real NATS server, with providers and clients of the test's own.
+//
+//	node.go      what every role is assembled from
+//	run.go       executors and ingresses that run until the test ends
+//	heard.go     what was published, in the order of publication
+//	connector.go a connector whose actions the test writes
+package roletest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/testenv"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/crypto"
+	"github.com/hawser-io/hawser/pkg/events"
+	"github.com/hawser-io/hawser/pkg/kvstore"
+	"github.com/hawser-io/hawser/pkg/kvstore/natskv"
+)
+
+// Options of a [Node]. Zero fields mean the default.
+type Options struct {
+	Env     *testenv.Env    // default: a new one
+	Keys    *crypto.Keyring // default: a new keyset
+	Bus     *events.Bus     // default: one in process
+	BaseURL string          // of the ingress
+	// Connectors are those of this process's registry.
+	Connectors []connectors.Connector
+}
+
+// Node is one process of an installation.
+type Node struct {
+	Env         *testenv.Env
+	Keys        *crypto.Keyring
+	Bus         *events.Bus
+	Buckets     connection.Buckets
+	Store       *connection.Store
+	Definitions *connection.Definitions
+	Scopes      connection.Scopes
+	Status      *connection.StatusWriter
+	Tokens      *connection.Tokens
+	Service     *connection.Service
+	Registry    *connectors.Registry
+	Log         *Log
+}
+
+// Start assembles a node and keeps its caches fresh until the test ends.
+func Start(t testing.TB, opts *Options) *Node {
+	t.Helper()
+	if opts == nil {
+		opts = &Options{}
+	}
+	n := &Node{Env: opts.Env, Bus: opts.Bus, Keys: opts.Keys, Registry: connectors.NewRegistry(), Log: &Log{}}
+	if n.Env == nil {
+		n.Env = testenv.Start(t, nil)
+	}
+	if n.Keys == nil {
+		n.Keys = newKeys(t)
+	}
+	for _, c := range opts.Connectors {
+		check(t, n.Registry.Register(c))
+	}
+	n.connect(t)
+	n.assemble(t, opts.BaseURL)
+	check(t, n.Definitions.Load(t.Context()))
+	check(t, n.Definitions.Publish(t.Context(), n.Registry.All()))
+	n.keepFresh(t)
+	return n
+}
+
+func (n *Node) connect(t testing.TB) {
+	t.Helper()
+	if n.Bus == nil {
+		var err error
+		n.Bus, err = events.NewBus(n.Env.Conn(t, events.ConnectOptions("test")...), nil)
+		check(t, err)
+	}
+	_, err := n.Bus.Ensure(t.Context(), events.Topology{})
+	check(t, err)
+}
+
+func (n *Node) assemble(t testing.TB, baseURL string) {
+	t.Helper()
+	ctx := t.Context()
+	var err error
+	n.Buckets, err = connection.BucketsFrom(func(name string) (kvstore.Store, error) {
+		return natskv.Open(ctx, n.Bus.JetStream(), natskv.Bucket{Name: n.Bus.Bucket(name)}, nil)
+	})
+	check(t, err)
+	n.Scopes, err = connection.ParseScopes(connection.DefaultScopes)
+	check(t, err)
+	n.Store = connection.NewStore(n.Buckets, n.Keys, n.Bus.Prefix())
+	n.Definitions = connection.NewDefinitions(n.Buckets)
+	n.Status = connection.NewStatusWriter(n.Buckets)
+	n.Tokens = connection.NewTokens(n.Buckets)
+	n.Service = connection.NewService(n.Store, n.Definitions, n.Scopes, n.Bus, &connection.ServiceOptions{BaseURL: baseURL + "/api/v1", OnError: n.problem})
+}
+
+func (n *Node) problem(err error) {
+	log := n.Logger()
+	log.Warn().Err(err).Msg("problem")
+}
+
+// keepFresh runs what outlives the roles, and waits for its end.
+func (n *Node) keepFresh(t testing.TB) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	var running sync.WaitGroup
+	running.Go(func() { _ = n.Store.Run(ctx) })
+	running.Go(func() { _ = n.Tokens.Run(ctx) })
+	running.Go(func() { _ = n.Definitions.Run(ctx, n.problem) })
+	running.Go(func() { _ = n.Status.Run(ctx, n.problem) })
+	t.Cleanup(func() {
+		cancel()
+		running.Wait()
+	})
+}
+
+// Connect makes a connection of a tenant, active, with the default account.
+func (n *Node) Connect(t testing.TB, tenant events.Tenant, connector, config string) *connection.View {
+	t.Helper()
+	view, err := n.Service.Connect(t.Context(), connection.NewRef(tenant, connector, ""), connection.ConnectInput{Config: json.RawMessage(config)})
+	check(t, err)
+	return view
+}
+
+// Logger writes into Log.
+func (n *Node) Logger() zerolog.Logger { return zerolog.New(n.Log) }
+
+// Log keeps what was logged. Safe for concurrent use.
+type Log struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *Log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// Lines returns the lines that hold every one of the words.
+func (l *Log) Lines(words ...string) []string {
+	var out []string
+lines:
+	for line := range strings.Lines(l.String()) {
+		for _, w := range words {
+			if !strings.Contains(line, w) {
+				continue lines
+			}
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+func newKeys(t testing.TB) *crypto.Keyring {
+	t.Helper()
+	text, err := crypto.NewKeyset()
+	check(t, err)
+	keys, err := crypto.ParseKeyset(text)
+	check(t, err)
+	return keys
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Patience bounds every wait of a test: far above what anything takes.
+const Patience = 30 * time.Second

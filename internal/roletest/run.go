@@ -1,0 +1,123 @@
+package roletest
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"sync"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/executor"
+	"github.com/hawser-io/hawser/internal/ingress"
+	"github.com/hawser-io/hawser/internal/safehttp"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+// Role is a role that runs.
+type Role struct {
+	stop, endGrace context.CancelFunc
+	done           chan struct{}
+	err            error
+}
+
+// Stop drains the role, waits for its end, and returns its error.
+func (r *Role) Stop() error {
+	r.stop()
+	<-r.done
+	return r.err
+}
+
+// Drain begins to drain the role.
+func (r *Role) Drain() { r.stop() }
+
+// EndGrace tells what is still in flight that its time is over.
+func (r *Role) EndGrace() { r.endGrace() }
+
+// Done is closed when the role has ended.
+func (r *Role) Done() <-chan struct{} { return r.done }
+
+func start(t testing.TB, run func(ctx, grace context.Context, serving func()) error) *Role {
+	t.Helper()
+	base := context.WithoutCancel(t.Context())
+	ctx, stop := context.WithCancel(base)
+	grace, endGrace := context.WithCancel(base)
+	r := &Role{stop: stop, endGrace: endGrace, done: make(chan struct{})}
+	serving := make(chan struct{})
+	go func() {
+		defer close(r.done)
+		r.err = run(ctx, grace, sync.OnceFunc(func() { close(serving) }))
+	}()
+	t.Cleanup(func() {
+		r.stop()
+		r.endGrace()
+		<-r.done
+		if r.err != nil {
+			t.Errorf("the role ended with %v", r.err)
+		}
+	})
+	select {
+	case <-serving:
+	case <-r.done:
+		t.Fatalf("the role ended before it served: %v", r.err)
+	}
+	return r
+}
+
+// StartExecutor runs an executor of the node's connectors.
+func (n *Node) StartExecutor(t testing.TB, opts *executor.Options) *Role {
+	t.Helper()
+	o := executor.Options{}
+	if opts != nil {
+		o = *opts
+	}
+	o.Log = n.Logger()
+	if o.Metrics == nil {
+		o.Metrics = prometheus.NewRegistry()
+	}
+	client := safehttp.New(&safehttp.Options{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}})
+	t.Cleanup(client.CloseIdleConnections)
+	x := executor.New(executor.Parts{
+		Bus: n.Bus, Registry: n.Registry, Store: n.Store, Definitions: n.Definitions, Scopes: n.Scopes,
+		Claims: connection.NewClaims(n.Buckets), Status: n.Status, HTTP: client,
+	}, &o)
+	check(t, x.Prepare(t.Context()))
+	return start(t, x.Run)
+}
+
+// Front is an ingress that serves.
+type Front struct {
+	*Role
+	URL   string // of the server, without the base path
+	Token secret.Text
+	HTTP  *http.Client
+}
+
+// StartIngress runs an ingress with a server and a token of its own.
+func (n *Node) StartIngress(t testing.TB, opts *ingress.Options) *Front {
+	t.Helper()
+	o := ingress.Options{BaseURL: "https://hooks.example.test"}
+	if opts != nil {
+		o = *opts
+	}
+	o.Log = n.Logger()
+	if o.Metrics == nil {
+		o.Metrics = prometheus.NewRegistry()
+	}
+	in := ingress.New(ingress.Parts{
+		Bus: n.Bus, Service: n.Service, Store: n.Store, Definitions: n.Definitions, Scopes: n.Scopes, Tokens: n.Tokens, Status: n.Status,
+	}, &o)
+	f := &Front{Token: connection.NewToken()}
+	check(t, n.Tokens.Add(t.Context(), f.Token, "test"))
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = ingress.NewServer(in.Handler())
+	server.Start()
+	t.Cleanup(server.Close)
+	f.URL, f.HTTP = server.URL, server.Client()
+	f.HTTP.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	f.Role = start(t, in.Run)
+	return f
+}

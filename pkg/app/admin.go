@@ -1,0 +1,73 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/rs/zerolog"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/pkg/crypto"
+	"github.com/hawser-io/hawser/pkg/events"
+	"github.com/hawser-io/hawser/pkg/kvstore"
+	"github.com/hawser-io/hawser/pkg/kvstore/natskv"
+)
+
+type keysCommands struct {
+	Create keysCreateCommand `cmd:"" help:"Make a new keyset, for the roles of a NATS system of your own."`
+}
+
+type keysCreateCommand struct {
+	File string `arg:"" help:"The new file." type:"path"`
+}
+
+// Run writes a new keyset. It never replaces one: records sealed with the old
+// could not be opened any more.
+func (c *keysCreateCommand) Run(p *program) error {
+	text, err := crypto.NewKeyset()
+	if err != nil {
+		return err
+	}
+	if err := crypto.SaveKeyset(c.File, text, nil); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(p.stderr, "hawser: made %s; give it to every role, and keep it: without it no record can be opened\n", c.File)
+	return err
+}
+
+type tokenCommands struct {
+	Create tokenCreateCommand `cmd:"" help:"Make a token of the management API and print it."`
+}
+
+type tokenCreateCommand struct {
+	Name      string `arg:"" help:"Whose token it is."`
+	NATSURL   string `name:"nats-url" help:"Addresses of the NATS system." default:"nats://127.0.0.1:4222"`
+	NATSCreds string `name:"nats-creds" help:"File with the operator's credentials." type:"path" placeholder:"FILE"`
+	Prefix    string `help:"First token of every subject." default:"hawser"`
+	Replicas  int    `help:"Copies of a bucket that does not exist yet." default:"1"`
+}
+
+// Run makes a token. Only its hash is kept, so this is the only time to see it.
+func (c *tokenCreateCommand) Run(ctx context.Context, p *program) error {
+	nc, err := connect("hawser-token", remote{NATSURL: c.NATSURL, NATSCreds: c.NATSCreds}, zerolog.Nop())
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	bus, err := events.NewBus(nc, &events.Options{Prefix: c.Prefix})
+	if err != nil {
+		return err
+	}
+	buckets, err := connection.BucketsFrom(func(name string) (kvstore.Store, error) {
+		return natskv.Open(ctx, bus.JetStream(), natskv.Bucket{Name: bus.Bucket(name), Replicas: c.Replicas}, nil)
+	})
+	if err != nil {
+		return err
+	}
+	token := connection.NewToken()
+	if err := connection.NewTokens(buckets).Add(ctx, token, c.Name); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(p.stdout, token.Reveal())
+	return err
+}

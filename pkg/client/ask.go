@@ -1,0 +1,108 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+// request is what a control operation is asked with. A member that is not there
+// has its default.
+type request map[string]any
+
+func (r request) set(name string, value any, given bool) {
+	if given {
+		r[name] = value
+	}
+}
+
+func (r request) setConfig(config any) error {
+	if config == nil {
+		return nil
+	}
+	encoded, err := encodeConfig(config)
+	r["config"] = encoded
+	return err
+}
+
+// reply performs a control operation (hawser.api.<operation>).
+func reply[T any](ctx context.Context, c *Client, operation string, r request) (T, error) {
+	var out T
+	if c.tenant {
+		return out, forbidden("the control operation " + operation)
+	}
+	body, err := json.Marshal(r)
+	if err != nil {
+		return out, connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the request cannot be written as JSON")
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	header, data, err := c.bus.Ask(ctx, c.bus.API(operation), body)
+	if err != nil {
+		return out, unanswered(operation, err)
+	}
+	if code := header.Get(events.HeaderErrorCode); code != "" {
+		return out, problemError(code, header.Get(events.HeaderError), data)
+	}
+	if err := json.Unmarshal(data, &out); err != nil {
+		e := connectors.Errorf(connectors.CodeInternal, "the answer to %s cannot be read", operation)
+		e.Cause = err
+		return out, e
+	}
+	return out, nil
+}
+
+func unanswered(operation string, cause error) *connectors.Error {
+	e := connectors.Errorf(connectors.CodeConnectorDatabaseFailed, "%s was not answered", operation)
+	if errors.Is(cause, events.ErrNoResponders) {
+		e.Message = "nobody answers " + operation + ": an ingress has to run on this NATS system"
+	}
+	e.Cause, e.RetryAfter = cause, time.Second
+	return e
+}
+
+// longestRetry, a year in seconds, keeps a foreign number from overflowing.
+const longestRetry = 365 * 24 * 3600
+
+// problemError reads an RFC 9457 problem document.
+func problemError(code, text string, document []byte) *connectors.Error {
+	var p struct {
+		Code           connectors.Code         `json:"code"`
+		Detail         string                  `json:"detail"`
+		Errors         []connectors.FieldError `json:"errors"`
+		Reason         string                  `json:"reason"`
+		RetryAfter     int                     `json:"retry_after"` // seconds
+		ProviderStatus int                     `json:"provider_status"`
+	}
+	if json.Unmarshal(document, &p) != nil || p.Code == "" {
+		return &connectors.Error{Code: connectors.Code(code), Message: text}
+	}
+	return &connectors.Error{
+		Code: p.Code, Message: p.Detail, Errors: p.Errors, Reason: p.Reason,
+		RetryAfter: time.Duration(min(max(p.RetryAfter, 0), longestRetry)) * time.Second, ProviderStatus: p.ProviderStatus,
+	}
+}
+
+// maxName is the longest tenant, connector, action or account. What is longer
+// could not be read back from its subject, and would never be answered.
+const maxName = 128
+
+// checkNames refuses what no executor could answer. All else that may be wrong
+// with a name is answered by those who know.
+func checkNames(t events.Tenant, connector string) error {
+	switch {
+	case len(t.Scope) > maxName || len(t.Identity) > maxName:
+		return connectors.Errorf(connectors.CodeConnectorScopeInvalid, "scope and identity have at most %d bytes", maxName)
+	case len(connector) > maxName:
+		return connectors.Errorf(connectors.CodeConnectorNotFound, "no connector %.64q is registered", connector)
+	}
+	return nil
+}
+
+func forbidden(what string) *connectors.Error {
+	return connectors.Errorf(connectors.CodeForbidden, "%s is not for a tenant's credentials", what)
+}

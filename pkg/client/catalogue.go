@@ -1,0 +1,73 @@
+package client
+
+import (
+	"context"
+
+	"github.com/hawser-io/hawser/pkg/connectors"
+)
+
+// Connector is an entry of the catalogue. [Client.Connectors] fills the first
+// part, [Client.Connector] all of it.
+type Connector struct {
+	Key      string              `json:"key"`
+	Version  string              `json:"version"`
+	Type     connectors.AuthKind `json:"type"`
+	Metadata connectors.Metadata `json:"metadata"`
+	// Connections is how many there are, of all tenants; nil unless asked for.
+	Connections *int `json:"connections,omitempty"`
+
+	ConfigSchema     *connectors.Schema `json:"config_schema,omitempty"`
+	Fields           []connectors.Field `json:"fields,omitempty"` // the form that asks for a config
+	Auth             AuthInfo           `json:"auth,omitzero"`
+	Actions          []ActionInfo       `json:"actions,omitempty"`
+	Webhook          *WebhookInfo       `json:"webhook,omitempty"`
+	HasDefaultConfig bool               `json:"has_default_config,omitempty"` // its actions run without a connection, see [Client.Action]
+}
+
+// AuthInfo says how a connector authenticates.
+type AuthInfo struct {
+	Kind   connectors.AuthKind `json:"kind,omitempty"`
+	Scopes []string            `json:"scopes,omitempty"`
+}
+
+// ActionInfo describes an action.
+type ActionInfo struct {
+	Key          string             `json:"key"`
+	Description  string             `json:"description,omitempty"`
+	InputSchema  *connectors.Schema `json:"input_schema,omitempty"`
+	OutputSchema *connectors.Schema `json:"output_schema,omitempty"`
+	Idempotent   bool               `json:"idempotent"`
+}
+
+// WebhookInfo describes a connector's webhook.
+type WebhookInfo struct {
+	Description string `json:"description,omitempty"`
+	SecretField string `json:"secret_field,omitempty"` // the config field with which deliveries are signed
+	MaxBody     int64  `json:"max_body"`               // bytes
+}
+
+// CatalogueOptions narrow the catalogue.
+type CatalogueOptions struct {
+	Name             string // key or display name
+	Offset           int
+	Limit            int  // 0: all
+	CountConnections bool // fill Connector.Connections
+}
+
+// Connectors returns the connectors that some executor has brought, in the order
+// of their keys.
+func (c *Client) Connectors(ctx context.Context, opts *CatalogueOptions) ([]*Connector, error) {
+	r := request{}
+	if opts != nil {
+		r.set("name", opts.Name, opts.Name != "")
+		r.set("offset", opts.Offset, opts.Offset != 0)
+		r.set("limit", opts.Limit, opts.Limit != 0)
+		r.set("count", "connections", opts.CountConnections)
+	}
+	return reply[[]*Connector](ctx, c, "connectors.list", r)
+}
+
+// Connector returns one connector with its schemas, or CONNECTOR_NOT_FOUND.
+func (c *Client) Connector(ctx context.Context, key string) (*Connector, error) {
+	return reply[*Connector](ctx, c, "connectors.get", request{"connector": key})
+}

@@ -1,0 +1,105 @@
+package client
+
+import (
+	"bytes"
+	"encoding"
+	"encoding/json"
+	"reflect"
+	"strings"
+
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+var (
+	textType      = reflect.TypeFor[secret.Text]()
+	marshaler     = reflect.TypeFor[json.Marshaler]()
+	textMarshaler = reflect.TypeFor[encoding.TextMarshaler]()
+	standIn       = []byte(`"` + secret.Redacted + `"`)
+)
+
+// encode writes v as encoding/json does, except that a [secret.Text] in v is
+// written in the clear: it is on its way to where it is used. Secrets inside of
+// types that marshal themselves stay redacted.
+func encode(v any) (json.RawMessage, error) {
+	doc, err := json.Marshal(v)
+	if err != nil || !bytes.Contains(doc, standIn) {
+		return doc, err
+	}
+	decoder := json.NewDecoder(bytes.NewReader(doc))
+	decoder.UseNumber()
+	var tree any
+	if err := decoder.Decode(&tree); err != nil {
+		return nil, err
+	}
+	return json.Marshal(reveal(tree, reflect.ValueOf(v)))
+}
+
+// encodeConfig refuses what is certainly a mistake: a config that says
+// "[redacted]" would be stored, and found out by the provider at the earliest.
+func encodeConfig(v any) (json.RawMessage, error) {
+	doc, err := encode(v)
+	e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the config cannot be sent")
+	if err != nil {
+		// The encoder's own text may quote a value.
+		e.Errors = []connectors.FieldError{{Path: "config", Message: "cannot be written as JSON"}}
+		return nil, e
+	}
+	if bytes.Contains(doc, standIn) {
+		e.Errors = []connectors.FieldError{{Path: "config", Message: "holds a redacted secret in place of the secret"}}
+		return nil, e
+	}
+	return doc, nil
+}
+
+// reveal puts the secrets of v where json.Marshal wrote their stand-ins in tree.
+func reveal(tree any, v reflect.Value) any {
+	if !v.IsValid() || tree == nil {
+		return tree
+	}
+	if v.Type() == textType {
+		return v.Interface().(secret.Text).Reveal()
+	}
+	if v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
+		return reveal(tree, v.Elem())
+	}
+	if v.Type().Implements(marshaler) || v.Type().Implements(textMarshaler) {
+		return tree
+	}
+	object, isObject := tree.(map[string]any)
+	list, isList := tree.([]any)
+	switch k := v.Kind(); {
+	case k == reflect.Struct && isObject:
+		revealFields(object, v)
+	case k == reflect.Map && isObject && v.Type().Key().Kind() == reflect.String:
+		for key, value := range v.Seq2() {
+			if member, ok := object[key.String()]; ok {
+				object[key.String()] = reveal(member, value)
+			}
+		}
+	case (k == reflect.Slice || k == reflect.Array) && isList:
+		for i := range min(len(list), v.Len()) {
+			list[i] = reveal(list[i], v.Index(i))
+		}
+	}
+	return tree
+}
+
+func revealFields(object map[string]any, v reflect.Value) {
+	for i := range v.NumField() {
+		field := v.Type().Field(i)
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		switch {
+		case field.Anonymous && name == "":
+			reveal(object, v.Field(i)) // its fields stand among ours
+			continue
+		case !field.IsExported() && !field.Anonymous || name == "-":
+			continue
+		case name == "":
+			name = field.Name
+		}
+		if member, ok := object[name]; ok {
+			object[name] = reveal(member, v.Field(i))
+		}
+	}
+}

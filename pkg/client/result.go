@@ -1,0 +1,81 @@
+package client
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+// ErrNoResult is returned for a request that has no result: not yet, not any more
+// (results are kept for 24 h unless the operator says otherwise), or there never
+// was such a request.
+var ErrNoResult = errors.New("client: no result")
+
+// PendingError is the error of a [Action.Call] that ended before its result.
+type PendingError struct {
+	ID string // of the request, for [Action.Result]
+	// Stored says that the stream has acknowledged the request: it will have a
+	// result. If false, nobody knows; calling again with the ID is safe.
+	Stored bool
+	// Err is why: the end of ctx, or a *[connectors.Error].
+	Err error
+}
+
+// Error says what is known of the request.
+func (e *PendingError) Error() string {
+	if e.Stored {
+		return fmt.Sprintf("request %s goes on, and has no result yet: %v", e.ID, e.Err)
+	}
+	return fmt.Sprintf("request %s may or may not be stored: %v", e.ID, e.Err)
+}
+
+// Unwrap returns why.
+func (e *PendingError) Unwrap() error { return e.Err }
+
+// publishError gives an error of the bus its code.
+func publishError(err error) error {
+	if err == nil {
+		return nil
+	}
+	e := connectors.Errorf(connectors.CodeInternal, "the request was refused")
+	switch {
+	case errors.Is(err, events.ErrUnavailable):
+		e.Code, e.Message, e.RetryAfter = connectors.CodeConnectorDatabaseFailed, "the stream did not answer", time.Second
+	case errors.Is(err, events.ErrRequest), errors.Is(err, events.ErrSubject):
+		e.Code, e.Message = connectors.CodeConnectorActionInputInvalid, "the request has a name or an id that cannot be carried"
+	case errors.Is(err, events.ErrTooLarge):
+		e.Code, e.Message = connectors.CodeConnectorActionInputInvalid, "the input is larger than a message can be"
+	}
+	e.Cause = err
+	return e
+}
+
+// outcome is the output of a result, or its error.
+func outcome(result events.Event) (json.RawMessage, error) {
+	var body struct {
+		Data  json.RawMessage   `json:"data"`
+		Error *connectors.Error `json:"error"`
+	}
+	err := json.Unmarshal(result.Data(), &body)
+	switch {
+	case err == nil && result.Type() == events.ActionFailed.Type() && body.Error != nil:
+		return nil, body.Error
+	case err == nil && result.Type() == events.ActionCompleted.Type() && body.Error == nil:
+		return body.Data, nil
+	}
+	return nil, connectors.Errorf(connectors.CodeInternal, "the result cannot be read")
+}
+
+func decodeOutput[Out any](data json.RawMessage, ref events.ActionRef) (Out, error) {
+	var out Out
+	if err := json.Unmarshal(data, &out); err != nil {
+		e := connectors.Errorf(connectors.CodeConnectorActionOutputInvalid, "the output of %s.%s does not fit %T", ref.Connector, ref.Action, out)
+		e.Cause = err
+		return out, e
+	}
+	return out, nil
+}

@@ -1,0 +1,157 @@
+package events_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/hawser-io/hawser/internal/testenv"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+// webhookEvent is an event of the size and shape of the webhook's hot path.
+func webhookEvent(body []byte) events.Event {
+	about := events.About{
+		Tenant: events.Tenant{Scope: "organization", Identity: "ava@example.com"}, Connector: "demo-key",
+		Account: "default", ConnectionID: "0199e3a0-7c1d-7b5e-9a52-4b1f5f3c2d10",
+	}
+	e := events.New("ingress", "hawser.webhook.message.created", about, body)
+	e.SetExtension(events.ExtMethod, "POST")
+	e.SetExtension(events.ExtPath, "/api/v1/connectors/demo-key/webhook/***")
+	e.SetExtension(events.ExtDelivery, "0f5c1f58-5f0a-4f0e-8f6e-0c7a7b1a2c3d")
+	return e
+}
+
+func BenchmarkNew(b *testing.B) {
+	body := make([]byte, 1024)
+	for b.Loop() {
+		webhookEvent(body)
+	}
+}
+
+func BenchmarkEncode(b *testing.B) {
+	e := webhookEvent(make([]byte, 1024))
+	ctx := events.EnsureTrace(b.Context())
+	b.ReportAllocs()
+	for b.Loop() {
+		events.EncodeTraced(ctx, e)
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	h, data := events.EncodeTraced(events.EnsureTrace(b.Context()), webhookEvent(make([]byte, 1024)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := events.Decode(h, data); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkReadAction(b *testing.B) {
+	names, err := events.NewNames("")
+	if err != nil {
+		b.Fatal(err)
+	}
+	a := events.Action{ActionRef: events.ActionRef{Tenant: events.Tenant{Scope: "organization", Identity: "ava@example.com"}, Connector: "demo-key", Action: "postMessage"}, ID: events.NewID()}
+	d := &events.Delivery{Subject: names.Action(a.ActionRef), Header: a.Headers(), Data: []byte(`{"text":"hello"}`)}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := names.ReadAction(d); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkPublish publishes webhooks and waits for each one's ack, as HTTP
+// handlers do: 1 at a time, and 64 at a time.
+func BenchmarkPublish(b *testing.B) {
+	for _, publishers := range []int{1, 64} {
+		b.Run(fmt.Sprintf("publishers=%d", publishers), func(b *testing.B) {
+			bus := benchBus(b)
+			body := make([]byte, 1024)
+			subject := bus.Webhook(events.Tenant{Scope: "organization", Identity: "ava@example.com"}, "demo-key", "message.created")
+			ctx := events.EnsureTrace(b.Context())
+			b.ResetTimer()
+			b.ReportAllocs()
+			var next atomic.Int64
+			var running sync.WaitGroup
+			for range publishers {
+				running.Go(func() {
+					for next.Add(1) <= int64(b.N) {
+						if _, err := bus.Publish(ctx, subject, webhookEvent(body), nil); err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+			}
+			running.Wait()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msgs/s")
+		})
+	}
+}
+
+func BenchmarkConsume(b *testing.B) {
+	bus := benchBus(b)
+	ref := events.ActionRef{Tenant: events.Tenant{Scope: "organization", Identity: "ava"}, Connector: "demo-key", Action: "postMessage"}
+	var pending []*events.Pending
+	for i := range b.N {
+		a := events.Action{ActionRef: ref, ID: fmt.Sprint(i), Input: []byte(`{"text":"hello"}`)}
+		p, err := bus.PublishRaw(bus.Action(ref), a.Headers(), a.Input, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if pending = append(pending, p); len(pending) == 1024 {
+			awaitAll(b, pending)
+			pending = pending[:0]
+		}
+	}
+	awaitAll(b, pending)
+	ctx, stop := context.WithCancel(b.Context())
+	var seen atomic.Int64
+	all := make(chan struct{})
+	c := events.Consumer{Name: "bench", Stream: events.Actions, Filter: bus.ActionFilter("demo-key"), Slots: events.NewSlots(64)}
+	var consuming sync.WaitGroup
+	b.ResetTimer()
+	b.ReportAllocs()
+	consuming.Go(func() {
+		_ = bus.Consume(ctx, b.Context(), c, func(context.Context, *events.Delivery) error {
+			if seen.Add(1) == int64(b.N) {
+				close(all)
+			}
+			return nil
+		})
+	})
+	<-all
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msgs/s")
+	stop()
+	consuming.Wait()
+}
+
+func awaitAll(b *testing.B, pending []*events.Pending) {
+	b.Helper()
+	for _, p := range pending {
+		if _, err := p.Wait(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func benchBus(b *testing.B) *events.Bus {
+	b.Helper()
+	nc := testenv.Start(b, nil).Conn(b, nats.ReconnectBufSize(-1))
+	bus, err := events.NewBus(nc, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := bus.Ensure(b.Context(), events.Topology{}); err != nil {
+		b.Fatal(err)
+	}
+	return bus
+}

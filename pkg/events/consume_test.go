@@ -1,0 +1,301 @@
+package events_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+func TestConsumeHandsOutEachMessageAndAcknowledgesIt(t *testing.T) {
+	t.Parallel()
+	_, bus := start(t)
+	const n = 300
+	for i := range n {
+		publishAction(t, bus, request(fmt.Sprint(i)))
+	}
+	var mu sync.Mutex
+	seen := map[string]int{}
+	consume(t, bus, requests(t, bus), func(_ context.Context, d *events.Delivery) error {
+		mu.Lock()
+		defer mu.Unlock()
+		seen[d.Header.Get("ce-id")]++
+		if d.Attempt != 1 || d.Sequence == 0 || d.Stored.IsZero() || string(d.Data) != `{"text":"hello"}` {
+			t.Errorf("delivery %+v", d)
+		}
+		return nil
+	})
+	waitFor(t, "an empty queue", func() bool { return state(t, bus, events.Actions).Messages == 0 })
+	mu.Lock()
+	defer mu.Unlock()
+	for i := range n {
+		if seen[fmt.Sprint(i)] != 1 {
+			t.Errorf("request %d was handed out %d times", i, seen[fmt.Sprint(i)])
+		}
+	}
+}
+
+func TestADiscardedMessageNeverComesAgain(t *testing.T) {
+	t.Parallel()
+	_, bus := start(t)
+	publishAction(t, bus, request("bad"))
+	var times atomic.Int32
+	stop := consume(t, bus, requests(t, bus), func(context.Context, *events.Delivery) error {
+		times.Add(1)
+		return fmt.Errorf("wrapped: %w", events.Discard(nil))
+	})
+	waitFor(t, "an empty queue", func() bool { return state(t, bus, events.Actions).Messages == 0 })
+	stop()
+	if times.Load() != 1 {
+		t.Errorf("handed out %d times", times.Load())
+	}
+}
+
+func TestAgainComesAfterItsDelay(t *testing.T) {
+	t.Parallel()
+	_, bus := start(t)
+	publishAction(t, bus, request("1"))
+	const delay = 300 * time.Millisecond
+	times := make(chan time.Time, 4)
+	consume(t, bus, requests(t, bus), func(_ context.Context, d *events.Delivery) error {
+		times <- time.Now()
+		if d.Attempt == 1 {
+			return events.Again(delay, errors.New("not yet"))
+		}
+		return nil
+	})
+	first, second := receive(t, "the first delivery", times), receive(t, "the second delivery", times)
+	if waited := second.Sub(first); waited < delay {
+		t.Errorf("came again after %v, want %v at least", waited, delay)
+	}
+}
+
+func TestFailuresAndPanicsComeAgainAndAreTold(t *testing.T) {
+	t.Parallel()
+	_, bus := start(t)
+	const canary = "c4n4ry"
+	fail := map[string]func() error{
+		"error": func() error { return errors.New("boom") },
+		"panic": func() error { panic(canary) },
+		"nil":   func() error { var d *events.Delivery; return errors.New(d.Subject) },
+	}
+	told, done := make(chan error, 8), make(chan int, 8)
+	c := requests(t, bus)
+	c.OnError = func(err error) { told <- err }
+	consume(t, bus, c, func(_ context.Context, d *events.Delivery) error {
+		if d.Attempt == 1 {
+			return fail[d.Header.Get("ce-id")]()
+		}
+		done <- d.Attempt
+		return nil
+	})
+	for name := range fail {
+		publishAction(t, bus, request(name))
+		if attempt := receive(t, "the second delivery", done); attempt != 2 {
+			t.Errorf("%s: attempt %d", name, attempt)
+		}
+		err := receive(t, "the report", told)
+		if isPanic := name != "error"; errors.Is(err, events.ErrPanic) != isPanic || strings.Contains(err.Error(), canary) {
+			t.Errorf("%s: told %v", name, err)
+		}
+		if name != "error" && !strings.Contains(err.Error(), "consume_test.go:") {
+			t.Errorf("%s: told %v, want the place", name, err)
+		}
+	}
+}
+
+func TestSlotsBoundWhatRunsAtOnce(t *testing.T) {
+	t.Parallel()
+	_, bus := start(t)
+	const n, most = 60, 3
+	for i := range n {
+		publishAction(t, bus, request(fmt.Sprint(i)))
+	}
+	var running, peak atomic.Int32
+	c := requests(t, bus)
+	c.Slots = events.NewSlots(most)
+	consume(t, bus, c, func(ctx context.Context, _ *events.Delivery) error {
+		now := running.Add(1)
+		defer running.Add(-1)
+		for old := peak.Load(); now > old && !peak.CompareAndSwap(old, now); old = peak.Load() {
+		}
+		return bus.Ping(ctx) // takes a while
+	})
+	waitFor(t, "an empty queue", func() bool { return state(t, bus, events.Actions).Messages == 0 })
+	if peak.Load() != most {
+		t.Errorf("%d ran at once, want %d", peak.Load(), most)
+	}
+}
+
+// Consumers of one connector share its slots: an idle one must not hold them.
+func TestIdleConsumersDoNotHoldSharedSlots(t *testing.T) {
+	t.Parallel()
+	_, bus := start(t)
+	slots := events.NewSlots(1)
+	got := make(chan string, 1)
+	for _, name := range []string{"a", "b", "c"} {
+		consume(t, bus, events.Consumer{Name: name, Stream: events.Actions, Filter: bus.ActionFilter(name), Slots: slots},
+			func(_ context.Context, d *events.Delivery) error { got <- d.Subject; return nil })
+	}
+	ref := refOf(ava)
+	began := time.Now()
+	const rounds = 5
+	for range rounds {
+		for _, name := range []string{"a", "b", "c"} {
+			ref.Connector = name
+			publishAction(t, bus, events.Action{ActionRef: ref, ID: events.NewID()})
+			receive(t, "the message for "+name, got)
+		}
+	}
+	// Held for one pull each, the slot would take seconds to come round.
+	if took := time.Since(began); took > rounds*time.Second {
+		t.Errorf("%d messages took %v", 3*rounds, took)
+	}
+}
+
+func TestAProcessTakesNoMoreThanItCanWorkOn(t *testing.T) {
+	t.Parallel()
+	_, bus := start(t)
+	for i := range 10 {
+		publishAction(t, bus, request(fmt.Sprint(i)))
+	}
+	c := requests(t, bus)
+	c.Slots = events.NewSlots(2)
+	busy, release := make(chan struct{}, 10), make(chan struct{})
+	stop := consume(t, bus, c, func(context.Context, *events.Delivery) error {
+		busy <- struct{}{}
+		<-release
+		return nil
+	})
+	receive(t, "a first handler", busy)
+	receive(t, "a second handler", busy)
+	// Another process gets the rest at once, long before the AckWait of 30 s.
+	c.Slots = events.NewSlots(8)
+	got := make(chan string, 16)
+	consume(t, bus, c, func(_ context.Context, d *events.Delivery) error { got <- d.Header.Get("ce-id"); return nil })
+	for range 7 {
+		receive(t, "a message for the other process", got)
+	}
+	// The one that waits in the first process for a slot goes back at its end.
+	go func() {
+		receive(t, "the last message", got)
+		close(release)
+	}()
+	stop()
+	waitFor(t, "an empty queue", func() bool { return state(t, bus, events.Actions).Messages == 0 })
+}
+
+func TestConsumeWaitsForHandlersAndTheirAcks(t *testing.T) {
+	t.Parallel()
+	_, bus := start(t)
+	publishAction(t, bus, request("1"))
+	ctx, stop := context.WithCancel(t.Context())
+	grace, endGrace := context.WithCancel(t.Context())
+	defer endGrace()
+	running, returned := make(chan struct{}), make(chan struct{})
+	release := make(chan struct{})
+	go func() {
+		defer close(returned)
+		if err := bus.Consume(ctx, grace, requests(t, bus), func(ctx context.Context, _ *events.Delivery) error {
+			close(running)
+			<-release
+			if ctx.Err() != nil {
+				t.Error("the handler's context ended with the taking, not with the grace")
+			}
+			return nil
+		}); err != nil {
+			t.Errorf("Consume: %v", err)
+		}
+	}()
+	receive(t, "the handler", running)
+	stop()
+	select {
+	case <-returned:
+		t.Error("Consume returned while a handler ran")
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(release)
+	receive(t, "the end of Consume", returned)
+	if got := state(t, bus, events.Actions).Messages; got != 0 {
+		t.Error("the ack was not sent before Consume returned")
+	}
+}
+
+func TestTheEndOfGraceHandsTheMessageBack(t *testing.T) {
+	t.Parallel()
+	_, bus := start(t)
+	publishAction(t, bus, request("1"))
+	ctx, stop := context.WithCancel(t.Context())
+	grace, endGrace := context.WithCancel(t.Context())
+	attempts := make(chan int, 4)
+	returned := make(chan struct{})
+	go func() {
+		defer close(returned)
+		_ = bus.Consume(ctx, grace, requests(t, bus), func(ctx context.Context, d *events.Delivery) error {
+			attempts <- d.Attempt
+			<-ctx.Done()
+			return ctx.Err()
+		})
+	}()
+	receive(t, "the handler", attempts)
+	stop()
+	endGrace()
+	receive(t, "the end of Consume", returned)
+	consume(t, bus, requests(t, bus), func(_ context.Context, d *events.Delivery) error { attempts <- d.Attempt; return nil })
+	if got := receive(t, "the next delivery", attempts); got != 2 {
+		t.Errorf("attempt %d, want 2", got)
+	}
+}
+
+func TestAPauseOfTheOperatorOutlivesRestarts(t *testing.T) {
+	t.Parallel()
+	_, bus := start(t)
+	c := requests(t, bus)
+	if err := bus.EnsureConsumer(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	stream, err := bus.JetStream().Stream(t.Context(), bus.Stream(events.Actions))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.PauseConsumer(t.Context(), c.Name, time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := bus.EnsureConsumer(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	consumer, err := stream.Consumer(t.Context(), c.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := consumer.Info(t.Context()); err != nil || !info.Paused {
+		t.Errorf("paused: %v, %v", info, err)
+	}
+}
+
+func TestAConsumerIsAsItWasAskedFor(t *testing.T) {
+	t.Parallel()
+	_, bus := start(t)
+	if err := bus.EnsureConsumer(t.Context(), requests(t, bus)); err != nil {
+		t.Fatal(err)
+	}
+	consumer, err := bus.JetStream().Consumer(t.Context(), bus.Stream(events.Actions), "action-demo-key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := consumer.CachedInfo().Config
+	if c.AckWait != 30*time.Second || c.MaxAckPending != 1000 || c.MaxDeliver != 20 || c.AckPolicy != jetstream.AckExplicitPolicy ||
+		c.FilterSubject != "hawser.action.*.*.demo-key.>" || len(c.BackOff) != 0 {
+		t.Errorf("got %+v", c)
+	}
+}

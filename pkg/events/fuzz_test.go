@@ -1,0 +1,160 @@
+package events_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+// headers makes headers of lines "name: value"; what has no colon is left out.
+func headers(lines string) events.Header {
+	h := events.Header{}
+	for line := range strings.SplitSeq(lines, "\n") {
+		if name, value, ok := strings.Cut(line, ": "); ok {
+			h[name] = append(h[name], value)
+		}
+	}
+	return h
+}
+
+// FuzzDecode holds that no message makes Decode panic, and that whatever it
+// accepts is the same event after being written and read again, in both modes.
+func FuzzDecode(f *testing.F) {
+	const binary = "ce-specversion: 1.0\nce-id: 1\nce-source: /s\nce-type: t\n"
+	const head = `{"specversion":"1.0","id":"1","source":"/s","type":"t"`
+	for _, seed := range []struct{ h, data string }{
+		{binary, "x"},
+		{binary + "ce-time: 2026-11-21T22:00:00.5+01:00\nce-subject: %E2%82%AC\nContent-Type: text/plain", "\xff"},
+		{binary + "ce-dataschema: https://a/b?c=%20d\nCE-Ext: \"a\\\"b\"\nce-datacontenttype: application/json;%20charset=utf-8", "{}"},
+		{"ce-specversion: 1.0\nce-id: %20a\nce-source: //[::1%2525eth0]/a%252Fb?#\nce-type: t", ""},
+		{"content-type: application/cloudevents+json", head + `,"data":{"a":[1,2]},"ext":true,"n":-7}`},
+		{"content-type: application/cloudevents+json", head + `,"data_base64":"AAH\/","datacontenttype":"image/png","time":"2026-11-21T22:00:00Z"}`},
+		{"content-type: application/cloudevents+json", `{"data_base64":1,"specversion":"1.0"}`},
+		{"content-type: application/cloudevents+json", head + `,"Data":"0"}`},
+		{"content-type: application/cloudevents", head + `,"datacontenttype":"text/plain","data":"\ud800"}`},
+	} {
+		f.Add(seed.h, []byte(seed.data))
+	}
+	f.Fuzz(func(t *testing.T, lines string, data []byte) {
+		e, err := events.Decode(headers(lines), data)
+		if err != nil {
+			return
+		}
+		h, body := events.Encode(e)
+		again, err := events.Decode(h, body)
+		if err != nil {
+			t.Fatalf("binary mode cannot be read again: %v\n%v", err, h)
+		}
+		if diff := cmp.Diff(attributes(e), attributes(again)); diff != "" {
+			t.Fatalf("binary mode (-want +got):\n%s", diff)
+		}
+		h, body, err = events.EncodeStructured(e)
+		if err != nil {
+			t.Fatalf("structured mode: %v", err)
+		}
+		if again, err = events.Decode(h, body); err != nil {
+			t.Fatalf("structured mode cannot be read again: %v\n%s", err, body)
+		}
+		want, got := attributes(e), attributes(again)
+		if e.DataContentType() == "" && len(e.Data()) > 0 && got["datacontenttype"] == "application/json" {
+			want["datacontenttype"] = "application/json" // which was implied
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("structured mode (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// FuzzReadAction holds that no message makes ReadAction panic, that it reads the
+// same twice, and that a request which is read survives being parked.
+func FuzzReadAction(f *testing.F) {
+	f.Add("hawser.action.o.a=2Eb.c.x", "ce-id: 1\nhawser-attempt: -9", []byte(`{"a":1}`))
+	f.Add("hawser.due.action.o.=.c.x", "Hawser-Attempt: 3\nce-id: a b", []byte(`{}`))
+	f.Add("hawser.action.o.a.c.x", "Nats-Msg-Id: m\nce-hawserdeadline: 2026-11-21T22:00:00Z\nce-hawserpriority: high", []byte(nil))
+	f.Add("hawser.action.o.a.c.x", "content-type: application/cloudevents+json", []byte(`{"specversion":"1.0","id":"1","source":"/s","type":"t","hawseraccount":"b","traceparent":"x","data":{}}`))
+	f.Add("hawser.action.o.a.c.x", "content-type: application/cloudevents+json", []byte(`{"data_base64":1,"specversion":"1.0"}`))
+	f.Fuzz(func(t *testing.T, subject, lines string, data []byte) {
+		names := mustNames(t, "")
+		read := func() (events.Action, error) {
+			return names.ReadAction(&events.Delivery{Subject: subject, Header: headers(lines), Data: data, Sequence: 7, Stored: time.Unix(1, 2)})
+		}
+		a, err := read()
+		if b, again := read(); cmp.Diff(a, b) != "" || (err == nil) != (again == nil) {
+			t.Fatalf("read twice: %+v, %v and %+v, %v", a, err, b, again)
+		}
+		if err != nil {
+			return
+		}
+		if a.ID == "" || len(a.ID) > 1024 || !utf8.ValidString(a.ID) || a.Attempt < 0 || len(a.Account) > 128 {
+			t.Fatalf("got %+v", a)
+		}
+		due := &events.Delivery{Subject: names.Due(a.ActionRef), Header: a.Headers(), Data: a.Input}
+		parked, err := names.ReadAction(due)
+		if err != nil {
+			t.Fatalf("the parked request cannot be read: %v", err)
+		}
+		// Once it was tried, somebody may have answered it.
+		a.MadeUp = a.MadeUp && a.Attempt == 0
+		a.Deadline, parked.Deadline = a.Deadline.UTC(), parked.Deadline.UTC()
+		if diff := cmp.Diff(a, parked); diff != "" {
+			t.Fatalf("parked (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// FuzzParseSubjects holds that whatever is read from a subject writes that subject.
+func FuzzParseSubjects(f *testing.F) {
+	for _, s := range []string{
+		"hawser.action.o.a=2Eb.c.x", "hawser.due.action.o.=.c.x", "hawser.call.o.a.c.x", "hawser.result.o.a.c.x.=h00", "hawser.webhook.o.a.c.unknown", "hawser.action.o..c.x", "",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, subject string) {
+		n := mustNames(t, "")
+		if ref, err := n.ParseAction(subject); err == nil && n.Action(ref) != subject && n.Due(ref) != subject && n.Call(ref) != subject {
+			t.Errorf("ParseAction(%q) = %+v", subject, ref)
+		}
+		if ref, id, err := n.ParseResult(subject); err == nil && n.Result(ref, "")[:len(n.Result(ref, ""))-1]+id != subject {
+			t.Errorf("ParseResult(%q) = %+v, %q", subject, ref, id)
+		}
+		if tenant, connector, eventType, err := n.ParseWebhook(subject); err == nil &&
+			"hawser.webhook."+tenant.Tokens()+"."+events.Token(connector)+"."+eventType != subject {
+			t.Errorf("ParseWebhook(%q) = %+v, %q, %q", subject, tenant, connector, eventType)
+		}
+	})
+}
+
+// FuzzAttribute holds that any string survives as a header, as far as it is
+// UTF-8, and never breaks out of it.
+func FuzzAttribute(f *testing.F) {
+	for _, s := range []string{"", "a", "100%", "%41", `"q"`, `\`, "a\r\nNats-Schedule: x", "€", "\xff", " a ", "%%", "%e2%82"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		e := events.New("r", "t", events.About{Tenant: events.Tenant{Scope: "o", Identity: s}, Connector: "c"}, nil)
+		h, data := events.Encode(e)
+		for name, values := range h {
+			for _, v := range values {
+				for i := range len(v) {
+					if v[i] <= ' ' || v[i] >= 0x7f {
+						t.Fatalf("header %s: %q", name, v)
+					}
+				}
+			}
+		}
+		got, err := events.Decode(h, data)
+		if want := strings.ToValidUTF8(s, "\uFFFD"); err != nil || events.Extension(got, events.ExtIdentity) != want {
+			t.Fatalf("identity %q came back as %q, %v", s, events.Extension(got, events.ExtIdentity), err)
+		}
+		_, body, err := events.EncodeStructured(e)
+		if err != nil || !json.Valid(body) {
+			t.Fatalf("structured: %v, %s", err, body)
+		}
+	})
+}

@@ -1,0 +1,120 @@
+package events
+
+import (
+	"errors"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Header is a message's headers. Names are case-sensitive on the wire.
+type Header = nats.Header
+
+var errNotUTF8 = errors.New("not UTF-8")
+
+// headerValue finds a header whatever its case: clients differ. If a message has
+// several that differ in case only, the one in lower case counts, else the first
+// in the order of bytes, so that every reader at every delivery sees the same.
+// name is in lower case, except for the names that NATS itself gives.
+func headerValue(h Header, name string) string {
+	if v, ok := h[name]; ok && len(v) > 0 {
+		return v[0]
+	}
+	found := ""
+	for k, v := range h {
+		if len(k) == len(name) && len(v) > 0 && strings.EqualFold(k, name) && (found == "" || k < found) {
+			found = k
+		}
+	}
+	if found == "" {
+		return ""
+	}
+	return h[found][0]
+}
+
+// attribute returns the CloudEvents attribute of a binary-mode message, decoded,
+// or "" if it is absent.
+func attribute(h Header, name string) (string, error) {
+	return decodeAttribute(headerValue(h, attributePrefix+name))
+}
+
+// percentEncode writes what the HTTP and NATS bindings want in a header:
+// printable ASCII without space, double quote and percent. What is not UTF-8,
+// which no attribute may hold, becomes U+FFFD: a reader has to refuse it.
+func percentEncode(s string) string {
+	plain := true
+	for i := range len(s) {
+		plain = plain && isHeaderSafe(s[i])
+	}
+	if plain {
+		return s
+	}
+	const digits = "0123456789ABCDEF"
+	s = strings.ToValidUTF8(s, string(utf8.RuneError))
+	out := make([]byte, 0, len(s)+12)
+	for i := range len(s) {
+		if c := s[i]; isHeaderSafe(c) {
+			out = append(out, c)
+		} else {
+			out = append(out, '%', digits[c>>4], digits[c&15])
+		}
+	}
+	return string(out)
+}
+
+func isHeaderSafe(c byte) bool { return c > ' ' && c < 0x7f && c != '"' && c != '%' }
+
+// decodeAttribute reverses percentEncode. It also takes what older versions of
+// the HTTP binding wrote, double-quoted strings, and leaves alone a percent that
+// begins no sequence.
+func decodeAttribute(s string) (string, error) {
+	if len(s) >= 2 && s[0] == '"' && s[len(s)-1] == '"' {
+		s = unquote(s[1 : len(s)-1])
+	}
+	if strings.Contains(s, "%") {
+		s = percentDecode(s)
+	}
+	if !utf8.ValidString(s) {
+		return "", errNotUTF8
+	}
+	return s, nil
+}
+
+// unquote takes the backslashes out of a quoted string (RFC 7230, 3.2.6).
+func unquote(s string) string {
+	if !strings.Contains(s, `\`) {
+		return s
+	}
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) {
+			i++
+		}
+		out = append(out, s[i])
+	}
+	return string(out)
+}
+
+func percentDecode(s string) string {
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			high, low := unhex(upper(s[i+1])), unhex(upper(s[i+2]))
+			if high >= 0 && low >= 0 {
+				out = append(out, byte(high<<4|low))
+				i += 2
+				continue
+			}
+		}
+		out = append(out, s[i])
+	}
+	return string(out)
+}
+
+func upper(c byte) byte {
+	if c >= 'a' && c <= 'f' {
+		return c - 'a' + 'A'
+	}
+	return c
+}

@@ -1,0 +1,207 @@
+package events_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hawser-io/hawser/internal/testenv"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+// After the store was wiped, or somebody deleted a consumer or a stream, work
+// goes on without a restart of the program (svix-webhooks#1844).
+func TestConsumersAndStreamsThatAreDeletedComeBack(t *testing.T) {
+	t.Parallel()
+	_, bus := start(t)
+	got, told := make(chan string, 8), make(chan error, 64)
+	c := requests(t, bus)
+	c.OnError = func(err error) { told <- err }
+	consume(t, bus, c, func(_ context.Context, d *events.Delivery) error { got <- d.Header.Get("ce-id"); return nil })
+	publishAction(t, bus, request("1"))
+	receive(t, "request 1", got)
+	waitFor(t, "its ack", func() bool { return state(t, bus, events.Actions).Messages == 0 })
+
+	js := bus.JetStream()
+	if err := js.DeleteConsumer(t.Context(), bus.Stream(events.Actions), c.Name); err != nil {
+		t.Fatal(err)
+	}
+	publishAction(t, bus, request("2"))
+	if id := receive(t, "the request after the consumer was deleted", got); id != "2" {
+		t.Errorf("got request %s", id)
+	}
+	waitFor(t, "its ack", func() bool { return state(t, bus, events.Actions).Messages == 0 })
+
+	if err := js.DeleteStream(t.Context(), bus.Stream(events.Actions)); err != nil {
+		t.Fatal(err)
+	}
+	for err := receive(t, "the loss to be told", told); !errors.Is(err, events.ErrStreamLost); err = receive(t, "the loss to be told", told) {
+	}
+	publishAction(t, bus, request("3"))
+	if id := receive(t, "the request after the stream was deleted", got); id != "3" {
+		t.Errorf("got request %s", id)
+	}
+}
+
+func TestConsumeGoesOnAfterTheServerIsBack(t *testing.T) {
+	t.Parallel()
+	env, bus := start(t)
+	got := make(chan string, 8)
+	consume(t, bus, requests(t, bus), func(_ context.Context, d *events.Delivery) error { got <- d.Header.Get("ce-id"); return nil })
+	publishAction(t, bus, request("1"))
+	receive(t, "request 1", got)
+	for _, id := range []string{"2", "3"} {
+		env.Restart(t)
+		waitFor(t, "the request to be taken", func() bool { return bus.PublishAction(t.Context(), request(id)) == nil })
+		receive(t, "a request after the restart", got)
+	}
+}
+
+func TestConsumeGoesOnAfterTheNetworkIsBack(t *testing.T) {
+	t.Parallel()
+	env, publisher := start(t)
+	bus, proxy := proxied(t, env)
+	got := make(chan string, 8)
+	consume(t, bus, requests(t, bus), func(_ context.Context, d *events.Delivery) error { got <- d.Header.Get("ce-id"); return nil })
+	publishAction(t, publisher, request("1"))
+	receive(t, "request 1", got)
+	proxy.Cut()
+	publishAction(t, publisher, request("2"))
+	receive(t, "request 2", got)
+	proxy.Pause()
+	publishAction(t, publisher, request("3"))
+	proxy.Resume()
+	receive(t, "request 3", got)
+}
+
+// A handler may work longer than AckWait: as long as its process lives, nobody
+// else gets the message.
+func TestLongHandlersKeepTheirMessage(t *testing.T) {
+	t.Parallel()
+	_, bus := start(t)
+	publishAction(t, bus, request("slow"))
+	c := requests(t, bus)
+	c.AckWait = 300 * time.Millisecond
+	var times atomic.Int32
+	finished := make(chan struct{})
+	consume(t, bus, c, func(context.Context, *events.Delivery) error {
+		times.Add(1)
+		<-time.After(5 * c.AckWait)
+		close(finished)
+		return nil
+	})
+	receive(t, "the handler's end", finished)
+	waitFor(t, "an empty queue", func() bool { return state(t, bus, events.Actions).Messages == 0 })
+	if times.Load() != 1 {
+		t.Errorf("handed out %d times", times.Load())
+	}
+}
+
+// So does a message that waits in the process for a slot.
+func TestAMessageThatWaitsForASlotIsKept(t *testing.T) {
+	t.Parallel()
+	_, bus := start(t)
+	c := requests(t, bus)
+	c.AckWait, c.Slots = 300*time.Millisecond, events.NewSlots(1)
+	publishAction(t, bus, request("1"))
+	publishAction(t, bus, request("2"))
+	attempts := make(chan int, 8)
+	consume(t, bus, c, func(_ context.Context, d *events.Delivery) error {
+		attempts <- d.Attempt
+		if len(attempts) == 1 {
+			<-time.After(4 * c.AckWait)
+		}
+		return nil
+	})
+	waitFor(t, "an empty queue", func() bool { return state(t, bus, events.Actions).Messages == 0 })
+	if len(attempts) != 2 || <-attempts != 1 || <-attempts != 1 {
+		t.Error("a message was handed out twice")
+	}
+}
+
+// A beat that finds no connection does not end the beating.
+func TestLongHandlersKeepTheirMessageOverABrokenConnection(t *testing.T) {
+	t.Parallel()
+	env, publisher := start(t)
+	bus, proxy := proxied(t, env)
+	publishAction(t, publisher, request("slow"))
+	c := requests(t, bus)
+	c.AckWait = 1500 * time.Millisecond
+	var times atomic.Int32
+	finished := make(chan struct{})
+	consume(t, bus, c, func(context.Context, *events.Delivery) error {
+		if times.Add(1) > 1 {
+			return nil
+		}
+		// Some beats meet a dead connection; it is up again well before AckWait.
+		for range 20 {
+			proxy.Cut()
+			<-time.After(c.AckWait / 60)
+		}
+		<-time.After(2 * c.AckWait)
+		close(finished)
+		return nil
+	})
+	receive(t, "the handler's end", finished)
+	waitFor(t, "an empty queue", func() bool { return state(t, publisher, events.Actions).Messages == 0 })
+	if times.Load() != 1 {
+		t.Errorf("handed out %d times", times.Load())
+	}
+}
+
+// What a dead process had in its hands comes to another after AckWait.
+func TestAMessageOfADeadProcessComesToAnother(t *testing.T) {
+	t.Parallel()
+	env, bus := start(t)
+	publishAction(t, bus, request("1"))
+	c := requests(t, bus)
+	c.AckWait = 500 * time.Millisecond
+	dying := env.Conn(t)
+	taken := make(chan struct{})
+	release := make(chan struct{})
+	defer close(release)
+	c.OnError = func(error) {}
+	consume(t, busOn(t, dying), c, func(context.Context, *events.Delivery) error {
+		close(taken)
+		<-release
+		return nil
+	})
+	receive(t, "the first handler", taken)
+	dying.Close()
+	attempts := make(chan int, 1)
+	consume(t, bus, c, func(_ context.Context, d *events.Delivery) error { attempts <- d.Attempt; return nil })
+	if got := receive(t, "the second handler", attempts); got != 2 {
+		t.Errorf("attempt %d, want 2", got)
+	}
+}
+
+// When deliveries run out, the server says so on a stream of ours.
+func TestTheServersLastWordIsKept(t *testing.T) {
+	t.Parallel()
+	_, bus := start(t)
+	publishAction(t, bus, request("1"))
+	c := requests(t, bus)
+	c.MaxDeliver, c.OnError = 2, func(error) {}
+	consume(t, bus, c, func(context.Context, *events.Delivery) error { return events.Again(time.Millisecond, nil) })
+	waitFor(t, "the advisory", func() bool { return state(t, bus, events.Advisories).Messages == 1 })
+	if got := state(t, bus, events.Actions).Messages; got != 1 {
+		t.Errorf("%d requests are there, want the one that ran out", got)
+	}
+}
+
+func TestABusWithoutServerConsumesNothingAndStops(t *testing.T) {
+	t.Parallel()
+	env := testenv.Start(t, nil)
+	bus, _ := proxied(t, env)
+	if err := env.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	told := make(chan error, 64)
+	c := requests(t, bus)
+	c.OnError = func(err error) { told <- err }
+	stop := consume(t, bus, c, func(context.Context, *events.Delivery) error { return nil })
+	wantError(t, "told", receive(t, "the error", told), events.ErrUnavailable)
+	stop()
+}

@@ -1,0 +1,234 @@
+package events_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+// answerRequest stores a result of a, as executors do.
+func answerRequest(t testing.TB, bus *events.Bus, a events.Action, data string) {
+	t.Helper()
+	e := events.New("executor", events.ActionCompleted.Type(), a.About(), []byte(data))
+	// The test may be over with the result, before its ack is here.
+	ctx := context.WithoutCancel(t.Context())
+	if err := bus.PublishResult(ctx, a.ActionRef, a.ID, e); err != nil {
+		t.Fatalf("store the result of %s: %v", a.ID, err)
+	}
+}
+
+// answerAll runs an executor that answers every request with its input.
+func answerAll(t testing.TB, bus *events.Bus) {
+	t.Helper()
+	consume(t, bus, requests(t, bus), func(ctx context.Context, d *events.Delivery) error {
+		a, err := bus.ReadAction(d)
+		if err != nil {
+			return events.Discard(err)
+		}
+		if _, err := bus.ResultOf(ctx, a.ActionRef, a.ID); !errors.Is(err, events.ErrNotFound) {
+			return err
+		}
+		answerRequest(t, bus, a, string(a.Input))
+		return nil
+	})
+}
+
+func TestRequestReturnsTheResultOfItsOwnRequest(t *testing.T) {
+	t.Parallel()
+	_, bus := start(t)
+	answerAll(t, bus)
+	for _, tenant := range []events.Tenant{ava, bob} {
+		a := events.Action{ActionRef: refOf(tenant), ID: "same", Input: []byte(`{"who":"` + tenant.Identity + `"}`)}
+		e, err := bus.Request(patient(t), a)
+		if err != nil || string(e.Data()) != string(a.Input) || events.Extension(e, events.ExtRequest) != "same" {
+			t.Errorf("%s: got %s, %v", tenant.Identity, e.Data(), err)
+		}
+	}
+}
+
+func TestARepeatedRequestIsAnsweredFromMemory(t *testing.T) {
+	t.Parallel()
+	_, bus := start(t)
+	a := request("1")
+	answerRequest(t, bus, a, `{"data":1}`)
+	e, err := bus.Request(patient(t), a)
+	if err != nil || string(e.Data()) != `{"data":1}` {
+		t.Errorf("got %s, %v", e.Data(), err)
+	}
+	if got := state(t, bus, events.Actions).Messages; got != 0 {
+		t.Errorf("%d requests were stored, want none", got)
+	}
+}
+
+func TestARequestWhoseTimeIsOverIsPending(t *testing.T) {
+	t.Parallel()
+	_, bus := start(t)
+	if err := bus.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		waitFor(t, "the request", func() bool { return state(t, bus, events.Actions).Messages == 1 })
+		cancel()
+	}()
+	_, err := bus.Request(ctx, request("1"))
+	// Cancelled between the store and its ack, nobody knows.
+	if !errors.Is(err, events.ErrPending) && !errors.Is(err, events.ErrUnavailable) {
+		t.Errorf("got %v, want ErrPending", err)
+	}
+	answerAll(t, bus)
+	reference := events.Reference(refOf(ava), "1")
+	waitFor(t, "the result", func() bool { _, err := bus.StoredResult(t.Context(), reference); return err == nil })
+}
+
+// Everybody in Hawser's account can publish on the subject of a result.
+func TestRequestIgnoresWhatIsNoResult(t *testing.T) {
+	t.Parallel()
+	env, bus := start(t)
+	a := request("1")
+	nc := env.Conn(t)
+	consume(t, bus, requests(t, bus), func(context.Context, *events.Delivery) error {
+		h, data := events.Encode(events.New("executor", events.ActionStarted.Type(), a.About(), []byte(`{"data":"early"}`)))
+		// The stream is not to hold it: the first to be stored is the result.
+		h["Nats-Expected-Last-Subject-Sequence"] = []string{"99"}
+		garbage := events.Header{"Nats-Expected-Last-Subject-Sequence": {"99"}}
+		for _, msg := range []*nats.Msg{{Header: garbage, Data: []byte("garbage")}, {Header: h, Data: data}} {
+			msg.Subject = bus.Result(a.ActionRef, a.ID)
+			if err := nc.PublishMsg(msg); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := nc.Flush(); err != nil {
+			t.Error(err)
+		}
+		answerRequest(t, bus, a, `{"data":"real"}`)
+		return nil
+	})
+	e, err := bus.Request(patient(t), a)
+	if err != nil || string(e.Data()) != `{"data":"real"}` {
+		t.Errorf("got %s, %v, want the result", e.Data(), err)
+	}
+}
+
+// A result is heard once. Who was away then finds it in the stream.
+func TestRequestFindsAResultThatCameWhileItsConnectionWasAway(t *testing.T) {
+	t.Parallel()
+	env, executor := start(t)
+	bus, proxy := proxied(t, env)
+	type answer struct {
+		e   events.Event
+		err error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		e, err := bus.Request(patient(t), request("1"))
+		answers <- answer{e, err}
+	}()
+	waitFor(t, "the request", func() bool { return state(t, executor, events.Actions).Messages == 1 })
+	waitFor(t, "its ack", func() bool { return bus.Flush(t.Context()) == nil })
+	proxy.Pause()
+	answerRequest(t, executor, request("1"), `{"data":1}`)
+	proxy.Cut()
+	proxy.Resume()
+	if got := receive(t, "the result", answers); got.err != nil || string(got.e.Data()) != `{"data":1}` {
+		t.Errorf("got %s, %v", got.e.Data(), got.err)
+	}
+}
+
+func TestStoredResultsAreFoundByReferenceAndByBareID(t *testing.T) {
+	t.Parallel()
+	_, bus := start(t)
+	answerRequest(t, bus, request("once"), `1`)
+	for i, tenant := range []events.Tenant{ava, bob} {
+		answerRequest(t, bus, events.Action{ActionRef: refOf(tenant), ID: "twice"}, []string{`2`, `3`}[i])
+	}
+	dotted := request("a.b.c.d.e") // looks like a reference
+	answerRequest(t, bus, dotted, `4`)
+	for reference, want := range map[string]string{
+		"once":                                  `1`,
+		events.Reference(refOf(ava), "once"):    `1`,
+		events.Reference(refOf(ava), "twice"):   `2`,
+		events.Reference(refOf(bob), "twice"):   `3`,
+		"a.b.c.d.e":                             `4`,
+		events.Reference(refOf(ava), dotted.ID): `4`,
+	} {
+		if e, err := bus.StoredResult(t.Context(), reference); err != nil || string(e.Data()) != want {
+			t.Errorf("%s: got %s, %v, want %s", reference, e.Data(), err, want)
+		}
+	}
+	for reference, want := range map[string]error{
+		"twice": events.ErrAmbiguous, "none": events.ErrNotFound, "": events.ErrNotFound,
+		events.Reference(refOf(ava), "none"):    events.ErrNotFound,
+		"organization.bob.demo-key.postMessage": events.ErrNotFound,
+		// Whoever asks with a wildcard, or worse, must not be handed others' results.
+		"organization.bob.demo-key.postMessage.*": events.ErrNotFound,
+		"organization.bob.demo-key.postMessage.>": events.ErrNotFound,
+		"organization.bob.demo-key.*.twice":       events.ErrNotFound,
+		"*":                                       events.ErrNotFound, ">": events.ErrNotFound, "*.*.*.*.*": events.ErrNotFound,
+		"organization.bob.demo-key.postMessage.x\r\ny":  events.ErrNotFound,
+		"organization.bob.demo-key.postMessage.=h00":    events.ErrNotFound,
+		"organization.bob.demo-key.postMessage.=74wice": events.ErrNotFound,
+	} {
+		if e, err := bus.StoredResult(t.Context(), reference); !errors.Is(err, want) {
+			t.Errorf("%q: got %s, %v, want %v", reference, e.Data(), err, want)
+		}
+	}
+}
+
+func TestAResultIsOfOneRequestOfOneTenant(t *testing.T) {
+	t.Parallel()
+	_, bus := start(t)
+	answerRequest(t, bus, request("1"), `1`)
+	for _, c := range []struct {
+		tenant events.Tenant
+		id     string
+		want   bool
+	}{{ava, "1", true}, {ava, "2", false}, {bob, "1", false}} {
+		e, err := bus.ResultOf(t.Context(), refOf(c.tenant), c.id)
+		if found := err == nil && string(e.Data()) == `1`; found != c.want || !found && !errors.Is(err, events.ErrNotFound) {
+			t.Errorf("ResultOf %+v: got %s, %v", c, e.Data(), err)
+		}
+	}
+}
+
+func TestManyRequestsAtOnceGetTheirOwnResults(t *testing.T) {
+	t.Parallel()
+	_, bus := start(t)
+	answerAll(t, bus)
+	const n = 100
+	failures := make(chan error, n)
+	for range n {
+		go func() {
+			a := request(events.NewID())
+			a.Input = []byte(`"` + a.ID + `"`)
+			e, err := bus.Request(patient(t), a)
+			if err == nil && string(e.Data()) != string(a.Input) {
+				err = errors.New("the result of another request")
+			}
+			failures <- err
+		}()
+	}
+	for range n {
+		if err := receive(t, "a result", failures); err != nil {
+			t.Error(err)
+		}
+	}
+	waitFor(t, "an empty queue", func() bool { return state(t, bus, events.Actions).Messages == 0 })
+}
+
+func TestADeadlineInThePastIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	_, bus := start(t)
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	began := time.Now()
+	if _, err := bus.Request(ctx, request("1")); err == nil || time.Since(began) > time.Second {
+		t.Errorf("got %v after %v", err, time.Since(began))
+	}
+}

@@ -1,0 +1,284 @@
+package events_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/hawser-io/hawser/internal/testenv"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+// echo is a service with an endpoint that answers with what it is asked.
+func echo(endpoints ...events.Endpoint) events.Service {
+	return events.Service{
+		Name: "test", Version: "1.0.0", Description: "answers",
+		Endpoints: append(endpoints, events.Endpoint{Name: "echo", Subject: "test.echo", Handle: func(_ context.Context, ask events.Ask) events.Reply {
+			return events.Reply{Data: ask.Data}
+		}}),
+	}
+}
+
+// serve runs a service until stop is called, at the latest by the cleanup.
+func serve(t testing.TB, bus *events.Bus, s events.Service) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	serving := make(chan struct{})
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := bus.Serve(ctx, context.WithoutCancel(ctx), s, func() { close(serving) }); err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	stop = func() { cancel(); running.Wait() }
+	t.Cleanup(stop)
+	receive(t, "the service", serving)
+	return stop
+}
+
+func TestAServiceAnswers(t *testing.T) {
+	t.Parallel()
+	env := testenv.Start(t, nil)
+	bus := busOn(t, env.Conn(t))
+	serve(t, bus, echo())
+	caller := busOn(t, env.Conn(t))
+	h, data, err := caller.Ask(t.Context(), "test.echo", []byte("hello"))
+	if err != nil || string(data) != "hello" || h.Get(events.HeaderErrorCode) != "" {
+		t.Errorf("got %s, %v, %v", data, h, err)
+	}
+}
+
+func TestAServiceIsListedAmongTheServices(t *testing.T) {
+	t.Parallel()
+	bus := busOn(t, testenv.Start(t, nil).Conn(t))
+	serve(t, bus, echo())
+	_, data, err := bus.Ask(t.Context(), "$SRV.INFO.test", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var info micro.Info
+	if err := json.Unmarshal(data, &info); err != nil || len(info.Endpoints) != 1 || info.Endpoints[0].Subject != "test.echo" || info.Description != "answers" {
+		t.Errorf("got %s, %v", data, err)
+	}
+}
+
+func TestErrorsAreToldInHeadersWithTheirDocument(t *testing.T) {
+	t.Parallel()
+	bus := busOn(t, testenv.Start(t, nil).Conn(t))
+	const canary = "c4n4ry"
+	replies := map[string]func() events.Reply{
+		"coded": func() events.Reply {
+			return events.Reply{Code: "CONNECTOR_NOT_FOUND", Text: "no such thing", Data: []byte(`{}`)}
+		},
+		"no text": func() events.Reply { return events.Reply{Code: "FORBIDDEN"} },
+		"lines":   func() events.Reply { return events.Reply{Code: "X", Text: "a\r\nNats-Rollup: all\x00"} },
+		"panic":   func() events.Reply { panic(canary) },
+		"large":   func() events.Reply { return events.Reply{Data: make([]byte, 2<<20)} },
+		"large error": func() events.Reply {
+			return events.Reply{Code: "X", Text: "x", Data: make([]byte, 2<<20)}
+		},
+	}
+	s := echo()
+	for name, reply := range replies {
+		s.Endpoints = append(s.Endpoints, events.Endpoint{
+			Name: strings.ReplaceAll(name, " ", "-"), Subject: "test." + strings.ReplaceAll(name, " ", "-"),
+			Handle: func(context.Context, events.Ask) events.Reply { return reply() },
+		})
+	}
+	serve(t, bus, s)
+	for subject, want := range map[string][3]string{
+		"coded":       {"CONNECTOR_NOT_FOUND", "no such thing", "{}"},
+		"no-text":     {"FORBIDDEN", "FORBIDDEN", ""},
+		"lines":       {"X", "a  Nats-Rollup: all", ""},
+		"panic":       {"INTERNAL", "the handler failed", ""},
+		"large":       {"INTERNAL", "the reply could not be sent: it may be too large", ""},
+		"large-error": {"INTERNAL", "the reply could not be sent: it may be too large", ""},
+	} {
+		h, data, err := bus.Ask(patient(t), "test."+subject, nil)
+		if got := [3]string{h.Get(events.HeaderErrorCode), h.Get(events.HeaderError), string(data)}; err != nil || got != want {
+			t.Errorf("%s: got %q, %v, want %q", subject, got, err, want)
+		}
+		if strings.Contains(fmt.Sprint(h), canary) || h.Get("Nats-Rollup") != "" {
+			t.Errorf("%s: headers %v", subject, h)
+		}
+	}
+}
+
+func TestAskingWhereNobodyServesFailsAtOnce(t *testing.T) {
+	t.Parallel()
+	bus := busOn(t, testenv.Start(t, nil).Conn(t))
+	began := time.Now()
+	_, _, err := bus.Ask(t.Context(), "test.nobody", nil)
+	if !errors.Is(err, events.ErrNoResponders) || time.Since(began) > 10*time.Second {
+		t.Errorf("got %v after %v", err, time.Since(began))
+	}
+	_, _, err = bus.Ask(t.Context(), "test.nobody", make([]byte, 2<<20))
+	wantError(t, "a question that is too large", err, events.ErrTooLarge)
+}
+
+func TestAskingASlowServiceEndsWithTheContext(t *testing.T) {
+	t.Parallel()
+	bus := busOn(t, testenv.Start(t, nil).Conn(t))
+	release := make(chan struct{})
+	serve(t, bus, echo(events.Endpoint{Name: "slow", Subject: "test.slow", Handle: func(context.Context, events.Ask) events.Reply {
+		<-release
+		return events.Reply{}
+	}}))
+	t.Cleanup(func() { close(release) })
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, _, err := bus.Ask(ctx, "test.slow", nil)
+	wantError(t, "Ask", err, events.ErrUnavailable)
+	wantError(t, "Ask", err, context.DeadlineExceeded)
+}
+
+// A service that stops answers everything that has reached its process, and
+// nothing is lost between it and the one that goes on.
+func TestNoRequestIsLostWhenAServiceStops(t *testing.T) {
+	t.Parallel()
+	env := testenv.Start(t, nil)
+	slow := func(bus *events.Bus) events.Service {
+		s := echo()
+		s.Most = 2
+		s.Endpoints[0].Handle = func(ctx context.Context, ask events.Ask) events.Reply {
+			_ = bus.Ping(ctx) // takes a while
+			return events.Reply{Data: ask.Data}
+		}
+		return s
+	}
+	first, second := busOn(t, env.Conn(t)), busOn(t, env.Conn(t))
+	stop := serve(t, first, slow(first))
+	serve(t, second, slow(second))
+	caller := busOn(t, env.Conn(t))
+	const n = 400
+	var answered atomic.Int32
+	var asking sync.WaitGroup
+	for i := range n {
+		asking.Go(func() {
+			_, data, err := caller.Ask(patient(t), "test.echo", []byte(fmt.Sprint(i)))
+			if err != nil || string(data) != fmt.Sprint(i) {
+				t.Errorf("request %d: got %s, %v", i, data, err)
+			}
+			if answered.Add(1) == n/4 {
+				go stop()
+			}
+		})
+	}
+	asking.Wait()
+	stop()
+}
+
+func TestServeWaitsForItsHandlers(t *testing.T) {
+	t.Parallel()
+	bus := busOn(t, testenv.Start(t, nil).Conn(t))
+	running, release := make(chan struct{}), make(chan struct{})
+	stop := serve(t, bus, echo(events.Endpoint{Name: "slow", Subject: "test.slow", Handle: func(ctx context.Context, _ events.Ask) events.Reply {
+		close(running)
+		<-release
+		return events.Reply{Data: []byte(fmt.Sprint(ctx.Err()))}
+	}}))
+	answer := make(chan string, 1)
+	go func() {
+		_, data, err := bus.Ask(patient(t), "test.slow", nil)
+		answer <- fmt.Sprint(string(data), err)
+	}()
+	receive(t, "the handler", running)
+	stopped := make(chan struct{})
+	go func() { stop(); close(stopped) }()
+	select {
+	case <-stopped:
+		t.Error("Serve returned while a handler ran")
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(release)
+	if got := receive(t, "the answer", answer); got != "<nil><nil>" {
+		t.Errorf("got %s, want an answer under a context that still lives", got)
+	}
+	receive(t, "the end of Serve", stopped)
+}
+
+func TestTheEndOfGraceRefusesWhatWaits(t *testing.T) {
+	t.Parallel()
+	nc := testenv.Start(t, nil).Conn(t)
+	bus := busOn(t, nc)
+	ctx, stop := context.WithCancel(t.Context())
+	grace, endGrace := context.WithCancel(t.Context())
+	running, serving, returned := make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
+	s := echo()
+	s.Most = 1
+	s.Endpoints[0].Handle = func(ctx context.Context, _ events.Ask) events.Reply {
+		running <- struct{}{}
+		<-ctx.Done()
+		return events.Reply{Code: "INTERNAL", Text: "stopped in the middle"}
+	}
+	go func() {
+		defer close(returned)
+		if err := bus.Serve(ctx, grace, s, func() { close(serving) }); err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	}()
+	receive(t, "the service", serving)
+	answers, err := nc.SubscribeSync(nats.NewInbox())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := nc.PublishRequest("test.echo", answers.Subject, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := nc.Flush(); err != nil { // all three are with the service now
+		t.Fatal(err)
+	}
+	receive(t, "a handler", running)
+	stop()
+	endGrace()
+	for range 3 {
+		msg, err := answers.NextMsgWithContext(patient(t))
+		if err != nil || msg.Header.Get(events.HeaderErrorCode) != "INTERNAL" {
+			t.Errorf("got %v, %v", msg, err)
+		}
+	}
+	receive(t, "the end of Serve", returned)
+}
+
+func TestTheTraceOfTheCallerReachesTheHandler(t *testing.T) {
+	t.Parallel()
+	bus := busOn(t, testenv.Start(t, nil).Conn(t))
+	serve(t, bus, echo(events.Endpoint{Name: "trace", Subject: "test.trace", Handle: func(ctx context.Context, _ events.Ask) events.Reply {
+		return events.Reply{Data: []byte(events.TraceID(ctx))}
+	}}))
+	ctx := events.EnsureTrace(t.Context())
+	if _, data, err := bus.Ask(ctx, "test.trace", nil); err != nil || string(data) != events.TraceID(ctx) {
+		t.Errorf("got trace %s, %v, want %s", data, err, events.TraceID(ctx))
+	}
+	if _, data, err := bus.Ask(t.Context(), "test.trace", nil); err != nil || len(data) != 32 {
+		t.Errorf("without a trace of the caller: got %s, %v, want a new one", data, err)
+	}
+}
+
+func TestAServiceThatCannotBeMadeIsAnError(t *testing.T) {
+	t.Parallel()
+	bus := busOn(t, testenv.Start(t, nil).Conn(t))
+	for name, change := range map[string]func(*events.Service){
+		"name":     func(s *events.Service) { s.Name = "a b" },
+		"version":  func(s *events.Service) { s.Version = "new" },
+		"endpoint": func(s *events.Service) { s.Endpoints[0].Name = "a.b" },
+	} {
+		s := echo()
+		change(&s)
+		if err := bus.Serve(t.Context(), t.Context(), s, func() {}); err == nil {
+			t.Errorf("%s: want an error", name)
+		}
+	}
+}
