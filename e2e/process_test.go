@@ -219,13 +219,6 @@ func (a answer) decode(t *testing.T, v any) {
 	}
 }
 
-// code is the code of a problem document.
-func (a answer) code() string {
-	var p struct{ Code string }
-	_ = json.Unmarshal(a.body, &p)
-	return p.Code
-}
-
 // api calls the management API.
 func (h *hawser) api(method, path, body string, headers ...string) answer {
 	h.t.Helper()
