@@ -87,9 +87,9 @@ func (l *loop) trip(int, int) error {
 	done := make(chan struct{})
 	l.waiting[id] = done
 	l.mu.Unlock()
-	msg := &nats.Msg{Subject: l.subject, Data: []byte(`{"text":"hello"}`), Header: nats.Header{
-		"ce-specversion": {"1.0"}, "ce-id": {id}, "ce-type": {"t"}, "ce-source": {"/bench"},
-	}}
+	// As pkg/client sends a call: the id is made for it.
+	header := events.Action{ID: id, MadeUp: true}.Headers()
+	msg := &nats.Msg{Subject: l.subject, Data: []byte(`{"text":"hello"}`), Header: header}
 	future, err := l.js.PublishMsgAsync(msg)
 	if err != nil {
 		return err

@@ -47,7 +47,8 @@ func (b *Bus) heal(ctx context.Context, err, answer error) error {
 		return answer
 	}
 	b.healer.last = time.Now()
-	ctx, cancel := b.deadline(context.WithoutCancel(ctx))
+	// Whoever waits here waited for an answer before: half of the patience is left.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.publishTimeout/2)
 	defer cancel()
 	made, _, err := b.ensure(ctx, *b.healer.topology)
 	if err != nil {
