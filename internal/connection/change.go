@@ -121,6 +121,11 @@ func (s *Service) RotateWebhook(ctx context.Context, r Ref) (*View, error) {
 // revision, and announces what alter says has happened. alter may run again
 // after a lost race. With nothing to announce nothing is stored.
 func (s *Service) change(ctx context.Context, r Ref, alter func(*Connection) ([]events.Kind, error)) (*View, error) {
+	return s.changeAnd(ctx, r, alter, func(*Connection) events.Data { return events.Data{} })
+}
+
+// changeAnd is change with data for the events.
+func (s *Service) changeAnd(ctx context.Context, r Ref, alter func(*Connection) ([]events.Kind, error), about func(*Connection) events.Data) (*View, error) {
 	for range raceTries {
 		stored, err := s.store.latest(ctx, r)
 		if err != nil {
@@ -150,7 +155,7 @@ func (s *Service) change(ctx context.Context, r Ref, alter func(*Connection) ([]
 			return nil, databaseError("store the connection", err)
 		}
 		for _, kind := range kinds {
-			s.announce(ctx, kind, c, events.Data{})
+			s.announce(ctx, kind, c, about(c))
 		}
 		return s.view(c, secret.Text{}), nil
 	}

@@ -24,6 +24,7 @@ type Service struct {
 	baseURL     string
 	now         func() time.Time
 	onError     func(error)
+	grants      *Grants
 }
 
 // ServiceOptions of a [Service].
@@ -31,6 +32,7 @@ type ServiceOptions struct {
 	BaseURL string // public, with the base path, without a slash at the end
 	Now     func() time.Time
 	OnError func(error) // told of events that could not be announced
+	Grants  *Grants     // shown with the connections that have one; optional
 }
 
 // NewService returns the service.
@@ -39,7 +41,7 @@ func NewService(store *Store, definitions *Definitions, scopes Scopes, bus *even
 		opts = &ServiceOptions{}
 	}
 	s := &Service{store: store, definitions: definitions, scopes: scopes, bus: bus,
-		baseURL: strings.TrimSuffix(opts.BaseURL, "/"), now: opts.Now, onError: opts.OnError}
+		baseURL: strings.TrimSuffix(opts.BaseURL, "/"), now: opts.Now, onError: opts.OnError, grants: opts.Grants}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -67,6 +69,7 @@ func (s *Service) Get(ctx context.Context, r Ref) (*View, error) {
 		return nil, err
 	}
 	v := s.view(c, secret.Text{})
+	s.addGrant(ctx, v, c)
 	v.Status, err = s.store.status(ctx, r)
 	return v, err
 }
@@ -78,8 +81,8 @@ func (s *Service) Connect(ctx context.Context, r Ref, in ConnectInput) (*View, e
 	if err != nil {
 		return nil, err
 	}
-	if def.Auth.Kind == connectors.AuthOAuth2 {
-		return nil, connectors.Errorf(connectors.CodeConnectorOAuthNotConfigured, "no OAuth app is configured for %s", r.Connector)
+	if def.Auth.OAuth2 != nil {
+		return nil, connectors.Errorf(connectors.CodeConnectorOAuthNotConfigured, "%s is connected by OAuth, which this program does not offer", r.Connector)
 	}
 	config, err := validConfig(def, in.Config)
 	if err != nil {
@@ -104,7 +107,11 @@ func (s *Service) Connect(ctx context.Context, r Ref, in ConnectInput) (*View, e
 			c.Tags = old.Tags
 		}
 	}
-	return s.save(ctx, def, c, config)
+	v, err := s.save(ctx, def, c, config)
+	if err == nil {
+		s.announce(ctx, events.ConnectorConnected, c, events.Data{})
+	}
+	return v, err
 }
 
 // save validates with the provider, gives the connection its webhook URL, and
@@ -141,7 +148,6 @@ func (s *Service) save(ctx context.Context, def *connectors.Connector, c *Connec
 		}
 		return nil, databaseError("store the connection", err)
 	}
-	s.announce(ctx, events.ConnectorConnected, c, events.Data{})
 	return s.view(c, url), nil
 }
 
@@ -179,29 +185,30 @@ func (s *Service) existing(ctx context.Context, r Ref) (*Connection, error) {
 	return c, err
 }
 
-// Disconnect removes the connection and its webhook URL.
-func (s *Service) Disconnect(ctx context.Context, r Ref) error {
+// Disconnect removes the connection and its webhook URL, and returns what was
+// removed. Whoever keeps grants looks after the connection's.
+func (s *Service) Disconnect(ctx context.Context, r Ref) (*Connection, error) {
 	if err := s.check(r); err != nil {
-		return err
+		return nil, err
 	}
 	for range raceTries {
 		c, err := s.store.latest(ctx, r)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		err = s.store.buckets.Connections.Delete(ctx, r.Key(), c.revision)
 		if errors.Is(err, kvstore.ErrConflict) {
 			continue
 		}
 		if err != nil {
-			return s.store.readError(err, r)
+			return nil, s.store.readError(err, r)
 		}
 		s.store.removeURLs(ctx, c.Webhook)
 		_ = s.store.buckets.Status.Delete(ctx, r.Key(), 0) // health without a connection harms nobody
 		s.announce(ctx, events.ConnectorDisconnected, c, events.Data{})
-		return nil
+		return c, nil
 	}
-	return databaseError("disconnect", kvstore.ErrConflict)
+	return nil, databaseError("disconnect", kvstore.ErrConflict)
 }
 
 // announce publishes a lifecycle event about what is stored. The change stands

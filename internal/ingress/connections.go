@@ -31,7 +31,8 @@ func (i *Ingress) updateConnection(ctx context.Context, p params) (any, error) {
 }
 
 func (i *Ingress) disconnect(ctx context.Context, p params) (any, error) {
-	return nil, i.Service.Disconnect(ctx, p.ref())
+	_, err := i.Service.Disconnect(ctx, p.ref())
+	return nil, err
 }
 
 func (i *Ingress) toggle(ctx context.Context, p params) (any, error) {

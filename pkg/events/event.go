@@ -31,6 +31,14 @@ const (
 	WebhookProcessed      Kind = "webhook.processed"
 	WebhookFailed         Kind = "webhook.failed"
 	WebhookRejected       Kind = "webhook.rejected"
+	OAuthStarted          Kind = "oauth.started"
+	OAuthCompleted        Kind = "oauth.completed"
+	OAuthRefreshed        Kind = "oauth.refreshed"
+	OAuthFailed           Kind = "oauth.failed"
+	OAuthNeedsReauth      Kind = "oauth.needs_reauth"
+	OAuthExpiring         Kind = "oauth.expiring"
+	OAuthScopeChanged     Kind = "oauth.scope_changed"
+	OAuthSelection        Kind = "oauth.selection_required"
 	ErrorOccurred         Kind = "error.occurred"
 )
 
