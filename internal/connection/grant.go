@@ -60,9 +60,12 @@ type Grant struct {
 	RetryAt        time.Time `json:"retry_at,omitzero"`        // not before
 	History        []Renewal `json:"history,omitempty"`        // the last ones, oldest first
 	Connections    []string  `json:"connections"`              // keys of those that share it
-	CreatedAt      time.Time `json:"created_at"`
-	UpdatedAt      time.Time `json:"updated_at"`
-	Sealed         []string  `json:"sealed"`
+	// ClientCredentials: there is no user and no refresh token; the client asks
+	// for a new token as it asked for the first.
+	ClientCredentials bool      `json:"client_credentials,omitempty"`
+	CreatedAt         time.Time `json:"created_at"`
+	UpdatedAt         time.Time `json:"updated_at"`
+	Sealed            []string  `json:"sealed"`
 
 	key      string
 	revision uint64
@@ -92,7 +95,7 @@ type Renewal struct {
 
 const maxHistory = 10
 
-// Tokens of a grant, opened. They print as nothing.
+// GrantTokens are the tokens of a grant, opened. They print as nothing.
 type GrantTokens struct{ Access, Refresh secret.Text }
 
 // GrantKey is where the grant of a provider account lies.

@@ -2,6 +2,7 @@ package connection
 
 import (
 	"context"
+	"time"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
@@ -13,6 +14,8 @@ type Runtime struct {
 	BaseURL string            `json:"base_url"`
 	Headers map[string]string `json:"headers"`
 	Query   map[string]string `json:"query,omitempty"`
+	// ExpiresAt is when what is in it ends, if it does.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 }
 
 // Resolve returns the runtime of a usable connection.
