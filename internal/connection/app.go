@@ -52,7 +52,7 @@ type AppView struct {
 // Apps are the operator's OAuth clients: what is stored, and, where nothing is
 // stored, what the environment says:
 //
-//	HAWSER_APP_<CONNECTOR>_CLIENT_ID      SLACK, DEMO_OAUTH: upper case, - as _
+//	HAWSER_APP_<CONNECTOR>_CLIENT_ID      upper case, - as _: DEMO_OAUTH
 //	HAWSER_APP_<CONNECTOR>_CLIENT_SECRET  several: separated by blanks, newest first
 //	HAWSER_APP_<CONNECTOR>_SCOPES         separated by blanks
 //

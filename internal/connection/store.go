@@ -17,6 +17,13 @@ import (
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
+// What stores answer, for those who keep records through this package.
+var (
+	ErrNotFound = kvstore.ErrNotFound
+	ErrExists   = kvstore.ErrExists
+	ErrConflict = kvstore.ErrConflict
+)
+
 // Buckets are the stores that this package keeps its records in.
 type Buckets struct {
 	Connections kvstore.Store // <scope>.<identity>.<connector>.<account> → record

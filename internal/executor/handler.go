@@ -22,19 +22,20 @@ func (j *job) call(ctx context.Context) (*connectors.Call, error) {
 		Action: j.action.Key, RequestID: j.ID, Attempt: j.number(),
 		IdempotencyKey: idempotencyKey(j.Action),
 	}
-	config := j.connector.DefaultConfig
+	config, grant := j.connector.DefaultConfig, ""
 	if j.conn != nil {
-		call.ConnectionID = j.conn.ID
+		call.ConnectionID, grant = j.conn.ID, j.conn.Grant
 		var err error
 		if config, err = j.Store.OpenConfig(j.conn); err != nil {
 			return nil, err
 		}
 	}
-	return call, j.equip(ctx, j.connector, call, config)
+	return call, j.equip(ctx, j.connector, call, config, grant)
 }
 
-// equip gives a call its config, its authenticated client and its context.
-func (x *Executor) equip(ctx context.Context, c *connectors.Connector, call *connectors.Call, config json.RawMessage) error {
+// equip gives a call its config, its authenticated client and its context. grant
+// is the connection's OAuth grant, if it has one.
+func (x *Executor) equip(ctx context.Context, c *connectors.Connector, call *connectors.Call, config json.RawMessage, grant string) error {
 	call.Config = config
 	runtime, err := c.Resolve(config)
 	if err != nil {
@@ -42,8 +43,14 @@ func (x *Executor) equip(ctx context.Context, c *connectors.Connector, call *con
 	}
 	call.BaseURL = runtime.BaseURL
 	call.Secrets = c.SecretsOf(config)
+	transport := connectors.NewTransport(x.HTTP.Transport, runtime)
+	if c.Auth.OAuth2 != nil {
+		if transport, err = x.bearer(ctx, c, call, runtime, grant); err != nil {
+			return err
+		}
+	}
 	call.HTTP = &http.Client{
-		Transport:     connectors.NewTransport(x.HTTP.Transport, runtime),
+		Transport:     transport,
 		Timeout:       x.HTTP.Timeout,
 		CheckRedirect: x.HTTP.CheckRedirect,
 	}
@@ -52,6 +59,20 @@ func (x *Executor) equip(ctx context.Context, c *connectors.Connector, call *con
 	}
 	call.Context, err = c.Context(ctx, call)
 	return err
+}
+
+// bearer carries the grant's token. Asking for it now means that without one the
+// handler does not begin.
+func (x *Executor) bearer(ctx context.Context, c *connectors.Connector, call *connectors.Call, runtime connectors.Runtime, grant string) (http.RoundTripper, error) {
+	if x.OAuth == nil || grant == "" {
+		return nil, connectors.Errorf(connectors.CodeConnectorNotConnected, "%s needs a connection by OAuth", c.Key)
+	}
+	token, err := x.OAuth.Fresh(ctx, grant)
+	if err != nil {
+		return nil, err
+	}
+	call.Secrets = append(call.Secrets, token.Access)
+	return x.OAuth.Transport(x.HTTP.Transport, c, grant, runtime), nil
 }
 
 // handle runs the handler under the action's timeout and the request's deadline.

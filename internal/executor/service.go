@@ -105,7 +105,7 @@ func (x *Executor) validate(ctx context.Context, c *connectors.Connector, sealed
 		Scope: record.Scope, Identity: record.Identity, Connector: record.Connector,
 		Account: record.Account, ConnectionID: record.ID, Attempt: 1,
 	}
-	if err := x.equip(ctx, c, call, config); err != nil {
+	if err := x.equip(ctx, c, call, config, record.Grant); err != nil {
 		return err
 	}
 	err = c.RunValidate(ctx, call)

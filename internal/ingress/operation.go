@@ -3,6 +3,8 @@ package ingress
 import (
 	"context"
 	"net/http"
+
+	"github.com/hawser-io/hawser/internal/oauth"
 )
 
 // operation is a control operation: by HTTP on its method and path, by NATS on
@@ -38,6 +40,9 @@ func operations() []operation {
 		{"connections.resolve", "POST", onConnection + "/resolve", ok, (*Ingress).resolve},
 		{"connections.refresh", "POST", onConnection + "/refresh", ok, (*Ingress).refresh},
 		{"connections.select", "POST", onConnection + "/select", ok, (*Ingress).selectSite},
+		{"apps.get", "GET", "/apps/{connector}", ok, (*Ingress).getApp},
+		{"apps.set", "PUT", "/apps/{connector}", ok, (*Ingress).setApp},
+		{"apps.delete", "DELETE", "/apps/{connector}", none, (*Ingress).deleteApp},
 	}
 }
 
@@ -57,6 +62,10 @@ func (i *Ingress) overHTTP(op operation) http.HandlerFunc {
 			w.WriteHeader(op.status)
 			return
 		}
-		writeJSON(w, op.status, "application/json", reply)
+		status := op.status
+		if _, ok := reply.(*oauth.Started); ok {
+			status = http.StatusOK // nothing is created before the user has agreed
+		}
+		writeJSON(w, status, "application/json", reply)
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
+	"github.com/hawser-io/hawser/pkg/secret"
 )
 
 // params is what an operation is asked with: the names of path, query and body,
@@ -27,6 +28,16 @@ type params struct {
 	Replace   bool              `json:"replace,omitempty"`
 	Config    json.RawMessage   `json:"config,omitempty"`
 	Tags      map[string]string `json:"tags,omitempty"`
+
+	Scopes     []string `json:"scopes,omitempty"` // of OAuth
+	ReturnURL  string   `json:"return_url,omitempty"`
+	ResourceID string   `json:"resource_id,omitempty"`
+	Connectors []string `json:"connectors,omitempty"`
+
+	ClientID      string            `json:"client_id,omitempty"` // of an app
+	ClientSecret  secret.Text       `json:"client_secret,omitzero"`
+	ClientSecrets []secret.Text     `json:"client_secrets,omitempty"`
+	ExtraParams   map[string]string `json:"extra_params,omitempty"`
 }
 
 // paramsSchema tells every misspelt name and wrong type at once.
@@ -85,8 +96,12 @@ func requestParams(w http.ResponseWriter, r *http.Request) (params, error) {
 	if err := p.readQuery(r); err != nil {
 		return p, err
 	}
-	p.Scope, p.Connector = r.PathValue("scope"), r.PathValue("connector")
-	p.Identity = identityOf(r)
+	if scope := r.PathValue("scope"); scope != "" {
+		p.Scope, p.Identity = scope, identityOf(r)
+	}
+	if connector := r.PathValue("connector"); connector != "" {
+		p.Connector = connector
+	}
 	return p, nil
 }
 

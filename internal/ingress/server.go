@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/web"
 )
 
 // Limits of the HTTP server: a slow client holds up nobody but itself.
@@ -40,6 +41,10 @@ func (i *Ingress) routes() http.Handler {
 	mux.HandleFunc("POST "+base+"/connectors/{connector}/actions/{action}", i.authenticated(i.runAction))
 	mux.HandleFunc("GET "+base+"/results/{id}", i.authenticated(i.getResult))
 	mux.HandleFunc(base+"/connectors/{connector}/webhook/{secret}", i.receive)
+	mux.HandleFunc("GET "+base+"/connectors/{connector}/oauth/start/{handle}", i.startOAuth)
+	mux.HandleFunc("GET "+base+"/connectors/{connector}/oauth/reconnect/{token}", i.reconnectOAuth)
+	mux.HandleFunc("GET "+base+"/connectors/{connector}/oauth/callback", i.callbackOAuth)
+	mux.HandleFunc("GET "+web.StylePath, web.Style)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { i.noRoute(mux, w, r) })
 	return emptyIdentity(mux)
 }

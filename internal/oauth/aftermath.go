@@ -8,7 +8,6 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
-	"github.com/hawser-io/hawser/pkg/kvstore"
 )
 
 // refreshed follows a stored refresh: the next timer, then the events. A crash in
@@ -56,7 +55,7 @@ func (t *Tokens) bury(ctx context.Context, g *connection.Grant, reason string) e
 	g.State, g.Intent, g.RetryAt = connection.GrantDead, nil, time.Time{}
 	g.Record(t.opts.Now(), reason)
 	err := t.Grants.Save(ctx, g)
-	if errors.Is(err, kvstore.ErrConflict) {
+	if errors.Is(err, connection.ErrConflict) {
 		return errAgain
 	}
 	if err != nil {

@@ -10,7 +10,6 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
-	"github.com/hawser-io/hawser/pkg/kvstore"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -90,16 +89,16 @@ func (f *Flow) consume(ctx context.Context, query url.Values) (handle, *connecti
 	for range 4 {
 		flow, err := f.flows.Latest(ctx, h.record())
 		switch {
-		case errors.Is(err, kvstore.ErrNotFound) && !now.Before(expires):
+		case errors.Is(err, connection.ErrNotFound) && !now.Before(expires):
 			return h, nil, stateInvalid(reasonExpired)
-		case errors.Is(err, kvstore.ErrNotFound):
+		case errors.Is(err, connection.ErrNotFound):
 			return h, nil, stateInvalid(reasonReplayed)
 		case err != nil:
 			return h, nil, connectors.AsError(err)
 		case flow.Used:
 			return h, flow, stateInvalid(reasonReplayed)
 		}
-		if err := f.flows.Consume(ctx, flow); errors.Is(err, kvstore.ErrConflict) {
+		if err := f.flows.Consume(ctx, flow); errors.Is(err, connection.ErrConflict) {
 			continue // opened again, or used by another callback
 		} else if err != nil {
 			return h, flow, connectors.AsError(err)

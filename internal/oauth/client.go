@@ -8,7 +8,6 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
-	"github.com/hawser-io/hawser/pkg/kvstore"
 )
 
 // raceWait is between two tries of a write that lost a race or found no store.
@@ -64,7 +63,7 @@ func (t *Tokens) storeMinted(ctx context.Context, r connection.Ref, def *connect
 	key := connection.GrantKey(r.Tenant, def.Key, app.ClientID, "connection "+r.Key())
 	for ctx.Err() == nil {
 		g, err := t.Grants.Latest(ctx, key)
-		if errors.Is(err, kvstore.ErrNotFound) {
+		if errors.Is(err, connection.ErrNotFound) {
 			g, err = t.Grants.New(key), nil
 			g.CreatedAt = t.opts.Now().UTC()
 		}
@@ -83,7 +82,7 @@ func (t *Tokens) storeMinted(ctx context.Context, r connection.Ref, def *connect
 		if err == nil {
 			return g, nil
 		}
-		if !errors.Is(err, kvstore.ErrConflict) && !errors.Is(err, kvstore.ErrExists) {
+		if !errors.Is(err, connection.ErrConflict) && !errors.Is(err, connection.ErrExists) {
 			return nil, storeError(err)
 		}
 		pause(ctx, raceWait)

@@ -11,7 +11,6 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
-	"github.com/hawser-io/hawser/pkg/kvstore"
 )
 
 // complete turns a checked callback into a connection. Once the code is spent, the
@@ -172,7 +171,7 @@ func (a *arrival) grantKey(old *connection.Connection) (key, account string) {
 func (a *arrival) store(ctx context.Context, key, account string) (*connection.Grant, error) {
 	for ctx.Err() == nil {
 		g, err := a.Grants.Latest(ctx, key)
-		if errors.Is(err, kvstore.ErrNotFound) {
+		if errors.Is(err, connection.ErrNotFound) {
 			g, err = a.Grants.New(key), nil
 			g.CreatedAt = a.opts.Now().UTC()
 		}
@@ -195,7 +194,7 @@ func (a *arrival) store(ctx context.Context, key, account string) (*connection.G
 		switch err := a.Grants.Save(ctx, g); {
 		case err == nil:
 			return g, nil
-		case !errors.Is(err, kvstore.ErrConflict) && !errors.Is(err, kvstore.ErrExists):
+		case !errors.Is(err, connection.ErrConflict) && !errors.Is(err, connection.ErrExists):
 			a.problem(err)
 		}
 		pause(ctx, raceWait)

@@ -16,7 +16,6 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
-	"github.com/hawser-io/hawser/pkg/kvstore"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -180,7 +179,7 @@ func (f *Flow) Open(ctx context.Context, connector, handleText string, cookie fu
 	}
 	flow, err := f.flows.Latest(ctx, h.record())
 	switch {
-	case errors.Is(err, kvstore.ErrNotFound):
+	case errors.Is(err, connection.ErrNotFound):
 		return "", Cookie{}, stateInvalid(reasonExpired)
 	case err != nil:
 		return "", Cookie{}, err
@@ -196,7 +195,7 @@ func (f *Flow) Open(ctx context.Context, connector, handleText string, cookie fu
 	if flow.Browser == "" {
 		set.Value = encoding.EncodeToString(random())
 		flow.Browser = cookieHash(set.Value)
-		if err := f.flows.Save(ctx, flow); errors.Is(err, kvstore.ErrConflict) {
+		if err := f.flows.Save(ctx, flow); errors.Is(err, connection.ErrConflict) {
 			return "", Cookie{}, stateInvalid(reasonWrongBrowser)
 		} else if err != nil {
 			return "", Cookie{}, err

@@ -11,7 +11,6 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
-	"github.com/hawser-io/hawser/pkg/kvstore"
 )
 
 // Disconnect removes a connection. The last one of a grant takes it along, and has
@@ -46,7 +45,7 @@ func (t *Tokens) release(ctx context.Context, grant, connectionKey string, confi
 	defer cancel()
 	for range 16 {
 		g, err := t.Grants.Latest(ctx, grant)
-		if errors.Is(err, kvstore.ErrNotFound) {
+		if errors.Is(err, connection.ErrNotFound) {
 			return
 		}
 		if err != nil {
@@ -59,7 +58,7 @@ func (t *Tokens) release(ctx context.Context, grant, connectionKey string, confi
 		} else {
 			err = t.Grants.Delete(ctx, g)
 		}
-		if errors.Is(err, kvstore.ErrConflict) {
+		if errors.Is(err, connection.ErrConflict) {
 			continue
 		}
 		if err != nil {

@@ -10,7 +10,6 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
-	"github.com/hawser-io/hawser/pkg/kvstore"
 )
 
 // errAgain: what was read is no longer so; begin again.
@@ -89,7 +88,7 @@ func (t *Tokens) renewUnder(ctx context.Context, lease *connection.Lease, holder
 	}
 	g.Intent = &connection.Intent{Generation: g.Generation + 1, Holder: holder, At: now.UTC()}
 	if err := t.Grants.Save(ctx, g); err != nil {
-		if errors.Is(err, kvstore.ErrConflict) {
+		if errors.Is(err, connection.ErrConflict) {
 			return nil, errAgain
 		}
 		return nil, storeError(err)
@@ -278,7 +277,7 @@ func (t *Tokens) keep(ctx context.Context, g *connection.Grant, old connection.G
 		pause(ctx, 50*time.Millisecond)
 		newest, err := t.Grants.Latest(ctx, g.Key())
 		switch {
-		case errors.Is(err, kvstore.ErrNotFound):
+		case errors.Is(err, connection.ErrNotFound):
 			t.revoke(ctx, g.Connector, nil, connection.App{}, connection.GrantTokens{Access: got.Access, Refresh: got.Refresh})
 			return nil, missingGrant(err)
 		case err != nil:
@@ -316,7 +315,7 @@ func (t *Tokens) failed(ctx context.Context, g *connection.Grant, f *failure) (*
 		g.Intent = nil
 	}
 	g.Record(t.opts.Now(), f.Error())
-	if err := t.Grants.Save(ctx, g); err != nil && !errors.Is(err, kvstore.ErrConflict) {
+	if err := t.Grants.Save(ctx, g); err != nil && !errors.Is(err, connection.ErrConflict) {
 		t.problem(err)
 	}
 	e := f.coded()

@@ -71,3 +71,13 @@ func backoff(failures int, asked time.Duration) time.Duration {
 	d := min(time.Second<<min(max(failures-1, 0), 10), 15*time.Minute)
 	return max(d/2+rand.N(d/2+1), min(asked, time.Hour))
 }
+
+// Due reports whether the grant's token is to be renewed now.
+func Due(g *connection.Grant, now time.Time) bool {
+	return g.State == connection.GrantLive && renewable(g) && due(g, now)
+}
+
+// Renewable reports whether there is a way to a new token without the user.
+func Renewable(g *connection.Grant) bool {
+	return g.State == connection.GrantLive && renewable(g)
+}

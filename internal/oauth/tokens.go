@@ -14,7 +14,6 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
-	"github.com/hawser-io/hawser/pkg/kvstore"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -192,7 +191,7 @@ func (n need) satisfiedBy(g *connection.Grant, now time.Time) bool {
 }
 
 func missingGrant(err error) error {
-	if errors.Is(err, kvstore.ErrNotFound) {
+	if errors.Is(err, connection.ErrNotFound) {
 		return connectors.Errorf(connectors.CodeConnectorOAuthRefreshFailed, "the connection has no grant any more; connect it again")
 	}
 	return err
