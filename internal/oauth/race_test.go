@@ -94,9 +94,11 @@ func TestOneRefreshForAllWhoNeedIt(t *testing.T) {
 			})
 		}
 		must(t, in.front.bus.ScheduleRefresh(t.Context(), grant, time.Now()))
+		began := time.Now()
 		if failures := in.act(t, 64, fmt.Sprintf("round-%d", round)); len(failures) > 0 {
 			t.Fatalf("round %d: %d of 64 actions failed, the first with %s", round, len(failures), failures[0])
 		}
+		t.Logf("round %d: 64 actions in %s", round, time.Since(began).Round(time.Millisecond))
 		if got := stats(t, p); got.Refreshes != round || got.Reuses != 0 {
 			t.Fatalf("round %d: provider counted %+v, want %d refreshes and no reuse", round, got, round)
 		}
