@@ -90,6 +90,9 @@ func (s *Service) Authorize(ctx context.Context, r Ref, in AuthorizeInput) (v *V
 	return v, c, before, err
 }
 
+// CheckTenant refuses tenants that there cannot be.
+func (s *Service) CheckTenant(t events.Tenant) error { return s.scopes.Check(t) }
+
 // ConfigOf returns a stored connection's config in the clear.
 func (s *Service) ConfigOf(c *Connection) (json.RawMessage, error) { return s.store.OpenConfig(c) }
 

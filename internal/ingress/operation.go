@@ -40,6 +40,7 @@ func operations() []operation {
 		{"connections.resolve", "POST", onConnection + "/resolve", ok, (*Ingress).resolve},
 		{"connections.refresh", "POST", onConnection + "/refresh", ok, (*Ingress).refresh},
 		{"connections.select", "POST", onConnection + "/select", ok, (*Ingress).selectSite},
+		{"connect-sessions.create", "POST", "/connect-sessions", created, (*Ingress).createSession},
 		{"apps.get", "GET", "/apps/{connector}", ok, (*Ingress).getApp},
 		{"apps.set", "PUT", "/apps/{connector}", ok, (*Ingress).setApp},
 		{"apps.delete", "DELETE", "/apps/{connector}", none, (*Ingress).deleteApp},

@@ -45,6 +45,9 @@ func (i *Ingress) routes() http.Handler {
 	mux.HandleFunc("GET "+base+"/connectors/{connector}/oauth/reconnect/{token}", i.reconnectOAuth)
 	mux.HandleFunc("GET "+base+"/connectors/{connector}/oauth/callback", i.callbackOAuth)
 	mux.HandleFunc("GET "+web.StylePath, web.Style)
+	mux.HandleFunc("GET /connect/{token}", i.openSession)
+	mux.Handle("POST /connect/{token}", http.NewCrossOriginProtection().Handler(http.HandlerFunc(i.answerSession)))
+	mux.HandleFunc("GET /connect/{token}/status", i.sessionStatus)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { i.noRoute(mux, w, r) })
 	return emptyIdentity(mux)
 }

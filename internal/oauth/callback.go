@@ -69,7 +69,7 @@ func (f *Flow) Callback(ctx context.Context, connector string, query url.Values,
 	if err != nil {
 		refusal = connectors.AsError(err)
 		f.refuse(ctx, flow, refusal)
-		f.closeSession(ctx, flow, "failed", refusal)
+		f.closeSession(ctx, flow, SessionFailed, refusal)
 		return out, refusal
 	}
 	out.Status = status

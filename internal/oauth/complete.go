@@ -129,10 +129,10 @@ func (a *arrival) finish(ctx context.Context, c *connection.Connection, g *conne
 			a.problem(err)
 		}
 	})
-	status := "connected"
+	status := SessionConnected
 	a.Service.Announce(ctx, events.OAuthCompleted, c, events.Data{GrantedScopes: g.Granted})
 	if c.State == connection.Selecting {
-		status = "selecting"
+		status = SessionSelecting
 		a.Service.Announce(ctx, events.OAuthSelection, c, events.Data{})
 	} else {
 		a.Service.Announce(ctx, events.ConnectorConnected, c, events.Data{})

@@ -117,13 +117,13 @@ func (in *installation) join(t testing.TB) *node {
 	t.Helper()
 	n := &node{nc: in.env.Conn(t)}
 	var err error
-	n.bus, err = events.NewBus(n.nc, &events.Options{PublishTimeout: 10 * time.Second})
+	n.bus, err = events.NewBus(n.nc, &events.Options{PublishTimeout: 30 * time.Second})
 	must(t, err)
 	ctx := t.Context()
 	_, err = n.bus.Ensure(ctx, events.Topology{})
 	must(t, err)
 	n.buckets, err = connection.BucketsFrom(func(name string) (kvstore.Store, error) {
-		return natskv.Open(ctx, n.bus.JetStream(), natskv.Bucket{Name: n.bus.Bucket(name), TTL: connection.BucketTTL(name)}, &natskv.Options{Timeout: 10 * time.Second})
+		return natskv.Open(ctx, n.bus.JetStream(), natskv.Bucket{Name: n.bus.Bucket(name), TTL: connection.BucketTTL(name)}, &natskv.Options{Timeout: 30 * time.Second})
 	})
 	must(t, err)
 	n.store = connection.NewStore(n.buckets, in.keys, "hawser")
