@@ -19,6 +19,7 @@ type hawserCommands struct {
 	Up      upCommand      `cmd:"" help:"Run everything in one process on an embedded NATS server."`
 	Demo    demoCommand    `cmd:"" help:"Play the whole story against a running 'hawser up --demo'."`
 	Creds   credsCommands  `cmd:"" help:"Issue NATS credentials."`
+	App     appCommands    `cmd:"" help:"OAuth clients at providers."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 	Help    helpCommand    `cmd:"" help:"Print this help."`
 }
