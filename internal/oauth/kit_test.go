@@ -37,6 +37,7 @@ type installation struct {
 	t        testing.TB
 	env      *testenv.Env
 	keys     *crypto.Keyring
+	keyset   secret.Text
 	front    *node
 	url      string // of the API
 	logs     *lines
@@ -87,7 +88,7 @@ func install(t testing.TB, opts *oauth.Options, all ...connectors.Connector) *in
 	must(t, err)
 	keys, err := crypto.ParseKeyset(keyset)
 	must(t, err)
-	in := &installation{t: t, env: testenv.Start(t, nil), keys: keys, logs: &lines{}, registry: connectors.NewRegistry()}
+	in := &installation{t: t, env: testenv.Start(t, nil), keys: keys, keyset: keyset, logs: &lines{}, registry: connectors.NewRegistry()}
 	if opts != nil {
 		in.options = *opts
 	}

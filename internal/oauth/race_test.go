@@ -40,7 +40,9 @@ func (in *installation) runExecutor(t testing.TB) *node {
 	must(t, x.Prepare(t.Context()))
 	n.caches(t)
 	serving := make(chan struct{})
-	run(t, func(ctx context.Context) error { return x.Run(ctx, context.WithoutCancel(ctx), sync.OnceFunc(func() { close(serving) })) })
+	run(t, func(ctx context.Context) error {
+		return x.Run(ctx, context.WithoutCancel(ctx), sync.OnceFunc(func() { close(serving) }))
+	})
 	<-serving
 	return n
 }

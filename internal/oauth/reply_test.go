@@ -39,7 +39,9 @@ func dialects() []dialect {
 	fields := func(name, path string) func(*connectors.OAuth2) {
 		return func(o *connectors.OAuth2) { o.TokenFields = map[string]string{name: path} }
 	}
-	expiry := func(f connectors.ExpiryForm) func(*connectors.OAuth2) { return func(o *connectors.OAuth2) { o.Expiry = f } }
+	expiry := func(f connectors.ExpiryForm) func(*connectors.OAuth2) {
+		return func(o *connectors.OAuth2) { o.Expiry = f }
+	}
 	return []dialect{
 		{name: "the standard", body: `{"access_token":"tok","refresh_token":"r","expires_in":3600,"scope":"b a"}`, life: time.Hour, refresh: "r", granted: []string{"a", "b"}},
 		{name: "seconds as text", body: `{"access_token":"tok","expires_in":"3600"}`, life: time.Hour},

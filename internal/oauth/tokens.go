@@ -199,5 +199,5 @@ func missingGrant(err error) error {
 
 // leaseTTL is longer than the call that it covers.
 func (t *Tokens) leaseTTL() time.Duration {
-	return (t.opts.CallTimeout + 10*time.Second).Round(time.Second)
+	return max((t.opts.CallTimeout + min(10*time.Second, t.opts.CallTimeout)).Round(time.Second), 2*time.Second)
 }
