@@ -164,8 +164,7 @@ func refusal(status int, word string) *failure {
 	return f
 }
 
-// errorWord is the provider's error code, in lower case and cleaned of everything
-// that no error code holds; "" if there is none.
+// errorWord is the provider's error code, if it is a known one; "" if there is none.
 func errorWord(o *connectors.OAuth2, doc any) string {
 	text := scalar(find(o.TokenFields, tokenNames, "error", doc))
 	if object, ok := doc.(map[string]any); ok && text == "" {
@@ -181,17 +180,28 @@ func errorWord(o *connectors.OAuth2, doc any) string {
 	return cleanWord(text)
 }
 
+// Words of the standards that say neither of the above.
+var otherWords = []string{
+	"invalid_request", "invalid_scope", "unsupported_grant_type", "unsupported_response_type", "unsupported_token_type",
+	"interaction_required", "login_required", "consent_required", "account_selection_required", "invalid_target",
+	"redirect_uri_mismatch", "application_suspended", "invalid_redirect_uri", "org_login_required", "missing_scope",
+}
+
+// unlisted stands for an error code that is none of the known ones: what stands in
+// its place could be anything, a secret too.
+const unlisted = "unlisted_error"
+
 func cleanWord(text string) string {
 	text = strings.ToLower(strings.TrimSpace(text))
-	if text == "false" || text == "0" || text == "null" {
+	if text == "" || text == "false" || text == "0" || text == "null" {
 		return ""
 	}
-	if len(text) > 64 || strings.ContainsFunc(text, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_' && r != '-' && r != '.'
-	}) {
-		return "error"
+	for _, known := range [][]string{deniedWords, clientWords, laterWords, otherWords} {
+		if slices.Contains(known, text) {
+			return text
+		}
 	}
-	return text
+	return unlisted
 }
 
 // decode reads JSON, or else a form, into maps, lists, strings and json.Number.
