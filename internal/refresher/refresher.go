@@ -32,7 +32,8 @@ type Parts struct {
 
 // Options of a refresher. Zero fields mean the default.
 type Options struct {
-	// Concurrency bounds the grants that are looked at at once. Default 64.
+	// Concurrency bounds the grants that are looked at at once; one provider may
+	// have half of them. Default 256: most of them wait.
 	Concurrency int
 	// PerProvider bounds the calls to one connector's token endpoint, so that a
 	// slow provider holds up only its own. Default 16.
@@ -48,8 +49,14 @@ type Refresher struct {
 	Parts
 	opts Options
 
-	mu    sync.Mutex
-	calls map[string]int // connector → calls under way
+	mu     sync.Mutex
+	shares map[string]*share // connector → its share
+}
+
+// share is what one provider may have of a refresher.
+type share struct {
+	calls chan struct{} // as many as may call at once
+	users int           // that call or wait; guarded by Refresher.mu
 }
 
 // New returns a refresher; Run it.
@@ -59,7 +66,7 @@ func New(parts Parts, opts *Options) *Refresher {
 		o = *opts
 	}
 	if o.Concurrency == 0 {
-		o.Concurrency = 64
+		o.Concurrency = 256
 	}
 	if o.PerProvider == 0 {
 		o.PerProvider = 16
@@ -70,7 +77,7 @@ func New(parts Parts, opts *Options) *Refresher {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Refresher{Parts: parts, opts: o, calls: map[string]int{}}
+	return &Refresher{Parts: parts, opts: o, shares: map[string]*share{}}
 }
 
 // Run works until ctx ends, and lets what is in flight finish until grace ends.
@@ -109,10 +116,18 @@ func (r *Refresher) due(ctx context.Context, d *events.Delivery) error {
 	if !oauth.Due(g, r.opts.Now()) {
 		return r.Tokens.Schedule(ctx, g) // a stray timer, or only the warning was due
 	}
-	if !r.begin(g.Connector) {
-		return events.Again(200*time.Millisecond+rand.N(300*time.Millisecond), errors.New("refresher: the provider has its share"))
+	of := r.enter(g.Connector)
+	if of == nil {
+		// Set again, not handed back: the server counts deliveries, and gives up.
+		return r.Bus.ScheduleRefresh(ctx, key, r.opts.Now().Add(500*time.Millisecond+rand.N(time.Second)))
 	}
-	defer r.end(g.Connector)
+	defer r.leave(g.Connector, of)
+	select {
+	case of.calls <- struct{}{}:
+		defer func() { <-of.calls }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	_, err = r.Tokens.Ahead(ctx, key)
 	e, coded := errors.AsType[*connectors.Error](err)
 	switch {
@@ -126,21 +141,27 @@ func (r *Refresher) due(ctx context.Context, d *events.Delivery) error {
 	return err
 }
 
-func (r *Refresher) begin(connector string) bool {
+// enter takes part in a provider's share; nil if half of this refresher is its.
+func (r *Refresher) enter(connector string) *share {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.calls[connector] >= r.opts.PerProvider {
-		return false
+	of := r.shares[connector]
+	if of == nil {
+		of = &share{calls: make(chan struct{}, r.opts.PerProvider)}
+		r.shares[connector] = of
 	}
-	r.calls[connector]++
-	return true
+	if of.users >= max(r.opts.Concurrency/2, 1) {
+		return nil
+	}
+	of.users++
+	return of
 }
 
-func (r *Refresher) end(connector string) {
+func (r *Refresher) leave(connector string, of *share) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.calls[connector]--; r.calls[connector] == 0 {
-		delete(r.calls, connector)
+	if of.users--; of.users == 0 {
+		delete(r.shares, connector)
 	}
 }
 
