@@ -1,11 +1,16 @@
 package oauth_test
 
 import (
+	"context"
+	"slices"
+	"strconv"
 	"testing"
 	"time"
 
+	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/refresher"
 	"github.com/hawser-io/hawser/pkg/events"
+	"github.com/hawser-io/hawser/pkg/secret"
 )
 
 func TestARefresherRenewsBeforeATokenExpires(t *testing.T) {
@@ -102,5 +107,35 @@ func TestAnEndingRefreshTokenIsToldOnce(t *testing.T) {
 	}
 	if n != 1 {
 		t.Errorf("oauth.expiring was said %d times, want once", n)
+	}
+}
+
+// A flood of one provider's grants must not run out of deliveries while it waits for
+// the provider's share.
+func TestAFloodOfDueGrantsIsWorkedOff(t *testing.T) {
+	t.Parallel()
+	const grants = 24
+	slow := newSlowServer(t, 20*time.Millisecond)
+	in := install(t, nil, oauthConnector("flood", slow.url, nil))
+	in.setApp("flood", demoApp)
+	var keys []string
+	for i := range grants {
+		key := connection.GrantKey(acme, "flood", "demo-client", strconv.Itoa(i))
+		g := in.front.grants.New(key)
+		g.Scope, g.Identity, g.Family, g.Connector, g.App = acme.Scope, acme.Identity, "flood", "flood", "flood"
+		g.Generation, g.IssuedAt, g.ExpiresAt = 1, time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
+		must(t, in.front.grants.Seal(g, connection.GrantTokens{Access: secret.New("a"), Refresh: secret.New("r")}))
+		must(t, in.front.grants.Save(t.Context(), g))
+		must(t, in.front.bus.ScheduleRefresh(t.Context(), key, time.Now()))
+		keys = append(keys, key)
+	}
+	n := in.join(t)
+	r := refresher.New(refresher.Parts{Bus: n.bus, Tokens: n.tokens, Grants: n.grants, Leases: n.leases}, &refresher.Options{Concurrency: 8, PerProvider: 1})
+	run(t, func(ctx context.Context) error { return r.Run(ctx, context.WithoutCancel(ctx), func() {}) })
+	eventually(t, "every grant to be renewed", func() bool {
+		return !slices.ContainsFunc(keys, func(key string) bool { return in.grant(key).Generation != 2 })
+	})
+	if got := slow.calls.Load(); got != grants {
+		t.Errorf("the provider was called %d times, want %d", got, grants)
 	}
 }

@@ -64,8 +64,8 @@ type OAuth2 struct {
 	TokenHeader string `json:"token_header,omitempty" yaml:"token_header,omitempty"`
 	TokenPrefix string `json:"token_prefix,omitempty" yaml:"token_prefix,omitempty"`
 	// ParseToken reads replies of the token endpoint that the fields above cannot
-	// describe: it returns a reply in the standard form (RFC 6749 section 5). Roles
-	// that do not have the code refuse the connector's flows.
+	// describe: it returns a reply in the standard form (RFC 6749 section 5). Programs
+	// that do not have the connector's code read replies by the fields alone.
 	ParseToken func(status int, header http.Header, body []byte) (json.RawMessage, error) `json:"-" yaml:"-"`
 }
 
