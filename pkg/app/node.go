@@ -82,10 +82,7 @@ func newNode(ctx context.Context, settings shared, baseURL string, nc *nats.Conn
 		BaseURL: baseURL + settings.BasePath, OnError: n.problem, Grants: n.grants,
 	})
 	n.observe()
-	if err := n.definitions.Load(ctx); err != nil {
-		return nil, err
-	}
-	return n, n.keepTokens(ctx)
+	return n, n.definitions.Load(ctx)
 }
 
 // keepTokens makes the way to providers and to their tokens.

@@ -72,10 +72,9 @@ func (p *program) join(ctx context.Context, name string, s shared, r remote, pla
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	if play.executor {
-		if err := n.joinDemo(); err != nil {
-			return errors.Join(err, listener.Close())
-		}
+	// Every role calls providers: executors their APIs, the others token endpoints.
+	if err := n.joinDemo(); err != nil {
+		return errors.Join(err, listener.Close())
 	}
 	return n.play(ctx, listener, play, func() {
 		fmt.Fprintf(p.stderr, "hawser is ready: %s at http://%s, nats at %s\n", name, listener.Addr(), nc.ConnectedUrlRedacted())
@@ -100,6 +99,9 @@ func (n *node) play(ctx context.Context, listener net.Listener, play roles, read
 	})
 	defer stopTimer()
 
+	if err := n.keepTokens(ctx); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	var ex *executor.Executor
 	if play.executor {
 		var err error
