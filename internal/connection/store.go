@@ -13,6 +13,13 @@ import (
 	"github.com/hawser-io/hawser/pkg/kvstore"
 )
 
+// What stores answer, for those who keep records through this package.
+var (
+	ErrNotFound = kvstore.ErrNotFound
+	ErrExists   = kvstore.ErrExists
+	ErrConflict = kvstore.ErrConflict
+)
+
 // Buckets are the stores that this package keeps its records in.
 type Buckets struct {
 	Connections kvstore.Store // <scope>.<identity>.<connector>.<account> → record
@@ -22,11 +29,28 @@ type Buckets struct {
 	Claims      kvstore.Store // request → who calls the provider for it
 	Keys        kvstore.Store // the check value of the keyset
 	Tokens      kvstore.Store // SHA-256 of an API token → whose it is
+	Grants      kvstore.Store // see GrantKey → tokens and what is known of them
+	Flows       kvstore.Store // hash of a state → an authorisation under way
+	Leases      kvstore.Store // what is done by one process at a time → by whom
+	Apps        kvstore.Store // connector or family → the operator's OAuth client
+	Sessions    kvstore.Store // hash of a link → connect session
 }
 
 // BucketNames lists the buckets without the installation's prefix.
 func BucketNames() []string {
-	return []string{bucketConnections, bucketWebhooks, bucketStatus, bucketConnectors, bucketClaims, bucketKeys, bucketTokens}
+	return []string{bucketConnections, bucketWebhooks, bucketStatus, bucketConnectors, bucketClaims, bucketKeys, bucketTokens,
+		bucketGrants, bucketFlows, bucketLeases, bucketApps, bucketSessions}
+}
+
+// BucketTTL is how long what is not written lies in a bucket; 0 is for ever.
+func BucketTTL(name string) time.Duration {
+	switch name {
+	case bucketFlows:
+		return flowMemory
+	case bucketSessions:
+		return sessionMemory
+	}
+	return 0
 }
 
 // BucketsFrom opens every bucket by name. Without an open, or where it gives
@@ -39,7 +63,8 @@ func BucketsFrom(open func(name string) (kvstore.Store, error)) (Buckets, error)
 	for name, at := range map[string]*kvstore.Store{
 		bucketConnections: &b.Connections, bucketWebhooks: &b.Webhooks, bucketStatus: &b.Status,
 		bucketConnectors: &b.Connectors, bucketClaims: &b.Claims, bucketKeys: &b.Keys,
-		bucketTokens: &b.Tokens,
+		bucketTokens: &b.Tokens, bucketGrants: &b.Grants, bucketFlows: &b.Flows,
+		bucketLeases: &b.Leases, bucketApps: &b.Apps, bucketSessions: &b.Sessions,
 	} {
 		store, err := open(name)
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/oauth"
 	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -39,6 +40,8 @@ type Parts struct {
 	Scopes      connection.Scopes
 	Tokens      *connection.Tokens
 	Status      *connection.StatusWriter
+	OAuth       *oauth.Flow
+	Apps        *connection.Apps
 }
 
 // Ingress faces the outside. Safe for concurrent use.
