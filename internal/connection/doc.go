@@ -12,6 +12,7 @@
 //	service.go      connect, read, change, disconnect
 //	view.go         what callers see: secrets masked
 //	status.go       health, apart from credentials
+//	deliveries.go   which deliveries are stored, for days
 //
 // Writes are by revision. A lost race reads again and tries again.
 package connection

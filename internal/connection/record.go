@@ -23,6 +23,9 @@ const (
 	bucketTokens      = "tokens"
 )
 
+// BucketDedup has a TTL, which whoever opens it sets: see [DedupHorizon].
+const BucketDedup = "dedup"
+
 // DefaultAccount is the account of a connection that names none.
 const DefaultAccount = "default"
 

@@ -25,11 +25,12 @@ type Buckets struct {
 	Claims      kvstore.Store // request → who calls the provider for it
 	Keys        kvstore.Store // the check value of the keyset
 	Tokens      kvstore.Store // SHA-256 of an API token → whose it is
+	Dedup       kvstore.Store // delivery → it is stored; forgets by its TTL
 }
 
 // BucketNames lists the buckets without the installation's prefix.
 func BucketNames() []string {
-	return []string{bucketConnections, bucketWebhooks, bucketStatus, bucketConnectors, bucketClaims, bucketKeys, bucketTokens}
+	return []string{bucketConnections, bucketWebhooks, bucketStatus, bucketConnectors, bucketClaims, bucketKeys, bucketTokens, BucketDedup}
 }
 
 // BucketsFrom opens every bucket by name.
@@ -38,7 +39,7 @@ func BucketsFrom(open func(name string) (kvstore.Store, error)) (Buckets, error)
 	for name, at := range map[string]*kvstore.Store{
 		bucketConnections: &b.Connections, bucketWebhooks: &b.Webhooks, bucketStatus: &b.Status,
 		bucketConnectors: &b.Connectors, bucketClaims: &b.Claims, bucketKeys: &b.Keys,
-		bucketTokens: &b.Tokens,
+		bucketTokens: &b.Tokens, BucketDedup: &b.Dedup,
 	} {
 		store, err := open(name)
 		if err != nil {

@@ -41,6 +41,7 @@ type Parts struct {
 	Scopes      connection.Scopes
 	Claims      *connection.Claims
 	Status      *connection.StatusWriter
+	Deliveries  *connection.Deliveries
 	HTTP        *http.Client // for providers, see internal/safehttp
 }
 

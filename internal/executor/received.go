@@ -32,7 +32,17 @@ func (x *Executor) received(ctx context.Context, d *events.Delivery) error {
 	e.SetID(webhook.ID() + "-received")
 	ctx = events.WithTrace(ctx, d.Header)
 	opts := &events.PublishOptions{MsgID: tenant.Tokens() + "." + events.Token(connector) + "/received/" + webhook.ID()}
-	if _, err := x.Bus.Publish(ctx, x.Bus.Event(tenant, connector, events.WebhookReceived), e, opts); err != nil {
+	announced, err := x.Bus.PublishAsync(ctx, x.Bus.Event(tenant, connector, events.WebhookReceived), e, opts)
+	if err != nil {
+		return err
+	}
+	if id := events.MessageID(d); id != "" {
+		// The ingress writes once; what outlives the stream's window is noted here.
+		if err := x.Deliveries.Remember(ctx, id); err != nil {
+			return err
+		}
+	}
+	if _, err := announced.Wait(ctx); err != nil {
 		return err
 	}
 	x.Status.Webhook(connection.NewRef(tenant, connector, about.Account), "")

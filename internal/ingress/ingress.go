@@ -39,6 +39,7 @@ type Parts struct {
 	Scopes      connection.Scopes
 	Tokens      *connection.Tokens
 	Status      *connection.StatusWriter
+	Deliveries  *connection.Deliveries
 }
 
 // Ingress faces the outside. Safe for concurrent use.
@@ -51,6 +52,7 @@ type Ingress struct {
 	// rejections bounds the events about refused deliveries, which strangers
 	// can make us emit.
 	rejections *rate.Limiter
+	recent     *recent
 	keys       *webhook.Keys
 	engines    sync.Map // connector → *compiled
 }
@@ -76,7 +78,7 @@ func New(parts Parts, opts *Options) *Ingress {
 	o.BaseURL, o.BasePath = strings.TrimSuffix(o.BaseURL, "/"), strings.TrimSuffix(o.BasePath, "/")
 	return &Ingress{
 		Parts: parts, opts: o, log: o.Log.With().Str("role", "ingress").Logger(), metrics: newMetrics(o.Metrics),
-		slots: make(chan struct{}, o.MostRequests), rejections: rate.NewLimiter(50, 100), keys: webhook.NewKeys(nil),
+		slots: make(chan struct{}, o.MostRequests), rejections: rate.NewLimiter(50, 100), keys: webhook.NewKeys(nil), recent: newRecent(),
 	}
 }
 

@@ -75,7 +75,8 @@ func (i *Ingress) take(w http.ResponseWriter, r *http.Request, connector string)
 	if err != nil {
 		return 0, i.reject(r, conn, i.verdict(err))
 	}
-	return i.store(w, r, conn, request, engine.Extract(request), verified)
+	return i.store(w, r, parcel{conn: conn, method: r.Method, path: i.maskedPath(connector), header: r.Header,
+		body: body, delivery: engine.Extract(request), verified: verified})
 }
 
 // secrets are what deliveries to the connection may be signed with.
@@ -119,51 +120,18 @@ func (i *Ingress) shake(w http.ResponseWriter, r *http.Request, conn *connection
 	return reply.Status, nil
 }
 
-// store publishes the delivery and answers when the stream has it. The message
-// id makes a provider's retry one event: it begins with the tenant and the
-// connection, because the stream's window is shared by all.
-func (i *Ingress) store(w http.ResponseWriter, r *http.Request, conn *connection.Connection, request webhook.Request, d webhook.Delivery, v webhook.Verified) (int, *connectors.Error) {
-	ctx := r.Context()
-	e := events.New("ingress", "hawser.webhook."+typeOrUnknown(d.Type), conn.About(), request.Body)
-	e.SetDataContentType(contentTypeOf(r))
-	e.SetExtension(events.ExtMethod, r.Method)
-	e.SetExtension(events.ExtPath, i.maskedPath(conn.Connector))
-	if v.Scheme == connectors.SchemeUnsigned {
-		e.SetExtension(events.ExtVerified, "false")
-		i.metrics.unsigned.Inc()
+// store deposits the delivery and answers when the stream has it.
+func (i *Ingress) store(w http.ResponseWriter, r *http.Request, p parcel) (int, *connectors.Error) {
+	receipt, refusal := i.deposit(r.Context(), p)
+	if refusal != nil {
+		return 0, refusal
 	}
-	if d.ID != "" {
-		e.SetExtension(events.ExtDelivery, d.ID)
+	status := http.StatusAccepted
+	if receipt.Duplicate {
+		status = http.StatusOK
 	}
-	header, data := events.EncodeTraced(ctx, e)
-	keepHeaders(header, r.Header)
-	opts := &events.PublishOptions{}
-	if d.ID != "" {
-		opts.MsgID = conn.Ref().Key() + "/" + events.Token(d.ID)
-	}
-	sent := time.Now()
-	pending, err := i.Bus.PublishRaw(i.Bus.Webhook(conn.Ref().Tenant, conn.Connector, d.Type), header, data, opts)
-	var ack events.Ack
-	if err == nil {
-		ack, err = pending.Wait(ctx)
-	}
-	i.metrics.ackSeconds.Observe(time.Since(sent).Seconds())
-	if err != nil {
-		i.log.Warn().Err(err).Str("connector", conn.Connector).Msg("webhook not stored")
-		return 0, storeError(err)
-	}
-	if ack.Duplicate {
-		writeJSON(w, http.StatusOK, "application/json", acknowledged{Duplicate: true})
-		return http.StatusOK, nil
-	}
-	writeJSON(w, http.StatusAccepted, "application/json", acknowledged{ID: e.ID()})
-	return http.StatusAccepted, nil
-}
-
-// acknowledged tells a delivery that is new from one that was here before.
-type acknowledged struct {
-	ID        string `json:"id,omitempty"`
-	Duplicate bool   `json:"duplicate,omitempty"`
+	writeJSON(w, status, "application/json", receipt)
+	return status, nil
 }
 
 // reject notes a refused delivery: the connection is known, so its owner should
@@ -213,8 +181,8 @@ func typeOrUnknown(t string) string {
 	return t
 }
 
-func contentTypeOf(r *http.Request) string {
-	if ct := r.Header.Get("Content-Type"); ct != "" {
+func contentTypeOf(h http.Header) string {
+	if ct := h.Get("Content-Type"); ct != "" {
 		return ct
 	}
 	return "application/octet-stream"

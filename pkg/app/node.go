@@ -83,7 +83,11 @@ func (n *node) prepare(ctx context.Context) error {
 		n.log.Warn().Stringer("drift", d).Msg("a stream was not as it should be, and was changed")
 	}
 	n.buckets, err = connection.BucketsFrom(func(name string) (kvstore.Store, error) {
-		return natskv.Open(ctx, n.bus.JetStream(), natskv.Bucket{Name: n.bus.Bucket(name), Replicas: n.settings.Replicas}, nil)
+		bucket := natskv.Bucket{Name: n.bus.Bucket(name), Replicas: n.settings.Replicas}
+		if name == connection.BucketDedup {
+			bucket.TTL = n.settings.DedupHorizon
+		}
+		return natskv.Open(ctx, n.bus.JetStream(), bucket, nil)
 	})
 	if err != nil {
 		return err

@@ -162,6 +162,7 @@ func (n *node) keepFresh(ctx context.Context) *errgroup.Group {
 func (n *node) ingress() *ingress.Ingress {
 	return ingress.New(ingress.Parts{
 		Bus: n.bus, Service: n.service, Store: n.store, Definitions: n.definitions, Scopes: n.scopes, Tokens: n.tokens, Status: n.status,
+		Deliveries: connection.NewDeliveries(n.buckets),
 	}, &ingress.Options{BaseURL: n.baseURL, BasePath: n.settings.BasePath, Metrics: n.metrics, Log: n.log})
 }
 
@@ -172,7 +173,8 @@ func (n *node) executor() (*executor.Executor, error) {
 	}
 	return executor.New(executor.Parts{
 		Bus: n.bus, Registry: n.registry, Store: n.store, Definitions: n.definitions, Scopes: n.scopes,
-		Claims: connection.NewClaims(n.buckets), Status: n.status, HTTP: safehttp.New(&safehttp.Options{Allow: allow}),
+		Claims: connection.NewClaims(n.buckets), Status: n.status,
+		Deliveries: connection.NewDeliveries(n.buckets), HTTP: safehttp.New(&safehttp.Options{Allow: allow}),
 	}, &executor.Options{Concurrency: n.settings.Concurrency, Metrics: n.metrics, Log: n.log}), nil
 }
 
