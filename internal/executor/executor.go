@@ -97,6 +97,9 @@ func (x *Executor) Run(ctx, grace context.Context, serving func()) error {
 			if consumer.Stream == events.Webhooks {
 				handle = x.received
 			}
+			if consumer.Name == dueWebhooks+c.Key {
+				handle = x.dueWebhook
+			}
 			g.Go(func() error { return x.Bus.Consume(ctx, grace, consumer, handle) })
 		}
 	}
@@ -105,6 +108,9 @@ func (x *Executor) Run(ctx, grace context.Context, serving func()) error {
 	g.Go(func() error { return x.Bus.Consume(ctx, grace, x.advisories(), x.ranOut) })
 	return g.Wait()
 }
+
+// dueWebhooks begins the names of consumers; no connector's key has an underscore.
+const dueWebhooks = "due_webhook-"
 
 // consumers are the durable consumers of a connector: new requests, requests
 // whose time has come again, and webhooks.
@@ -115,6 +121,7 @@ func (x *Executor) consumers(c *connectors.Connector) []events.Consumer {
 	}
 	if c.Webhook != nil {
 		all = append(all, events.Consumer{Name: "webhook-" + c.Key, Stream: events.Webhooks, Filter: x.Bus.WebhookFilter(c.Key), Description: "executors of " + c.Key + ", webhooks"})
+		all = append(all, events.Consumer{Name: dueWebhooks + c.Key, Stream: events.Parked, Filter: x.Bus.DueWebhookFilter(c.Key), Description: "executors of " + c.Key + ", webhooks that waited"})
 	}
 	for i := range all {
 		// Not shared: a consumer that waits for messages holds its slots.

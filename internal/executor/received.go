@@ -3,12 +3,11 @@ package executor
 import (
 	"context"
 
-	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// received turns each stored webhook into its lifecycle event and into the
-// health of its connection. It reads the stream, so that the path between a
+// received turns each stored webhook into its lifecycle event, notes that it is
+// stored, and hands it to the connector's handler. It reads the stream, so that the path between a
 // provider's request and its 202 has one write and no more, and so that no crash
 // can lose the event of a webhook that was acknowledged.
 func (x *Executor) received(ctx context.Context, d *events.Delivery) error {
@@ -20,10 +19,7 @@ func (x *Executor) received(ctx context.Context, d *events.Delivery) error {
 	if err != nil {
 		return events.Discard(err)
 	}
-	about := events.About{
-		Tenant: tenant, Connector: connector, Account: events.Extension(webhook, events.ExtAccount),
-		ConnectionID: events.Extension(webhook, events.ExtConnection), RequestID: webhook.ID(),
-	}
+	about := webhookAbout(tenant, connector, webhook)
 	verified := events.Extension(webhook, events.ExtVerified) != "false"
 	e := events.NewLifecycle(x.opts.Role, events.WebhookReceived, about, events.Data{
 		Method: events.Extension(webhook, events.ExtMethod), Path: events.Extension(webhook, events.ExtPath), Verified: &verified,
@@ -45,6 +41,5 @@ func (x *Executor) received(ctx context.Context, d *events.Delivery) error {
 	if _, err := announced.Wait(ctx); err != nil {
 		return err
 	}
-	x.Status.Webhook(connection.NewRef(tenant, connector, about.Account), "")
-	return nil
+	return x.handleWebhook(ctx, d, webhook, about, d.Attempt)
 }

@@ -96,8 +96,10 @@ func (x *Executor) ranOut(ctx context.Context, d *events.Delivery) error {
 		return events.Discard(err)
 	}
 	stream := events.Actions
-	if notice.Stream == x.Bus.Stream(events.Parked) {
-		stream = events.Parked
+	for _, s := range []events.Stream{events.Parked, events.Webhooks} {
+		if notice.Stream == x.Bus.Stream(s) {
+			stream = s
+		}
 	}
 	message, err := x.Bus.Message(ctx, stream, notice.Sequence)
 	if errors.Is(err, events.ErrNotFound) {
@@ -105,6 +107,15 @@ func (x *Executor) ranOut(ctx context.Context, d *events.Delivery) error {
 	}
 	if err != nil {
 		return err
+	}
+	if stream == events.Webhooks {
+		return x.buryRanOut(ctx, message) // its stream is no queue: the webhook stays
+	}
+	if due, err := x.Bus.DueWebhook(ctx, message); err == nil {
+		if err := x.buryRanOut(ctx, due); err != nil {
+			return err
+		}
+		return x.Bus.Remove(ctx, stream, notice.Sequence)
 	}
 	request, malformed := x.Bus.ReadAction(message)
 	if !errors.Is(malformed, events.ErrSubject) && !errors.Is(malformed, events.ErrToken) {

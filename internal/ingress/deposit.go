@@ -26,21 +26,39 @@ type parcel struct {
 type receipt struct {
 	ID        string `json:"id,omitempty"`
 	Duplicate bool   `json:"duplicate,omitempty"`
+	// Quarantined: kept, and not handed on before an operator drives it again.
+	Quarantined bool `json:"quarantined,omitempty"`
+}
+
+// messageID is what the stream and the memories tell repetitions by; "" if
+// nothing does. It begins with the tenant and the connection, because the
+// stream's window is shared by all.
+func (p parcel) messageID() string {
+	if p.delivery.ID == "" {
+		return ""
+	}
+	return p.conn.Ref().Key() + "/" + events.Token(p.delivery.ID)
+}
+
+// fallbackID is unique where the delivery has no id of its own.
+func (p parcel) fallbackID(unique string) string {
+	if p.delivery.ID == "" {
+		return unique
+	}
+	return ""
 }
 
 // storePatience bounds storing: the publish, and the look for an earlier copy.
 const storePatience = 5 * time.Second
 
-// deposit stores the delivery, once, and returns when the stream has it. The
-// message id begins with the tenant and the connection, because the stream's
-// window is shared by all.
+// deposit stores the delivery, once, and returns when the stream has it.
 func (i *Ingress) deposit(ctx context.Context, p parcel) (receipt, *connectors.Error) {
 	e := i.event(p)
-	if p.delivery.ID == "" {
+	messageID := p.messageID()
+	if messageID == "" {
 		duplicate, refusal := i.publish(ctx, p, e, "")
-		return receipt{e.ID(), duplicate}, refusal
+		return receipt{ID: e.ID(), Duplicate: duplicate}, refusal
 	}
-	messageID := p.conn.Ref().Key() + "/" + events.Token(p.delivery.ID)
 	duplicate, refusal := i.recent.once(ctx, messageID, func() (bool, *connectors.Error) {
 		// Others wait for the outcome, so it must not hang on this caller's patience.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storePatience)

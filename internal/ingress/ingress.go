@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -52,9 +53,13 @@ type Ingress struct {
 	// rejections bounds the events about refused deliveries, which strangers
 	// can make us emit.
 	rejections *rate.Limiter
-	recent     *recent
-	keys       *webhook.Keys
-	engines    sync.Map // connector → *compiled
+	// evidenceRate bounds what is kept of refused deliveries.
+	evidenceRate *rate.Limiter
+	roomAsked    atomic.Int64 // when the quarantine was last looked at, in Unix nanoseconds
+	full         atomic.Bool  // it had no room for mere evidence then
+	recent       *recent
+	keys         *webhook.Keys
+	engines      sync.Map // connector → *compiled
 }
 
 // compiled is a connector's webhook engine, for as long as the definition lives.
@@ -78,7 +83,7 @@ func New(parts Parts, opts *Options) *Ingress {
 	o.BaseURL, o.BasePath = strings.TrimSuffix(o.BaseURL, "/"), strings.TrimSuffix(o.BasePath, "/")
 	return &Ingress{
 		Parts: parts, opts: o, log: o.Log.With().Str("role", "ingress").Logger(), metrics: newMetrics(o.Metrics),
-		slots: make(chan struct{}, o.MostRequests), rejections: rate.NewLimiter(50, 100), keys: webhook.NewKeys(nil), recent: newRecent(),
+		slots: make(chan struct{}, o.MostRequests), rejections: rate.NewLimiter(50, 100), evidenceRate: rate.NewLimiter(10, 100), keys: webhook.NewKeys(nil), recent: newRecent(),
 	}
 }
 

@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/textproto"
@@ -49,7 +50,7 @@ func (i *Ingress) take(w http.ResponseWriter, r *http.Request, connector string)
 	}
 	body, err := readBody(w, r, def.Webhook.BodyLimit())
 	if err != nil {
-		return 0, i.reject(r, conn, asError(err))
+		return 0, i.reject(r.Context(), conn, r.Method, asError(err))
 	}
 	secrets, err := i.secrets(def.Webhook, conn)
 	if err != nil {
@@ -61,22 +62,27 @@ func (i *Ingress) take(w http.ResponseWriter, r *http.Request, connector string)
 	}
 	reply, err := engine.Handshake(r.Context(), request, secrets, secrets)
 	if reply != nil || err != nil {
-		return i.shake(w, r, conn, reply, err)
+		return i.shake(r.Context(), w, conn, request, reply, err)
 	}
 	if !engine.Accepts(r.Method) {
 		w.Header().Set("Allow", strings.Join(def.Webhook.AllowedMethods(), ", "))
 		w.WriteHeader(http.StatusMethodNotAllowed)
 		return http.StatusMethodNotAllowed, nil
 	}
-	if err := conn.Usable(); err != nil {
-		return 0, i.reject(r, conn, asError(err))
-	}
 	verified, err := engine.Verify(r.Context(), request, secrets)
 	if err != nil {
-		return 0, i.reject(r, conn, i.verdict(err))
+		return 0, i.distrust(r.Context(), conn, request, i.verdict(err))
 	}
-	return i.store(w, r, parcel{conn: conn, method: r.Method, path: i.maskedPath(connector), header: r.Header,
-		body: body, delivery: engine.Extract(request), verified: verified})
+	p := parcel{conn: conn, method: r.Method, path: i.maskedPath(connector), header: r.Header,
+		body: body, delivery: engine.Extract(request), verified: verified}
+	if err := conn.Usable(); err != nil {
+		return i.setAside(r.Context(), w, p, request, asError(err))
+	}
+	if refusal := engine.CheckPayload(request); refusal != nil {
+		i.note(r.Context(), newEvidence(quarantineSchema, refusal.Code, connector, p.path, conn, request), request, true)
+		return 0, i.reject(r.Context(), conn, r.Method, refusal)
+	}
+	return i.store(w, r, p)
 }
 
 // secrets are what deliveries to the connection may be signed with.
@@ -104,9 +110,9 @@ func (i *Ingress) verdict(err error) *connectors.Error {
 }
 
 // shake answers a handshake; it emits no event.
-func (i *Ingress) shake(w http.ResponseWriter, r *http.Request, conn *connection.Connection, reply *webhook.Reply, err error) (int, *connectors.Error) {
+func (i *Ingress) shake(ctx context.Context, w http.ResponseWriter, conn *connection.Connection, request webhook.Request, reply *webhook.Reply, err error) (int, *connectors.Error) {
 	if err != nil {
-		return 0, i.reject(r, conn, i.verdict(err))
+		return 0, i.distrust(ctx, conn, request, i.verdict(err))
 	}
 	if !reply.Capture.IsZero() || reply.Visit != "" {
 		return 0, connectors.Errorf(connectors.CodeConnectorWebhookNotConfigured, "this handshake is not supported for a connection's own URL")
@@ -134,9 +140,49 @@ func (i *Ingress) store(w http.ResponseWriter, r *http.Request, p parcel) (int, 
 	return status, nil
 }
 
+// distrust refuses a delivery that did not verify, and leaves evidence of it.
+func (i *Ingress) distrust(ctx context.Context, conn *connection.Connection, request webhook.Request, e *connectors.Error) *connectors.Error {
+	if rejection, ok := errors.AsType[*webhook.Rejection](e.Cause); ok {
+		reason := quarantineReason(rejection)
+		note := newEvidence(reason, e.Code, conn.Connector, i.maskedPath(conn.Connector), conn, request)
+		note.Detail, note.SkewMs = string(rejection.Reason), rejection.Skew.Milliseconds()
+		i.note(ctx, note, request, reason == quarantineSignature)
+	}
+	return i.reject(ctx, conn, request.Method, e)
+}
+
+// setAside keeps a genuine delivery for a connection that cannot take it now. The
+// provider gets a success, since it is kept and can be driven again; 503 if not.
+func (i *Ingress) setAside(ctx context.Context, w http.ResponseWriter, p parcel, request webhook.Request, e *connectors.Error) (int, *connectors.Error) {
+	receipt, refusal := i.parkOnce(ctx, p, request, e)
+	if refusal != nil {
+		return 0, refusal
+	}
+	status := http.StatusAccepted
+	if receipt.Duplicate {
+		status = http.StatusOK
+	}
+	writeJSON(w, status, "application/json", receipt)
+	return status, nil
+}
+
+// parkOnce parks a delivery; a repetition of it is not parked again.
+func (i *Ingress) parkOnce(ctx context.Context, p parcel, request webhook.Request, e *connectors.Error) (receipt, *connectors.Error) {
+	kept := newEvidence(quarantineDisabled, e.Code, p.conn.Connector, p.path, p.conn, request)
+	duplicate, refusal := i.recent.once(ctx, "parked/"+p.messageID()+"/"+p.fallbackID(kept.ID), func() (bool, *connectors.Error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storePatience)
+		defer cancel()
+		return false, i.park(ctx, kept, request)
+	})
+	if refusal == nil && !duplicate {
+		i.reject(ctx, p.conn, p.method, e)
+	}
+	return receipt{ID: kept.ID, Duplicate: duplicate, Quarantined: true}, refusal
+}
+
 // reject notes a refused delivery: the connection is known, so its owner should
 // learn of it. What strangers can cause is bounded.
-func (i *Ingress) reject(r *http.Request, conn *connection.Connection, e *connectors.Error) *connectors.Error {
+func (i *Ingress) reject(ctx context.Context, conn *connection.Connection, method string, e *connectors.Error) *connectors.Error {
 	if e.Code.HTTPStatus() >= http.StatusInternalServerError {
 		return e
 	}
@@ -151,14 +197,14 @@ func (i *Ingress) reject(r *http.Request, conn *connection.Connection, e *connec
 	}
 	no := false
 	event := events.NewLifecycle("ingress", events.WebhookRejected, conn.About(), events.Data{
-		Method: r.Method, Path: i.maskedPath(conn.Connector), Verified: &no, ErrorCode: string(e.Code), ErrorMessage: e.Message,
+		Method: method, Path: i.maskedPath(conn.Connector), Verified: &no, ErrorCode: string(e.Code), ErrorMessage: e.Message,
 	})
 	subject := i.Bus.Event(conn.Ref().Tenant, conn.Connector, events.WebhookRejected)
-	if _, err := i.Bus.PublishAsync(r.Context(), subject, event, nil); err != nil {
+	if _, err := i.Bus.PublishAsync(ctx, subject, event, nil); err != nil {
 		i.log.Warn().Err(err).Msg("webhook.rejected not announced")
 	}
 	i.log.Info().Str("connector", conn.Connector).Str("connection_id", conn.ID).Str("reason", reason).
-		Str("trace_id", events.TraceID(r.Context())).Msg("webhook rejected")
+		Str("trace_id", events.TraceID(ctx)).Msg("webhook rejected")
 	return e
 }
 

@@ -91,8 +91,8 @@ func (t Topology) streams(n Names) []jetstream.StreamConfig {
 	}, {
 		// Work that waits for its time; only our own programs publish here. Limits
 		// would drop schedules silently, so there are none.
-		Name: n.Stream(Parked), Subjects: []string{n.prefix + ".parked.action.>", n.prefix + ".due.action.>"},
-		Description: "action requests to be tried again at a later time",
+		Name: n.Stream(Parked), Subjects: []string{n.prefix + ".parked.action.>", n.prefix + ".due.action.>", n.prefix + ".parked.webhook.>", n.prefix + ".due.webhook.>"},
+		Description: "action requests and webhooks to be tried again at a later time",
 		Retention:   queue, AllowMsgSchedules: true, AllowMsgTTL: true,
 	}, {
 		// The first result on a subject wins, by expectation.
@@ -111,15 +111,18 @@ func (t Topology) streams(n Names) []jetstream.StreamConfig {
 		Description: "when each grant's token is to be renewed",
 		Retention:   queue, AllowMsgSchedules: true, AllowMsgTTL: true,
 	}, {
+		// DiscardNew: it also keeps deliveries that were answered 2xx, for
+		// connections that are disabled. Those who write mere evidence leave room.
 		Name: n.Stream(Quarantine), Subjects: below("quarantine"), Description: "refused deliveries, redacted",
-		Retention: limits, MaxAge: t.EvidenceMaxAge, MaxBytes: t.EvidenceMaxBytes, AllowDirect: true,
+		Retention: limits, MaxAge: t.EvidenceMaxAge, MaxBytes: t.EvidenceMaxBytes, Discard: jetstream.DiscardNew, AllowDirect: true,
 	}, {
 		Name: n.Stream(Dead), Subjects: below("dead"), Description: "what was given up on",
 		Retention: limits, MaxAge: t.EvidenceMaxAge, MaxBytes: t.EvidenceMaxBytes, AllowDirect: true,
 	}, {
 		// The server's last word on messages whose deliveries ran out.
-		Name:        n.Stream(Advisories),
-		Subjects:    []string{"$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES." + n.Stream(Actions) + ".>", "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES." + n.Stream(Parked) + ".>"},
+		Name: n.Stream(Advisories),
+		Subjects: []string{"$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES." + n.Stream(Actions) + ".>", "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES." + n.Stream(Parked) + ".>",
+			"$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES." + n.Stream(Webhooks) + ".>"},
 		Description: "deliveries that ran out", Retention: limits, MaxAge: 7 * day,
 	}}
 }
@@ -154,7 +157,7 @@ func (b *Bus) Ensure(ctx context.Context, t Topology) ([]Drift, error) {
 		}
 		drift = append(drift, d...)
 	}
-	return drift, nil
+	return drift, b.ensureBodies(ctx, t)
 }
 
 func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig) ([]Drift, error) {
