@@ -184,6 +184,7 @@ func (s *Service) mergeConfig(ctx context.Context, def *connectors.Connector, c 
 	if err != nil {
 		return err
 	}
+	account := providerAccount(def, config)
 	candidate := *c
 	candidate.Config = config
 	sealed, err := s.reseal(&candidate)
@@ -194,6 +195,9 @@ func (s *Service) mergeConfig(ctx context.Context, def *connectors.Connector, c 
 		return err
 	}
 	c.Config, c.ConnectorVersion = config, def.Version
+	if account != "" {
+		c.ProviderAccount = account
+	}
 	return nil
 }
 

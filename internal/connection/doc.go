@@ -12,6 +12,9 @@
 //	service.go      connect, read, change, disconnect
 //	view.go         what callers see: secrets masked
 //	status.go       health, apart from credentials
+//	routes.go       which connections a provider's account has
+//	capture.go      a webhook secret that the provider hands over
+//	evidence.go     sealing what lies in quarantine
 //	deliveries.go   which deliveries are stored, for days
 //
 // Writes are by revision. A lost race reads again and tries again.

@@ -21,6 +21,7 @@ const (
 	bucketClaims      = "claims"
 	bucketKeys        = "keys"
 	bucketTokens      = "tokens"
+	bucketRoutes      = "routes"
 )
 
 // BucketDedup has a TTL, which whoever opens it sets: see [DedupHorizon].
@@ -52,19 +53,22 @@ func (r Ref) Key() string {
 // Connection is a record. As it is stored, and as the cache holds it, the fields
 // that Sealed lists are envelopes; [Store.Open] gives the config in the clear.
 type Connection struct {
-	ID               string            `json:"id"`
-	Scope            string            `json:"scope"`
-	Identity         string            `json:"identity"`
-	Connector        string            `json:"connector"`
-	Account          string            `json:"account"`
-	ConnectorVersion string            `json:"connector_version"`
-	State            State             `json:"state"`
-	Config           json.RawMessage   `json:"config"`
-	Webhook          *WebhookURL       `json:"webhook,omitempty"`
-	Tags             map[string]string `json:"tags,omitempty"`
-	Grant            string            `json:"grant,omitempty"`
-	CreatedAt        time.Time         `json:"created_at"`
-	UpdatedAt        time.Time         `json:"updated_at"`
+	ID               string          `json:"id"`
+	Scope            string          `json:"scope"`
+	Identity         string          `json:"identity"`
+	Connector        string          `json:"connector"`
+	Account          string          `json:"account"`
+	ConnectorVersion string          `json:"connector_version"`
+	State            State           `json:"state"`
+	Config           json.RawMessage `json:"config"`
+	Webhook          *WebhookURL     `json:"webhook,omitempty"`
+	// ProviderAccount is the provider's id of the account, by which app-wide
+	// webhooks find the connection. It is written with the record's route.
+	ProviderAccount string            `json:"provider_account,omitempty"`
+	Tags            map[string]string `json:"tags,omitempty"`
+	Grant           string            `json:"grant,omitempty"`
+	CreatedAt       time.Time         `json:"created_at"`
+	UpdatedAt       time.Time         `json:"updated_at"`
 	// Sealed are the JSON pointers whose values are envelopes. The record itself
 	// says so, since a newer version of the connector may mark other fields.
 	Sealed []string `json:"sealed"`

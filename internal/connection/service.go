@@ -120,6 +120,9 @@ func (s *Service) save(ctx context.Context, def *connectors.Connector, c *Connec
 		url = newWebhookSecret()
 		c.Webhook = &WebhookURL{Hash: hashWebhookSecret(url)}
 	}
+	if account := providerAccount(def, config); account != "" {
+		c.ProviderAccount = account
+	}
 	sealed, err := s.store.seal(c, config, def.Config.SecretPaths(), url)
 	if err != nil {
 		return nil, err
@@ -147,6 +150,9 @@ func (s *Service) save(ctx context.Context, def *connectors.Connector, c *Connec
 
 // write creates or updates a sealed record.
 func (s *Store) write(ctx context.Context, c *Connection, sealed []byte) (err error) {
+	if err := s.addRoute(ctx, c); err != nil {
+		return err
+	}
 	if c.revision == 0 {
 		c.revision, err = s.buckets.Connections.Create(ctx, c.Ref().Key(), sealed, 0)
 	} else {
@@ -197,6 +203,7 @@ func (s *Service) Disconnect(ctx context.Context, r Ref) error {
 			return s.store.readError(err, r)
 		}
 		s.store.removeURLs(ctx, c.Webhook)
+		s.store.removeRoute(ctx, c)
 		_ = s.store.buckets.Status.Delete(ctx, r.Key(), 0) // health without a connection harms nobody
 		s.announce(ctx, events.ConnectorDisconnected, c, events.Data{})
 		return nil

@@ -25,12 +25,13 @@ type Buckets struct {
 	Claims      kvstore.Store // request → who calls the provider for it
 	Keys        kvstore.Store // the check value of the keyset
 	Tokens      kvstore.Store // SHA-256 of an API token → whose it is
+	Routes      kvstore.Store // provider's account → keys of the records
 	Dedup       kvstore.Store // delivery → it is stored; forgets by its TTL
 }
 
 // BucketNames lists the buckets without the installation's prefix.
 func BucketNames() []string {
-	return []string{bucketConnections, bucketWebhooks, bucketStatus, bucketConnectors, bucketClaims, bucketKeys, bucketTokens, BucketDedup}
+	return []string{bucketConnections, bucketWebhooks, bucketStatus, bucketConnectors, bucketClaims, bucketKeys, bucketTokens, bucketRoutes, BucketDedup}
 }
 
 // BucketsFrom opens every bucket by name.
@@ -39,7 +40,7 @@ func BucketsFrom(open func(name string) (kvstore.Store, error)) (Buckets, error)
 	for name, at := range map[string]*kvstore.Store{
 		bucketConnections: &b.Connections, bucketWebhooks: &b.Webhooks, bucketStatus: &b.Status,
 		bucketConnectors: &b.Connectors, bucketClaims: &b.Claims, bucketKeys: &b.Keys,
-		bucketTokens: &b.Tokens, BucketDedup: &b.Dedup,
+		bucketTokens: &b.Tokens, bucketRoutes: &b.Routes, BucketDedup: &b.Dedup,
 	} {
 		store, err := open(name)
 		if err != nil {
@@ -58,6 +59,7 @@ type Store struct {
 	prefix  string // of the installation, part of what a sealed field is bound to
 	records *cache[*Connection]
 	urls    *cache[string]
+	routes  *cache[[]string]
 }
 
 // NewStore returns a store over buckets that seals with keys.
@@ -67,6 +69,7 @@ func NewStore(buckets Buckets, keys *crypto.Keyring, prefix string) *Store {
 		return parseRecord(e.Value, e.Revision, e.Key)
 	})
 	s.urls = newCache(buckets.Webhooks, func(e kvstore.Entry) (string, error) { return string(e.Value), nil })
+	s.routes = newCache(buckets.Routes, parseRoutes)
 	return s
 }
 
@@ -75,6 +78,7 @@ func (s *Store) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.records.run(ctx) })
 	g.Go(func() error { return s.urls.run(ctx) })
+	g.Go(func() error { return s.routes.run(ctx) })
 	return g.Wait()
 }
 

@@ -20,6 +20,9 @@ import (
 // DefaultBasePath is where the API lies below the base URL.
 const DefaultBasePath = "/api/v1"
 
+// mostLarge bounds the bodies above 1 MiB that are held at once.
+const mostLarge = 8
+
 // Options of an ingress. Zero fields mean the default.
 type Options struct {
 	BaseURL  string // as providers reach us, e.g. https://hooks.example.com; no path
@@ -27,8 +30,12 @@ type Options struct {
 	// MostRequests bounds the requests handled at once; beyond it the answer is
 	// 503. Default 4096.
 	MostRequests int
-	Metrics      prometheus.Registerer // default: none
-	Log          zerolog.Logger
+	Apps         Apps // default: none
+	// HTTP fetches providers' keys and the addresses that confirm a webhook. Give
+	// one that keeps out of private networks. Default: a plain client.
+	HTTP    *http.Client
+	Metrics prometheus.Registerer // default: none
+	Log     zerolog.Logger
 }
 
 // Parts are what an ingress works with. All are required.
@@ -58,6 +65,8 @@ type Ingress struct {
 	roomAsked    atomic.Int64 // when the quarantine was last looked at, in Unix nanoseconds
 	full         atomic.Bool  // it had no room for mere evidence then
 	recent       *recent
+	handshakes   *rate.Limiter
+	large        chan struct{} // large bodies held at once
 	keys         *webhook.Keys
 	engines      sync.Map // connector → *compiled
 }
@@ -80,10 +89,17 @@ func New(parts Parts, opts *Options) *Ingress {
 	if o.MostRequests == 0 {
 		o.MostRequests = 4096
 	}
+	if o.Apps == nil {
+		o.Apps = EnvApps(func(string) string { return "" })
+	}
+	if o.HTTP == nil {
+		o.HTTP = &http.Client{Timeout: visitTimeout}
+	}
 	o.BaseURL, o.BasePath = strings.TrimSuffix(o.BaseURL, "/"), strings.TrimSuffix(o.BasePath, "/")
 	return &Ingress{
 		Parts: parts, opts: o, log: o.Log.With().Str("role", "ingress").Logger(), metrics: newMetrics(o.Metrics),
-		slots: make(chan struct{}, o.MostRequests), rejections: rate.NewLimiter(50, 100), evidenceRate: rate.NewLimiter(10, 100), keys: webhook.NewKeys(nil), recent: newRecent(),
+		slots: make(chan struct{}, o.MostRequests), rejections: rate.NewLimiter(50, 100), evidenceRate: rate.NewLimiter(10, 100), keys: webhook.NewKeys(&webhook.KeysOptions{HTTP: o.HTTP}),
+		handshakes: rate.NewLimiter(100, 200), large: make(chan struct{}, mostLarge), recent: newRecent(),
 	}
 }
 

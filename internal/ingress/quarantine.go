@@ -66,7 +66,7 @@ const (
 	maxKept = 480 << 10
 	// maxKeptUnverified is the same for what strangers may have sent.
 	maxKeptUnverified = 64 << 10
-	maxHeaderNames    = 100
+	maxListed         = 100
 )
 
 // errNotKept is returned where a delivery that should be kept cannot be.
@@ -80,7 +80,7 @@ func newEvidence(reason string, code connectors.Code, connector, path string, co
 		HeaderNames: []string{}, BodyBytes: len(r.Body), BodySHA256: hex.EncodeToString(sum[:]),
 	}
 	for name := range r.Header {
-		if len(name) <= 128 && len(e.HeaderNames) < maxHeaderNames {
+		if len(name) <= 128 && len(e.HeaderNames) < maxListed {
 			e.HeaderNames = append(e.HeaderNames, name)
 		}
 	}

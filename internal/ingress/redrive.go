@@ -97,6 +97,9 @@ func (i *Ingress) reopen(e evidence) (webhook.Request, error) {
 
 // again verifies a delivery out of quarantine and stores it.
 func (i *Ingress) again(ctx context.Context, e evidence, request webhook.Request) ([]receipt, *connectors.Error) {
+	if e.Scope == "" {
+		return i.againApp(ctx, e, request)
+	}
 	conn, err := i.Store.Get(ctx, connection.NewRef(events.Tenant{Scope: e.Scope, Identity: e.Identity}, e.Connector, e.Account))
 	if err != nil {
 		return nil, asError(err)
@@ -109,7 +112,7 @@ func (i *Ingress) again(ctx context.Context, e evidence, request webhook.Request
 	if err != nil {
 		return nil, asError(err)
 	}
-	secrets, err := i.secrets(def.Webhook, conn)
+	secrets, err := i.secrets(ctx, def.Webhook, conn)
 	if err != nil {
 		return nil, asError(err)
 	}
@@ -129,6 +132,30 @@ func (i *Ingress) again(ctx context.Context, e evidence, request webhook.Request
 		return nil, refusal
 	}
 	return []receipt{stored}, nil
+}
+
+// againApp does so for a delivery to an app: the account may be connected by now.
+func (i *Ingress) againApp(ctx context.Context, e evidence, request webhook.Request) ([]receipt, *connectors.Error) {
+	def, err := i.Definitions.Get(e.Connector)
+	if err != nil {
+		return nil, asError(err)
+	}
+	secrets, _, refusal := i.app(ctx, def)
+	if refusal != nil {
+		return nil, refusal
+	}
+	engine, err := i.engine(def)
+	if err != nil {
+		return nil, asError(err)
+	}
+	verified, err := engine.Verify(ctx, request, secrets)
+	if err != nil {
+		return nil, i.verdict(err)
+	}
+	if refusal := engine.CheckPayload(request); refusal != nil {
+		return nil, refusal
+	}
+	return i.dispatch(ctx, def, engine, request, verified, false)
 }
 
 // acted announces what an operator did. What was done stands whether or not the

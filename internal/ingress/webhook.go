@@ -48,26 +48,29 @@ func (i *Ingress) take(w http.ResponseWriter, r *http.Request, connector string)
 	if err != nil {
 		return 0, asError(err)
 	}
-	body, err := readBody(w, r, def.Webhook.BodyLimit())
+	body, done, err := i.readDelivery(w, r, def.Webhook)
 	if err != nil {
 		return 0, i.reject(r.Context(), conn, r.Method, asError(err))
 	}
-	secrets, err := i.secrets(def.Webhook, conn)
+	defer done()
+	secrets, err := i.secrets(r.Context(), def.Webhook, conn)
 	if err != nil {
 		return 0, asError(err)
 	}
-	request := webhook.Request{
-		Method: r.Method, PublicURL: i.opts.BaseURL + r.URL.RequestURI(), Header: r.Header,
-		Query: r.URL.Query(), Body: body, Now: time.Now(),
+	tokens, err := i.tokens(r.Context(), def.Webhook, conn)
+	if err != nil {
+		return 0, asError(err)
 	}
-	reply, err := engine.Handshake(r.Context(), request, secrets, secrets)
-	if reply != nil || err != nil {
-		return i.shake(r.Context(), w, conn, request, reply, err)
+	request := i.call(r, body)
+	reply, err := engine.Handshake(r.Context(), request, secrets, tokens)
+	if err != nil {
+		return 0, i.distrust(r.Context(), conn, request, i.verdict(err))
+	}
+	if reply != nil {
+		return i.shake(r.Context(), w, def, conn, reply)
 	}
 	if !engine.Accepts(r.Method) {
-		w.Header().Set("Allow", strings.Join(def.Webhook.AllowedMethods(), ", "))
-		w.WriteHeader(http.StatusMethodNotAllowed)
-		return http.StatusMethodNotAllowed, nil
+		return notAllowed(w, def.Webhook)
 	}
 	verified, err := engine.Verify(r.Context(), request, secrets)
 	if err != nil {
@@ -85,18 +88,6 @@ func (i *Ingress) take(w http.ResponseWriter, r *http.Request, connector string)
 	return i.store(w, r, p)
 }
 
-// secrets are what deliveries to the connection may be signed with.
-func (i *Ingress) secrets(w *connectors.Webhook, conn *connection.Connection) ([]secret.Text, error) {
-	if w.SecretField == "" {
-		return nil, nil
-	}
-	s, err := i.Store.OpenConfigField(conn, w.SecretField)
-	if err != nil || s.IsZero() {
-		return nil, err
-	}
-	return []secret.Text{s}, nil
-}
-
 // verdict hides the reason from the caller, and keeps it for the metric and log.
 func (i *Ingress) verdict(err error) *connectors.Error {
 	if errors.Is(err, webhook.ErrKeysUnavailable) {
@@ -107,23 +98,6 @@ func (i *Ingress) verdict(err error) *connectors.Error {
 	e := connectors.Errorf(connectors.CodeConnectorWebhookVerificationFailed, "the signature of the delivery could not be verified")
 	e.Cause = err
 	return e
-}
-
-// shake answers a handshake; it emits no event.
-func (i *Ingress) shake(ctx context.Context, w http.ResponseWriter, conn *connection.Connection, request webhook.Request, reply *webhook.Reply, err error) (int, *connectors.Error) {
-	if err != nil {
-		return 0, i.distrust(ctx, conn, request, i.verdict(err))
-	}
-	if !reply.Capture.IsZero() || reply.Visit != "" {
-		return 0, connectors.Errorf(connectors.CodeConnectorWebhookNotConfigured, "this handshake is not supported for a connection's own URL")
-	}
-	for name, values := range reply.Header {
-		w.Header()[name] = values
-	}
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(reply.Status)
-	_, _ = w.Write(reply.Body)
-	return reply.Status, nil
 }
 
 // store deposits the delivery and answers when the stream has it.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -110,6 +111,13 @@ func (n *node) play(ctx context.Context, listener net.Listener, play roles, read
 			return errors.Join(err, listener.Close())
 		}
 	}
+	var in *ingress.Ingress
+	if play.ingress {
+		var err error
+		if in, err = n.ingress(); err != nil {
+			return errors.Join(err, listener.Close())
+		}
+	}
 	// Health and caches outlive the work that needs them.
 	background, stopBackground := context.WithCancel(grace)
 	helpers := n.keepFresh(background)
@@ -123,7 +131,6 @@ func (n *node) play(ctx context.Context, listener net.Listener, play roles, read
 	}
 	var api http.Handler
 	if play.ingress {
-		in := n.ingress()
 		api = in.Handler()
 		start(in.Run)
 	}
@@ -159,11 +166,16 @@ func (n *node) keepFresh(ctx context.Context) *errgroup.Group {
 	return &g
 }
 
-func (n *node) ingress() *ingress.Ingress {
+func (n *node) ingress() (*ingress.Ingress, error) {
+	allow, err := safehttp.ParseNetworks(n.settings.AllowNetworks)
+	if err != nil {
+		return nil, err
+	}
 	return ingress.New(ingress.Parts{
 		Bus: n.bus, Service: n.service, Store: n.store, Definitions: n.definitions, Scopes: n.scopes, Tokens: n.tokens, Status: n.status,
 		Deliveries: connection.NewDeliveries(n.buckets),
-	}, &ingress.Options{BaseURL: n.baseURL, BasePath: n.settings.BasePath, Metrics: n.metrics, Log: n.log})
+	}, &ingress.Options{Apps: ingress.EnvApps(os.Getenv), HTTP: safehttp.New(&safehttp.Options{Allow: allow, Timeout: 10 * time.Second}),
+		BaseURL: n.baseURL, BasePath: n.settings.BasePath, Metrics: n.metrics, Log: n.log}), nil
 }
 
 func (n *node) executor() (*executor.Executor, error) {
