@@ -32,7 +32,7 @@ func (x *Executor) received(ctx context.Context, d *events.Delivery) error {
 	if err != nil {
 		return err
 	}
-	if id := events.MessageID(d); id != "" {
+	if id := events.MessageID(d); id != "" && events.Extension(webhook, events.ExtReplayOf) == "" {
 		// The ingress writes once; what outlives the stream's window is noted here.
 		if err := x.Deliveries.Remember(ctx, id); err != nil {
 			return err

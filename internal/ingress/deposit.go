@@ -49,7 +49,7 @@ func (p parcel) fallbackID(unique string) string {
 }
 
 // storePatience bounds storing: the publish, and the look for an earlier copy.
-const storePatience = 5 * time.Second
+const storePatience = 10 * time.Second
 
 // deposit stores the delivery, once, and returns when the stream has it.
 func (i *Ingress) deposit(ctx context.Context, p parcel) (receipt, *connectors.Error) {
@@ -91,6 +91,17 @@ func (i *Ingress) event(p parcel) events.Event {
 
 // publish reports whether the stream had the message already.
 func (i *Ingress) publish(ctx context.Context, p parcel, e events.Event, messageID string) (bool, *connectors.Error) {
+	large := !i.Bus.Fits(len(p.body))
+	if large {
+		// The body first: the event is what makes the delivery ours.
+		ref, err := i.Bus.PutBody(ctx, e.ID(), p.body)
+		if err != nil {
+			i.log.Warn().Err(err).Str("connector", p.conn.Connector).Msg("body of a webhook not stored")
+			return false, storeError(err)
+		}
+		e.SetExtension(events.ExtDataRef, ref)
+		e.DataEncoded = nil
+	}
 	header, data := events.EncodeTraced(ctx, e)
 	keepHeaders(header, p.header)
 	subject := i.Bus.Webhook(p.conn.Ref().Tenant, p.conn.Connector, p.delivery.Type)
@@ -104,6 +115,10 @@ func (i *Ingress) publish(ctx context.Context, p parcel, e events.Event, message
 	if err != nil {
 		i.log.Warn().Err(err).Str("connector", p.conn.Connector).Msg("webhook not stored")
 		return false, storeError(err)
+	}
+	if large && ack.Duplicate {
+		// Nobody names this copy; what cannot be removed goes with its age.
+		_ = i.Bus.DropBody(ctx, e.ID())
 	}
 	return ack.Duplicate, nil
 }

@@ -15,20 +15,25 @@ import (
 
 // operatorRoutes are what operators look at and do about deliveries.
 func (i *Ingress) operatorRoutes(mux *http.ServeMux) {
-	for pattern, answer := range map[string]func(*http.Request) (any, error){
-		"GET /quarantine":                 i.listQuarantine,
-		"POST /quarantine/{id}/redrive":   i.redriveQuarantine,
-		"GET /dead-letters":               i.listDeadLetters,
-		"POST /dead-letters/{id}/redrive": i.redriveDeadLetter,
-	} {
+	handle := func(pattern string, answer func(http.ResponseWriter, *http.Request) (any, error)) {
 		mux.HandleFunc(below(pattern, i.opts.BasePath), i.authenticated(func(w http.ResponseWriter, r *http.Request) {
-			reply, err := answer(r)
+			reply, err := answer(w, r)
 			if err != nil {
 				writeProblem(w, asError(err))
 				return
 			}
 			writeJSON(w, http.StatusOK, "application/json", reply)
 		}))
+	}
+	handle("POST "+onConnection+"/replay", i.replaySpan)
+	for pattern, answer := range map[string]func(*http.Request) (any, error){
+		"POST /webhooks/{id}/replay":      i.replayOne,
+		"GET /quarantine":                 i.listQuarantine,
+		"POST /quarantine/{id}/redrive":   i.redriveQuarantine,
+		"GET /dead-letters":               i.listDeadLetters,
+		"POST /dead-letters/{id}/redrive": i.redriveDeadLetter,
+	} {
+		handle(pattern, func(_ http.ResponseWriter, r *http.Request) (any, error) { return answer(r) })
 	}
 }
 

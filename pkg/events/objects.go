@@ -35,7 +35,7 @@ func (b *Bus) Fits(bytes int) bool { return int64(bytes) <= b.nc.MaxPayload()-ro
 func (b *Bus) ensureBodies(ctx context.Context, t Topology) error {
 	_, err := b.js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{
 		Bucket: b.Bucket(bodies), Description: "large webhook bodies", TTL: t.WebhooksMaxAge + time.Hour,
-		MaxBytes: t.WebhooksMaxBytes, Replicas: t.Replicas, Storage: jetstream.FileStorage,
+		MaxBytes: t.WebhooksMaxBytes / 4, Replicas: t.Replicas, Storage: jetstream.FileStorage,
 	})
 	if err != nil {
 		return fmt.Errorf("events: object store for large bodies: %w", err)
