@@ -40,7 +40,9 @@ func TestAReplayIsANewEventEveryTime(t *testing.T) {
 			t.Errorf("the replay is %v %s", m.Header, m.Data)
 		}
 	}
-	var r struct{ Webhooks []struct{ ID, ReplayOf string } }
+	var r struct {
+		Webhooks []struct{ ID, ReplayOf string }
+	}
 	s.api("POST", "/scopes/organization/org_1/connections/probe/replay", `{"since":"`+began.Add(-time.Minute).Format(time.RFC3339)+`"}`, http.StatusOK, &r)
 	if len(r.Webhooks) != 3 {
 		t.Errorf("the time range replayed %+v, want the three deliveries and no replays", r.Webhooks)

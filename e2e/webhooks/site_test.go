@@ -78,10 +78,10 @@ type site struct {
 const baseURL = "https://hooks.example.com"
 
 type siteOptions struct {
-	ingresses   int // default 1
-	noExecutor  bool
-	ingress     ingress.Options
-	maxAttempts int
+	ingresses  int // default 1
+	noExecutor bool
+	ingress    ingress.Options
+	executor   executor.Options
 }
 
 // newSite starts an installation with the connectors.
@@ -142,7 +142,7 @@ func (s *site) assemble(ctx context.Context, o siteOptions) {
 		x := executor.New(executor.Parts{
 			Bus: s.bus, Registry: s.registry, Store: s.store, Definitions: s.definitions, Scopes: scopes,
 			Claims: connection.NewClaims(s.buckets), Status: status, Deliveries: connection.NewDeliveries(s.buckets), HTTP: http.DefaultClient,
-		}, nil)
+		}, &o.executor)
 		must(t, x.Prepare(ctx))
 		s.running.Go(func() error { return x.Run(ctx, ctx, func() {}) })
 	}

@@ -9,6 +9,7 @@
 //	sweep.go     requests that nobody serves, and deliveries that ran out
 //	received.go  webhooks: the lifecycle event, the memory of deliveries
 //	delivery.go  calling a webhook's handler: again later, or a dead letter
+//	silence.go   connections that usually hear webhooks, and hear none
 //	metrics.go   what is counted
 //
 // Any number of executors run side by side and need to know nothing of each

@@ -26,8 +26,14 @@ type Options struct {
 	// AckWait is how long a dead executor's work lies before another takes it.
 	// Default 30 s.
 	AckWait time.Duration
-	Metrics prometheus.Registerer // default: none
-	Log     zerolog.Logger
+	// SilentAfter is the least time without a webhook after which a usually busy
+	// connection is called silent. Default 10 min.
+	SilentAfter time.Duration
+	// BusyAfter is how many webhooks make a connection a usually busy one.
+	// Default 20.
+	BusyAfter int
+	Metrics   prometheus.Registerer // default: none
+	Log       zerolog.Logger
 	// Role is the source of events, default "executor".
 	Role string
 }
@@ -50,6 +56,7 @@ type Executor struct {
 	Parts
 	opts    Options
 	metrics *metrics
+	timers  *timers
 	log     zerolog.Logger
 }
 
@@ -65,10 +72,16 @@ func New(parts Parts, opts *Options) *Executor {
 	if o.UnservedAfter == 0 {
 		o.UnservedAfter = 3 * time.Second
 	}
+	if o.SilentAfter == 0 {
+		o.SilentAfter = 10 * time.Minute
+	}
+	if o.BusyAfter == 0 {
+		o.BusyAfter = 20
+	}
 	if o.Role == "" {
 		o.Role = "executor"
 	}
-	return &Executor{Parts: parts, opts: o, metrics: newMetrics(o.Metrics), log: o.Log.With().Str("role", o.Role).Logger()}
+	return &Executor{Parts: parts, opts: o, metrics: newMetrics(o.Metrics), timers: newTimers(), log: o.Log.With().Str("role", o.Role).Logger()}
 }
 
 // Prepare makes this executor's connectors known, and their consumers exist, so
@@ -105,6 +118,7 @@ func (x *Executor) Run(ctx, grace context.Context, serving func()) error {
 	}
 	g.Go(func() error { return x.serve(ctx, grace, serving) })
 	g.Go(func() error { return x.sweep(ctx) })
+	g.Go(func() error { return x.Bus.Consume(ctx, grace, x.silences(), x.silence) })
 	g.Go(func() error { return x.Bus.Consume(ctx, grace, x.advisories(), x.ranOut) })
 	return g.Wait()
 }

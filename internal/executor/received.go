@@ -3,6 +3,7 @@ package executor
 import (
 	"context"
 
+	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -39,6 +40,9 @@ func (x *Executor) received(ctx context.Context, d *events.Delivery) error {
 		}
 	}
 	if _, err := announced.Wait(ctx); err != nil {
+		return err
+	}
+	if err := x.expectMore(ctx, connection.NewRef(tenant, connector, about.Account)); err != nil {
 		return err
 	}
 	return x.handleWebhook(ctx, d, webhook, about, d.Attempt)

@@ -91,7 +91,8 @@ func (t Topology) streams(n Names) []jetstream.StreamConfig {
 	}, {
 		// Work that waits for its time; only our own programs publish here. Limits
 		// would drop schedules silently, so there are none.
-		Name: n.Stream(Parked), Subjects: []string{n.prefix + ".parked.action.>", n.prefix + ".due.action.>", n.prefix + ".parked.webhook.>", n.prefix + ".due.webhook.>"},
+		Name: n.Stream(Parked), Subjects: []string{n.prefix + ".parked.action.>", n.prefix + ".due.action.>", n.prefix + ".parked.webhook.>", n.prefix + ".due.webhook.>",
+			n.prefix + ".parked.silence.>", n.prefix + ".due.silence.>"},
 		Description: "action requests and webhooks to be tried again at a later time",
 		Retention:   queue, AllowMsgSchedules: true, AllowMsgTTL: true,
 	}, {
