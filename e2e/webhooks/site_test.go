@@ -103,7 +103,7 @@ func newSite(t testing.TB, o siteOptions, all ...connectors.Connector) *site {
 		must(t, s.registry.Register(c))
 	}
 	var err error
-	s.bus, err = events.NewBus(env.Conn(t), nil)
+	s.bus, err = events.NewBus(env.Conn(t), &events.Options{PublishTimeout: 20 * time.Second})
 	must(t, err)
 	_, err = s.bus.Ensure(ctx, events.Topology{})
 	must(t, err)
@@ -141,16 +141,18 @@ func (s *site) assemble(ctx context.Context, o siteOptions) {
 	if !o.noExecutor {
 		x := executor.New(executor.Parts{
 			Bus: s.bus, Registry: s.registry, Store: s.store, Definitions: s.definitions, Scopes: scopes,
-			Claims: connection.NewClaims(s.buckets), Status: status, Deliveries: connection.NewDeliveries(s.buckets), HTTP: http.DefaultClient,
+			Claims: connection.NewClaims(s.buckets), Status: status, Deliveries: connection.NewDeliveries(s.buckets, 0), HTTP: http.DefaultClient,
 		}, &o.executor)
 		must(t, x.Prepare(ctx))
 		s.running.Go(func() error { return x.Run(ctx, ctx, func() {}) })
 	}
 	o.ingress.BaseURL = baseURL
 	for range max(1, o.ingresses) {
+		deliveries := connection.NewDeliveries(s.buckets, 0)
+		s.running.Go(func() error { return deliveries.Run(ctx) })
 		in := ingress.New(ingress.Parts{
 			Bus: s.bus, Service: s.service, Store: s.store, Definitions: s.definitions, Scopes: scopes, Tokens: tokens, Status: status,
-			Deliveries: connection.NewDeliveries(s.buckets),
+			Deliveries: deliveries,
 		}, &o.ingress)
 		front := httptest.NewUnstartedServer(in.Handler())
 		front.Config = ingress.NewServer(in.Handler())

@@ -17,8 +17,9 @@ import (
 //
 //	recent.flights  copies that arrive while the first is being stored: they join it
 //	recent.known    what this process stored lately: no question to anybody
-//	Deliveries      what anybody stored in the last days: one read, written by the
-//	                consumers of the stream, so that storing stays one write
+//	Deliveries      what anybody stored in the last days: written by the consumers of the
+//	                stream, so that storing stays one write; read only for what
+//	                a sieve in memory may hold
 //	the stream      its window of minutes is the judge of copies that reach
 //	                several processes at once, and covers the time until
 //	                consumers have written

@@ -121,6 +121,9 @@ func (n *node) play(ctx context.Context, listener net.Listener, play roles, read
 	// Health and caches outlive the work that needs them.
 	background, stopBackground := context.WithCancel(grace)
 	helpers := n.keepFresh(background)
+	if play.ingress {
+		helpers.Go(func() error { return n.deliveries.Run(background) })
+	}
 
 	g, ctx := errgroup.WithContext(ctx)
 	var starting sync.WaitGroup
@@ -173,7 +176,7 @@ func (n *node) ingress() (*ingress.Ingress, error) {
 	}
 	return ingress.New(ingress.Parts{
 		Bus: n.bus, Service: n.service, Store: n.store, Definitions: n.definitions, Scopes: n.scopes, Tokens: n.tokens, Status: n.status,
-		Deliveries: connection.NewDeliveries(n.buckets),
+		Deliveries: n.deliveries,
 	}, &ingress.Options{Apps: ingress.EnvApps(os.Getenv), HTTP: safehttp.New(&safehttp.Options{Allow: allow, Timeout: 10 * time.Second}),
 		BaseURL: n.baseURL, BasePath: n.settings.BasePath, Metrics: n.metrics, Log: n.log}), nil
 }
@@ -186,7 +189,7 @@ func (n *node) executor() (*executor.Executor, error) {
 	return executor.New(executor.Parts{
 		Bus: n.bus, Registry: n.registry, Store: n.store, Definitions: n.definitions, Scopes: n.scopes,
 		Claims: connection.NewClaims(n.buckets), Status: n.status,
-		Deliveries: connection.NewDeliveries(n.buckets), HTTP: safehttp.New(&safehttp.Options{Allow: allow}),
+		Deliveries: n.deliveries, HTTP: safehttp.New(&safehttp.Options{Allow: allow}),
 	}, &executor.Options{Concurrency: n.settings.Concurrency, Metrics: n.metrics, Log: n.log}), nil
 }
 
