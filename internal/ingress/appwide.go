@@ -209,24 +209,3 @@ func notAllowed(w http.ResponseWriter, hook *connectors.Webhook) (int, *connecto
 	w.WriteHeader(http.StatusMethodNotAllowed)
 	return http.StatusMethodNotAllowed, nil
 }
-
-// readDelivery reads a body whole. Few large ones are held at once; done gives
-// the place back.
-func (i *Ingress) readDelivery(w http.ResponseWriter, r *http.Request, hook *connectors.Webhook) (body []byte, done func(), err error) {
-	done = func() {}
-	if hook.BodyLimit() > connectors.DefaultMaxBody && (r.ContentLength < 0 || r.ContentLength > connectors.DefaultMaxBody) {
-		select {
-		case i.large <- struct{}{}:
-			done = func() { <-i.large }
-		default:
-			e := connectors.Errorf(connectors.CodeConnectorDatabaseFailed, "too many large deliveries at once; try again")
-			e.RetryAfter = time.Second
-			return nil, done, e
-		}
-	}
-	if body, err = readBody(w, r, hook.BodyLimit()); err != nil {
-		done()
-		return nil, func() {}, err
-	}
-	return body, done, nil
-}

@@ -66,7 +66,8 @@ type Ingress struct {
 	full         atomic.Bool  // it had no room for mere evidence then
 	recent       *recent
 	handshakes   *rate.Limiter
-	large        chan struct{} // large bodies held at once
+	large        chan struct{} // bodies above 1 MiB held at once
+	bulky        chan struct{} // those above 64 KiB
 	keys         *webhook.Keys
 	engines      sync.Map // connector → *compiled
 }
@@ -99,7 +100,7 @@ func New(parts Parts, opts *Options) *Ingress {
 	return &Ingress{
 		Parts: parts, opts: o, log: o.Log.With().Str("role", "ingress").Logger(), metrics: newMetrics(o.Metrics),
 		slots: make(chan struct{}, o.MostRequests), rejections: rate.NewLimiter(50, 100), evidenceRate: rate.NewLimiter(10, 100), keys: webhook.NewKeys(&webhook.KeysOptions{HTTP: o.HTTP}),
-		handshakes: rate.NewLimiter(100, 200), large: make(chan struct{}, mostLarge), recent: newRecent(),
+		handshakes: rate.NewLimiter(100, 200), large: make(chan struct{}, mostLarge), bulky: make(chan struct{}, mostBulky), recent: newRecent(),
 	}
 }
 
