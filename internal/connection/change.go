@@ -132,7 +132,7 @@ func (s *Service) change(ctx context.Context, r Ref, alter func(*draft) ([]event
 		if err != nil {
 			return nil, err
 		}
-		if d.config != nil && !bytes.Equal(d.config, approved) {
+		if d.config != nil && !d.vouched && !bytes.Equal(d.config, approved) {
 			if err := s.validate(ctx, d.definition, sealed); err != nil {
 				return nil, err
 			}
@@ -183,5 +183,8 @@ func (s *Service) mergeConfig(d *draft, patch json.RawMessage) error {
 		return err
 	}
 	d.config, d.ConnectorVersion = config, def.Version
+	if account := providerAccount(def, config); account != "" {
+		d.ProviderAccount = account
+	}
 	return nil
 }

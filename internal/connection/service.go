@@ -86,6 +86,7 @@ func (s *Service) Disconnect(ctx context.Context, r Ref) error {
 			return s.absent(s.store.readError(err, r), r)
 		}
 		s.store.removeURLs(ctx, c.Webhook.hashes()...)
+		s.store.removeRoute(ctx, c)
 		s.store.removeStatus(ctx, r)
 		s.announce(ctx, events.ConnectorDisconnected, c, events.Data{})
 		return nil

@@ -7,7 +7,9 @@
 //	claim.go     requests that may not be repeated blindly
 //	service.go   hawser.call.> and hawser.validate.<connector>
 //	sweep.go     requests that nobody serves, and deliveries that ran out
-//	received.go  webhooks: the lifecycle event and the health of the connection
+//	received.go  webhooks: the lifecycle event, the memory of deliveries
+//	delivery.go  calling a webhook's handler: again later, or a dead letter
+//	silence.go   connections that usually hear webhooks, and hear none
 //	metrics.go   what is counted
 //
 // Any number of executors run side by side and need to know nothing of each

@@ -38,6 +38,8 @@ func (i *Ingress) routes() http.Handler {
 	mux.HandleFunc("POST "+base+"/connectors/{connector}/actions/{action}", i.authenticated(i.runAction))
 	mux.HandleFunc("GET "+base+"/results/{id}", i.authenticated(i.getResult))
 	mux.HandleFunc(base+"/connectors/{connector}/webhook/{secret}", i.receive)
+	mux.HandleFunc(base+"/connectors/{connector}/webhook", i.receiveApp)
+	i.operatorRoutes(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { i.noRoute(mux, w, r) })
 	return mux
 }

@@ -39,6 +39,7 @@ type node struct {
 	status      *connection.StatusWriter
 	tokens      *connection.Tokens
 	service     *connection.Service
+	deliveries  *connection.Deliveries
 }
 
 // newNode makes streams and buckets as they have to be, checks that the keyset is
@@ -66,6 +67,7 @@ func newNode(ctx context.Context, settings shared, baseURL string, nc *nats.Conn
 	n.definitions = connection.NewDefinitions(n.buckets)
 	n.status = connection.NewStatusWriter(n.buckets)
 	n.tokens = connection.NewTokens(n.buckets)
+	n.deliveries = connection.NewDeliveries(n.buckets, n.settings.DedupHorizon)
 	n.service = connection.NewService(n.store, n.definitions, n.scopes, n.bus, &connection.ServiceOptions{
 		BaseURL: baseURL + settings.BasePath, OnError: n.problem,
 	})
@@ -83,7 +85,11 @@ func (n *node) prepare(ctx context.Context) error {
 		n.log.Warn().Stringer("drift", d).Msg("a stream was not as it should be, and was changed")
 	}
 	n.buckets, err = connection.BucketsFrom(func(name string) (kvstore.Store, error) {
-		return natskv.Open(ctx, n.bus.JetStream(), natskv.Bucket{Name: n.bus.Bucket(name), Replicas: n.settings.Replicas}, nil)
+		bucket := natskv.Bucket{Name: n.bus.Bucket(name), Replicas: n.settings.Replicas}
+		if name == connection.BucketDedup {
+			bucket.TTL = n.settings.DedupHorizon
+		}
+		return natskv.Open(ctx, n.bus.JetStream(), bucket, nil)
 	})
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -110,9 +111,19 @@ func (n *node) play(ctx context.Context, listener net.Listener, play roles, read
 			return errors.Join(err, listener.Close())
 		}
 	}
+	var in *ingress.Ingress
+	if play.ingress {
+		var err error
+		if in, err = n.ingress(); err != nil {
+			return errors.Join(err, listener.Close())
+		}
+	}
 	// Health and caches outlive the work that needs them.
 	background, stopBackground := context.WithCancel(grace)
 	helpers := n.keepFresh(background)
+	if play.ingress {
+		helpers.Go(func() error { return n.deliveries.Run(background) })
+	}
 
 	g, ctx := errgroup.WithContext(ctx)
 	var starting sync.WaitGroup
@@ -123,7 +134,6 @@ func (n *node) play(ctx context.Context, listener net.Listener, play roles, read
 	}
 	var api http.Handler
 	if play.ingress {
-		in := n.ingress()
 		api = in.Handler()
 		start(in.Run)
 	}
@@ -159,10 +169,16 @@ func (n *node) keepFresh(ctx context.Context) *errgroup.Group {
 	return &g
 }
 
-func (n *node) ingress() *ingress.Ingress {
+func (n *node) ingress() (*ingress.Ingress, error) {
+	allow, err := safehttp.ParseNetworks(n.settings.AllowNetworks)
+	if err != nil {
+		return nil, err
+	}
 	return ingress.New(ingress.Parts{
 		Bus: n.bus, Service: n.service, Store: n.store, Definitions: n.definitions, Scopes: n.scopes, Tokens: n.tokens, Status: n.status,
-	}, &ingress.Options{BaseURL: n.baseURL, BasePath: n.settings.BasePath, Metrics: n.metrics, Log: n.log})
+		Deliveries: n.deliveries,
+	}, &ingress.Options{Apps: ingress.EnvApps(os.Getenv), HTTP: safehttp.New(&safehttp.Options{Allow: allow, Timeout: 10 * time.Second}),
+		BaseURL: n.baseURL, BasePath: n.settings.BasePath, Metrics: n.metrics, Log: n.log}), nil
 }
 
 func (n *node) executor() (*executor.Executor, error) {
@@ -172,7 +188,8 @@ func (n *node) executor() (*executor.Executor, error) {
 	}
 	return executor.New(executor.Parts{
 		Bus: n.bus, Registry: n.registry, Store: n.store, Definitions: n.definitions, Scopes: n.scopes,
-		Claims: connection.NewClaims(n.buckets), Status: n.status, HTTP: safehttp.New(&safehttp.Options{Allow: allow}),
+		Claims: connection.NewClaims(n.buckets), Status: n.status,
+		Deliveries: n.deliveries, HTTP: safehttp.New(&safehttp.Options{Allow: allow}),
 	}, &executor.Options{Concurrency: n.settings.Concurrency, Metrics: n.metrics, Log: n.log}), nil
 }
 

@@ -18,6 +18,7 @@ type shared struct {
 	AllowNetworks []string      `help:"Private networks that providers may lie in, for example 10.0.0.0/8." placeholder:"CIDR"`
 	Concurrency   int           `help:"Handlers of one connector that run at once in an executor." default:"64"`
 	Replicas      int           `help:"Copies of every stream and bucket: 3 in a cluster." default:"1"`
+	DedupHorizon  time.Duration `help:"How long a webhook's delivery id is remembered, so that a late retry is not stored twice." default:"72h"`
 }
 
 // remote are the settings of a role that joins a NATS system.
