@@ -2,11 +2,19 @@
 //
 //	executor.go  what an executor is made of, and its life
 //	perform.go   one delivery of one request, from parsing to ack
-//	handler.go   calling the connector's handler: config, auth, deadline, claim
-//	outcome.go   what becomes of a result or a failure: answer, park, bury
+//	attempt.go   one call of the handler, and who may make it when
+//	gate.go      places for handlers, divided between tenants
+//	overtake.go  requests that are let pass by a backlog of others
+//	flights.go   a request that is worked on here is not begun again
+//	handler.go   calling the connector's code: config, auth, deadline
 //	claim.go     requests that may not be repeated blindly
-//	service.go   hawser.call.> and hawser.validate.<connector>
-//	sweep.go     requests that nobody serves, and deliveries that ran out
+//	witness.go   whether a provider may have done something
+//	outcome.go   what becomes of a failure: park, postpone, bury
+//	result.go    the one result, and the events about it
+//	service.go   hawser.call.>
+//	validate.go  hawser.validate.<connector>
+//	sweep.go     requests that nobody serves
+//	ranout.go    messages whose deliveries ran out
 //	received.go  webhooks: the lifecycle event, the memory of deliveries
 //	delivery.go  calling a webhook's handler: again later, or a dead letter
 //	silence.go   connections that usually hear webhooks, and hear none

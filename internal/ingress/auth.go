@@ -13,7 +13,7 @@ func (i *Ingress) authenticated(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 		if !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > 512 {
-			writeProblem(w, connectors.Errorf(connectors.CodeUnauthenticated, "an API token is needed: Authorization: Bearer <token>"))
+			writeProblem(w, connectors.Errorf(connectors.CodeUnauthenticated, "an API token is needed, in the header Authorization after the word Bearer"))
 			return
 		}
 		if err := i.Tokens.Check(r.Context(), secret.New(strings.TrimSpace(token))); err != nil {

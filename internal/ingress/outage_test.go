@@ -27,7 +27,8 @@ func isUnavailable(t *testing.T, what string, r reply, began time.Time) {
 
 func TestWithoutNATSNothingIsPromisedAndAllComesBackByItself(t *testing.T) {
 	t.Parallel()
-	s := serve(t)
+	n := roletest.Start(t, &roletest.Options{PublishTimeout: events.DefaultPublishTimeout, Connectors: []connectors.Connector{roletest.Probe("probe", "")}, BaseURL: "https://hooks.example.test"})
+	s := &site{n, n.StartIngress(t, nil)}
 	path := s.connect(t, "probe")
 	if r := s.deliver(t, path, "before", "{}"); r.status != http.StatusAccepted {
 		t.Fatalf("%d %s", r.status, r.body)

@@ -15,7 +15,7 @@ import (
 // storePatience bounds what a delivery may wait for our own stores, before and
 // again after its body was read: a provider that hears 503 soon tries again, and
 // one that hears nothing may give up.
-const storePatience = 1800 * time.Millisecond
+const storePatience = 1500 * time.Millisecond
 
 // receive is the path of a provider's webhook for one connection:
 //

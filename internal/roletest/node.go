@@ -29,10 +29,12 @@ import (
 
 // Options of a [Node]. Zero fields mean the default.
 type Options struct {
-	Env     *testenv.Env    // default: a new one
-	Keys    *crypto.Keyring // default: a new keyset
-	Bus     *events.Bus     // default: one in process
-	BaseURL string          // of the ingress
+	Env  *testenv.Env    // default: a new one
+	Keys *crypto.Keyring // default: a new keyset
+	Bus  *events.Bus     // default: one in process
+	// PublishTimeout of the default bus; default 10 s: machines that test are busy.
+	PublishTimeout time.Duration
+	BaseURL        string // of the ingress
 	// Connectors are those of this process's registry.
 	Connectors []connectors.Connector
 }
@@ -69,7 +71,7 @@ func Start(t testing.TB, opts *Options) *Node {
 	for _, c := range opts.Connectors {
 		check(t, n.Registry.Register(c))
 	}
-	n.connect(t)
+	n.connect(t, opts.PublishTimeout)
 	n.assemble(t, opts.BaseURL)
 	check(t, n.Definitions.Load(t.Context()))
 	check(t, n.Definitions.Publish(t.Context(), n.Registry.All()))
@@ -77,11 +79,14 @@ func Start(t testing.TB, opts *Options) *Node {
 	return n
 }
 
-func (n *Node) connect(t testing.TB) {
+func (n *Node) connect(t testing.TB, timeout time.Duration) {
 	t.Helper()
+	if timeout == 0 {
+		timeout = 10 * time.Second
+	}
 	if n.Bus == nil {
 		var err error
-		n.Bus, err = events.NewBus(n.Env.Conn(t, events.ConnectOptions("test")...), nil)
+		n.Bus, err = events.NewBus(n.Env.Conn(t, events.ConnectOptions("test")...), &events.Options{PublishTimeout: timeout})
 		check(t, err)
 	}
 	_, err := n.Bus.Ensure(t.Context(), events.Topology{})

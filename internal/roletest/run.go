@@ -96,8 +96,9 @@ type Front struct {
 	HTTP  *http.Client
 }
 
-// StartIngress runs an ingress with a server and a token of its own.
-func (n *Node) StartIngress(t testing.TB, opts *ingress.Options) *Front {
+// StartIngress runs an ingress with a server and a token of its own. tune may
+// change the server's limits before it serves.
+func (n *Node) StartIngress(t testing.TB, opts *ingress.Options, tune ...func(*http.Server)) *Front {
 	t.Helper()
 	o := ingress.Options{BaseURL: "https://hooks.example.test"}
 	if opts != nil {
@@ -114,6 +115,9 @@ func (n *Node) StartIngress(t testing.TB, opts *ingress.Options) *Front {
 	check(t, n.Tokens.Add(t.Context(), f.Token, "test"))
 	server := httptest.NewUnstartedServer(nil)
 	server.Config = ingress.NewServer(in.Handler())
+	for _, f := range tune {
+		f(server.Config)
+	}
 	server.Start()
 	t.Cleanup(server.Close)
 	f.URL, f.HTTP = server.URL, server.Client()

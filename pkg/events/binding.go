@@ -177,13 +177,13 @@ func setAttribute(c *event.EventContextV1, name, value string) error {
 	case "type":
 		c.Type = value
 	case "subject":
-		c.Subject = &value
+		c.Subject = pointer(value)
 	case "dataschema":
 		u, err := parseURI(value)
 		c.DataSchema = &types.URI{URL: u}
 		return err
 	case "datacontenttype":
-		c.DataContentType = &value
+		c.DataContentType = pointer(value)
 	case "time":
 		t, err := parseTime(value)
 		c.Time = &types.Timestamp{Time: t}
@@ -193,6 +193,9 @@ func setAttribute(c *event.EventContextV1, name, value string) error {
 	}
 	return nil
 }
+
+// pointer keeps the other attributes from moving to the heap with their parameter.
+func pointer(s string) *string { return &s }
 
 // setExtension sets an extension to a string, a boolean or an int32.
 func setExtension(c *event.EventContextV1, name string, value any) error {

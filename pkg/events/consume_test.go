@@ -181,14 +181,42 @@ func TestAProcessTakesNoMoreThanItCanWorkOn(t *testing.T) {
 	c.Slots = events.NewSlots(8)
 	got := make(chan string, 16)
 	consume(t, bus, c, func(_ context.Context, d *events.Delivery) error { got <- d.Header.Get("ce-id"); return nil })
-	for range 7 {
+	for range 8 {
 		receive(t, "a message for the other process", got)
 	}
-	// The one that waits in the first process for a slot goes back at its end.
-	go func() {
-		receive(t, "the last message", got)
-		close(release)
-	}()
+	close(release)
+	stop()
+	waitFor(t, "an empty queue", func() bool { return state(t, bus, events.Actions).Messages == 0 })
+}
+
+// A message that comes while all slots are taken waits for one; at the end of its
+// process it goes to another at once, long before the AckWait of 30 s.
+func TestNoMessageLiesIdleInAProcessThatStopped(t *testing.T) {
+	t.Parallel()
+	_, bus := start(t)
+	c := requests(t, bus)
+	c.Slots = events.NewSlots(1)
+	busy, release := make(chan struct{}, 2), make(chan struct{})
+	stop := consume(t, bus, c, func(context.Context, *events.Delivery) error {
+		busy <- struct{}{}
+		<-release
+		return nil
+	})
+	publishAction(t, bus, request("1"))
+	receive(t, "the first handler", busy)
+	publishAction(t, bus, request("2"))
+	waitFor(t, "the second message to be taken", func() bool {
+		consumer, err := bus.JetStream().Consumer(t.Context(), bus.Stream(events.Actions), c.Name)
+		return err == nil && consumer.CachedInfo().NumAckPending == 2
+	})
+	go stop() // which waits for the first handler
+	c.Slots = events.NewSlots(1)
+	got := make(chan string, 2)
+	consume(t, bus, c, func(_ context.Context, d *events.Delivery) error { got <- d.Header.Get("ce-id"); return nil })
+	if id := receive(t, "the second message", got); id != "2" {
+		t.Errorf("got %s", id)
+	}
+	close(release)
 	stop()
 	waitFor(t, "an empty queue", func() bool { return state(t, bus, events.Actions).Messages == 0 })
 }

@@ -105,16 +105,17 @@ func TestAMessageThatWaitsForASlotIsKept(t *testing.T) {
 	_, bus := start(t)
 	c := requests(t, bus)
 	c.AckWait, c.Slots = 300*time.Millisecond, events.NewSlots(1)
-	publishAction(t, bus, request("1"))
-	publishAction(t, bus, request("2"))
 	attempts := make(chan int, 8)
 	consume(t, bus, c, func(_ context.Context, d *events.Delivery) error {
 		attempts <- d.Attempt
-		if len(attempts) == 1 {
+		if d.Header.Get("ce-id") == "1" {
 			<-time.After(4 * c.AckWait)
 		}
 		return nil
 	})
+	publishAction(t, bus, request("1"))
+	waitFor(t, "the first handler", func() bool { return len(attempts) == 1 })
+	publishAction(t, bus, request("2"))
 	waitFor(t, "an empty queue", func() bool { return state(t, bus, events.Actions).Messages == 0 })
 	if len(attempts) != 2 || <-attempts != 1 || <-attempts != 1 {
 		t.Error("a message was handed out twice")

@@ -73,7 +73,7 @@ func (b *Bus) Serve(ctx, grace context.Context, s Service, serving func()) error
 	if err != nil {
 		return fmt.Errorf("events: service %s: %w", s.Name, err)
 	}
-	desk := &desk{grace: grace, slots: NewSlots(s.Most)}
+	desk := &desk{grace: grace, nc: b.nc, slots: NewSlots(s.Most)}
 	defer func() {
 		_ = service.Stop()
 		b.drained(grace)
@@ -113,6 +113,7 @@ func (b *Bus) drained(grace context.Context) {
 // desk runs the requests of a service.
 type desk struct {
 	grace context.Context
+	nc    *nats.Conn
 	slots *Slots
 
 	mu      sync.Mutex
@@ -124,9 +125,9 @@ func (k *desk) handler(e Endpoint) micro.Handler {
 	return micro.HandlerFunc(func(req micro.Request) {
 		if !k.slots.acquire(k.grace) || !k.start(func() {
 			defer k.slots.release(1)
-			answer(k.grace, e, req)
+			answer(k.grace, k.nc, e, req)
 		}) {
-			respond(req, Reply{Code: codeInternal, Text: "the service is stopping"})
+			respond(k.nc, req, Reply{Code: codeInternal, Text: "the service is stopping"})
 		}
 	})
 }
@@ -148,7 +149,7 @@ func (k *desk) close() {
 	k.running.Wait()
 }
 
-func answer(ctx context.Context, e Endpoint, req micro.Request) {
+func answer(ctx context.Context, nc *nats.Conn, e Endpoint, req micro.Request) {
 	h := Header(req.Headers())
 	if h == nil {
 		h = Header{}
@@ -159,21 +160,26 @@ func answer(ctx context.Context, e Endpoint, req micro.Request) {
 		reply = e.Handle(ctx, Ask{Subject: req.Subject(), Header: h, Data: req.Data()})
 		return nil
 	})
-	respond(req, reply)
+	respond(nc, req, reply)
 }
 
 // respond sends the reply. A caller that is gone is not our concern: its request
-// timed out. A reply that is too large becomes an error that says so.
-func respond(req micro.Request, r Reply) {
-	var err error
-	if r.Code == "" {
-		err = req.Respond(r.Data)
-	} else {
-		err = req.Error(r.Code, errorText(r), r.Data)
-	}
+// timed out. A reply that is too large becomes an error that says so. It does not
+// go through the request's own methods: they write to what the library reads when
+// its callback has returned, and ours has by then.
+func respond(nc *nats.Conn, req micro.Request, r Reply) {
+	err := nc.PublishMsg(&nats.Msg{Subject: req.Reply(), Header: replyHeader(r), Data: r.Data})
 	if err != nil && len(r.Data) > 0 {
-		_ = req.Error(codeInternal, "the reply could not be sent: it may be too large", nil)
+		tooLarge := Reply{Code: codeInternal, Text: "the reply could not be sent: it may be too large"}
+		_ = nc.PublishMsg(&nats.Msg{Subject: req.Reply(), Header: replyHeader(tooLarge)})
 	}
+}
+
+func replyHeader(r Reply) Header {
+	if r.Code == "" {
+		return nil
+	}
+	return Header{micro.ErrorHeader: {errorText(r)}, micro.ErrorCodeHeader: {r.Code}}
 }
 
 // errorText is a header's value: no message without one, and one line.
