@@ -37,6 +37,10 @@ check: lint test ## lint and test
 bench: ## the benchmark table: Hawser against a floor measured in the same run
 	$(GO) test -run '^$$' -bench . -benchtime 3s -count 1 -timeout 30m ./pkg/app/ ./internal/connection/
 
+.PHONY: soak
+soak: ## the refresh race, 200 rounds with the race detector
+	HAWSER_SOAK_ROUNDS=200 $(GO) test -race -run OneRefresh -count 1 -timeout 30m ./internal/oauth/
+
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10s)
 	@set -e; for package in $$($(GO) list $(PACKAGES)); do \

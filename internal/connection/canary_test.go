@@ -84,7 +84,7 @@ func TestNoSecretIsAnywhereInTheClear(t *testing.T) {
 	for key, value := range w.everything() {
 		said = append(said, key+" "+value)
 	}
-	must(t, w.service.Disconnect(ctx, r))
+	must(t, ignored(w.service.Disconnect(ctx, r)))
 	for _, err := range w.problems {
 		hear(nil, err)
 	}

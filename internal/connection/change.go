@@ -111,6 +111,11 @@ func (s *Service) RotateWebhook(ctx context.Context, r Ref) (*View, error) {
 // each time on the newest record. A new config is shown to the provider before it
 // is stored. With nothing to announce nothing is stored.
 func (s *Service) change(ctx context.Context, r Ref, alter func(*draft) ([]events.Kind, error)) (*View, error) {
+	return s.changeAnd(ctx, r, alter, func(*Connection) events.Data { return events.Data{} })
+}
+
+// changeAnd is change with data for the events.
+func (s *Service) changeAnd(ctx context.Context, r Ref, alter func(*draft) ([]events.Kind, error), about func(*Connection) events.Data) (*View, error) {
 	var approved json.RawMessage // what the provider has agreed to in an earlier attempt
 	for range attempts(ctx) {
 		c, err := s.store.latest(ctx, r)
@@ -147,7 +152,7 @@ func (s *Service) change(ctx context.Context, r Ref, alter func(*draft) ([]event
 		}
 		s.store.removeURLs(ctx, without(before, c.Webhook.hashes())...)
 		for _, kind := range kinds {
-			s.announce(ctx, kind, c, events.Data{})
+			s.announce(ctx, kind, c, about(c))
 		}
 		return s.view(c, secret.Text{}), nil
 	}

@@ -41,7 +41,7 @@ func TestAStateSaysWhyAConnectionCannotBeUsed(t *testing.T) {
 	t.Parallel()
 	want := map[connection.State]connectors.Code{
 		"": connectors.CodeConnectorNotConnected, connection.Pending: connectors.CodeConnectorNotConnected,
-		connection.Selecting: connectors.CodeConnectorNotConnected, connection.Active: "",
+		connection.Selecting: connectors.CodeConnectorOAuthSiteSelectionRequired, connection.Active: "",
 		connection.Disabled: connectors.CodeConnectorDisabled, connection.NeedsReauth: connectors.CodeConnectorOAuthRefreshFailed,
 	}
 	for _, state := range connection.States() {

@@ -217,7 +217,7 @@ func TestEverythingAtOnceEndsWhole(t *testing.T) {
 			case 2:
 				return ignored(w.service.RotateWebhook(t.Context(), r))
 			case 3:
-				return w.service.Disconnect(t.Context(), r)
+				return ignored(w.service.Disconnect(t.Context(), r))
 			}
 			return ignored(w.service.Toggle(t.Context(), r))
 		}) {
@@ -228,7 +228,7 @@ func TestEverythingAtOnceEndsWhole(t *testing.T) {
 		if err := connect(true); err != nil {
 			t.Fatal(err)
 		}
-		must(t, w.service.Disconnect(t.Context(), r))
+		must(t, ignored(w.service.Disconnect(t.Context(), r)))
 		if keys := slices.DeleteFunc(sortedKeys(w.everything()), func(k string) bool { return k == "connectors/shop" }); len(keys) > 0 {
 			// A replacement that puts its URL back into the index, while another
 			// disconnects, may leave an entry that matches nothing.

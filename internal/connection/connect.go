@@ -28,8 +28,8 @@ func (s *Service) Connect(ctx context.Context, r Ref, in ConnectInput) (*View, e
 	if err != nil {
 		return nil, err
 	}
-	if def.Auth.Kind == connectors.AuthOAuth2 {
-		return nil, connectors.Errorf(connectors.CodeConnectorOAuthNotConfigured, "no OAuth app is configured for %s", r.Connector)
+	if def.Auth.OAuth2 != nil {
+		return nil, connectors.Errorf(connectors.CodeConnectorOAuthNotConfigured, "%s is connected by OAuth, which this program does not offer", r.Connector)
 	}
 	config, err := validConfig(def, in.Config)
 	if err != nil {
@@ -46,7 +46,11 @@ func (s *Service) Connect(ctx context.Context, r Ref, in ConnectInput) (*View, e
 		if old != nil && !in.Replace {
 			return nil, alreadyConnected(r)
 		}
-		v, err := s.save(ctx, def, s.newConnection(r, def, in.Tags, old), config)
+		c := s.newConnection(r, def, in.Tags, old)
+		v, err := s.save(ctx, def, c, config)
+		if err == nil {
+			s.announce(ctx, events.ConnectorConnected, c, events.Data{})
+		}
 		if in.Replace && errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorAlreadyConnected}) {
 			continue // it has changed, come or gone meanwhile
 		}
@@ -88,7 +92,7 @@ func (s *Service) existing(ctx context.Context, r Ref) (*Connection, error) {
 // save validates with the provider, gives the connection its webhook URL, and
 // stores it: created if it has no revision, else over that revision. It is
 // CONNECTOR_ALREADY_CONNECTED if another was faster. The URL goes into the index
-// first: an entry without its record matches nothing.
+// first: an entry without its record matches nothing. The caller announces.
 func (s *Service) save(ctx context.Context, def *connectors.Connector, c *Connection, config json.RawMessage) (*View, error) {
 	r, isNew := c.Ref(), c.revision == 0
 	before := c.Webhook.hashes()
@@ -120,7 +124,6 @@ func (s *Service) save(ctx context.Context, def *connectors.Connector, c *Connec
 	if isNew {
 		s.store.removeStatus(ctx, r) // of a connection that was here before
 	}
-	s.announce(ctx, events.ConnectorConnected, c, events.Data{})
 	return s.view(c, url), nil
 }
 

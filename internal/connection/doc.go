@@ -19,6 +19,13 @@
 //	resolve.go      what a caller of the provider needs
 //	status.go       health, apart from credentials
 //	claims.go       who calls the provider for a request
+//	authorize.go    connections whose credentials come from OAuth
+//	grant.go        the tokens of a provider's account, shared by connections
+//	flow.go         authorisations under way
+//	session.go      links with which end users connect
+//	app.go          the operator's OAuth clients
+//	lease.go        what one process at a time does
+//	signkey.go      the key that signs what browsers are given
 //	tokens.go       the bearer tokens of the management API
 //	keycheck.go     whether the keyset is the one of these records
 //	routes.go       which connections a provider's account has

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -19,6 +20,11 @@ const (
 	bucketKeys        = "keys"
 	bucketTokens      = "tokens"
 	bucketRoutes      = "routes"
+	bucketGrants      = "grants"
+	bucketFlows       = "flows"
+	bucketLeases      = "leases"
+	bucketApps        = "apps"
+	bucketSessions    = "sessions"
 )
 
 // BucketDedup has a TTL, which whoever opens it sets: see [DedupHorizon].
@@ -81,7 +87,9 @@ type Connection struct {
 	// webhooks find the connection. It is written with the record's route.
 	ProviderAccount string            `json:"provider_account,omitempty"`
 	Tags            map[string]string `json:"tags,omitempty"`
-	Grant           string            `json:"grant,omitempty"`
+	Grant           string            `json:"grant,omitempty"` // key of the OAuth grant
+	Resource        *Resource         `json:"resource,omitempty"`
+	Resources       []Resource        `json:"resources,omitempty"` // to choose from, while selecting
 	CreatedAt       time.Time         `json:"created_at"`
 	UpdatedAt       time.Time         `json:"updated_at"`
 	// Sealed are the JSON pointers whose values are envelopes. The record itself
@@ -90,6 +98,13 @@ type Connection struct {
 
 	revision uint64
 	fault    error // why the record cannot be read; nil of every other
+}
+
+// Resource is a site of a provider's account that a connection belongs to.
+type Resource struct {
+	ID   string `json:"id"`
+	Name string `json:"name,omitempty"`
+	URL  string `json:"url,omitempty"`
 }
 
 // Ref names the connection.
@@ -107,7 +122,21 @@ func (c *Connection) Enabled() bool { return c.State != Disabled }
 
 // Usable is nil if actions and webhooks may use the connection, or an error with
 // the code that says why not.
-func (c *Connection) Usable() error { return c.State.usable(c.Connector) }
+func (c *Connection) Usable() error {
+	if c.State == Selecting {
+		return selectionRequired(c)
+	}
+	return c.State.usable(c.Connector)
+}
+
+// selectionRequired carries the sites: path is the id, message the name.
+func selectionRequired(c *Connection) error {
+	e := connectors.Errorf(connectors.CodeConnectorOAuthSiteSelectionRequired, "the account at %s has several sites; choose one with select", c.Connector)
+	for _, r := range c.Resources {
+		e.Errors = append(e.Errors, connectors.FieldError{Path: r.ID, Message: r.Name})
+	}
+	return e
+}
 
 // parseRecord reads a stored record. Its errors hold nothing of the record.
 func parseRecord(value []byte, revision uint64, key string) (*Connection, error) {

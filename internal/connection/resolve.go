@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
@@ -17,6 +18,8 @@ type Runtime struct {
 	BaseURL string            `json:"base_url"`
 	Headers map[string]string `json:"headers"`
 	Query   map[string]string `json:"query,omitempty"`
+	// ExpiresAt is when what is in it ends, if it does.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 }
 
 // Format prints the names of headers and parameters, whatever the verb: only JSON,

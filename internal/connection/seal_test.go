@@ -218,7 +218,7 @@ func TestWhatNeedsNoSecretWorksWithoutTheKeys(t *testing.T) {
 		t.Error("the replacement's URL is the old one, or a URL is refused")
 	}
 	w.store, w.service = w.process(newKeyring(t))
-	must(t, w.service.Disconnect(t.Context(), r))
+	must(t, ignored(w.service.Disconnect(t.Context(), r)))
 }
 
 func TestARecordThatCannotBeReadCanBeReplacedAndRemoved(t *testing.T) {
@@ -233,7 +233,7 @@ func TestARecordThatCannotBeReadCanBeReplacedAndRemoved(t *testing.T) {
 				func() error {
 					return ignored(w.service.Connect(t.Context(), r, connection.ConnectInput{Config: json.RawMessage(`{"apiKey":"abc"}`), Replace: true}))
 				},
-				func() error { return w.service.Disconnect(t.Context(), r) },
+				func() error { return ignored(w.service.Disconnect(t.Context(), r)) },
 			} {
 				_ = w.bare["connections"].Delete(t.Context(), r.Key(), 0)
 				_, err := w.bare["connections"].Create(t.Context(), r.Key(), []byte(value), 0)

@@ -26,6 +26,7 @@ type Service struct {
 	baseURL     string
 	now         func() time.Time
 	onError     func(error)
+	grants      *Grants
 }
 
 // ServiceOptions of a [Service].
@@ -33,6 +34,7 @@ type ServiceOptions struct {
 	BaseURL string // public, with the base path, without a slash at the end
 	Now     func() time.Time
 	OnError func(error) // told of events that could not be announced
+	Grants  *Grants     // shown with the connections that have one; optional
 }
 
 // NewService returns the service.
@@ -41,7 +43,7 @@ func NewService(store *Store, definitions *Definitions, scopes Scopes, bus *even
 		opts = &ServiceOptions{}
 	}
 	s := &Service{store: store, definitions: definitions, scopes: scopes, bus: bus,
-		baseURL: strings.TrimSuffix(opts.BaseURL, "/"), now: opts.Now, onError: opts.OnError}
+		baseURL: strings.TrimSuffix(opts.BaseURL, "/"), now: opts.Now, onError: opts.OnError, grants: opts.Grants}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -61,37 +63,39 @@ func (s *Service) Get(ctx context.Context, r Ref) (*View, error) {
 		return nil, s.absent(err, r)
 	}
 	v := s.view(c, secret.Text{})
+	s.addGrant(ctx, v, c)
 	v.Status, err = s.store.status(ctx, r)
 	return v, err
 }
 
 // Disconnect removes the connection, its webhook URLs and its health, also where
-// its secrets cannot be opened any more or its connector is gone. If the process
+// its secrets cannot be opened any more or its connector is gone, and returns what
+// was removed. Whoever keeps grants looks after the connection's. If the process
 // ends in between, what is left behind in the index and in the health matches
 // nothing; only the announcement is lost.
-func (s *Service) Disconnect(ctx context.Context, r Ref) error {
+func (s *Service) Disconnect(ctx context.Context, r Ref) (*Connection, error) {
 	if err := s.check(r); err != nil {
-		return err
+		return nil, err
 	}
 	for range attempts(ctx) {
 		c, err := s.store.latest(ctx, r)
 		if c == nil {
-			return s.absent(err, r)
+			return nil, s.absent(err, r)
 		}
 		err = s.store.buckets.Connections.Delete(ctx, r.Key(), c.revision)
 		if errors.Is(err, kvstore.ErrConflict) {
 			continue
 		}
 		if err != nil {
-			return s.absent(s.store.readError(err, r), r)
+			return nil, s.absent(s.store.readError(err, r), r)
 		}
 		s.store.removeURLs(ctx, c.Webhook.hashes()...)
 		s.store.removeRoute(ctx, c)
 		s.store.removeStatus(ctx, r)
 		s.announce(ctx, events.ConnectorDisconnected, c, events.Data{})
-		return nil
+		return c, nil
 	}
-	return databaseError("disconnect", kvstore.ErrConflict)
+	return nil, databaseError("disconnect", kvstore.ErrConflict)
 }
 
 const (

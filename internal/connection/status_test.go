@@ -194,7 +194,7 @@ func TestANewConnectionDoesNotInheritHealth(t *testing.T) {
 	r := shopOf(acme)
 	writer := connection.NewStatusWriter(w.buckets)
 	w.connect(r, `{"apiKey":"abc"}`)
-	must(t, w.service.Disconnect(t.Context(), r))
+	must(t, ignored(w.service.Disconnect(t.Context(), r)))
 	writer.Webhook(r, "LATE") // a delivery that was under way
 	writer.Flush(t.Context(), w.problem)
 	w.connect(r, `{"apiKey":"abc"}`)

@@ -13,6 +13,13 @@ import (
 	"github.com/hawser-io/hawser/pkg/kvstore"
 )
 
+// What stores answer, for those who keep records through this package.
+var (
+	ErrNotFound = kvstore.ErrNotFound
+	ErrExists   = kvstore.ErrExists
+	ErrConflict = kvstore.ErrConflict
+)
+
 // Buckets are the stores that this package keeps its records in.
 type Buckets struct {
 	Connections kvstore.Store // <scope>.<identity>.<connector>.<account> → record
@@ -24,11 +31,28 @@ type Buckets struct {
 	Tokens      kvstore.Store // SHA-256 of an API token → whose it is
 	Routes      kvstore.Store // provider's account → keys of the records
 	Dedup       kvstore.Store // delivery → it is stored; forgets by its TTL
+	Grants      kvstore.Store // see GrantKey → tokens and what is known of them
+	Flows       kvstore.Store // hash of a state → an authorisation under way
+	Leases      kvstore.Store // what is done by one process at a time → by whom
+	Apps        kvstore.Store // connector or family → the operator's OAuth client
+	Sessions    kvstore.Store // hash of a link → connect session
 }
 
 // BucketNames lists the buckets without the installation's prefix.
 func BucketNames() []string {
-	return []string{bucketConnections, bucketWebhooks, bucketStatus, bucketConnectors, bucketClaims, bucketKeys, bucketTokens, bucketRoutes, BucketDedup}
+	return []string{bucketConnections, bucketWebhooks, bucketStatus, bucketConnectors, bucketClaims, bucketKeys, bucketTokens,
+		bucketGrants, bucketFlows, bucketLeases, bucketApps, bucketSessions, bucketRoutes, BucketDedup}
+}
+
+// BucketTTL is how long what is not written lies in a bucket; 0 is for ever.
+func BucketTTL(name string) time.Duration {
+	switch name {
+	case bucketFlows:
+		return flowMemory
+	case bucketSessions:
+		return sessionMemory
+	}
+	return 0
 }
 
 // BucketsFrom opens every bucket by name. Without an open, or where it gives
@@ -41,7 +65,9 @@ func BucketsFrom(open func(name string) (kvstore.Store, error)) (Buckets, error)
 	for name, at := range map[string]*kvstore.Store{
 		bucketConnections: &b.Connections, bucketWebhooks: &b.Webhooks, bucketStatus: &b.Status,
 		bucketConnectors: &b.Connectors, bucketClaims: &b.Claims, bucketKeys: &b.Keys,
-		bucketTokens: &b.Tokens, bucketRoutes: &b.Routes, BucketDedup: &b.Dedup,
+		bucketTokens: &b.Tokens, bucketGrants: &b.Grants, bucketFlows: &b.Flows,
+		bucketLeases: &b.Leases, bucketApps: &b.Apps, bucketSessions: &b.Sessions,
+		bucketRoutes: &b.Routes, BucketDedup: &b.Dedup,
 	} {
 		store, err := open(name)
 		if err != nil {

@@ -24,6 +24,11 @@ type View struct {
 	WebhookURL       string              `json:"webhook_url,omitempty"`
 	PreviousURLUntil *time.Time          `json:"previous_webhook_url_until,omitempty"`
 	Tags             map[string]string   `json:"tags,omitempty"`
+	Resource         *Resource           `json:"resource,omitempty"`
+	Resources        []Resource          `json:"resources,omitempty"` // to choose from, while selecting
+	User             *User               `json:"user,omitempty"`
+	GrantedScopes    []string            `json:"granted_scopes,omitempty"`
+	ExpiresAt        *time.Time          `json:"expires_at,omitempty"` // of the access token
 	Metadata         connectors.Metadata `json:"metadata"`
 	CreatedAt        time.Time           `json:"created_at"`
 	UpdatedAt        time.Time           `json:"updated_at"`
@@ -40,7 +45,7 @@ func (s *Service) view(c *Connection, url secret.Text) *View {
 	v := &View{
 		ID: c.ID, Scope: c.Scope, Identity: c.Identity, Connector: c.Connector, Account: c.Account,
 		ConnectorVersion: c.ConnectorVersion, State: c.State, Enabled: c.Enabled(), Tags: c.Tags,
-		CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt,
+		CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt, Resource: c.Resource, Resources: c.Resources,
 	}
 	d := draft{Connection: c}
 	if def, err := s.definitions.Get(c.Connector); err == nil {

@@ -23,6 +23,7 @@ func oauthConnector(providerURL string) connectors.Connector {
 				TokenURL:         providerURL + "/token",
 				RevocationURL:    providerURL + "/revoke",
 				UserInfoURL:      providerURL + "/userinfo",
+				ResourcesURL:     providerURL + "/resources",
 				Issuer:           providerURL,
 				Scopes:           []string{"read", "profile"},
 				OptionalScopes:   []string{"write", "multi"},

@@ -3,6 +3,7 @@ package executor
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -19,12 +20,12 @@ func (j *job) attempt(ctx context.Context, input json.RawMessage) (json.RawMessa
 	if j.action.Idempotent && j.number() > j.attempts() {
 		return nil, errUsedUp
 	}
-	call, err := j.call()
-	if err != nil {
-		return nil, notYet(err)
-	}
 	limited, cancel := j.limit(ctx)
 	defer cancel()
+	call, err := j.call(limited)
+	if err != nil {
+		return nil, notBegun(ctx, err)
+	}
 	if err := j.Executor.context(limited, j.connector, call); err != nil {
 		return nil, err
 	}
@@ -77,6 +78,19 @@ const ownTrouble = 5 * time.Second
 func notYet(err error) error {
 	if connectors.IsRetryable(err) {
 		return &notNow{time.Now().Add(ownTrouble), err}
+	}
+	return err
+}
+
+// notBegun sorts the errors of a call that could not be made. Trouble of our own
+// stores, and the end of this process, are no fault of the request's; a provider
+// that gives no token for now costs it an attempt.
+func notBegun(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return &notNow{until: time.Now()}
+	}
+	if errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorDatabaseFailed}) {
+		return notYet(err)
 	}
 	return err
 }

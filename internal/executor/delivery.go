@@ -101,11 +101,11 @@ func (h *handling) run(ctx context.Context) error {
 		Scope: h.about.Scope, Identity: h.about.Identity, Connector: h.connector.Key, Account: h.ref().Account,
 		ConnectionID: conn.ID, RequestID: h.event.ID(), Attempt: h.attempt, IdempotencyKey: h.event.ID(),
 	}
-	if err := h.equip(h.connector, call, config, h.HTTP.Transport); err != nil {
-		return err
-	}
 	prepare, cancel := context.WithTimeout(ctx, h.connector.Webhook.TimeLimit())
 	defer cancel()
+	if err := h.equip(prepare, h.connector, call, config, conn.Grant, h.HTTP.Transport); err != nil {
+		return err
+	}
 	if err := h.context(prepare, h.connector, call); err != nil {
 		return err
 	}

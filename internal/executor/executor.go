@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/oauth"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -50,6 +51,8 @@ type Parts struct {
 	Status      *connection.StatusWriter
 	Deliveries  *connection.Deliveries
 	HTTP        *http.Client // for providers, see internal/safehttp
+	// OAuth is the way to the tokens of connections that have a grant.
+	OAuth *oauth.Tokens
 }
 
 // Executor runs the actions of the connectors in its registry.

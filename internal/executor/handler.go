@@ -12,26 +12,26 @@ import (
 
 // call makes what the handler gets: the config in the clear, and an HTTP client
 // that carries the connection's credentials.
-func (j *job) call() (*connectors.Call, error) {
+func (j *job) call(ctx context.Context) (*connectors.Call, error) {
 	call := &connectors.Call{
 		Scope: j.Scope, Identity: j.Identity, Connector: j.Connector, Account: j.Account,
 		Action: j.action.Key, RequestID: j.ID, Attempt: j.number(),
 		IdempotencyKey: idempotencyKey(j.Action),
 	}
-	config := j.connector.DefaultConfig
+	config, grant := j.connector.DefaultConfig, ""
 	if j.conn != nil {
-		call.ConnectionID = j.conn.ID
+		call.ConnectionID, grant = j.conn.ID, j.conn.Grant
 		var err error
 		if config, err = j.Store.OpenConfig(j.conn); err != nil {
 			return nil, err
 		}
 	}
-	return call, j.equip(j.connector, call, config, j.witness)
+	return call, j.equip(ctx, j.connector, call, config, grant, j.witness)
 }
 
 // equip gives a call its config and its authenticated client, whose requests go
-// through transport.
-func (x *Executor) equip(c *connectors.Connector, call *connectors.Call, config json.RawMessage, transport http.RoundTripper) error {
+// through transport. grant is the connection's OAuth grant, if it has one.
+func (x *Executor) equip(ctx context.Context, c *connectors.Connector, call *connectors.Call, config json.RawMessage, grant string, transport http.RoundTripper) error {
 	call.Config = config
 	runtime, err := c.Resolve(config)
 	if err != nil {
@@ -39,8 +39,14 @@ func (x *Executor) equip(c *connectors.Connector, call *connectors.Call, config 
 	}
 	call.BaseURL = runtime.BaseURL
 	call.Secrets = c.SecretsOf(config)
+	authenticated := connectors.NewTransport(transport, runtime)
+	if c.Auth.OAuth2 != nil {
+		if authenticated, err = x.bearer(ctx, c, call, runtime, grant, transport); err != nil {
+			return err
+		}
+	}
 	call.HTTP = &http.Client{
-		Transport:     connectors.NewTransport(transport, runtime),
+		Transport:     authenticated,
 		Timeout:       x.HTTP.Timeout,
 		CheckRedirect: x.HTTP.CheckRedirect,
 	}
@@ -64,6 +70,20 @@ func (x *Executor) context(ctx context.Context, c *connectors.Connector, call *c
 		call.Context = made
 	}
 	return err
+}
+
+// bearer carries the grant's token, over transport. Asking for it now means that
+// without one the handler does not begin.
+func (x *Executor) bearer(ctx context.Context, c *connectors.Connector, call *connectors.Call, runtime connectors.Runtime, grant string, transport http.RoundTripper) (http.RoundTripper, error) {
+	if x.OAuth == nil || grant == "" {
+		return nil, connectors.Errorf(connectors.CodeConnectorNotConnected, "%s needs a connection by OAuth", c.Key)
+	}
+	token, err := x.OAuth.Fresh(ctx, grant)
+	if err != nil {
+		return nil, err
+	}
+	call.Secrets = append(call.Secrets, token.Access)
+	return x.OAuth.Transport(transport, c, grant, runtime), nil
 }
 
 // handle runs the handler.

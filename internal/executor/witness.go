@@ -32,7 +32,7 @@ func (w *witness) RoundTrip(r *http.Request) (*http.Response, error) {
 	case "", http.MethodGet, http.MethodHead, http.MethodOptions:
 		return response, err // asks, and changes nothing
 	}
-	turnedAway := err == nil && response.StatusCode == http.StatusTooManyRequests
+	turnedAway := err == nil && (response.StatusCode == http.StatusTooManyRequests || response.StatusCode == http.StatusUnauthorized)
 	if !turnedAway && !unreached(err) {
 		w.acted.Store(true)
 	}

@@ -65,7 +65,7 @@ func (i *Ingress) takeApp(w http.ResponseWriter, r *http.Request, connector stri
 		return 0, i.distrustApp(ctx, connector, request, unverified(err))
 	}
 	if refusal := engine.CheckPayload(request); refusal != nil {
-		i.leave(ctx, newEvidence(quarantineSchema, refusal.Code, connector, i.appPath(connector), nil, request), request, true)
+		i.testify(ctx, newEvidence(quarantineSchema, refusal.Code, connector, i.appPath(connector), nil, request), request, true)
 		return 0, refusal
 	}
 	receipts, refusal := i.dispatch(ctx, def, engine, request, verified, true)
@@ -185,7 +185,7 @@ func (i *Ingress) distrustApp(ctx context.Context, connector string, request web
 	note := newEvidence(reason, e.Code, connector, i.appPath(connector), nil, request)
 	note.Detail, note.SkewMs = string(rejection.Reason), rejection.Skew.Milliseconds()
 	// The address is no secret: anybody can call it, so no body is kept.
-	i.leave(ctx, note, request, false)
+	i.testify(ctx, note, request, false)
 	i.metrics.rejections.WithLabelValues(connector, string(rejection.Reason)).Inc()
 	return e
 }

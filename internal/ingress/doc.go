@@ -9,6 +9,8 @@
 //	params.go      what an operation is asked with, from a URL or from JSON
 //	catalogue.go   operations on connectors
 //	connections.go operations on connections
+//	oauth.go       connecting by OAuth: operations, and the browser's way
+//	session.go     connect sessions: pages for end users
 //	control.go     hawser.api.<operation>
 //	actions.go     running actions over HTTP, and their results
 //	webhook.go     the path of a provider's webhook, up to the verdict

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/oauth"
 	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -46,6 +47,8 @@ type Parts struct {
 	Tokens      *connection.Tokens
 	Status      *connection.StatusWriter
 	Deliveries  *connection.Deliveries
+	OAuth       *oauth.Flow
+	Apps        *connection.Apps
 }
 
 // Ingress faces the outside. Safe for concurrent use.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/hawser-io/hawser/internal/oauth"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
@@ -22,6 +23,7 @@ type operation struct {
 const (
 	ofTenant     = "/scopes/{scope}/{identity}/connections"
 	onConnection = ofTenant + "/{connector}"
+	ofApp        = "/apps/{connector}"
 )
 
 // operations is the table.
@@ -37,7 +39,7 @@ func operations() []operation {
 		{"connections.list", "GET", ofTenant, ok, "enabled name limit offset", (*Ingress).listConnections},
 		{"connections.count", "GET", ofTenant + "/count", ok, "enabled name limit offset", (*Ingress).countConnections},
 		{"connections.get", "GET", onConnection, ok, "account", (*Ingress).getConnection},
-		{"connections.connect", "PUT", onConnection, created, "account config tags replace", (*Ingress).connect},
+		{"connections.connect", "PUT", onConnection, created, "account config tags replace scopes return_url", (*Ingress).connect},
 		{"connections.update", "PATCH", onConnection, ok, "account enabled config tags", (*Ingress).updateConnection},
 		{"connections.disconnect", "DELETE", onConnection, none, "account", (*Ingress).disconnect},
 		{"connections.toggle", "POST", onConnection + "/toggle", ok, "account", (*Ingress).toggle},
@@ -45,6 +47,10 @@ func operations() []operation {
 		{"connections.resolve", "POST", onConnection + "/resolve", ok, "account", (*Ingress).resolve},
 		{"connections.refresh", "POST", onConnection + "/refresh", ok, "account", (*Ingress).refresh},
 		{"connections.select", "POST", onConnection + "/select", ok, "account resource_id", (*Ingress).selectSite},
+		{"connect-sessions.create", "POST", "/connect-sessions", created, "scope identity connectors account return_url", (*Ingress).createSession},
+		{"apps.get", "GET", ofApp, ok, "", (*Ingress).getApp},
+		{"apps.set", "PUT", ofApp, ok, "client_id client_secret client_secrets scopes extra_params", (*Ingress).setApp},
+		{"apps.delete", "DELETE", ofApp, none, "", (*Ingress).deleteApp},
 	}
 }
 
@@ -76,6 +82,10 @@ func (i *Ingress) overHTTP(op operation) http.HandlerFunc {
 			w.WriteHeader(op.status)
 			return
 		}
-		writeJSON(w, op.status, jsonType, reply)
+		status := op.status
+		if _, ok := reply.(*oauth.Started); ok {
+			status = http.StatusOK // nothing is created before the user has agreed
+		}
+		writeJSON(w, status, jsonType, reply)
 	})
 }

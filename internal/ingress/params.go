@@ -12,24 +12,34 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
+	"github.com/hawser-io/hawser/pkg/secret"
 )
 
 // params is what an operation is asked with: the names of path, query and body,
 // all in one object, as NATS callers send it.
 type params struct {
-	Scope      string            `json:"scope,omitempty"`
-	Identity   string            `json:"identity,omitempty"`
-	Connector  string            `json:"connector,omitempty"`
-	Account    string            `json:"account,omitempty"`
-	Enabled    *bool             `json:"enabled,omitempty"`
-	Name       string            `json:"name,omitempty"`
-	Limit      *int              `json:"limit,omitempty" jsonschema:"minimum=0"`
-	Offset     int               `json:"offset,omitempty" jsonschema:"minimum=0"`
-	Count      string            `json:"count,omitempty"`
-	Replace    bool              `json:"replace,omitempty"`
-	Config     json.RawMessage   `json:"config,omitempty"`
-	Tags       map[string]string `json:"tags,omitempty"`
-	ResourceID string            `json:"resource_id,omitempty"`
+	Scope     string            `json:"scope,omitempty"`
+	Identity  string            `json:"identity,omitempty"`
+	Connector string            `json:"connector,omitempty"`
+	Account   string            `json:"account,omitempty"`
+	Enabled   *bool             `json:"enabled,omitempty"`
+	Name      string            `json:"name,omitempty"`
+	Limit     *int              `json:"limit,omitempty" jsonschema:"minimum=0"`
+	Offset    int               `json:"offset,omitempty" jsonschema:"minimum=0"`
+	Count     string            `json:"count,omitempty"`
+	Replace   bool              `json:"replace,omitempty"`
+	Config    json.RawMessage   `json:"config,omitempty"`
+	Tags      map[string]string `json:"tags,omitempty"`
+
+	Scopes     []string `json:"scopes,omitempty"` // of OAuth
+	ReturnURL  string   `json:"return_url,omitempty"`
+	ResourceID string   `json:"resource_id,omitempty"`
+	Connectors []string `json:"connectors,omitempty"`
+
+	ClientID      string            `json:"client_id,omitempty"` // of an app
+	ClientSecret  secret.Text       `json:"client_secret,omitzero"`
+	ClientSecrets []secret.Text     `json:"client_secrets,omitempty"`
+	ExtraParams   map[string]string `json:"extra_params,omitempty"`
 }
 
 // paramsSchema tells every misspelt name and wrong type at once.
@@ -115,6 +125,9 @@ func (i *Ingress) requestParams(op operation, w http.ResponseWriter, r *http.Req
 		{"identity", i.identityOf(r), &p.Identity},
 		{"connector", r.PathValue("connector"), &p.Connector},
 	} {
+		if !op.inPath(part.name) {
+			continue
+		}
 		if *part.at != "" && *part.at != part.said {
 			return p, invalid(part.name, "does not agree with the path")
 		}

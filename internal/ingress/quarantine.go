@@ -143,10 +143,10 @@ func (i *Ingress) record(ctx context.Context, e *evidence) error {
 	return err
 }
 
-// leave leaves evidence of a delivery that was refused to its sender's face. It is
+// testify leaves evidence of a delivery that was refused to its sender's face. It is
 // bounded in number and size, and leaves half of the stream to what was
 // acknowledged. Whether it was stored changes nothing for the sender.
-func (i *Ingress) leave(ctx context.Context, e *evidence, r webhook.Request, keep bool) {
+func (i *Ingress) testify(ctx context.Context, e *evidence, r webhook.Request, keep bool) {
 	if !i.evidenceRate.Allow() || !i.roomForEvidence(ctx) {
 		i.metrics.evidenceDropped.Inc()
 		return

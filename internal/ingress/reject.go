@@ -16,7 +16,7 @@ func (i *Ingress) distrust(ctx context.Context, d *delivery, e *connectors.Error
 		reason := quarantineReason(rejection)
 		left := d.evidence(reason, e.Code)
 		left.Detail, left.SkewMs = string(rejection.Reason), rejection.Skew.Milliseconds()
-		i.leave(ctx, left, d.Request, reason == quarantineSignature)
+		i.testify(ctx, left, d.Request, reason == quarantineSignature)
 	}
 	return i.reject(ctx, d, e)
 }

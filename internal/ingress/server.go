@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/hawser-io/hawser/web"
 )
 
 // Limits of the HTTP server: a slow client holds up nobody but itself.
@@ -40,6 +42,13 @@ func (i *Ingress) routes() http.Handler {
 	mux.HandleFunc(base+"/connectors/{connector}/webhook/{secret}", i.receive)
 	mux.HandleFunc(base+"/connectors/{connector}/webhook", i.receiveApp)
 	i.operatorRoutes(mux)
+	mux.HandleFunc("GET "+base+"/connectors/{connector}/oauth/start/{handle}", i.startOAuth)
+	mux.HandleFunc("GET "+base+"/connectors/{connector}/oauth/reconnect/{token}", i.reconnectOAuth)
+	mux.HandleFunc("GET "+base+"/connectors/{connector}/oauth/callback", i.callbackOAuth)
+	mux.HandleFunc("GET "+web.StylePath, web.Style)
+	mux.HandleFunc("GET /connect/{token}", i.openSession)
+	mux.Handle("POST /connect/{token}", http.NewCrossOriginProtection().Handler(http.HandlerFunc(i.answerSession)))
+	mux.HandleFunc("GET /connect/{token}/status", i.sessionStatus)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { i.noRoute(mux, w, r) })
 	return mux
 }

@@ -116,7 +116,7 @@ func (i *Ingress) judge(w http.ResponseWriter, r *http.Request, d *delivery, def
 		return answered(w)(i.setAside(ctx, d, message, connectors.AsError(err)))
 	}
 	if refusal := engine.CheckPayload(d.Request); refusal != nil {
-		i.leave(ctx, d.evidence(quarantineSchema, refusal.Code), d.Request, true)
+		i.testify(ctx, d.evidence(quarantineSchema, refusal.Code), d.Request, true)
 		return 0, i.reject(ctx, d, refusal)
 	}
 	return answered(w)(i.store(ctx, d, message))

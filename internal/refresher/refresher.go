@@ -1,20 +1,171 @@
-// Package refresher is the role that renews OAuth tokens before they expire.
+// Package refresher is the role that renews OAuth tokens before they expire. Any
+// number of refreshers share the work: each due grant is handed to one of them.
+// What it costs grows with what is due, not with what exists.
+//
+//	refresher.go  the role, and what it does with a grant that is due
+//	sweep.go      heals timers that were lost
 package refresher
 
 import (
 	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
 
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// Refresher joins the system and shows itself as a NATS micro service. Grants,
-// whose timers it will take, come with OAuth connections.
-type Refresher struct{ bus *events.Bus }
+// Parts are what a refresher works with. All are required.
+type Parts struct {
+	Bus    *events.Bus
+	Tokens *oauth.Tokens
+	Grants *connection.Grants
+	Leases *connection.Leases
+}
+
+// Options of a refresher. Zero fields mean the default.
+type Options struct {
+	// Concurrency bounds the grants that are looked at at once; one provider may
+	// have half of them. Default 256: most of them wait.
+	Concurrency int
+	// PerProvider bounds the calls to one connector's token endpoint, so that a
+	// slow provider holds up only its own. Default 16.
+	PerProvider int
+	// SweepEvery is how often lost timers are looked for. Default 1 h.
+	SweepEvery time.Duration
+	Log        zerolog.Logger
+	Now        func() time.Time
+}
+
+// Refresher renews what is due.
+type Refresher struct {
+	Parts
+	opts Options
+
+	mu     sync.Mutex
+	shares map[string]*share // connector → its share
+}
+
+// share is what one provider may have of a refresher.
+type share struct {
+	calls chan struct{} // as many as may call at once
+	users int           // that call or wait; guarded by Refresher.mu
+}
 
 // New returns a refresher; Run it.
-func New(bus *events.Bus) *Refresher { return &Refresher{bus} }
+func New(parts Parts, opts *Options) *Refresher {
+	o := Options{}
+	if opts != nil {
+		o = *opts
+	}
+	if o.Concurrency == 0 {
+		o.Concurrency = 256
+	}
+	if o.PerProvider == 0 {
+		o.PerProvider = 16
+	}
+	if o.SweepEvery == 0 {
+		o.SweepEvery = time.Hour
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Refresher{Parts: parts, opts: o, shares: map[string]*share{}}
+}
 
-// Run is part of the system until ctx ends. serving is called once it shows.
+// Run works until ctx ends, and lets what is in flight finish until grace ends.
+// serving is called once it shows as a NATS micro service.
 func (r *Refresher) Run(ctx, grace context.Context, serving func()) error {
-	return r.bus.Serve(ctx, grace, events.Service{Name: "hawser-refresher", Version: "1.0.0", Description: "renews OAuth tokens"}, serving)
+	consumer := events.Consumer{
+		Name: "refresher", Stream: events.Refresh, Filter: r.Bus.RefreshDues(), Description: "grants whose time has come",
+		Slots: events.NewSlots(r.opts.Concurrency), OnError: r.problem,
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return r.Bus.Consume(ctx, grace, consumer, r.due) })
+	g.Go(func() error { return r.sweep(ctx) })
+	g.Go(func() error {
+		return r.Bus.Serve(ctx, grace, events.Service{Name: "hawser-refresher", Version: "1.0.0", Description: "renews OAuth tokens"}, serving)
+	})
+	return g.Wait()
+}
+
+// due looks at a grant whose timer has fired. Until it returns nil the message
+// stays, so that a refresher that dies hands the grant on.
+func (r *Refresher) due(ctx context.Context, d *events.Delivery) error {
+	key := r.Bus.GrantDue(d.Subject)
+	g, err := r.Grants.Latest(ctx, key)
+	if errors.Is(err, connection.ErrNotFound) || key == "" {
+		return nil // disconnected since
+	}
+	if err != nil {
+		return err
+	}
+	if err := r.Tokens.Warn(ctx, g); err != nil {
+		return err
+	}
+	if g.State != connection.GrantLive {
+		return nil
+	}
+	if !oauth.Due(g, r.opts.Now()) {
+		return r.Tokens.Schedule(ctx, g) // a stray timer, or only the warning was due
+	}
+	of := r.enter(g.Connector)
+	if of == nil {
+		// Set again, not handed back: the server counts deliveries, and gives up.
+		return r.Bus.ScheduleRefresh(ctx, key, r.opts.Now().Add(500*time.Millisecond+rand.N(time.Second)))
+	}
+	defer r.leave(g.Connector, of)
+	select {
+	case of.calls <- struct{}{}:
+		defer func() { <-of.calls }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	_, err = r.Tokens.Ahead(ctx, key)
+	e, coded := errors.AsType[*connectors.Error](err)
+	switch {
+	case err == nil:
+		return nil // and the next timer is set
+	case coded && e.Code == connectors.CodeConnectorOAuthRefreshFailed:
+		return nil // its owner has been told
+	case coded && e.RetryAfter > 0:
+		return r.Bus.ScheduleRefresh(ctx, key, r.opts.Now().Add(e.RetryAfter))
+	}
+	return err
+}
+
+// enter takes part in a provider's share; nil if half of this refresher is its.
+func (r *Refresher) enter(connector string) *share {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	of := r.shares[connector]
+	if of == nil {
+		of = &share{calls: make(chan struct{}, r.opts.PerProvider)}
+		r.shares[connector] = of
+	}
+	if of.users >= max(r.opts.Concurrency/2, 1) {
+		return nil
+	}
+	of.users++
+	return of
+}
+
+func (r *Refresher) leave(connector string, of *share) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if of.users--; of.users == 0 {
+		delete(r.shares, connector)
+	}
+}
+
+// problem logs what no caller can be told.
+func (r *Refresher) problem(err error) {
+	r.opts.Log.Warn().Str("role", "refresher").Err(err).Msg("refresher")
 }

@@ -11,6 +11,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +21,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/safehttp"
 	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/crypto"
@@ -51,6 +55,10 @@ type Node struct {
 	Status      *connection.StatusWriter
 	Tokens      *connection.Tokens
 	Service     *connection.Service
+	Apps        *connection.Apps
+	Grants      *connection.Grants
+	OAuth       *oauth.Tokens
+	Providers   *http.Client // for providers on loopback
 	Registry    *connectors.Registry
 	Log         *Log
 }
@@ -98,7 +106,7 @@ func (n *Node) assemble(t testing.TB, baseURL string) {
 	ctx := t.Context()
 	var err error
 	n.Buckets, err = connection.BucketsFrom(func(name string) (kvstore.Store, error) {
-		return natskv.Open(ctx, n.Bus.JetStream(), natskv.Bucket{Name: n.Bus.Bucket(name)}, nil)
+		return natskv.Open(ctx, n.Bus.JetStream(), natskv.Bucket{Name: n.Bus.Bucket(name), TTL: connection.BucketTTL(name)}, nil)
 	})
 	check(t, err)
 	n.Scopes, err = connection.ParseScopes(connection.DefaultScopes)
@@ -107,7 +115,25 @@ func (n *Node) assemble(t testing.TB, baseURL string) {
 	n.Definitions = connection.NewDefinitions(n.Buckets)
 	n.Status = connection.NewStatusWriter(n.Buckets)
 	n.Tokens = connection.NewTokens(n.Buckets)
-	n.Service = connection.NewService(n.Store, n.Definitions, n.Scopes, n.Bus, &connection.ServiceOptions{BaseURL: baseURL + "/api/v1", OnError: n.problem})
+	n.Apps = connection.NewApps(n.Store, nil)
+	n.Grants = connection.NewGrants(n.Store)
+	n.Service = connection.NewService(n.Store, n.Definitions, n.Scopes, n.Bus, &connection.ServiceOptions{
+		BaseURL: baseURL + "/api/v1", OnError: n.problem, Grants: n.Grants,
+	})
+	n.keepTokens(t, baseURL)
+}
+
+// keepTokens makes the way to providers and to their tokens.
+func (n *Node) keepTokens(t testing.TB, baseURL string) {
+	t.Helper()
+	n.Providers = safehttp.New(&safehttp.Options{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}})
+	t.Cleanup(n.Providers.CloseIdleConnections)
+	key, err := connection.SigningKey(t.Context(), n.Store)
+	check(t, err)
+	n.OAuth = oauth.NewTokens(oauth.Parts{
+		Bus: n.Bus, Service: n.Service, Definitions: n.Definitions, Grants: n.Grants, Leases: connection.NewLeases(n.Buckets), Apps: n.Apps,
+		HTTP: n.Providers, Registry: n.Registry, Key: key,
+	}, &oauth.Options{BaseURL: baseURL + "/api/v1", Log: n.Logger()})
 }
 
 func (n *Node) problem(err error) {
@@ -121,6 +147,8 @@ func (n *Node) keepFresh(t testing.TB) {
 	var running sync.WaitGroup
 	running.Go(func() { _ = n.Store.Run(ctx) })
 	running.Go(func() { _ = n.Tokens.Run(ctx) })
+	running.Go(func() { _ = n.Grants.Run(ctx) })
+	running.Go(func() { _ = n.Apps.Run(ctx) })
 	running.Go(func() { _ = n.Definitions.Run(ctx, n.problem) })
 	running.Go(func() { _ = n.Status.Run(ctx, n.problem) })
 	t.Cleanup(func() {

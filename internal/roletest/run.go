@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"sync"
 	"testing"
 
@@ -13,7 +12,7 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/executor"
 	"github.com/hawser-io/hawser/internal/ingress"
-	"github.com/hawser-io/hawser/internal/safehttp"
+	"github.com/hawser-io/hawser/internal/oauth"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -78,11 +77,9 @@ func (n *Node) StartExecutor(t testing.TB, opts *executor.Options) *Role {
 	if o.Metrics == nil {
 		o.Metrics = prometheus.NewRegistry()
 	}
-	client := safehttp.New(&safehttp.Options{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}})
-	t.Cleanup(client.CloseIdleConnections)
 	x := executor.New(executor.Parts{
 		Bus: n.Bus, Registry: n.Registry, Store: n.Store, Definitions: n.Definitions, Scopes: n.Scopes,
-		Claims: connection.NewClaims(n.Buckets), Status: n.Status, HTTP: client,
+		Claims: connection.NewClaims(n.Buckets), Status: n.Status, HTTP: n.Providers, OAuth: n.OAuth,
 	}, &o)
 	check(t, x.Prepare(t.Context()))
 	return start(t, x.Run)
@@ -110,6 +107,7 @@ func (n *Node) StartIngress(t testing.TB, opts *ingress.Options, tune ...func(*h
 	}
 	in := ingress.New(ingress.Parts{
 		Bus: n.Bus, Service: n.Service, Store: n.Store, Definitions: n.Definitions, Scopes: n.Scopes, Tokens: n.Tokens, Status: n.Status,
+		OAuth: oauth.NewFlow(n.OAuth, connection.NewFlows(n.Store), connection.NewSessions(n.Buckets)), Apps: n.Apps,
 	}, &o)
 	f := &Front{Token: connection.NewToken()}
 	check(t, n.Tokens.Add(t.Context(), f.Token, "test"))

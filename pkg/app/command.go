@@ -21,6 +21,7 @@ type hawserCommands struct {
 	Creds   credsCommands  `cmd:"" help:"Issue NATS credentials."`
 	Keys    keysCommands   `cmd:"" help:"Make keysets."`
 	Token   tokenCommands  `cmd:"" help:"Make tokens of the management API."`
+	App     appCommands    `cmd:"" help:"OAuth clients at providers."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 	Help    helpCommand    `cmd:"" help:"Print this help."`
 }

@@ -30,6 +30,10 @@ func storySteps() []step {
 		{"signed webhook", (*story).signedWebhook},
 		{"forged webhook", (*story).forgedWebhook},
 		{"disconnect", (*story).disconnect},
+		{"OAuth consent", (*story).consent},
+		{"action with the token", (*story).actionWithToken},
+		{"refresh", (*story).refreshToken},
+		{"OAuth disconnect", (*story).leaveOAuth},
 	}
 }
 

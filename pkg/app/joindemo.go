@@ -7,9 +7,10 @@ import (
 	"github.com/hawser-io/hawser/internal/demo"
 )
 
-// joinDemo lets an executor that joins a system with the demo provider serve the
-// demo connectors too: every program has their code, and the catalogue says
-// where the provider is. Only an address on loopback is believed.
+// joinDemo lets a role that joins a system with the demo provider reach it, and
+// executors serve the demo connectors too: every program has their code, and the
+// catalogue says where the provider is. Only an address on loopback is believed.
+// It comes before [node.keepTokens], which needs to know what may be reached.
 func (n *node) joinDemo() error {
 	def, err := n.definitions.Get(demo.KeyConnector)
 	if err != nil {

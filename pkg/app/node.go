@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"os"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -12,6 +14,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/safehttp"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/crypto"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -40,6 +44,11 @@ type node struct {
 	tokens      *connection.Tokens
 	service     *connection.Service
 	deliveries  *connection.Deliveries
+	grants      *connection.Grants
+	leases      *connection.Leases
+	apps        *connection.Apps
+	http        *http.Client // for providers
+	oauth       *oauth.Tokens
 }
 
 // newNode makes streams and buckets as they have to be, checks that the keyset is
@@ -68,11 +77,32 @@ func newNode(ctx context.Context, settings shared, baseURL string, nc *nats.Conn
 	n.status = connection.NewStatusWriter(n.buckets)
 	n.tokens = connection.NewTokens(n.buckets)
 	n.deliveries = connection.NewDeliveries(n.buckets, n.settings.DedupHorizon)
+	n.grants = connection.NewGrants(n.store)
+	n.leases = connection.NewLeases(n.buckets)
+	n.apps = connection.NewApps(n.store, os.Getenv)
 	n.service = connection.NewService(n.store, n.definitions, n.scopes, n.bus, &connection.ServiceOptions{
-		BaseURL: baseURL + settings.BasePath, OnError: n.problem,
+		BaseURL: baseURL + settings.BasePath, OnError: n.problem, Grants: n.grants,
 	})
 	n.observe()
 	return n, n.definitions.Load(ctx)
+}
+
+// keepTokens makes the way to providers and to their tokens.
+func (n *node) keepTokens(ctx context.Context) error {
+	allow, err := safehttp.ParseNetworks(n.settings.AllowNetworks)
+	if err != nil {
+		return err
+	}
+	n.http = safehttp.New(&safehttp.Options{Allow: allow})
+	key, err := connection.SigningKey(ctx, n.store)
+	if err != nil {
+		return err
+	}
+	n.oauth = oauth.NewTokens(oauth.Parts{
+		Bus: n.bus, Service: n.service, Definitions: n.definitions, Grants: n.grants, Leases: n.leases, Apps: n.apps,
+		HTTP: n.http, Registry: n.registry, Key: key,
+	}, &oauth.Options{BaseURL: n.baseURL + n.settings.BasePath, ReturnURLs: n.settings.ReturnURLs, Metrics: n.metrics, Log: n.log})
+	return nil
 }
 
 // prepare creates or updates streams and buckets.
@@ -85,7 +115,7 @@ func (n *node) prepare(ctx context.Context) error {
 		n.log.Warn().Stringer("drift", d).Msg("a stream was not as it should be, and was changed")
 	}
 	n.buckets, err = connection.BucketsFrom(func(name string) (kvstore.Store, error) {
-		bucket := natskv.Bucket{Name: n.bus.Bucket(name), Replicas: n.settings.Replicas}
+		bucket := natskv.Bucket{Name: n.bus.Bucket(name), Replicas: n.settings.Replicas, TTL: connection.BucketTTL(name)}
 		if name == connection.BucketDedup {
 			bucket.TTL = n.settings.DedupHorizon
 		}

@@ -15,8 +15,8 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/executor"
 	"github.com/hawser-io/hawser/internal/ingress"
+	"github.com/hawser-io/hawser/internal/oauth"
 	"github.com/hawser-io/hawser/internal/refresher"
-	"github.com/hawser-io/hawser/internal/safehttp"
 	"github.com/hawser-io/hawser/pkg/crypto"
 )
 
@@ -73,10 +73,9 @@ func (p *program) join(ctx context.Context, name string, s shared, r remote, pla
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	if play.executor {
-		if err := n.joinDemo(); err != nil {
-			return errors.Join(err, listener.Close())
-		}
+	// Every role calls providers: executors their APIs, the others token endpoints.
+	if err := n.joinDemo(); err != nil {
+		return errors.Join(err, listener.Close())
 	}
 	return n.play(ctx, listener, play, func() {
 		fmt.Fprintf(p.stderr, "hawser is ready: %s at http://%s, nats at %s\n", name, listener.Addr(), nc.ConnectedUrlRedacted())
@@ -101,6 +100,9 @@ func (n *node) play(ctx context.Context, listener net.Listener, play roles, read
 	})
 	defer stopTimer()
 
+	if err := n.keepTokens(ctx); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	var ex *executor.Executor
 	if play.executor {
 		var err error
@@ -113,10 +115,7 @@ func (n *node) play(ctx context.Context, listener net.Listener, play roles, read
 	}
 	var in *ingress.Ingress
 	if play.ingress {
-		var err error
-		if in, err = n.ingress(); err != nil {
-			return errors.Join(err, listener.Close())
-		}
+		in = n.ingress()
 	}
 	// Health and caches outlive the work that needs them.
 	background, stopBackground := context.WithCancel(grace)
@@ -141,7 +140,7 @@ func (n *node) play(ctx context.Context, listener net.Listener, play roles, read
 		start(ex.Run)
 	}
 	if play.refresher {
-		start(refresher.New(n.bus).Run)
+		start(refresher.New(refresher.Parts{Bus: n.bus, Tokens: n.oauth, Grants: n.grants, Leases: n.leases}, &refresher.Options{Log: n.log}).Run)
 	}
 	g.Go(func() error { return serveHTTP(ctx, grace, listener, n.probes(api)) })
 	starting.Wait()
@@ -149,6 +148,7 @@ func (n *node) play(ctx context.Context, listener net.Listener, play roles, read
 		ready()
 	}
 	err := g.Wait()
+	n.oauth.Drain(grace) // tokens that a provider has just given are stored first
 	stopBackground()
 	err = errors.Join(err, helpers.Wait())
 	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -164,32 +164,29 @@ func (n *node) keepFresh(ctx context.Context) *errgroup.Group {
 	var g errgroup.Group
 	g.Go(func() error { return n.store.Run(ctx) })
 	g.Go(func() error { return n.tokens.Run(ctx) })
+	g.Go(func() error { return n.grants.Run(ctx) })
+	g.Go(func() error { return n.apps.Run(ctx) })
 	g.Go(func() error { return n.definitions.Run(ctx, n.problem) })
 	g.Go(func() error { return n.status.Run(ctx, n.problem) })
 	return &g
 }
 
-func (n *node) ingress() (*ingress.Ingress, error) {
-	allow, err := safehttp.ParseNetworks(n.settings.AllowNetworks)
-	if err != nil {
-		return nil, err
-	}
+func (n *node) ingress() *ingress.Ingress {
+	outward := *n.http
+	outward.Timeout = 10 * time.Second
 	return ingress.New(ingress.Parts{
 		Bus: n.bus, Service: n.service, Store: n.store, Definitions: n.definitions, Scopes: n.scopes, Tokens: n.tokens, Status: n.status,
-		Deliveries: n.deliveries,
-	}, &ingress.Options{Apps: ingress.EnvApps(os.Getenv), HTTP: safehttp.New(&safehttp.Options{Allow: allow, Timeout: 10 * time.Second}),
-		BaseURL: n.baseURL, BasePath: n.settings.BasePath, Metrics: n.metrics, Log: n.log}), nil
+		Deliveries: n.deliveries, OAuth: oauth.NewFlow(n.oauth, connection.NewFlows(n.store), connection.NewSessions(n.buckets)), Apps: n.apps,
+	}, &ingress.Options{
+		Apps: ingress.EnvApps(os.Getenv), HTTP: &outward,
+		BaseURL: n.baseURL, BasePath: n.settings.BasePath, Metrics: n.metrics, Log: n.log,
+	})
 }
 
 func (n *node) executor() (*executor.Executor, error) {
-	allow, err := safehttp.ParseNetworks(n.settings.AllowNetworks)
-	if err != nil {
-		return nil, err
-	}
 	return executor.New(executor.Parts{
 		Bus: n.bus, Registry: n.registry, Store: n.store, Definitions: n.definitions, Scopes: n.scopes,
-		Claims: connection.NewClaims(n.buckets), Status: n.status,
-		Deliveries: n.deliveries, HTTP: safehttp.New(&safehttp.Options{Allow: allow}),
+		Claims: connection.NewClaims(n.buckets), Status: n.status, Deliveries: n.deliveries, HTTP: n.http, OAuth: n.oauth,
 	}, &executor.Options{Concurrency: n.settings.Concurrency, Metrics: n.metrics, Log: n.log}), nil
 }
 

@@ -16,6 +16,7 @@ type shared struct {
 	LogFormat     string        `help:"json or console." enum:"json,console" default:"json"`
 	LogLevel      string        `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
 	AllowNetworks []string      `help:"Private networks that providers may lie in, for example 10.0.0.0/8." placeholder:"CIDR"`
+	ReturnURLs    []string      `name:"return-urls" help:"URLs below which browsers may be sent after an OAuth flow, besides the base URL's." placeholder:"URL"`
 	Concurrency   int           `help:"Handlers of one connector that run at once in an executor." default:"64"`
 	Replicas      int           `help:"Copies of every stream and bucket: 3 in a cluster." default:"1"`
 	DedupHorizon  time.Duration `help:"How long a webhook's delivery id is remembered, so that a late retry is not stored twice." default:"72h"`

@@ -11,10 +11,12 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/rs/zerolog"
 
+	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/demo"
 	"github.com/hawser-io/hawser/internal/embedded"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
+	"github.com/hawser-io/hawser/pkg/secret"
 )
 
 // upCommand is `hawser up`.
@@ -83,6 +85,11 @@ func (c *upCommand) serve(ctx context.Context, p *program, server *embedded.Serv
 	if err := n.tokens.Add(ctx, token, "admin"); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	if c.Demo {
+		if err := n.seedDemoApp(ctx); err != nil {
+			return errors.Join(err, listener.Close())
+		}
+	}
 	if isNew {
 		fmt.Fprintf(p.stderr, "hawser: made %s, %s and %s; keep the keyset: without it no record can be opened\n",
 			folder.path("keyset.json"), folder.path("admin.token"), server.CredsPath())
@@ -94,6 +101,17 @@ func (c *upCommand) serve(ctx context.Context, p *program, server *embedded.Serv
 		}
 		fmt.Fprintf(p.stderr, "hawser is ready: http at http://%s, nats at %s%s\n", listener.Addr(), address, extra)
 	})
+}
+
+// seedDemoApp makes the demo provider's client known, unless the operator has set
+// one of his own.
+func (n *node) seedDemoApp(ctx context.Context) error {
+	const name = "demo-oauth"
+	_, found, err := n.apps.Named(ctx, name)
+	if err != nil || found {
+		return err
+	}
+	return n.apps.Set(ctx, name, connection.App{ClientID: demo.ClientID, ClientSecrets: []secret.Text{secret.New(demo.ClientSecret)}})
 }
 
 // startDemo starts the demo provider, and lets executors reach it: it lies on

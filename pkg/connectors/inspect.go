@@ -175,6 +175,7 @@ func (in *inspection) kind(headers map[string]bool) {
 var reservedParams = []string{
 	"client_id", "client_secret", "redirect_uri", "response_type", "response_mode", "state", "scope",
 	"code_challenge", "code_challenge_method",
+	"grant_type", "code", "code_verifier", "refresh_token",
 }
 
 func (in *inspection) oauth() {
@@ -195,6 +196,7 @@ func (in *inspection) oauth() {
 	for path, u := range map[string]string{
 		"authorization_url": o.AuthorizationURL, "token_url": o.TokenURL,
 		"revocation_url": o.RevocationURL, "userinfo_url": o.UserInfoURL,
+		"refresh_url": o.RefreshURL, "resources_url": o.ResourcesURL,
 	} {
 		if u != "" {
 			in.url("auth.oauth2."+path, u)
@@ -208,6 +210,23 @@ func (in *inspection) oauth() {
 			in.bad("auth.oauth2.extra_params."+name, "is set by the flow itself")
 		}
 	}
+	for name := range o.TokenParams {
+		if slices.Contains(reservedParams, strings.ToLower(name)) {
+			in.bad("auth.oauth2.token_params."+name, "is set by the flow itself")
+		}
+	}
+	if !slices.Contains(expiryForms, o.Expiry) {
+		in.bad("auth.oauth2.expiry", "is unknown: %q", o.Expiry)
+	}
+	for field, source := range o.Metadata {
+		from, name, _ := strings.Cut(source, ".")
+		if name == "" || !slices.Contains([]string{"token", "query", "user", "resource"}, from) {
+			in.bad("auth.oauth2.metadata."+field, "must be token., query., user. or resource. and a name")
+		}
+		in.field("auth.oauth2.metadata."+field, field)
+	}
+	in.template("auth.oauth2.client_id", o.ClientID)
+	in.template("auth.oauth2.client_secret", o.ClientSecret)
 	if o.Family != "" && !connectorKey.MatchString(o.Family) {
 		in.bad("auth.oauth2.family", "must be [a-z][a-z0-9-]*, got %q", o.Family)
 	}

@@ -1,0 +1,193 @@
+package connection
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+	"github.com/hawser-io/hawser/pkg/kvstore"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+// App is the operator's OAuth client at a provider, for one connector or for a
+// family of them.
+type App struct {
+	ClientID string
+	// ClientSecrets are tried in order: while a secret is rotated, the new one
+	// comes first and the old one second.
+	ClientSecrets []secret.Text
+	// Scopes, if there are any, take the place of the connector's.
+	Scopes []string
+	// ExtraParams are added to those of the connector.
+	ExtraParams map[string]string
+}
+
+// appRecord is an app as it is stored.
+type appRecord struct {
+	ClientID      string            `json:"client_id"`
+	ClientSecrets []string          `json:"client_secrets,omitempty"` // envelopes
+	Scopes        []string          `json:"scopes,omitempty"`
+	ExtraParams   map[string]string `json:"extra_params,omitempty"`
+	UpdatedAt     time.Time         `json:"updated_at"`
+	Sealed        []string          `json:"sealed"`
+}
+
+// AppView is an app as callers see it: how many secrets, not which.
+type AppView struct {
+	Connector     string            `json:"connector"`
+	ClientID      string            `json:"client_id"`
+	ClientSecrets int               `json:"client_secrets"`
+	Scopes        []string          `json:"scopes,omitempty"`
+	ExtraParams   map[string]string `json:"extra_params,omitempty"`
+	Source        string            `json:"source"` // stored or environment
+	UpdatedAt     time.Time         `json:"updated_at,omitzero"`
+}
+
+// Apps are the operator's OAuth clients: what is stored, and, where nothing is
+// stored, what the environment says:
+//
+//	HAWSER_APP_<CONNECTOR>_CLIENT_ID      upper case, - as _: DEMO_OAUTH
+//	HAWSER_APP_<CONNECTOR>_CLIENT_SECRET  several: separated by blanks, newest first
+//	HAWSER_APP_<CONNECTOR>_SCOPES         separated by blanks
+//
+// Changes take effect at once, in every process. Safe for concurrent use.
+type Apps struct {
+	store  *Store
+	getenv func(string) string
+	cache  *cache[*appRecord]
+}
+
+// NewApps returns the apps kept beside the connections of store.
+func NewApps(store *Store, getenv func(string) string) *Apps {
+	return &Apps{store, getenv, newCache(store.buckets.Apps, func(e kvstore.Entry) (*appRecord, error) {
+		var r appRecord
+		if err := json.Unmarshal(e.Value, &r); err != nil {
+			return nil, fmt.Errorf("app record %s is malformed", e.Key)
+		}
+		return &r, nil
+	})}
+}
+
+// Run keeps the cache fresh until ctx ends.
+func (a *Apps) Run(ctx context.Context) error { return a.cache.run(ctx) }
+
+// Get returns the app of a connector: its own, else that of its family. name says
+// whose it is. CONNECTOR_OAUTH_NOT_CONFIGURED if there is none.
+func (a *Apps) Get(ctx context.Context, c *connectors.Connector) (app App, name string, err error) {
+	names := []string{c.Key}
+	if family := c.GrantFamily(); family != c.Key {
+		names = append(names, family)
+	}
+	for _, name := range names {
+		app, found, err := a.Named(ctx, name)
+		if err != nil || found {
+			return app, name, err
+		}
+	}
+	return App{}, "", connectors.Errorf(connectors.CodeConnectorOAuthNotConfigured,
+		"no OAuth app is configured for %s: set it with 'hawser app set %s', or in %s_CLIENT_ID", c.Key, c.Key, environmentName(c.Key))
+}
+
+// Named returns the app of exactly this name.
+func (a *Apps) Named(ctx context.Context, name string) (App, bool, error) {
+	record, err := a.cache.get(ctx, events.Token(name))
+	if errors.Is(err, kvstore.ErrNotFound) {
+		app := a.fromEnvironment(name)
+		return app, app.ClientID != "", nil
+	}
+	if err != nil {
+		return App{}, false, databaseError("read the app", err)
+	}
+	app := App{ClientID: record.ClientID, Scopes: record.Scopes, ExtraParams: record.ExtraParams}
+	for i, envelope := range record.ClientSecrets {
+		s, err := a.store.openText(bucketApps, events.Token(name), secretPointer(i), envelope)
+		if err != nil {
+			return App{}, false, err
+		}
+		app.ClientSecrets = append(app.ClientSecrets, s)
+	}
+	return app, true, nil
+}
+
+func secretPointer(i int) string { return fmt.Sprintf("/client_secrets/%d", i) }
+
+func environmentName(connector string) string {
+	return "HAWSER_APP_" + strings.ToUpper(strings.ReplaceAll(connector, "-", "_"))
+}
+
+func (a *Apps) fromEnvironment(name string) App {
+	if a.getenv == nil {
+		return App{}
+	}
+	prefix := environmentName(name)
+	app := App{ClientID: a.getenv(prefix + "_CLIENT_ID"), Scopes: strings.Fields(a.getenv(prefix + "_SCOPES"))}
+	for _, s := range strings.Fields(a.getenv(prefix + "_CLIENT_SECRET")) {
+		app.ClientSecrets = append(app.ClientSecrets, secret.New(s))
+	}
+	return app
+}
+
+const maxClientSecrets = 4
+
+// Set stores an app. It takes the place of what was stored.
+func (a *Apps) Set(ctx context.Context, name string, app App) error {
+	e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the app cannot be stored")
+	if app.ClientID == "" || len(app.ClientID) > 1024 {
+		e.Errors = append(e.Errors, connectors.FieldError{Path: "client_id", Message: "is required, and has at most 1024 bytes"})
+	}
+	if len(app.ClientSecrets) > maxClientSecrets || slices.ContainsFunc(app.ClientSecrets, secret.Text.IsZero) {
+		e.Errors = append(e.Errors, connectors.FieldError{Path: "client_secrets", Message: "at most 4, none of them empty"})
+	}
+	if len(e.Errors) > 0 {
+		return e
+	}
+	key := events.Token(name)
+	record := appRecord{ClientID: app.ClientID, Scopes: app.Scopes, ExtraParams: app.ExtraParams, UpdatedAt: time.Now().UTC(), Sealed: []string{"/client_secrets/*"}}
+	for i, s := range app.ClientSecrets {
+		envelope, err := a.store.sealText(bucketApps, key, secretPointer(i), s)
+		if err != nil {
+			return err
+		}
+		record.ClientSecrets = append(record.ClientSecrets, envelope)
+	}
+	doc, err := json.Marshal(record)
+	if err != nil {
+		return encryptError(err)
+	}
+	_, err = kvstore.Modify(ctx, a.store.buckets.Apps, key, func([]byte) ([]byte, error) { return doc, nil })
+	if err != nil {
+		return databaseError("store the app", err)
+	}
+	return nil
+}
+
+// Delete forgets what is stored; what the environment says counts again.
+func (a *Apps) Delete(ctx context.Context, name string) error {
+	err := a.store.buckets.Apps.Delete(ctx, events.Token(name), 0)
+	if err != nil && !errors.Is(err, kvstore.ErrNotFound) {
+		return databaseError("delete the app", err)
+	}
+	return nil
+}
+
+// View shows an app. CONNECTOR_OAUTH_NOT_CONFIGURED if there is none.
+func (a *Apps) View(ctx context.Context, name string) (*AppView, error) {
+	app, found, err := a.Named(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		return nil, connectors.Errorf(connectors.CodeConnectorOAuthNotConfigured, "no OAuth app is configured for %.64q", name)
+	}
+	v := &AppView{Connector: name, ClientID: app.ClientID, ClientSecrets: len(app.ClientSecrets), Scopes: app.Scopes, ExtraParams: app.ExtraParams, Source: "environment"}
+	if record, err := a.cache.get(ctx, events.Token(name)); err == nil {
+		v.Source, v.UpdatedAt = "stored", record.UpdatedAt
+	}
+	return v, nil
+}

@@ -1,0 +1,231 @@
+package connection
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+	"github.com/hawser-io/hawser/pkg/kvstore"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+// Prepare makes the checks of connect for a connection whose credentials come
+// from a flow: it returns the definition and the normalised config. With replace,
+// an existing connection is no obstacle; it is returned if it can be read, else nil.
+func (s *Service) Prepare(ctx context.Context, r Ref, in ConnectInput) (*connectors.Connector, json.RawMessage, *Connection, error) {
+	def, err := s.checkConnector(r)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	config := in.Config
+	if len(config) == 0 {
+		config = def.DefaultConfig
+	}
+	if config, err = validConfig(def, config); err != nil {
+		return nil, nil, nil, err
+	}
+	if err := checkTags(in.Tags); err != nil {
+		return nil, nil, nil, err
+	}
+	old, err := s.existing(ctx, r)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if old != nil && !in.Replace {
+		return nil, nil, nil, alreadyConnected(r)
+	}
+	if old != nil && old.fault != nil {
+		old = nil // nothing of it can be kept
+	}
+	return def, config, old, nil
+}
+
+// AuthorizeInput is what a finished flow gives a connection.
+type AuthorizeInput struct {
+	Config    json.RawMessage // nil: that of the existing connection
+	Tags      map[string]string
+	Grant     string
+	Resource  *Resource
+	Resources []Resource // two or more: the connection waits for the choice
+	Replace   bool
+}
+
+// Authorize stores the connection that a flow has made. One that exists keeps
+// its id, creation time and webhook URL. It returns the grant that the connection
+// had before, if that was another. The caller announces; see [Service.Announce].
+func (s *Service) Authorize(ctx context.Context, r Ref, in AuthorizeInput) (v *View, c *Connection, before string, err error) {
+	def, err := s.checkConnector(r)
+	if err != nil {
+		return nil, nil, "", err
+	}
+	if in.Config, err = validConfig(def, in.Config); err != nil {
+		return nil, nil, "", err
+	}
+	for range attempts(ctx) {
+		old, err := s.existing(ctx, r)
+		if err != nil {
+			return nil, nil, "", err
+		}
+		if old != nil && !in.Replace {
+			return nil, nil, "", alreadyConnected(r)
+		}
+		c, err := s.authorised(r, def, in, old)
+		if err != nil {
+			return nil, nil, "", err
+		}
+		v, err := s.save(ctx, def, c, in.Config)
+		if in.Replace && errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorAlreadyConnected}) {
+			continue // it has changed, come or gone meanwhile
+		}
+		if old != nil && old.Grant != in.Grant {
+			before = old.Grant
+		}
+		return v, c, before, err
+	}
+	return nil, nil, "", databaseError("store the connection", kvstore.ErrConflict)
+}
+
+// authorised is the record of what a flow has made in the place of old, if there
+// is one.
+func (s *Service) authorised(r Ref, def *connectors.Connector, in AuthorizeInput, old *Connection) (*Connection, error) {
+	c := s.newConnection(r, def, in.Tags, old)
+	c.State, c.Grant, c.Resource, c.Resources = Pending, in.Grant, in.Resource, in.Resources
+	if len(in.Resources) > 1 {
+		return c, c.become(Selecting)
+	}
+	return c, c.become(Active)
+}
+
+// CheckTenant refuses tenants that there cannot be.
+func (s *Service) CheckTenant(t events.Tenant) error { return s.scopes.Check(t) }
+
+// ConfigOf returns a stored connection's config in the clear.
+func (s *Service) ConfigOf(c *Connection) (json.RawMessage, error) { return s.store.OpenConfig(c) }
+
+// Latest reads a record from the leader. CONNECTOR_NOT_CONNECTED if there is none.
+func (s *Service) Latest(ctx context.Context, r Ref) (*Connection, error) {
+	if err := s.check(r); err != nil {
+		return nil, err
+	}
+	c, err := s.store.latest(ctx, r)
+	if err != nil {
+		return nil, s.absent(err, r)
+	}
+	return c, nil
+}
+
+// LatestByKey reads a record by its key.
+func (s *Service) LatestByKey(ctx context.Context, key string) (*Connection, error) {
+	r, err := parseKey(key)
+	if err != nil {
+		return nil, databaseError("read the connection", err)
+	}
+	c, err := s.store.latest(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Announce publishes a lifecycle event about a connection, after what it tells
+// of is stored.
+func (s *Service) Announce(ctx context.Context, kind events.Kind, c *Connection, data events.Data) {
+	s.announce(ctx, kind, c, data)
+}
+
+// NeedsReauth marks a connection whose grant has died, once: nothing happens if
+// it is marked, or has another grant by now. One that its owner has disabled stays
+// so, and is marked for when it is enabled. about gives the event its data.
+func (s *Service) NeedsReauth(ctx context.Context, r Ref, grant string, about func(*Connection) events.Data) error {
+	_, err := s.changeAnd(ctx, r, func(d *draft) ([]events.Kind, error) {
+		marked := d.State == NeedsReauth || d.Resumes == NeedsReauth
+		if d.Grant != grant || marked || !d.State.CanBecome(NeedsReauth) {
+			return nil, nil
+		}
+		kinds := []events.Kind{events.OAuthNeedsReauth}
+		if d.State == Disabled {
+			d.Resumes = NeedsReauth
+			return kinds, nil
+		}
+		return kinds, d.become(NeedsReauth)
+	}, about)
+	return err
+}
+
+// Revive makes a connection active whose grant has new tokens; one that its owner
+// has disabled will be when it is enabled.
+func (s *Service) Revive(ctx context.Context, r Ref, grant string) error {
+	_, err := s.change(ctx, r, func(d *draft) ([]events.Kind, error) {
+		kinds := []events.Kind{events.ConnectorUpdated}
+		switch {
+		case d.Grant != grant:
+			return nil, nil
+		case d.Resumes == NeedsReauth:
+			d.Resumes = ""
+			return kinds, nil
+		case d.State == NeedsReauth:
+			return kinds, d.become(Active)
+		}
+		return nil, nil
+	})
+	return err
+}
+
+// Select finishes a connection that waits for the choice of a site. metadata
+// puts what the choice tells into the config.
+func (s *Service) Select(ctx context.Context, r Ref, resourceID string, metadata func(config json.RawMessage, chosen Resource) (json.RawMessage, error)) (*View, error) {
+	def, err := s.checkConnector(r)
+	if err != nil {
+		return nil, err
+	}
+	return s.change(ctx, r, func(d *draft) ([]events.Kind, error) {
+		c := d.Connection
+		if c.State != Selecting {
+			return nil, connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the connection to %s does not wait for a choice (it is %s)", r.Connector, c.State)
+		}
+		at := slices.IndexFunc(c.Resources, func(x Resource) bool { return x.ID == resourceID })
+		if at < 0 {
+			e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "resource_id is none of the sites to choose from")
+			e.Errors = []connectors.FieldError{{Path: "resource_id", Message: "is none of the sites to choose from"}}
+			return nil, e
+		}
+		chosen := c.Resources[at]
+		config, err := s.store.OpenConfig(c)
+		if err != nil {
+			return nil, err
+		}
+		if config, err = metadata(config, chosen); err != nil {
+			return nil, err
+		}
+		if config, err = validConfig(def, config); err != nil {
+			return nil, err
+		}
+		d.definition, d.config, c.ConnectorVersion = def, config, def.Version
+		if account := providerAccount(def, config); account != "" {
+			c.ProviderAccount = account
+		}
+		c.Resource, c.Resources = &chosen, nil
+		return []events.Kind{events.ConnectorConnected}, c.become(Active)
+	})
+}
+
+// View shows a record.
+func (s *Service) View(c *Connection) *View { return s.view(c, secret.Text{}) }
+
+// addGrant shows what is known of the connection's grant.
+func (s *Service) addGrant(ctx context.Context, v *View, c *Connection) {
+	if c.Grant == "" || s.grants == nil {
+		return
+	}
+	g, err := s.grants.Get(ctx, c.Grant)
+	if err != nil {
+		return
+	}
+	v.User, v.GrantedScopes = g.User, g.Granted
+	if !g.ExpiresAt.IsZero() {
+		v.ExpiresAt = &g.ExpiresAt
+	}
+}

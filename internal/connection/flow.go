@@ -1,0 +1,135 @@
+package connection
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hawser-io/hawser/pkg/kvstore"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+// FlowLife is how long a started authorisation may take.
+const FlowLife = 10 * time.Minute
+
+// flowMemory is how long a flow's record lies: past its end, so that a late or
+// repeated callback is told from a forged one, and its tenant hears of it.
+const flowMemory = 20 * time.Minute
+
+// Flow is an OAuth authorisation under way. Its secrets are envelopes.
+type Flow struct {
+	Scope     string            `json:"scope"`
+	Identity  string            `json:"identity"`
+	Connector string            `json:"connector"`
+	Account   string            `json:"account"`
+	Replace   bool              `json:"replace,omitempty"`
+	Reconnect string            `json:"reconnect,omitempty"` // id of the connection that it renews
+	Tags      map[string]string `json:"tags,omitempty"`
+	Scopes    []string          `json:"scopes"`
+	Redirect  string            `json:"redirect_uri"`
+	ReturnURL string            `json:"return_url,omitempty"`
+	Session   string            `json:"session,omitempty"` // the connect session that it belongs to
+	// Config and Verifier (of PKCE) are envelopes.
+	Config   string `json:"config,omitempty"`
+	Verifier string `json:"verifier,omitempty"`
+	// Browser is the SHA-256 of the cookie, in hex, once a browser has opened it.
+	Browser   string    `json:"browser,omitempty"`
+	ExpiresAt time.Time `json:"expires_at"`
+	// Used marks a flow that a callback has consumed. Nothing but whose it was is
+	// left in it.
+	Used   bool     `json:"used,omitempty"`
+	Sealed []string `json:"sealed"`
+
+	key      string
+	revision uint64
+}
+
+// FlowSecrets are what a flow keeps sealed.
+type FlowSecrets struct{ Config, Verifier secret.Text }
+
+// Ref names the connection that the flow is for.
+func (f *Flow) Ref() Ref {
+	r := Ref{Connector: f.Connector, Account: f.Account}
+	r.Scope, r.Identity = f.Scope, f.Identity
+	return r
+}
+
+// Flows keeps flows. Safe for concurrent use.
+type Flows struct{ store *Store }
+
+// NewFlows returns the flows kept beside the connections of store.
+func NewFlows(store *Store) *Flows { return &Flows{store} }
+
+// Create stores a new flow under key.
+func (f *Flows) Create(ctx context.Context, key string, flow *Flow, s FlowSecrets) (err error) {
+	flow.key, flow.Sealed = key, []string{"/config", "/verifier"}
+	if flow.Config, err = f.store.sealText(bucketFlows, key, "/config", s.Config); err != nil {
+		return err
+	}
+	if flow.Verifier, err = f.store.sealText(bucketFlows, key, "/verifier", s.Verifier); err != nil {
+		return err
+	}
+	doc, err := json.Marshal(flow)
+	if err != nil {
+		return encryptError(err)
+	}
+	if flow.revision, err = f.store.buckets.Flows.Create(ctx, key, doc, 0); err != nil {
+		return databaseError("store the flow", err)
+	}
+	return nil
+}
+
+// Latest reads a flow from the leader. kvstore.ErrNotFound if there is none.
+func (f *Flows) Latest(ctx context.Context, key string) (*Flow, error) {
+	e, err := latest(ctx, f.store.buckets.Flows, key)
+	if errors.Is(err, kvstore.ErrNotFound) {
+		return nil, err
+	}
+	if err != nil {
+		return nil, databaseError("read the flow", err)
+	}
+	flow := &Flow{key: key, revision: e.Revision}
+	if err := json.Unmarshal(e.Value, flow); err != nil {
+		return nil, databaseError("read the flow", fmt.Errorf("flow %s is malformed", key))
+	}
+	return flow, nil
+}
+
+// Save stores the flow over the revision that it was read at. kvstore.ErrConflict:
+// somebody was faster.
+func (f *Flows) Save(ctx context.Context, flow *Flow) error {
+	doc, err := json.Marshal(flow)
+	if err != nil {
+		return encryptError(err)
+	}
+	revision, err := f.store.buckets.Flows.Update(ctx, flow.key, doc, flow.revision)
+	if errors.Is(err, kvstore.ErrConflict) {
+		return err
+	}
+	if err != nil {
+		return databaseError("store the flow", err)
+	}
+	flow.revision = revision
+	return nil
+}
+
+// Consume marks the flow as used, by revision: of several callbacks only one
+// gets nil, the others kvstore.ErrConflict. What it held is wiped from the record.
+func (f *Flows) Consume(ctx context.Context, flow *Flow) error {
+	used := &Flow{
+		Scope: flow.Scope, Identity: flow.Identity, Connector: flow.Connector, Account: flow.Account,
+		ExpiresAt: flow.ExpiresAt, Used: true, key: flow.key, revision: flow.revision,
+	}
+	return f.Save(ctx, used)
+}
+
+// Open returns the flow's secrets.
+func (f *Flows) Open(flow *Flow) (s FlowSecrets, err error) {
+	if s.Config, err = f.store.openText(bucketFlows, flow.key, "/config", flow.Config); err != nil {
+		return s, err
+	}
+	s.Verifier, err = f.store.openText(bucketFlows, flow.key, "/verifier", flow.Verifier)
+	return s, err
+}

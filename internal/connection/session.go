@@ -1,0 +1,90 @@
+package connection
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hawser-io/hawser/pkg/kvstore"
+)
+
+// SessionLife is how long the link of a connect session is good.
+const SessionLife = 30 * time.Minute
+
+const sessionMemory = 2 * time.Hour
+
+// Session is a link with which an end user connects connectors for a tenant. It
+// belongs to the first browser that opens it, and is good for one connection.
+type Session struct {
+	Scope      string    `json:"scope"`
+	Identity   string    `json:"identity"`
+	Connectors []string  `json:"connectors,omitempty"` // to choose from; none: all
+	Account    string    `json:"account,omitempty"`
+	ReturnURL  string    `json:"return_url,omitempty"`
+	Browser    string    `json:"browser,omitempty"` // SHA-256 of its cookie, in hex
+	ExpiresAt  time.Time `json:"expires_at"`
+	// Status is open, pending (at the provider), selecting, connected or failed.
+	Status    string `json:"status"`
+	Connector string `json:"connector,omitempty"` // what was chosen
+	Code      string `json:"code,omitempty"`      // of a failure
+
+	key      string
+	revision uint64
+}
+
+// Key is where the session lies: a hash of its token.
+func (s *Session) Key() string { return s.key }
+
+// Sessions keeps connect sessions. Safe for concurrent use.
+type Sessions struct{ bucket kvstore.Store }
+
+// NewSessions returns the sessions kept in buckets.
+func NewSessions(buckets Buckets) *Sessions { return &Sessions{buckets.Sessions} }
+
+// Create stores a new session.
+func (s *Sessions) Create(ctx context.Context, key string, session *Session) error {
+	doc, err := json.Marshal(session)
+	if err != nil {
+		return err
+	}
+	if _, err := s.bucket.Create(ctx, key, doc, 0); err != nil {
+		return databaseError("store the connect session", err)
+	}
+	return nil
+}
+
+// Latest reads a session. kvstore.ErrNotFound if there is none.
+func (s *Sessions) Latest(ctx context.Context, key string) (*Session, error) {
+	e, err := latest(ctx, s.bucket, key)
+	if errors.Is(err, kvstore.ErrNotFound) {
+		return nil, err
+	}
+	if err != nil {
+		return nil, databaseError("read the connect session", err)
+	}
+	session := &Session{key: key, revision: e.Revision}
+	if err := json.Unmarshal(e.Value, session); err != nil {
+		return nil, databaseError("read the connect session", fmt.Errorf("session %s is malformed", key))
+	}
+	return session, nil
+}
+
+// Save stores the session over the revision that it was read at. kvstore.ErrConflict:
+// somebody was faster.
+func (s *Sessions) Save(ctx context.Context, session *Session) error {
+	doc, err := json.Marshal(session)
+	if err != nil {
+		return err
+	}
+	revision, err := s.bucket.Update(ctx, session.key, doc, session.revision)
+	if errors.Is(err, kvstore.ErrConflict) {
+		return err
+	}
+	if err != nil {
+		return databaseError("store the connect session", err)
+	}
+	session.revision = revision
+	return nil
+}

@@ -1,0 +1,38 @@
+package connection
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+
+	"github.com/hawser-io/hawser/pkg/kvstore"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+// SigningKey returns the 256-bit key with which every node signs what it hands to
+// browsers (OAuth states, reconnect links), so that forgeries cost no look-up. The
+// first to ask makes it; it lies sealed beside the keyset's check value.
+func SigningKey(ctx context.Context, store *Store) (secret.Text, error) {
+	const name = "signing"
+	bucket := store.buckets.Keys
+	for range raceTries {
+		e, err := latest(ctx, bucket, name)
+		if err == nil {
+			return store.openText(bucketKeys, name, "", string(e.Value))
+		}
+		if !errors.Is(err, kvstore.ErrNotFound) {
+			return secret.Text{}, databaseError("read the signing key", err)
+		}
+		var b [32]byte
+		_, _ = rand.Read(b[:]) // never fails
+		sealed, err := store.sealText(bucketKeys, name, "", secret.New(base64.RawStdEncoding.EncodeToString(b[:])))
+		if err != nil {
+			return secret.Text{}, err
+		}
+		if _, err := bucket.Create(ctx, name, []byte(sealed), 0); err != nil && !errors.Is(err, kvstore.ErrExists) {
+			return secret.Text{}, databaseError("store the signing key", err)
+		}
+	}
+	return secret.Text{}, databaseError("store the signing key", kvstore.ErrConflict)
+}

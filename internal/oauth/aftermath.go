@@ -1,0 +1,104 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+// refreshed follows a stored refresh: the next timer, then the events. A crash in
+// between leaves the old timer, which finds the grant not due and sets the right one.
+func (t *Tokens) refreshed(ctx context.Context, g *connection.Grant, scopes []string) {
+	if err := t.Schedule(ctx, g); err != nil {
+		t.problem(err)
+	}
+	t.each(ctx, g, func(c *connection.Connection) {
+		t.Service.Announce(ctx, events.OAuthRefreshed, c, events.Data{GrantedScopes: g.Granted})
+		if !sameScopes(scopes, g.Granted) {
+			t.Service.Announce(ctx, events.OAuthScopeChanged, c, events.Data{GrantedScopes: g.Granted})
+		}
+	})
+}
+
+// Schedule sets the grant's timer, the only one it has.
+func (t *Tokens) Schedule(ctx context.Context, g *connection.Grant) error {
+	at := nextTimer(g, t.opts.Now())
+	if at.IsZero() {
+		return nil
+	}
+	return t.Bus.ScheduleRefresh(ctx, g.Key(), at)
+}
+
+// each calls f with the connections that share the grant.
+func (t *Tokens) each(ctx context.Context, g *connection.Grant, f func(*connection.Connection)) {
+	for _, key := range g.Connections {
+		c, err := t.Service.LatestByKey(ctx, key)
+		if err != nil {
+			if !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorNotConnected}) {
+				t.problem(err)
+			}
+			continue
+		}
+		if c.Grant == g.Key() {
+			f(c)
+		}
+	}
+}
+
+// bury marks the grant dead, once for good, and has its owners told.
+func (t *Tokens) bury(ctx context.Context, g *connection.Grant, reason string) error {
+	ctx = context.WithoutCancel(ctx)
+	g.State, g.Intent, g.RetryAt = connection.GrantDead, nil, time.Time{}
+	g.Record(t.opts.Now(), reason)
+	err := t.Grants.Save(ctx, g)
+	if errors.Is(err, connection.ErrConflict) {
+		return errAgain
+	}
+	if err != nil {
+		return storeError(err)
+	}
+	t.opts.Log.Warn().Str("connector", g.Connector).Str("reason", reason).Msg("a grant needs a new authorisation")
+	t.mourn(ctx, g)
+	return deadError(g)
+}
+
+// mourn marks the connections of a dead grant and announces each of them once.
+func (t *Tokens) mourn(ctx context.Context, g *connection.Grant) {
+	t.each(ctx, g, func(c *connection.Connection) {
+		err := t.Service.NeedsReauth(ctx, c.Ref(), g.Key(), func(c *connection.Connection) events.Data {
+			return events.Data{ErrorCode: string(connectors.CodeConnectorOAuthRefreshFailed), ErrorMessage: deadError(g).Message, URL: t.ReconnectURL(c)}
+		})
+		if err != nil && !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorNotConnected}) {
+			t.problem(err)
+		}
+	})
+}
+
+func deadError(g *connection.Grant) *connectors.Error {
+	e := connectors.Errorf(connectors.CodeConnectorOAuthRefreshFailed, "the provider no longer accepts the connection to %s; connect it again", g.Connector)
+	if n := len(g.History); n > 0 {
+		e.Reason = g.History[n-1].Outcome
+	}
+	return e
+}
+
+// Warn tells the owners, once per refresh token, that theirs is about to die.
+func (t *Tokens) Warn(ctx context.Context, g *connection.Grant) error {
+	now := t.opts.Now()
+	if g.RefreshExpires.IsZero() || g.ExpiryWarned || now.Before(g.RefreshExpires.Add(-warnBefore)) {
+		return nil
+	}
+	g.ExpiryWarned = true
+	if err := t.Grants.Save(ctx, g); err != nil {
+		return err
+	}
+	t.each(ctx, g, func(c *connection.Connection) {
+		at := g.RefreshExpires
+		t.Service.Announce(ctx, events.OAuthExpiring, c, events.Data{NextAttemptAt: &at, URL: t.ReconnectURL(c)})
+	})
+	return nil
+}

@@ -1,0 +1,217 @@
+package oauth_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/crypto"
+	"github.com/hawser-io/hawser/pkg/events"
+	"github.com/hawser-io/hawser/pkg/kvstore"
+	"github.com/hawser-io/hawser/pkg/kvstore/natskv"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+const childVariable = "HAWSER_TEST_CHILD"
+
+// TestMain lets the test binary be a second process: one that is stopped or killed
+// in the middle of a refresh.
+func TestMain(m *testing.M) {
+	if text := os.Getenv(childVariable); text != "" {
+		if err := beChild(text); err != nil {
+			fmt.Println("error:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// orders are what a child is told. Its keyset is a test's own and protects nothing.
+type orders struct {
+	URL, Creds, Keyset, Grant string
+	Stop                      bool // itself, between the intent and the call
+	Kill                      bool // itself, between the provider's answer and the store
+	Timeout                   time.Duration
+}
+
+// stopping stops its own process right after the first record is updated.
+type stopping struct{ kvstore.Store }
+
+func (s stopping) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	revision, err := s.Store.Update(ctx, key, value, revision)
+	if err == nil {
+		err = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		// The kernel stops the other threads a moment later than the one that asked.
+		time.Sleep(time.Second)
+	}
+	return revision, err
+}
+
+// killing kills its own process when an answer has come.
+type killing struct{}
+
+func (killing) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	_, _ = io.ReadAll(resp.Body)
+	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	select {}
+}
+
+func beChild(text string) error {
+	var o orders
+	if err := json.Unmarshal([]byte(text), &o); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	keys, err := crypto.ParseKeyset(secret.New(o.Keyset))
+	if err != nil {
+		return err
+	}
+	nc, err := nats.Connect(o.URL, nats.UserCredentials(o.Creds), nats.Timeout(10*time.Second))
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	bus, err := events.NewBus(nc, &events.Options{PublishTimeout: 30 * time.Second})
+	if err != nil {
+		return err
+	}
+	buckets, err := connection.BucketsFrom(func(name string) (kvstore.Store, error) {
+		return natskv.Open(ctx, bus.JetStream(), natskv.Bucket{Name: bus.Bucket(name), TTL: connection.BucketTTL(name)}, &natskv.Options{Timeout: 30 * time.Second})
+	})
+	if err != nil {
+		return err
+	}
+	client := &http.Client{}
+	if o.Stop {
+		buckets.Grants = stopping{buckets.Grants}
+	}
+	if o.Kill {
+		client.Transport = killing{}
+	}
+	store := connection.NewStore(buckets, keys, "hawser")
+	definitions := connection.NewDefinitions(buckets)
+	if err := definitions.Load(ctx); err != nil {
+		return err
+	}
+	scopes, err := connection.ParseScopes(connection.DefaultScopes)
+	if err != nil {
+		return err
+	}
+	tokens := oauth.NewTokens(oauth.Parts{
+		Bus: bus, Service: connection.NewService(store, definitions, scopes, bus, nil), Definitions: definitions, Grants: connection.NewGrants(store),
+		Leases: connection.NewLeases(buckets), Apps: connection.NewApps(store, nil), HTTP: client, Key: secret.New("unused"),
+	}, &oauth.Options{CallTimeout: o.Timeout})
+	token, err := tokens.Fresh(ctx, o.Grant)
+	if err != nil {
+		return err
+	}
+	fmt.Println("generation", token.Generation)
+	return nil
+}
+
+// child starts a second process with orders.
+func (in *installation) child(t *testing.T, o orders) (cmd *exec.Cmd, out *bufio.Reader) {
+	t.Helper()
+	o.URL, o.Creds, o.Keyset = in.env.URL(), in.env.Server().CredsPath(), in.keyset.Reveal()
+	text, err := json.Marshal(o)
+	must(t, err)
+	cmd = exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), childVariable+"="+string(text))
+	pipe, err := cmd.StdoutPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	return cmd, bufio.NewReader(pipe)
+}
+
+func TestAHolderThatWakesPastItsLeaseDoesNotCall(t *testing.T) {
+	t.Parallel()
+	in, p := withDemo(t, &oauth.Options{CallTimeout: 2 * time.Second})
+	grant := in.connectDemo()
+	in.expire(grant)
+	holder, out := in.child(t, orders{Grant: grant, Stop: true, Timeout: 2 * time.Second})
+	eventually(t, "the holder to write its intent and stop", func() bool { return in.grant(grant).Intent != nil && stopped(holder.Process.Pid) })
+	token, err := in.front.tokens.Fresh(t.Context(), grant)
+	must(t, err)
+	if got := stats(t, p); got.Refreshes != 1 {
+		t.Errorf("after the successor: provider counted %+v, want one refresh", got)
+	}
+	must(t, holder.Process.Signal(syscall.SIGCONT))
+	line, err := out.ReadString('\n')
+	must(t, err)
+	if want := fmt.Sprintf("generation %d\n", token.Generation); line != want {
+		t.Errorf("the holder got %q, want %q, what its successor stored", line, want)
+	}
+	if got := stats(t, p); got.Refreshes != 1 || got.Reuses != 0 {
+		t.Errorf("provider counted %+v, want one refresh and no reuse", got)
+	}
+}
+
+// stopped reports whether a process is in state T.
+func stopped(pid int) bool {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	_, rest, _ := strings.Cut(string(data), ") ")
+	return strings.HasPrefix(rest, "T")
+}
+
+func TestAKillBetweenAnswerAndStoreSaysOnceThatTheUserMustComeAgain(t *testing.T) {
+	t.Parallel()
+	in, p := withDemo(t, &oauth.Options{CallTimeout: time.Second})
+	grant := in.connectDemo()
+	id := in.demoConnection().ID
+	in.expire(grant)
+	victim, _ := in.child(t, orders{Grant: grant, Kill: true, Timeout: time.Second})
+	if err := victim.Wait(); err == nil {
+		t.Fatal("the child was not killed")
+	}
+	if got := stats(t, p); got.Refreshes != 1 {
+		t.Fatalf("before the kill: provider counted %+v, want one refresh", got)
+	}
+	_, err := in.front.tokens.Fresh(t.Context(), grant)
+	if !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthRefreshFailed}) {
+		t.Errorf("got %v, want CONNECTOR_OAUTH_REFRESH_FAILED from a provider that detects reuse", err)
+	}
+	in.reconnects(t, id)
+}
+
+func TestAKillIsHealedWhereTheProviderTakesTheOldTokenAgain(t *testing.T) {
+	t.Parallel()
+	kind := newSlowServer(t, 0)
+	in := install(t, &oauth.Options{CallTimeout: time.Second}, oauthConnector("kind", kind.url, nil))
+	in.setApp("kind", demoApp)
+	grant := in.plant(t, "kind")
+	victim, _ := in.child(t, orders{Grant: grant, Kill: true, Timeout: time.Second})
+	_ = victim.Wait()
+	token, err := in.front.tokens.Fresh(t.Context(), grant)
+	must(t, err)
+	if got := kind.calls.Load(); got != 2 || token.Generation != 2 {
+		t.Errorf("got %d calls, generation %d; want a second call that heals", got, token.Generation)
+	}
+}

@@ -1,0 +1,295 @@
+package oauth
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+// complete turns a checked callback into a connection. Once the code is spent, the
+// work no longer ends with the browser's patience.
+func (f *Flow) complete(ctx context.Context, flow *connection.Flow, query url.Values) (status string, err error) {
+	code, refusal := answer(query)
+	if refusal != nil {
+		return "", refusal
+	}
+	secrets, err := f.flows.Open(flow)
+	if err != nil {
+		return "", err
+	}
+	def, err := f.connector(flow.Connector)
+	if err != nil {
+		return "", err
+	}
+	config := json.RawMessage(secrets.Config.Reveal())
+	urls, err := def.OAuthEndpoints(config)
+	if err != nil {
+		return "", err
+	}
+	app, err := f.appOf(ctx, def, config, "")
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 4*f.opts.CallTimeout)
+	defer cancel()
+	got, failed := f.endpoint(def, urls.Token, app).exchange(ctx, code, secrets.Verifier, flow.Redirect)
+	if failed != nil {
+		e := failed.coded()
+		if failed.verdict == denied {
+			e.Code = connectors.CodeConnectorOAuthTokenFailed
+		}
+		return "", e
+	}
+	a := &arrival{Flow: f, flow: flow, def: def, app: app, urls: urls, config: config, query: query, got: got}
+	return a.settle(ctx)
+}
+
+// arrival is an authorisation whose tokens are here.
+type arrival struct {
+	*Flow
+	flow   *connection.Flow
+	def    *connectors.Connector
+	app    connection.App
+	urls   connectors.Endpoints
+	config json.RawMessage
+	query  url.Values
+	got    reply
+	user   *connection.User
+}
+
+// settle finds out whose tokens they are, and stores grant and connection.
+func (a *arrival) settle(ctx context.Context) (string, error) {
+	a.user = a.Tokens.user(ctx, a.def, a.urls.UserInfo, a.got.Access)
+	resources, err := a.resources(ctx, a.def, a.urls.Resources, a.got.Access)
+	if err != nil {
+		a.abandon(ctx)
+		return "", err
+	}
+	ref := a.flow.Ref()
+	old, err := a.Service.Latest(ctx, ref)
+	replaceable := errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorNotConnected}) ||
+		a.flow.Replace && errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorDecryptFailed})
+	if err != nil && !replaceable {
+		return "", err
+	}
+	if old != nil && a.flow.Reconnect != "" && old.ID != a.flow.Reconnect {
+		old = nil
+	}
+	key, account := a.grantKey(old)
+	if a.flow.Reconnect != "" && (old == nil || a.user != nil && old.Grant != "" && old.Grant != key) {
+		a.abandon(ctx)
+		return "", stateInvalid(reasonMismatch) // the link renews one account, and this is another
+	}
+	input := connection.AuthorizeInput{Tags: a.flow.Tags, Grant: key, Replace: a.flow.Replace}
+	switch {
+	case len(resources) == 1:
+		input.Resource = &resources[0]
+	case old != nil && old.Resource != nil && slices.ContainsFunc(resources, func(r connection.Resource) bool { return r.ID == old.Resource.ID }):
+		input.Resource = old.Resource // chosen before, by a person
+	default:
+		input.Resources = resources
+	}
+	if input.Config, err = a.metadata(a.config, input.Resource); err != nil {
+		a.abandon(ctx)
+		return "", err
+	}
+	grant, err := a.store(ctx, key, account)
+	if err != nil {
+		return "", err
+	}
+	_, c, before, err := a.Service.Authorize(ctx, ref, input)
+	if err != nil {
+		if old == nil || old.Grant != key {
+			a.release(ctx, key, ref.Key(), a.config)
+		}
+		return "", err
+	}
+	if before != "" {
+		a.release(ctx, before, ref.Key(), a.config)
+	}
+	a.finish(ctx, c, grant)
+	if c.State == connection.Selecting {
+		return "selection_required", nil
+	}
+	return "success", nil
+}
+
+// finish announces what is stored, and wakes the siblings of a grant that was dead.
+func (a *arrival) finish(ctx context.Context, c *connection.Connection, g *connection.Grant) {
+	a.each(ctx, g, func(sibling *connection.Connection) {
+		if sibling.ID == c.ID {
+			return
+		}
+		if err := a.Service.Revive(ctx, sibling.Ref(), g.Key()); err != nil {
+			a.problem(err)
+		}
+	})
+	status := SessionConnected
+	a.Service.Announce(ctx, events.OAuthCompleted, c, events.Data{GrantedScopes: g.Granted})
+	if c.State == connection.Selecting {
+		status = SessionSelecting
+		a.Service.Announce(ctx, events.OAuthSelection, c, events.Data{})
+	} else {
+		a.Service.Announce(ctx, events.ConnectorConnected, c, events.Data{})
+	}
+	if a.got.Scopes != nil && !sameScopes(a.got.Scopes, a.flow.Scopes) {
+		a.Service.Announce(ctx, events.OAuthScopeChanged, c, events.Data{GrantedScopes: g.Granted})
+	}
+	a.closeSession(ctx, a.flow, status, nil)
+}
+
+// abandon gives back tokens that nobody will use.
+func (a *arrival) abandon(ctx context.Context) {
+	a.revoke(ctx, a.def.Key, a.config, a.app, connection.GrantTokens{Access: a.got.Access, Refresh: a.got.Refresh})
+}
+
+// grantKey is the grant of the provider's account. Where nobody says which account
+// it is, a connection has a grant of its own.
+func (a *arrival) grantKey(old *connection.Connection) (key, account string) {
+	switch {
+	case a.got.Account != "":
+		account = a.got.Account
+	case a.user != nil:
+		account = a.user.ID
+	case old != nil && old.Grant != "":
+		return old.Grant, ""
+	}
+	at := account
+	if at == "" {
+		at = "connection " + a.flow.Ref().Key()
+	}
+	return connection.GrantKey(a.flow.Ref().Tenant, a.def.GrantFamily(), a.app.ClientID, at), account
+}
+
+// store puts the tokens into the grant, new or shared. The timer is set first: one
+// too many finds nothing to do, one too few would let the grant die.
+func (a *arrival) store(ctx context.Context, key, account string) (*connection.Grant, error) {
+	for ctx.Err() == nil {
+		g, err := a.Grants.Latest(ctx, key)
+		if errors.Is(err, connection.ErrNotFound) {
+			g, err = a.Grants.New(key), nil
+			g.CreatedAt = a.opts.Now().UTC()
+		}
+		if err != nil {
+			return nil, err
+		}
+		var old connection.GrantTokens
+		if g.State == connection.GrantLive && g.RefreshToken != "" {
+			if old, err = a.Grants.Open(g); err != nil {
+				return nil, err
+			}
+		}
+		a.describe(g, account)
+		if err := a.apply(g, old, a.got, "authorised"); err != nil {
+			return nil, err
+		}
+		if err := a.Schedule(ctx, g); err != nil {
+			return nil, storeError(err)
+		}
+		switch err := a.Grants.Save(ctx, g); {
+		case err == nil:
+			return g, nil
+		case !errors.Is(err, connection.ErrConflict) && !errors.Is(err, connection.ErrExists):
+			a.problem(err)
+		}
+		pause(ctx, raceWait)
+	}
+	return nil, storeError(ctx.Err())
+}
+
+// describe says whose grant it is.
+func (a *arrival) describe(g *connection.Grant, account string) {
+	ref := a.flow.Ref()
+	g.Scope, g.Identity, g.Family = ref.Scope, ref.Identity, a.def.GrantFamily()
+	g.Connector, g.ClientID, g.Account = a.def.Key, a.app.ClientID, account
+	g.Requested = a.flow.Scopes
+	if a.user != nil {
+		g.User = a.user
+	}
+	if a.got.Scopes == nil {
+		g.Granted = a.flow.Scopes // RFC 6749 section 5.1: what is not said is as asked
+	}
+	if !slices.Contains(g.Connections, ref.Key()) {
+		g.Connections = append(g.Connections, ref.Key())
+	}
+}
+
+// metadata puts what the flow has learnt into the config.
+func (a *arrival) metadata(config json.RawMessage, chosen *connection.Resource) (json.RawMessage, error) {
+	return fill(a.def, config, func(from, name string) (any, bool) {
+		switch from {
+		case "token":
+			return dig(a.got.document, name), true
+		case "query":
+			return a.query.Get(name), true
+		case "user":
+			return userField(a.user, name), true
+		case "resource":
+			return resourceField(chosen, name), chosen != nil
+		}
+		return nil, false
+	})
+}
+
+// fill puts values into the config at the top-level fields that Metadata names.
+func fill(def *connectors.Connector, config json.RawMessage, value func(from, name string) (any, bool)) (json.RawMessage, error) {
+	if len(def.Auth.OAuth2.Metadata) == 0 {
+		return config, nil
+	}
+	doc := map[string]json.RawMessage{}
+	if len(config) > 0 {
+		if err := json.Unmarshal(config, &doc); err != nil {
+			return nil, connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the config is not an object")
+		}
+	}
+	for field, source := range def.Auth.OAuth2.Metadata {
+		from, name, _ := strings.Cut(source, ".")
+		v, known := value(from, name)
+		if !known || v == nil || v == "" {
+			continue
+		}
+		raw, err := json.Marshal(v)
+		if err != nil {
+			return nil, connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the metadata cannot be stored")
+		}
+		doc[field] = raw
+	}
+	return json.Marshal(doc)
+}
+
+func userField(u *connection.User, name string) any {
+	if u == nil {
+		return nil
+	}
+	return map[string]string{"id": u.ID, "name": u.Name, "email": u.Email, "avatar": u.Avatar}[name]
+}
+
+func resourceField(r *connection.Resource, name string) any {
+	if r == nil {
+		return nil
+	}
+	return map[string]string{"id": r.ID, "name": r.Name, "url": r.URL}[name]
+}
+
+// Select finishes a connection that waits for the choice of a site.
+func (f *Flow) Select(ctx context.Context, r connection.Ref, resourceID string) (*connection.View, error) {
+	def, err := f.Service.Connector(r.Connector)
+	if err != nil {
+		return nil, err
+	}
+	if def.Auth.OAuth2 == nil {
+		return nil, connectors.Errorf(connectors.CodeConnectorOAuthNotConfigured, "%s is not connected by OAuth", r.Connector)
+	}
+	return f.Service.Select(ctx, r, resourceID, func(config json.RawMessage, chosen connection.Resource) (json.RawMessage, error) {
+		return fill(def, config, func(from, name string) (any, bool) {
+			return resourceField(&chosen, name), from == "resource"
+		})
+	})
+}

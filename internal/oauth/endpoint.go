@@ -1,0 +1,199 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/safehttp"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+// maxReply bounds what a token endpoint may answer.
+const maxReply = 1 << 20
+
+// endpoint is a token endpoint with the client that calls it.
+type endpoint struct {
+	def   *connectors.Connector
+	url   string
+	app   connection.App
+	http  *http.Client
+	now   func() time.Time
+	limit time.Duration
+	// before is asked right before a request leaves; an error keeps it back.
+	before func() error
+}
+
+// exchange trades a code for tokens.
+func (e endpoint) exchange(ctx context.Context, code, verifier secret.Text, redirect string) (reply, *failure) {
+	return e.withEachSecret(ctx, func(ctx context.Context, id, clientSecret string) error {
+		config := e.config(id, clientSecret)
+		config.RedirectURL = redirect
+		_, err := config.Exchange(ctx, code.Reveal(), oauth2.VerifierOption(verifier.Reveal()))
+		return err
+	})
+}
+
+// refresh trades a refresh token for tokens. x/oauth2's own source of tokens is
+// asked exactly once and thrown away: it would keep a rotated token to itself.
+func (e endpoint) refresh(ctx context.Context, token secret.Text) (reply, *failure) {
+	return e.withEachSecret(ctx, func(ctx context.Context, id, clientSecret string) error {
+		config := e.config(id, clientSecret)
+		_, err := config.TokenSource(ctx, &oauth2.Token{RefreshToken: token.Reveal()}).Token()
+		return err
+	})
+}
+
+// mint asks for a token of the client's own.
+func (e endpoint) mint(ctx context.Context, scopes []string) (reply, *failure) {
+	return e.withEachSecret(ctx, func(ctx context.Context, id, clientSecret string) error {
+		config := clientcredentials.Config{ClientID: id, ClientSecret: clientSecret, TokenURL: e.url, AuthStyle: e.style()}
+		if len(scopes) > 0 {
+			config.EndpointParams = url.Values{"scope": {e.def.Auth.OAuth2.JoinScopes(scopes)}}
+		}
+		_, err := config.Token(ctx)
+		return err
+	})
+}
+
+func (e endpoint) config(id, clientSecret string) *oauth2.Config {
+	return &oauth2.Config{ClientID: id, ClientSecret: clientSecret, Endpoint: oauth2.Endpoint{TokenURL: e.url, AuthStyle: e.style()}}
+}
+
+func (e endpoint) style() oauth2.AuthStyle {
+	if e.def.Auth.OAuth2.ClientAuth == connectors.ClientAuthBasic {
+		return oauth2.AuthStyleInHeader
+	}
+	return oauth2.AuthStyleInParams
+}
+
+// withEachSecret calls with the client's secrets in their order, until one is not
+// refused as the client's: so a secret can be rotated without a gap.
+func (e endpoint) withEachSecret(ctx context.Context, call func(ctx context.Context, id, clientSecret string) error) (reply, *failure) {
+	secrets := e.app.ClientSecrets
+	if len(secrets) == 0 {
+		secrets = []secret.Text{{}} // a public client
+	}
+	var last *failure
+	for _, s := range secrets {
+		out, failed := e.once(ctx, func(ctx context.Context) error { return call(ctx, e.app.ClientID, s.Reveal()) })
+		if failed == nil || failed.verdict != badClient {
+			return out, failed
+		}
+		last = failed
+	}
+	return reply{}, last
+}
+
+// once makes one call. What the endpoint answers is read by us, in every dialect;
+// x/oauth2 sees a plain answer in its place, and none of the provider's texts.
+func (e endpoint) once(ctx context.Context, call func(context.Context) error) (reply, *failure) {
+	ctx, cancel := context.WithTimeout(ctx, e.limit)
+	defer cancel()
+	r := &reader{endpoint: e}
+	client := &http.Client{Transport: r, CheckRedirect: e.http.CheckRedirect}
+	err := call(context.WithValue(ctx, oauth2.HTTPClient, client))
+	switch {
+	case r.failed != nil:
+		return reply{}, r.failed
+	case !r.answered:
+		return reply{}, e.unanswered(err)
+	}
+	return r.reply, nil
+}
+
+// errHeldBack is why a request did not leave.
+var errHeldBack = errors.New("the request was held back")
+
+// unanswered tells calls that cannot have reached the provider from those that may.
+func (e endpoint) unanswered(err error) *failure {
+	f := &failure{verdict: transient, code: connectors.CodeConnectorOAuthTokenFailed, lost: true, cause: err}
+	var dial *net.OpError
+	switch {
+	case safehttp.Refused(err):
+		f.verdict, f.lost = refused, false
+	case errors.Is(err, errHeldBack), errors.As(err, &dial) && dial.Op == "dial":
+		f.lost = false
+	}
+	return f
+}
+
+// reader is the transport below x/oauth2.
+type reader struct {
+	endpoint
+	answered bool
+	reply    reply
+	failed   *failure
+}
+
+// RoundTrip implements http.RoundTripper.
+func (r *reader) RoundTrip(req *http.Request) (*http.Response, error) {
+	o := r.def.Auth.OAuth2
+	if err := r.addParams(req, o.TokenParams); err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "application/json")
+	if r.before != nil {
+		if err := r.before(); err != nil {
+			return nil, err
+		}
+	}
+	base := r.http.Transport
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	resp, err := base.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
+	if err != nil {
+		return nil, err
+	}
+	r.answered = true
+	if len(body) > maxReply {
+		r.failed = unreadable(resp.StatusCode)
+	} else {
+		r.reply, r.failed = parseReply(o, resp.StatusCode, resp.Header, body, r.now())
+	}
+	return &http.Response{
+		StatusCode: http.StatusOK, Status: "200 OK", Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: req,
+		Header: http.Header{"Content-Type": {"application/json"}},
+		Body:   io.NopCloser(strings.NewReader(`{"access_token":"-","token_type":"Bearer"}`)),
+	}, nil
+}
+
+// addParams adds to the form what is not in it.
+func (r *reader) addParams(req *http.Request, params map[string]string) error {
+	if len(params) == 0 {
+		return nil
+	}
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return err
+	}
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return err
+	}
+	for name, value := range params {
+		if !form.Has(name) {
+			form.Set(name, value)
+		}
+	}
+	encoded := form.Encode()
+	req.Body, req.ContentLength = io.NopCloser(strings.NewReader(encoded)), int64(len(encoded))
+	req.GetBody = nil // a second sending could spend a refresh token twice
+	return nil
+}

@@ -1,0 +1,280 @@
+package oauth_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+func TestATokenIsRenewedOnlyWhenItsTimeHasCome(t *testing.T) {
+	t.Parallel()
+	in, p := withDemo(t, nil)
+	grant := in.connectDemo()
+	for _, tc := range []struct {
+		left      time.Duration
+		refreshes int
+	}{{65 * time.Second, 0}, {55 * time.Second, 1}} {
+		g := in.grant(grant)
+		g.IssuedAt, g.ExpiresAt = time.Now().Add(-time.Hour), time.Now().Add(tc.left)
+		must(t, in.front.grants.Save(t.Context(), g))
+		_, err := in.front.tokens.Fresh(t.Context(), grant)
+		must(t, err)
+		if got := stats(t, p).Refreshes; got != tc.refreshes {
+			t.Errorf("with %s left: %d refreshes, want %d", tc.left, got, tc.refreshes)
+		}
+	}
+	if kinds := in.kinds(); kinds[len(kinds)-1] != "oauth.refreshed" {
+		t.Errorf("events: got %v, want oauth.refreshed last", kinds)
+	}
+}
+
+// The faults of a token endpoint: none of them costs a credential or a state.
+func TestTransientFailuresChangeNoStateAndNoCredential(t *testing.T) {
+	t.Parallel()
+	in, p := withDemo(t, &oauth.Options{CallTimeout: time.Second})
+	grant := in.connectDemo()
+	for _, mode := range []string{"500", "429", "html", "hang"} {
+		before := in.expire(grant)
+		fault(t, p, "token", mode, 1)
+		_, err := in.front.tokens.Fresh(t.Context(), grant)
+		e, ok := errors.AsType[*connectors.Error](err)
+		if !ok || e.Code != connectors.CodeConnectorOAuthTokenFailed && e.Code != connectors.CodeConnectorOAuthParseTokenFailed || e.RetryAfter <= 0 {
+			t.Errorf("%s: got %v, want a failure that says when to try again", mode, err)
+		}
+		after := in.grant(grant)
+		if after.AccessToken != before.AccessToken || after.RefreshToken != before.RefreshToken || after.Generation != before.Generation || after.State != connection.GrantLive {
+			t.Errorf("%s: the grant changed: %+v", mode, after)
+		}
+		if after.Failures == 0 || after.RetryAt.IsZero() {
+			t.Errorf("%s: failures %d, retry at %v, want a backoff", mode, after.Failures, after.RetryAt)
+		}
+		// While it lasts, nobody calls.
+		calls := stats(t, p)
+		if _, err := in.front.tokens.Fresh(t.Context(), grant); err == nil || stats(t, p) != calls {
+			t.Errorf("%s: during the backoff: got %v, want an error without a call", mode, err)
+		}
+		in.expire(grant)
+		if _, err := in.front.tokens.Fresh(t.Context(), grant); err != nil {
+			t.Errorf("%s, and then healthy: %v", mode, err)
+		}
+		if c := in.demoConnection(); c.State != connection.Active {
+			t.Errorf("%s: the connection is %s, want active", mode, c.State)
+		}
+	}
+	if got := stats(t, p); got.Reuses != 0 || got.Refreshes != 4 {
+		t.Errorf("provider counted %+v, want four refreshes, no reuse", got)
+	}
+}
+
+func TestALostAnswerSaysOnceThatTheUserMustComeAgain(t *testing.T) {
+	t.Parallel()
+	in, p := withDemo(t, &oauth.Options{CallTimeout: 2 * time.Second})
+	grant := in.connectDemo()
+	id := in.demoConnection().ID
+	in.expire(grant)
+	fault(t, p, "token", "drop", 1) // the provider commits, and the answer is lost
+	if _, err := in.front.tokens.Fresh(t.Context(), grant); err == nil {
+		t.Fatal("the lost answer gave a token")
+	}
+	if g := in.grant(grant); g.Intent == nil || g.State != connection.GrantLive {
+		t.Errorf("after the loss: intent %v, state %s; want an intent without an outcome, live", g.Intent, g.State)
+	}
+	in.expire(grant)
+	for range 3 {
+		_, err := in.front.tokens.Fresh(t.Context(), grant)
+		if !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthRefreshFailed}) {
+			t.Errorf("got %v, want CONNECTOR_OAUTH_REFRESH_FAILED", err)
+		}
+	}
+	if got := stats(t, p); got.Reuses != 1 {
+		t.Errorf("provider counted %+v, want one attempt with the old token and no more", got)
+	}
+	if status, problem := in.call(http.MethodPost, onDemo+"/resolve", nil, nil); status != http.StatusUnauthorized || problem.Code != connectors.CodeConnectorOAuthRefreshFailed {
+		t.Errorf("resolve: got %d %s, want 401 CONNECTOR_OAUTH_REFRESH_FAILED", status, problem.Code)
+	}
+	in.reconnects(t, id)
+}
+
+// reconnects follows the link of the one needs_reauth event, and expects the same
+// connection to be active afterwards.
+func (in *installation) reconnects(t *testing.T, id string) {
+	t.Helper()
+	var links []string
+	for _, e := range in.events() {
+		if e.Type() != events.OAuthNeedsReauth.Type() {
+			continue
+		}
+		var data events.Data
+		must(t, e.DataAs(&data))
+		links = append(links, data.URL)
+	}
+	if len(links) != 1 {
+		t.Fatalf("needs_reauth was said %d times, want once", len(links))
+	}
+	if c := in.demoConnection(); c.State != connection.NeedsReauth {
+		t.Errorf("the connection is %s, want needs_reauth", c.State)
+	}
+	b := newBrowser(t)
+	status, start, body := b.get(links[0])
+	if status != http.StatusSeeOther {
+		t.Fatalf("reconnect link: got %d %s, want 303", status, body)
+	}
+	if status, _, body := b.get(in.consent(b, start, approve)); status != http.StatusOK {
+		t.Fatalf("callback: got %d %s", status, body)
+	}
+	if c := in.demoConnection(); c.State != connection.Active || c.ID != id {
+		t.Errorf("got %s %s, want %s active", c.ID, c.State, id)
+	}
+	if status, _, body := newBrowser(t).get(links[0]); status != http.StatusBadRequest || !strings.Contains(body, "replayed") {
+		t.Errorf("the link again: got %d %s, want replayed", status, body)
+	}
+}
+
+func TestARefusedGrantIsDeadOnceForGood(t *testing.T) {
+	t.Parallel()
+	in, p := withDemo(t, nil)
+	grant := in.connectDemo()
+	in.expire(grant)
+	fault(t, p, "token", "invalid_grant", 1)
+	nodes := []*node{in.join(t), in.join(t), in.front}
+	var wg sync.WaitGroup
+	for i := range 24 {
+		wg.Go(func() {
+			_, err := nodes[i%3].tokens.Fresh(t.Context(), grant)
+			if !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthRefreshFailed}) {
+				t.Errorf("got %v, want CONNECTOR_OAUTH_REFRESH_FAILED", err)
+			}
+		})
+	}
+	wg.Wait()
+	if got := stats(t, p); got.Refreshes+got.Reuses != 0 {
+		t.Errorf("provider counted %+v: calls after the refusal", got)
+	}
+	n := 0
+	for _, kind := range in.kinds() {
+		if kind == "oauth.needs_reauth" {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("needs_reauth was said %d times, want once", n)
+	}
+}
+
+func TestACallerWithoutPatienceDoesNotCancelTheRefresh(t *testing.T) {
+	t.Parallel()
+	slow := newSlowServer(t, 400*time.Millisecond)
+	in := install(t, nil, oauthConnector("slow", slow.url, nil))
+	in.setApp("slow", demoApp)
+	grant := in.plant(t, "slow")
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := in.front.tokens.Fresh(ctx, grant); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, want the caller's deadline", err)
+	}
+	token, err := in.front.tokens.Fresh(t.Context(), grant)
+	must(t, err)
+	if got := slow.calls.Load(); got != 1 || token.Generation != 2 {
+		t.Errorf("got %d calls, generation %d; want one call whose tokens were kept", got, token.Generation)
+	}
+}
+
+// slowServer is a token endpoint that takes its time, and refuses a second use.
+type slowServer struct {
+	url   string
+	calls atomic.Int64
+}
+
+func newSlowServer(t testing.TB, delay time.Duration) *slowServer {
+	s := &slowServer{}
+	s.url = newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.calls.Add(1)
+		timer := time.NewTimer(delay)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-r.Context().Done():
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"access_token":"new-access","refresh_token":"new-refresh","expires_in":3600}`))
+	}))
+	return s
+}
+
+// plant stores an expired grant and its connection, as a flow would have.
+func (in *installation) plant(t testing.TB, connector string) (grant string) {
+	t.Helper()
+	key := connection.GrantKey(acme, connector, "demo-client", "someone")
+	ref := connection.NewRef(acme, connector, "")
+	g := in.front.grants.New(key)
+	g.Scope, g.Identity, g.Family, g.Connector, g.App = acme.Scope, acme.Identity, connector, connector, connector
+	g.ClientID, g.Generation, g.Connections = "demo-client", 1, []string{ref.Key()}
+	g.IssuedAt, g.ExpiresAt = time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
+	must(t, in.front.grants.Seal(g, connection.GrantTokens{Access: secret.New("old-access"), Refresh: secret.New("old-refresh")}))
+	must(t, in.front.grants.Save(t.Context(), g))
+	_, _, _, err := in.front.service.Authorize(t.Context(), ref, connection.AuthorizeInput{Grant: key})
+	must(t, err)
+	return key
+}
+
+func TestARotatedClientSecretLeavesNoGap(t *testing.T) {
+	t.Parallel()
+	in, p := withDemo(t, nil)
+	grant := in.connectDemo()
+	in.setApp("demo-oauth", connection.App{ClientID: demoApp.ClientID, ClientSecrets: []secret.Text{secret.New("not-yet-valid"), demoApp.ClientSecrets[0]}})
+	in.expire(grant)
+	_, err := in.front.tokens.Fresh(t.Context(), grant)
+	must(t, err)
+	if got := stats(t, p); got.Refreshes != 1 {
+		t.Errorf("provider counted %+v, want one refresh", got)
+	}
+	in.setApp("demo-oauth", connection.App{ClientID: demoApp.ClientID, ClientSecrets: []secret.Text{secret.New("wrong")}})
+	in.expire(grant)
+	if _, err := in.front.tokens.Fresh(t.Context(), grant); err == nil || in.grant(grant).State != connection.GrantLive {
+		t.Errorf("with a wrong secret: got %v, grant %s; want an error and a grant that lives", err, in.grant(grant).State)
+	}
+}
+
+func TestA401IsAnsweredWithANewerToken(t *testing.T) {
+	t.Parallel()
+	in, p := withDemo(t, nil)
+	in.connectDemo()
+	in.runExecutor(t)
+	fault(t, p, "api", "invalid_grant", 1)
+	if failures := in.act(t, 1, "revoked"); len(failures) > 0 {
+		t.Errorf("got %s, want success with a new token", failures[0])
+	}
+	if got := stats(t, p); got.Refreshes != 1 {
+		t.Errorf("provider counted %+v, want one refresh", got)
+	}
+}
+
+func TestDisconnectingNeverWaitsForTheProvider(t *testing.T) {
+	t.Parallel()
+	p := startDemo(t)
+	in := install(t, nil, oauthConnector("gone", p.URL(), func(o *connectors.OAuth2) { o.RevocationURL = "http://127.0.0.1:1/revoke" }))
+	in.setApp("gone", demoApp)
+	grant := in.plant(t, "gone")
+	if status, problem := in.call(http.MethodDelete, "/scopes/organization/acme/connections/gone", nil, nil); status != http.StatusNoContent {
+		t.Errorf("got %d %v, want 204", status, &problem)
+	}
+	if _, err := in.front.grants.Latest(t.Context(), grant); !errors.Is(err, connection.ErrNotFound) {
+		t.Errorf("the grant: got %v, want gone", err)
+	}
+	if kinds := in.kinds(); !slices.Contains(kinds, "connector.disconnected") {
+		t.Errorf("events: got %v, want connector.disconnected", kinds)
+	}
+}

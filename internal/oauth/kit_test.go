@@ -1,0 +1,385 @@
+package oauth_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/rs/zerolog"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/demo"
+	"github.com/hawser-io/hawser/internal/ingress"
+	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/safehttp"
+	"github.com/hawser-io/hawser/internal/testenv"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/crypto"
+	"github.com/hawser-io/hawser/pkg/events"
+	"github.com/hawser-io/hawser/pkg/kvstore"
+	"github.com/hawser-io/hawser/pkg/kvstore/natskv"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+var acme = events.Tenant{Scope: "organization", Identity: "acme"}
+
+// installation is a NATS system with one ingress; nodes join it.
+type installation struct {
+	t        testing.TB
+	env      *testenv.Env
+	keys     *crypto.Keyring
+	keyset   secret.Text
+	front    *node
+	url      string // of the API
+	logs     *lines
+	registry *connectors.Registry
+	token    secret.Text
+	options  oauth.Options
+}
+
+// node is what a process has of its own.
+type node struct {
+	nc          *nats.Conn
+	bus         *events.Bus
+	buckets     connection.Buckets
+	store       *connection.Store
+	definitions *connection.Definitions
+	scopes      connection.Scopes
+	service     *connection.Service
+	grants      *connection.Grants
+	leases      *connection.Leases
+	apps        *connection.Apps
+	flows       *connection.Flows
+	tokens      *oauth.Tokens
+	http        *http.Client
+}
+
+// lines collects logs.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// install starts an installation that knows all, with an ingress on loopback.
+func install(t testing.TB, opts *oauth.Options, all ...connectors.Connector) *installation {
+	t.Helper()
+	keyset, err := crypto.NewKeyset()
+	must(t, err)
+	keys, err := crypto.ParseKeyset(keyset)
+	must(t, err)
+	in := &installation{t: t, env: testenv.Start(t, nil), keys: keys, keyset: keyset, logs: &lines{}, registry: connectors.NewRegistry()}
+	if opts != nil {
+		in.options = *opts
+	}
+	for _, c := range all {
+		must(t, in.registry.Register(c))
+	}
+	mux := &late{}
+	server := newServer(t, mux)
+	in.options.BaseURL = server + "/api/v1"
+	in.url = in.options.BaseURL
+	in.front = in.join(t)
+	must(t, in.front.definitions.Publish(t.Context(), in.registry.All()))
+	in.token = connection.NewToken()
+	tokens := connection.NewTokens(in.front.buckets)
+	must(t, tokens.Add(t.Context(), in.token, "test"))
+	front := ingress.New(ingress.Parts{
+		Bus: in.front.bus, Service: in.front.service, Store: in.front.store, Definitions: in.front.definitions, Scopes: in.front.scopes,
+		Tokens: tokens, Status: connection.NewStatusWriter(in.front.buckets), Apps: in.front.apps,
+		OAuth: oauth.NewFlow(in.front.tokens, in.front.flows, connection.NewSessions(in.front.buckets)),
+	}, &ingress.Options{BaseURL: server, Log: zerolog.New(in.logs)})
+	mux.set(front.Handler())
+	return in
+}
+
+// join is a further process: a connection, caches and flights of its own.
+func (in *installation) join(t testing.TB) *node {
+	t.Helper()
+	n := &node{nc: in.env.Conn(t)}
+	var err error
+	n.bus, err = events.NewBus(n.nc, &events.Options{PublishTimeout: 30 * time.Second})
+	must(t, err)
+	ctx := t.Context()
+	_, err = n.bus.Ensure(ctx, events.Topology{})
+	must(t, err)
+	n.buckets, err = connection.BucketsFrom(func(name string) (kvstore.Store, error) {
+		return natskv.Open(ctx, n.bus.JetStream(), natskv.Bucket{Name: n.bus.Bucket(name), TTL: connection.BucketTTL(name)}, &natskv.Options{Timeout: 30 * time.Second})
+	})
+	must(t, err)
+	n.store = connection.NewStore(n.buckets, in.keys, "hawser")
+	n.definitions = connection.NewDefinitions(n.buckets)
+	must(t, n.definitions.Load(ctx))
+	n.scopes, err = connection.ParseScopes(connection.DefaultScopes)
+	must(t, err)
+	n.grants, n.leases, n.flows = connection.NewGrants(n.store), connection.NewLeases(n.buckets), connection.NewFlows(n.store)
+	n.apps = connection.NewApps(n.store, nil)
+	n.service = connection.NewService(n.store, n.definitions, n.scopes, n.bus, &connection.ServiceOptions{
+		BaseURL: in.options.BaseURL, Grants: n.grants, OnError: func(err error) { t.Log(err) },
+	})
+	key, err := connection.SigningKey(ctx, n.store)
+	must(t, err)
+	n.http = safehttp.New(&safehttp.Options{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}})
+	t.Cleanup(n.http.CloseIdleConnections)
+	options := in.options
+	options.Log = zerolog.New(in.logs)
+	n.tokens = oauth.NewTokens(oauth.Parts{
+		Bus: n.bus, Service: n.service, Definitions: n.definitions, Grants: n.grants, Leases: n.leases, Apps: n.apps,
+		HTTP: n.http, Registry: in.registry, Key: key,
+	}, &options)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		n.tokens.Drain(ctx)
+	})
+	return n
+}
+
+// run runs f until the test ends, and waits for it.
+func run(t testing.TB, f func(ctx context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := f(ctx); err != nil {
+			t.Errorf("in the background: %v", err)
+		}
+	}()
+	t.Cleanup(func() { cancel(); <-done })
+}
+
+func (in *installation) setApp(name string, app connection.App) {
+	in.t.Helper()
+	must(in.t, in.front.apps.Set(in.t.Context(), name, app))
+}
+
+// startDemo starts the demo provider.
+func startDemo(t testing.TB) *demo.Provider {
+	t.Helper()
+	p, err := demo.Start(t.Context(), demo.Options{Addr: "127.0.0.1:0", DataDir: t.TempDir()})
+	must(t, err)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		if err := p.Close(ctx); err != nil {
+			t.Logf("close the demo provider: %v", err)
+		}
+	})
+	return p
+}
+
+// withDemo is an installation with the demo provider and its app.
+func withDemo(t testing.TB, opts *oauth.Options) (*installation, *demo.Provider) {
+	t.Helper()
+	p := startDemo(t)
+	in := install(t, opts, demo.Connectors(p.URL())...)
+	in.setApp("demo-oauth", demoApp)
+	return in, p
+}
+
+var demoApp = connection.App{ClientID: demo.ClientID, ClientSecrets: []secret.Text{secret.New(demo.ClientSecret)}}
+
+// call makes an API request.
+func (in *installation) call(method, path string, body, reply any) (status int, problem connectors.Error) {
+	in.t.Helper()
+	var reader io.Reader
+	if body != nil {
+		data, err := json.Marshal(body)
+		must(in.t, err)
+		reader = strings.NewReader(string(data))
+	}
+	req, err := http.NewRequestWithContext(in.t.Context(), method, in.url+path, reader)
+	must(in.t, err)
+	req.Header.Set("Authorization", "Bearer "+in.token.Reveal())
+	resp, err := http.DefaultClient.Do(req)
+	must(in.t, err)
+	defer func() { _ = resp.Body.Close() }()
+	data, err := io.ReadAll(resp.Body)
+	must(in.t, err)
+	if resp.StatusCode/100 == 2 {
+		if reply != nil {
+			must(in.t, json.Unmarshal(data, reply))
+		}
+		return resp.StatusCode, connectors.Error{}
+	}
+	must(in.t, json.Unmarshal(data, &problem))
+	return resp.StatusCode, problem
+}
+
+const onDemo = "/scopes/organization/acme/connections/demo-oauth"
+
+// browser is an end user's browser: cookies, and no redirect followed unasked.
+type browser struct {
+	t testing.TB
+	*http.Client
+}
+
+func newBrowser(t testing.TB) *browser {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	must(t, err)
+	return &browser{t, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+}
+
+// get returns the status, where it leads, and the body.
+func (b *browser) get(to string) (status int, location, body string) {
+	b.t.Helper()
+	req, err := http.NewRequestWithContext(b.t.Context(), http.MethodGet, to, nil)
+	must(b.t, err)
+	return b.do(req)
+}
+
+func (b *browser) post(to string, form url.Values) (status int, location, body string) {
+	b.t.Helper()
+	req, err := http.NewRequestWithContext(b.t.Context(), http.MethodPost, to, strings.NewReader(form.Encode()))
+	must(b.t, err)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return b.do(req)
+}
+
+func (b *browser) do(req *http.Request) (status int, location, body string) {
+	b.t.Helper()
+	resp, err := b.Do(req)
+	must(b.t, err)
+	defer func() { _ = resp.Body.Close() }()
+	data, err := io.ReadAll(resp.Body)
+	must(b.t, err)
+	return resp.StatusCode, resp.Header.Get("Location"), string(data)
+}
+
+// begin starts a flow and returns the callback's URL that the provider leads to.
+func (in *installation) begin(b *browser, path string, body any, decision url.Values) (callback string) {
+	in.t.Helper()
+	var started struct {
+		URL string `json:"authorization_url"`
+	}
+	if status, problem := in.call(http.MethodPut, path, body, &started); status != http.StatusOK {
+		in.t.Fatalf("start: got %d %v, want 200", status, &problem)
+	}
+	return in.consent(b, started.URL, decision)
+}
+
+func (in *installation) consent(b *browser, start string, decision url.Values) (callback string) {
+	in.t.Helper()
+	status, authorize, text := b.get(start)
+	if status != http.StatusSeeOther {
+		in.t.Fatalf("open: got %d %s, want 303", status, text)
+	}
+	_, callback, text = b.post(authorize, decision)
+	if callback == "" {
+		in.t.Fatalf("consent: got no redirect but %q", text)
+	}
+	return callback
+}
+
+var approve = url.Values{"decision": {"approve"}}
+
+// connectDemo connects acme to demo-oauth, and returns its grant's key.
+func (in *installation) connectDemo() (grant string) {
+	in.t.Helper()
+	b := newBrowser(in.t)
+	if status, _, body := b.get(in.begin(b, onDemo, map[string]any{}, approve)); status != http.StatusOK {
+		in.t.Fatalf("callback: got %d %s, want 200", status, body)
+	}
+	return in.demoConnection().Grant
+}
+
+func (in *installation) demoConnection() *connection.Connection {
+	in.t.Helper()
+	c, err := in.front.service.Latest(in.t.Context(), connection.NewRef(acme, "demo-oauth", ""))
+	must(in.t, err)
+	return c
+}
+
+func (in *installation) grant(key string) *connection.Grant {
+	in.t.Helper()
+	g, err := in.front.grants.Latest(in.t.Context(), key)
+	must(in.t, err)
+	return g
+}
+
+// expire makes the stored access token look expired.
+func (in *installation) expire(key string) *connection.Grant {
+	in.t.Helper()
+	for {
+		g := in.grant(key)
+		g.IssuedAt, g.ExpiresAt, g.RetryAt = time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour), time.Time{}
+		if err := in.front.grants.Save(in.t.Context(), g); err == nil {
+			return g
+		}
+	}
+}
+
+type counters struct{ Exchanges, Refreshes, Reuses, Revocations int }
+
+func stats(t testing.TB, p *demo.Provider) (c counters) {
+	t.Helper()
+	resp, err := http.Get(p.URL() + "/_stats")
+	must(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	must(t, json.NewDecoder(resp.Body).Decode(&c))
+	return c
+}
+
+func fault(t testing.TB, p *demo.Provider, endpoint, mode string, times int) {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{"endpoint": endpoint, "mode": mode, "times": times})
+	must(t, err)
+	resp, err := http.Post(p.URL()+"/_fault", "application/json", strings.NewReader(string(body)))
+	must(t, err)
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("set a fault: got %d, want 200", resp.StatusCode)
+	}
+}
+
+// kinds lists the types of all lifecycle events so far.
+func (in *installation) kinds() (kinds []string) {
+	in.t.Helper()
+	for _, e := range in.events() {
+		kinds = append(kinds, strings.TrimPrefix(e.Type(), "hawser."))
+	}
+	return kinds
+}
+
+func (in *installation) events() (out []events.Event) {
+	in.t.Helper()
+	state, err := in.front.bus.State(in.t.Context(), events.Lifecycle)
+	must(in.t, err)
+	for sequence := uint64(1); uint64(len(out)) < state.Messages; sequence++ {
+		d, err := in.front.bus.Message(in.t.Context(), events.Lifecycle, sequence)
+		must(in.t, err)
+		e, err := events.Decode(d.Header, d.Data)
+		must(in.t, err)
+		out = append(out, e)
+	}
+	return out
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

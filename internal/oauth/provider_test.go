@@ -1,0 +1,73 @@
+package oauth_test
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/hawser-io/hawser/internal/demo"
+	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/pkg/connectors"
+)
+
+func demoConnectors(p *demo.Provider) []connectors.Connector { return demo.Connectors(p.URL()) }
+
+// oauthConnector is a connector for an authorization server laid out as the demo's.
+func oauthConnector(key, server string, change func(*connectors.OAuth2)) connectors.Connector {
+	o := &connectors.OAuth2{
+		AuthorizationURL: server + "/authorize", TokenURL: server + "/token", UserInfoURL: server + "/userinfo",
+		RevocationURL: server + "/revoke", Scopes: []string{"read", "profile"},
+	}
+	if change != nil {
+		change(o)
+	}
+	return connectors.Connector{
+		Key: key, Config: connectors.SchemaFor[struct {
+			Site string `json:"site,omitempty"`
+		}](), BaseURL: server, Auth: connectors.Auth{Kind: connectors.AuthOAuth2, OAuth2: o},
+		Actions: []connectors.Action{connectors.NewAction("get", get, &connectors.ActionOptions{Idempotent: true})},
+	}
+}
+
+func get(ctx context.Context, call *connectors.Call, _ struct{}) (struct{}, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, call.BaseURL+"/api/me", nil)
+	if err != nil {
+		return struct{}{}, err
+	}
+	resp, err := call.HTTP.Do(req)
+	if err != nil {
+		return struct{}{}, err
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return struct{}{}, &connectors.ProviderError{Status: resp.StatusCode}
+	}
+	return struct{}{}, nil
+}
+
+// clock is a clock that the test moves.
+type clock struct {
+	mu    sync.Mutex
+	ahead time.Duration
+}
+
+func newClock() *clock { return &clock{} }
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ahead += d
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Now().Add(c.ahead)
+}
+
+func (c *clock) options() *oauth.Options { return &oauth.Options{Now: c.now} }
+
+func optionsWithReturn(allowed string) *oauth.Options {
+	return &oauth.Options{ReturnURLs: []string{allowed}}
+}

@@ -1,0 +1,141 @@
+package oauth_test
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/refresher"
+	"github.com/hawser-io/hawser/pkg/events"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+func TestARefresherRenewsBeforeATokenExpires(t *testing.T) {
+	t.Parallel()
+	in, p := withDemo(t, nil)
+	grant := in.connectDemo()
+	in.runRefresher(t)
+	g := in.grant(grant) // of an hour, with a minute left: beyond its margin
+	g.IssuedAt, g.ExpiresAt = time.Now().Add(-59*time.Minute), time.Now().Add(2*time.Minute)
+	must(t, in.front.grants.Save(t.Context(), g))
+	must(t, in.front.bus.ScheduleRefresh(t.Context(), grant, time.Now()))
+	eventually(t, "the refresh", func() bool { return in.grant(grant).Generation == 2 })
+	if got := stats(t, p); got.Refreshes != 1 {
+		t.Errorf("provider counted %+v, want one refresh", got)
+	}
+	eventually(t, "the next timer, and no due message left", func() bool {
+		left, err := in.front.bus.Subjects(t.Context(), events.Refresh, in.front.bus.RefreshTimers())
+		must(t, err)
+		due, err := in.front.bus.Subjects(t.Context(), events.Refresh, in.front.bus.RefreshDues())
+		must(t, err)
+		return len(left) == 1 && len(due) == 0
+	})
+}
+
+func TestAStrayTimerRefreshesNothing(t *testing.T) {
+	t.Parallel()
+	in, p := withDemo(t, nil)
+	grant := in.connectDemo()
+	in.runRefresher(t)
+	must(t, in.front.bus.ScheduleRefresh(t.Context(), grant, time.Now()))
+	must(t, in.front.bus.ScheduleRefresh(t.Context(), "organization.nobody.none.0", time.Now()))
+	eventually(t, "both timers to be seen, and the true one to be set again", func() bool {
+		due, err := in.front.bus.Subjects(t.Context(), events.Refresh, in.front.bus.RefreshDues())
+		must(t, err)
+		timers, err := in.front.bus.Subjects(t.Context(), events.Refresh, in.front.bus.RefreshTimers())
+		must(t, err)
+		return len(due) == 0 && len(timers) == 1
+	})
+	if got := stats(t, p); got.Refreshes != 0 {
+		t.Errorf("provider counted %+v, want no refresh", got)
+	}
+}
+
+func TestALostTimerIsHealed(t *testing.T) {
+	t.Parallel()
+	in, _ := withDemo(t, nil)
+	grant := in.connectDemo()
+	n := in.runRefresher(t)
+	in.expire(grant) // its timer lies an hour ahead: as good as lost
+	healer := refresher.New(refresher.Parts{Bus: n.bus, Tokens: n.tokens, Grants: n.grants, Leases: n.leases}, nil)
+	healed, err := healer.Heal(t.Context())
+	must(t, err)
+	if healed != 1 {
+		t.Errorf("healed %d timers, want 1", healed)
+	}
+	eventually(t, "the refresh", func() bool { return in.grant(grant).Generation == 2 })
+}
+
+func TestATransientFailureIsTriedAgainLater(t *testing.T) {
+	t.Parallel()
+	in, p := withDemo(t, nil)
+	grant := in.connectDemo()
+	in.expire(grant)
+	fault(t, p, "token", "500", 2)
+	in.runRefresher(t)
+	must(t, in.front.bus.ScheduleRefresh(t.Context(), grant, time.Now()))
+	eventually(t, "the third try", func() bool { return in.grant(grant).Generation == 2 })
+	if got := stats(t, p); got.Refreshes != 1 || got.Reuses != 0 {
+		t.Errorf("provider counted %+v, want one refresh", got)
+	}
+}
+
+func TestAnEndingRefreshTokenIsToldOnce(t *testing.T) {
+	t.Parallel()
+	in, _ := withDemo(t, nil)
+	grant := in.connectDemo()
+	g := in.grant(grant)
+	g.RefreshExpires = time.Now().Add(3 * 24 * time.Hour)
+	must(t, in.front.grants.Save(t.Context(), g))
+	in.runRefresher(t)
+	for range 2 {
+		must(t, in.front.bus.ScheduleRefresh(t.Context(), grant, time.Now()))
+		eventually(t, "the timer to be seen", func() bool {
+			due, err := in.front.bus.Subjects(t.Context(), events.Refresh, in.front.bus.RefreshTimers())
+			must(t, err)
+			return len(due) == 1 && in.grant(grant).ExpiryWarned
+		})
+	}
+	n := 0
+	for _, kind := range in.kinds() {
+		if kind == "oauth.expiring" {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("oauth.expiring was said %d times, want once", n)
+	}
+}
+
+// A flood of one provider's grants must not run out of deliveries while it waits for
+// the provider's share.
+func TestAFloodOfDueGrantsIsWorkedOff(t *testing.T) {
+	t.Parallel()
+	const grants = 24
+	slow := newSlowServer(t, 20*time.Millisecond)
+	in := install(t, nil, oauthConnector("flood", slow.url, nil))
+	in.setApp("flood", demoApp)
+	var keys []string
+	for i := range grants {
+		key := connection.GrantKey(acme, "flood", "demo-client", strconv.Itoa(i))
+		g := in.front.grants.New(key)
+		g.Scope, g.Identity, g.Family, g.Connector, g.App = acme.Scope, acme.Identity, "flood", "flood", "flood"
+		g.Generation, g.IssuedAt, g.ExpiresAt = 1, time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
+		must(t, in.front.grants.Seal(g, connection.GrantTokens{Access: secret.New("a"), Refresh: secret.New("r")}))
+		must(t, in.front.grants.Save(t.Context(), g))
+		must(t, in.front.bus.ScheduleRefresh(t.Context(), key, time.Now()))
+		keys = append(keys, key)
+	}
+	n := in.join(t)
+	r := refresher.New(refresher.Parts{Bus: n.bus, Tokens: n.tokens, Grants: n.grants, Leases: n.leases}, &refresher.Options{Concurrency: 8, PerProvider: 1})
+	run(t, func(ctx context.Context) error { return r.Run(ctx, context.WithoutCancel(ctx), func() {}) })
+	eventually(t, "every grant to be renewed", func() bool {
+		return !slices.ContainsFunc(keys, func(key string) bool { return in.grant(key).Generation != 2 })
+	})
+	if got := slow.calls.Load(); got != grants {
+		t.Errorf("the provider was called %d times, want %d", got, grants)
+	}
+}

@@ -1,0 +1,349 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+// errAgain: what was read is no longer so; begin again.
+var errAgain = errors.New("again")
+
+// renew brings the grant to what is needed. One process at a time does, by the
+// lease; the others wait for what it stores.
+func (t *Tokens) renew(ctx context.Context, key string, n need) (*connection.Grant, error) {
+	holder := events.NewID()
+	for ctx.Err() == nil {
+		g, err := t.Grants.Latest(ctx, key)
+		if err != nil {
+			return nil, missingGrant(err)
+		}
+		now := t.opts.Now()
+		if n.satisfiedBy(g, now) {
+			return g, nil
+		}
+		if g.State == connection.GrantDead {
+			t.mourn(ctx, g) // again: who marked it may have died before its connections were
+			return nil, deadError(g)
+		}
+		if wait := g.RetryAt.Sub(now); wait > 0 && !n.now {
+			return nil, &connectors.Error{Code: connectors.CodeConnectorOAuthTokenFailed, RetryAfter: wait,
+				Message: "the token endpoint of " + g.Connector + " failed; it is left in peace for a while"}
+		}
+		lease, err := t.Leases.Take(ctx, key, holder, t.leaseTTL())
+		if err != nil {
+			return nil, err
+		}
+		if lease == nil {
+			pause(ctx, 20*time.Millisecond+rand.N(60*time.Millisecond))
+			continue
+		}
+		g, err = t.renewUnder(ctx, lease, holder, key, n)
+		t.Leases.Release(context.WithoutCancel(ctx), lease)
+		if errors.Is(err, errAgain) {
+			continue
+		}
+		return g, err
+	}
+	return nil, connectors.Errorf(connectors.CodeConnectorOAuthTokenFailed, "the token could not be renewed in time; try again")
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// renewUnder makes the one call, between two writes: the intent, which proves that
+// the store takes writes and tells successors that a rotation may have been lost;
+// and the outcome, before anybody uses it.
+func (t *Tokens) renewUnder(ctx context.Context, lease *connection.Lease, holder, key string, n need) (*connection.Grant, error) {
+	g, err := t.Grants.Latest(ctx, key)
+	if err != nil {
+		return nil, missingGrant(err)
+	}
+	now := t.opts.Now()
+	if n.satisfiedBy(g, now) || g.State != connection.GrantLive {
+		return g, errAgainUnless(n.satisfiedBy(g, now))
+	}
+	opened, err := t.Grants.Open(g)
+	if err != nil {
+		return nil, err
+	}
+	if opened.Refresh.IsZero() && !g.ClientCredentials {
+		return t.cannot(ctx, g, n, now)
+	}
+	e, err := t.endpointOf(ctx, g)
+	if err != nil {
+		return nil, err
+	}
+	g.Intent = &connection.Intent{Generation: g.Generation + 1, Holder: holder, At: now.UTC()}
+	if err := t.Grants.Save(ctx, g); err != nil {
+		if errors.Is(err, connection.ErrConflict) {
+			return nil, errAgain
+		}
+		return nil, storeError(err)
+	}
+	// A process may be stopped anywhere for any time. Who wakes past the lease must
+	// not call: somebody else has, by now.
+	e.before = func() error {
+		if wall(time.Now()).Add(e.limit).After(wall(lease.Until)) {
+			return errHeldBack
+		}
+		return nil
+	}
+	var got reply
+	var failed *failure
+	if g.ClientCredentials {
+		got, failed = e.mint(ctx, g.Requested)
+	} else {
+		got, failed = e.refresh(ctx, opened.Refresh)
+	}
+	if failed != nil {
+		t.count(g, failed.verdict.String())
+		return t.failed(ctx, g, failed)
+	}
+	t.count(g, "refreshed")
+	return t.keep(ctx, g, opened, got)
+}
+
+// wall strips the monotonic clock, which stands still while a machine sleeps.
+func wall(at time.Time) time.Time { return at.Round(0) }
+
+func errAgainUnless(ok bool) error {
+	if ok {
+		return nil
+	}
+	return errAgain
+}
+
+func storeError(err error) error {
+	e := connectors.Errorf(connectors.CodeConnectorDatabaseFailed, "the grant could not be stored; try again")
+	e.Cause = err
+	return e
+}
+
+// cannot is what is left without a refresh token: the token serves until it
+// expires, and then the user has to come again.
+func (t *Tokens) cannot(ctx context.Context, g *connection.Grant, n need, now time.Time) (*connection.Grant, error) {
+	if n.after < g.Generation && !expired(g, now) {
+		return g, nil
+	}
+	if n.now && !expired(g, now) {
+		return nil, connectors.Errorf(connectors.CodeConnectorOAuthRefreshFailed, "the provider gave no refresh token to %s", g.Connector)
+	}
+	return nil, t.bury(ctx, g, "no_refresh_token")
+}
+
+// endpointOf is where the grant is refreshed, and as which client.
+func (t *Tokens) endpointOf(ctx context.Context, g *connection.Grant) (endpoint, error) {
+	def, config, err := t.definition(ctx, g)
+	if err != nil {
+		return endpoint{}, err
+	}
+	urls, err := def.OAuthEndpoints(config)
+	if err != nil {
+		return endpoint{}, err
+	}
+	app, err := t.appOf(ctx, def, config, g.App)
+	if err != nil {
+		return endpoint{}, err
+	}
+	url := urls.Refresh
+	if g.ClientCredentials {
+		url = urls.Token
+	}
+	return t.endpoint(def, url, app), nil
+}
+
+func (t *Tokens) endpoint(def *connectors.Connector, url string, app connection.App) endpoint {
+	return endpoint{def: def, url: url, app: app, http: t.HTTP, now: t.opts.Now, limit: t.opts.CallTimeout}
+}
+
+// definition returns the grant's connector, with its code where this process has
+// it, and the config of one of the grant's connections, where URLs are made of it.
+func (t *Tokens) definition(ctx context.Context, g *connection.Grant) (*connectors.Connector, []byte, error) {
+	def, err := t.connector(g.Connector)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !def.Auth.OAuth2.UsesConfig() {
+		return def, nil, nil
+	}
+	for _, key := range g.Connections {
+		c, err := t.Service.LatestByKey(ctx, key)
+		if errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorNotConnected}) {
+			continue
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		config, err := t.Service.ConfigOf(c)
+		return def, config, err
+	}
+	return nil, nil, connectors.Errorf(connectors.CodeConnectorOAuthRefreshFailed, "no connection uses the grant any more")
+}
+
+func (t *Tokens) connector(key string) (*connectors.Connector, error) {
+	if t.Registry != nil {
+		if c, ok := t.Registry.Get(key); ok && c.Auth.OAuth2 != nil {
+			return c, nil
+		}
+	}
+	c, err := t.Definitions.Get(key)
+	if err != nil {
+		return nil, err
+	}
+	if c.Auth.OAuth2 == nil {
+		return nil, connectors.Errorf(connectors.CodeConnectorOAuthNotConfigured, "%s is not an OAuth connector", key)
+	}
+	return c, nil
+}
+
+// appOf is the client of the tenant's config, else the operator's of that name.
+func (t *Tokens) appOf(ctx context.Context, def *connectors.Connector, config []byte, name string) (connection.App, error) {
+	id, clientSecret, own, err := def.OwnClient(config)
+	if err != nil {
+		return connection.App{}, err
+	}
+	if own {
+		app := connection.App{ClientID: id}
+		if !clientSecret.IsZero() {
+			app.ClientSecrets = append(app.ClientSecrets, clientSecret)
+		}
+		return app, nil
+	}
+	if name != "" {
+		app, found, err := t.Apps.Named(ctx, name)
+		if err != nil || found {
+			return app, err
+		}
+	}
+	app, _, err := t.Apps.Get(ctx, def)
+	return app, err
+}
+
+// apply puts fresh tokens into the grant as generation g.Generation+1. A refresh
+// token that the provider does not repeat stays.
+func (t *Tokens) apply(g *connection.Grant, old connection.GrantTokens, got reply, outcome string) error {
+	now := t.opts.Now().UTC()
+	tokens := connection.GrantTokens{Access: got.Access, Refresh: got.Refresh}
+	if tokens.Refresh.IsZero() {
+		tokens.Refresh = old.Refresh
+	} else {
+		g.RefreshExpires, g.ExpiryWarned = got.RefreshExpires, false
+	}
+	if err := t.Grants.Seal(g, tokens); err != nil {
+		return err
+	}
+	g.Generation++
+	g.State, g.Intent, g.Failures, g.RetryAt = connection.GrantLive, nil, 0, time.Time{}
+	g.IssuedAt, g.ExpiresAt = now, got.ExpiresAt
+	if got.Scopes != nil {
+		g.Granted = got.Scopes
+	}
+	g.Record(now, outcome)
+	return nil
+}
+
+// keep stores fresh tokens before anybody uses them. From here on nothing may be
+// lost: the caller's patience does not count, and a lost race is run again.
+func (t *Tokens) keep(ctx context.Context, g *connection.Grant, old connection.GrantTokens, got reply) (*connection.Grant, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.opts.StorePatience)
+	defer cancel()
+	from, scopes := g.Generation, g.Granted
+	if err := t.apply(g, old, got, "refreshed"); err != nil {
+		return nil, err
+	}
+	for {
+		err := t.Grants.Save(ctx, g)
+		if err == nil {
+			t.refreshed(ctx, g, scopes)
+			return g, nil
+		}
+		if ctx.Err() != nil {
+			t.opts.Log.Error().Err(err).Str("connector", g.Connector).Msg("fresh tokens could not be stored and are lost")
+			return nil, storeError(err)
+		}
+		pause(ctx, 50*time.Millisecond)
+		newest, err := t.Grants.Latest(ctx, g.Key())
+		switch {
+		case errors.Is(err, connection.ErrNotFound):
+			t.revoke(ctx, g.Connector, nil, connection.App{}, connection.GrantTokens{Access: got.Access, Refresh: got.Refresh})
+			return nil, missingGrant(err)
+		case err != nil:
+			continue
+		case newest.Generation > from && newest.AccessToken == g.AccessToken:
+			t.refreshed(ctx, newest, scopes) // the write whose ack was lost
+			return newest, nil
+		case newest.Generation > from:
+			return newest, nil // a new authorisation overtook us
+		}
+		if err := t.apply(newest, old, got, "refreshed"); err != nil {
+			return nil, err
+		}
+		g = newest
+	}
+}
+
+// failed does with a failed call what its kind demands. No credential is touched,
+// and only a refusal for good changes the grant's state.
+func (t *Tokens) failed(ctx context.Context, g *connection.Grant, f *failure) (*connection.Grant, error) {
+	ctx = context.WithoutCancel(ctx)
+	if errors.Is(f.cause, errHeldBack) {
+		return nil, errAgain
+	}
+	if f.verdict == denied {
+		newest, err := t.Grants.Latest(ctx, g.Key())
+		if err == nil && newest.Generation > g.Generation {
+			return newest, errAgain // somebody has rotated, and what we spent was old
+		}
+		return nil, t.bury(ctx, g, f.word)
+	}
+	g.Failures++
+	g.RetryAt = t.opts.Now().Add(backoff(g.Failures, f.retryAfter)).UTC()
+	if !f.lost {
+		g.Intent = nil
+	}
+	g.Record(t.opts.Now(), f.Error())
+	if err := t.Grants.Save(ctx, g); err != nil && !errors.Is(err, connection.ErrConflict) {
+		t.problem(err)
+	}
+	e := f.coded()
+	if f.verdict == badClient {
+		e.Message = "the provider refuses the OAuth app of " + g.Connector + ": " + f.Error()
+		t.opts.Log.Error().Str("connector", g.Connector).Str("error", f.word).Msg("a provider refuses the client id or secret of an app")
+	}
+	if e.RetryAfter < time.Until(g.RetryAt) {
+		e.RetryAfter = time.Until(g.RetryAt)
+	}
+	return nil, e
+}
+
+// Strings of verdicts, for the metric.
+func (v verdict) String() string {
+	return []string{"transient", "denied", "bad_client", "refused"}[v]
+}
+
+func (t *Tokens) count(g *connection.Grant, outcome string) {
+	t.refreshes.WithLabelValues(g.Connector, outcome).Inc()
+}
+
+func (t *Tokens) problem(err error) {
+	t.opts.Log.Warn().Err(err).Msg("oauth")
+}
+
+// sameScopes reports whether nothing was added or taken.
+func sameScopes(a, b []string) bool {
+	a, b = slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b))
+	return slices.Equal(a, b)
+}

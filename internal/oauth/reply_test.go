@@ -1,0 +1,217 @@
+package oauth_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/pkg/connectors"
+)
+
+// dialect is a provider in one answer of its token endpoint.
+type dialect struct {
+	name, contentType, body string
+	status                  int
+	with                    func(*connectors.OAuth2)
+
+	life    time.Duration // of the access token; 0: never ends
+	refresh string
+	granted []string
+	code    connectors.Code // of a failure
+}
+
+func jwt(exp time.Time) string {
+	return "e30." + base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"exp":%d}`, exp.Unix())) + ".c2ln"
+}
+
+func dialects() []dialect {
+	const failed, unread = connectors.CodeConnectorOAuthTokenFailed, connectors.CodeConnectorOAuthParseTokenFailed
+	soon := time.Now().Add(2 * time.Hour).UTC().Truncate(time.Second)
+	fields := func(name, path string) func(*connectors.OAuth2) {
+		return func(o *connectors.OAuth2) { o.TokenFields = map[string]string{name: path} }
+	}
+	expiry := func(f connectors.ExpiryForm) func(*connectors.OAuth2) {
+		return func(o *connectors.OAuth2) { o.Expiry = f }
+	}
+	return []dialect{
+		{name: "the standard", body: `{"access_token":"tok","refresh_token":"r","expires_in":3600,"scope":"b a"}`, life: time.Hour, refresh: "r", granted: []string{"a", "b"}},
+		{name: "seconds as text", body: `{"access_token":"tok","expires_in":"3600"}`, life: time.Hour},
+		{name: "other names", status: 201, body: `{"token":"tok","refreshToken":"r","expiresAt":"` + soon.Format(time.RFC3339) + `"}`, life: 2 * time.Hour, refresh: "r"},
+		{name: "expires", body: `{"token":"tok","expires":3600}`, life: time.Hour},
+		{name: "a form", contentType: "application/x-www-form-urlencoded", body: "access_token=tok&scope=repo%2Cgist&expires_in=3600", life: time.Hour, granted: []string{"gist", "repo"}},
+		{name: "a form called JSON", body: "access_token=tok&token_type=bearer"},
+		{name: "JSON called text", contentType: "text/plain", body: `{"access_token":"tok","scope":"a,b"}`, granted: []string{"a", "b"}},
+		{name: "nested", body: `{"ok":true,"authed_user":{"access_token":"tok"}}`, with: fields("access_token", "authed_user.access_token")},
+		{name: "in a list", body: `{"data":[{"token":"tok"}]}`, with: fields("access_token", "data.0.token")},
+		{name: "scopes as a list", body: `{"access_token":"tok","scopes":["b","a","b"]}`, granted: []string{"a", "b"}},
+		{name: "scopes by plus", body: `{"access_token":"tok","scope":"a+b"}`, with: func(o *connectors.OAuth2) { o.ScopeSeparator = "+" }, granted: []string{"a", "b"}},
+		{name: "milliseconds", body: `{"access_token":"tok","expires_in":3600000}`, with: expiry(connectors.ExpiryMilliseconds), life: time.Hour},
+		{name: "a point in time", body: fmt.Sprintf(`{"access_token":"tok","expires_at":%d}`, soon.Unix()), life: 2 * time.Hour},
+		{name: "a point in milliseconds", body: fmt.Sprintf(`{"access_token":"tok","expires_at":%d}`, soon.UnixMilli()), life: 2 * time.Hour},
+		{name: "a span", body: `{"access_token":"tok","expires_in":"1h"}`, life: time.Hour},
+		{name: "nonsense as expiry", body: `{"access_token":"tok","expires_in":"abc"}`, life: time.Hour},
+		{name: "zero", body: `{"access_token":"tok","expires_in":0}`},
+		{name: "never, by definition", body: `{"access_token":"tok","expires_in":3600}`, with: expiry(connectors.ExpiryNone)},
+		{name: "in Go", body: `TOKEN tok`, with: func(o *connectors.OAuth2) {
+			o.ParseToken = func(_ int, _ http.Header, body []byte) (json.RawMessage, error) {
+				return json.Marshal(map[string]any{"access_token": strings.TrimPrefix(string(body), "TOKEN "), "expires_in": 3600})
+			}
+		}, life: time.Hour},
+		{name: "an error in a success", body: `{"error":"bad_verification_code"}`, code: failed},
+		{name: "not ok", body: `{"ok":false,"error":"invalid_code"}`, code: failed},
+		{name: "a refusal", status: 400, body: `{"error":"invalid_grant","error_description":"CANARY"}`, code: failed},
+		{name: "a redirect", status: 302, body: ``, code: failed},
+		{name: "a crash", status: 500, body: `CANARY`, code: failed},
+		{name: "a page", contentType: "text/html", body: `<html>CANARY</html>`, code: unread},
+		{name: "no token", body: `{"refresh_token":"CANARY"}`, code: unread},
+		{name: "an empty answer", body: ``, code: unread},
+		{name: "a broken answer", body: `{"access_token":"CAN`, code: unread},
+		{name: "a header in the token", body: `{"access_token":"a\r\nX: CANARY"}`, code: unread},
+		{name: "too much", body: `{"access_token":"` + strings.Repeat("x", 2<<20) + `"}`, code: unread},
+	}
+}
+
+func TestEveryDialectOfTokenRepliesIsRead(t *testing.T) {
+	t.Parallel()
+	all := dialects()
+	server := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var i int
+		_, _ = fmt.Sscanf(r.URL.Path, "/%d/", &i)
+		if !strings.HasSuffix(r.URL.Path, "/token") {
+			_, _ = io.WriteString(w, `{"user_id":"u","display_name":"Una","mail":"una@example.com","photo":"p"}`)
+			return
+		}
+		kind := all[i].contentType
+		if kind == "" {
+			kind = "application/json"
+		}
+		w.Header().Set("Content-Type", kind)
+		w.WriteHeader(max(all[i].status, 200))
+		_, _ = io.WriteString(w, all[i].body)
+	}))
+	var defs []connectors.Connector
+	for i, d := range all {
+		defs = append(defs, oauthConnector(fmt.Sprintf("d-%d", i), fmt.Sprintf("%s/%d", server, i), d.with))
+	}
+	in := install(t, nil, defs...)
+	for i, d := range all {
+		key := defs[i].Key
+		in.setApp(key, demoApp)
+		location := in.connectBlindly(key)
+		if d.code != "" {
+			if !strings.Contains(location, "error="+string(d.code)) || strings.Contains(location, "CANARY") {
+				t.Errorf("%s: got %s, want %s", d.name, location, d.code)
+			}
+			continue
+		}
+		if !strings.Contains(location, "status=success") {
+			t.Errorf("%s: got %s, want success", d.name, location)
+			continue
+		}
+		c, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, key, ""))
+		must(t, err)
+		g := in.grant(c.Grant)
+		opened, err := in.front.grants.Open(g)
+		must(t, err)
+		if got := opened.Access.Reveal(); got != "tok" {
+			t.Errorf("%s: access token %q, want tok", d.name, got)
+		}
+		if got := opened.Refresh.Reveal(); got != d.refresh {
+			t.Errorf("%s: refresh token %q, want %q", d.name, got, d.refresh)
+		}
+		if got := g.Lifetime(); (got - d.life).Abs() > 30*time.Second {
+			t.Errorf("%s: lives %s, want %s", d.name, got, d.life)
+		}
+		if d.granted == nil {
+			d.granted = []string{"read", "profile"} // as asked
+		}
+		if diff := cmp.Diff(d.granted, g.Granted); diff != "" {
+			t.Errorf("%s: granted scopes (-want +got):\n%s", d.name, diff)
+		}
+		if diff := cmp.Diff(&connection.User{ID: "u", Name: "Una", Email: "una@example.com", Avatar: "p"}, g.User); diff != "" {
+			t.Errorf("%s: user (-want +got):\n%s", d.name, diff)
+		}
+	}
+	if strings.Contains(in.logs.String(), "CANARY") {
+		t.Error("a provider's text is in the log")
+	}
+}
+
+// connectBlindly plays the provider's part of a flow: it answers any request with a
+// code. It returns where the callback leads.
+func (in *installation) connectBlindly(connector string) (location string) {
+	in.t.Helper()
+	var started struct {
+		URL string `json:"authorization_url"`
+	}
+	path := "/scopes/organization/acme/connections/" + connector
+	if status, problem := in.call(http.MethodPut, path, map[string]any{"return_url": in.url + "/done"}, &started); status != http.StatusOK {
+		in.t.Fatalf("start %s: got %d %v", connector, status, &problem)
+	}
+	b := newBrowser(in.t)
+	_, authorize, _ := b.get(started.URL)
+	u, err := url.Parse(authorize)
+	must(in.t, err)
+	_, location, body := b.get(in.url + "/connectors/" + connector + "/oauth/callback?code=CODE&realm=r1&state=" + u.Query().Get("state"))
+	return location + body
+}
+
+func TestAJWTSaysItselfWhenItEnds(t *testing.T) {
+	t.Parallel()
+	ends := time.Now().Add(90 * time.Minute).Truncate(time.Second)
+	server := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, `{"access_token":"`+jwt(ends)+`","site":"https://eu.example"}`)
+	}))
+	in := install(t, nil, oauthConnector("jot", server, func(o *connectors.OAuth2) {
+		o.UserInfoURL, o.Metadata = "", map[string]string{"site": "token.site"}
+	}))
+	in.setApp("jot", demoApp)
+	in.connectBlindly("jot")
+	c, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, "jot", ""))
+	must(t, err)
+	if g := in.grant(c.Grant); !g.ExpiresAt.Equal(ends) {
+		t.Errorf("ends %v, want %v", g.ExpiresAt, ends)
+	}
+	if got, want := string(c.Config), `{"site":"https://eu.example"}`; got != want {
+		t.Errorf("config: got %s, want %s from the reply", got, want)
+	}
+}
+
+func TestClientCredentialsConnectAndRenew(t *testing.T) {
+	t.Parallel()
+	p := startDemo(t)
+	machine := oauthConnector("machine", p.URL(), func(o *connectors.OAuth2) {
+		o.AuthorizationURL, o.UserInfoURL, o.ClientAuth = "", "", connectors.ClientAuthBasic
+	})
+	machine.Auth.Kind = connectors.AuthClientCredentials
+	in := install(t, nil, machine)
+	in.setApp("machine", demoApp)
+	const path = "/scopes/organization/acme/connections/machine"
+	if status, problem := in.call(http.MethodPut, path, map[string]any{}, nil); status != http.StatusCreated {
+		t.Fatalf("connect: got %d %v, want 201", status, &problem)
+	}
+	c, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, "machine", ""))
+	must(t, err)
+	in.expire(c.Grant)
+	var runtime connection.Runtime
+	in.call(http.MethodPost, path+"/resolve", nil, &runtime)
+	if !strings.HasPrefix(runtime.Headers["Authorization"], "Bearer dat_") || runtime.ExpiresAt == nil {
+		t.Errorf("resolve: got %v, want a bearer token and its end", runtime.ExpiresAt)
+	}
+	if got := stats(t, p); got.Exchanges != 2 {
+		t.Errorf("provider counted %+v, want two tokens", got)
+	}
+	in.setApp("machine", connection.App{ClientID: "stranger"})
+	if status, problem := in.call(http.MethodPut, path+"?account=b", map[string]any{}, nil); status != http.StatusBadGateway || problem.Code != connectors.CodeConnectorOAuthTokenFailed {
+		t.Errorf("with a wrong client: got %d %s, want 502 CONNECTOR_OAUTH_TOKEN_FAILED", status, problem.Code)
+	}
+}

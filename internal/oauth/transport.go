@@ -1,0 +1,94 @@
+package oauth
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+// Transport returns a transport that carries the grant's token to the host of
+// runtime's base URL, and nowhere else. When the provider answers 401 it sends the
+// request once more with a newer token: that of a later generation, if somebody has
+// renewed it, or else it renews it. A 401 says that nothing was done, so this is
+// safe for requests of every kind whose body can be sent again.
+func (t *Tokens) Transport(base http.RoundTripper, def *connectors.Connector, grant string, runtime connectors.Runtime) http.RoundTripper {
+	return &transport{tokens: t, base: base, def: def, grant: grant, runtime: runtime}
+}
+
+type transport struct {
+	tokens  *Tokens
+	base    http.RoundTripper
+	def     *connectors.Connector
+	grant   string
+	runtime connectors.Runtime
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx := req.Context()
+	token, err := t.tokens.Fresh(ctx, t.grant)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := t.with(token).RoundTrip(req)
+	if err != nil || resp.StatusCode != http.StatusUnauthorized || !t.carries(req.URL) {
+		return resp, err
+	}
+	again, ok := replay(ctx, req)
+	if !ok {
+		return resp, nil
+	}
+	newer, err := t.tokens.Renew(ctx, t.grant, token.Generation)
+	if err != nil {
+		return resp, nil // the provider's 401 is the better answer
+	}
+	_ = resp.Body.Close()
+	return t.with(newer).RoundTrip(again)
+}
+
+// with is the transport that carries one token.
+func (t *transport) with(token Token) http.RoundTripper {
+	return connectors.NewTransport(t.base, Bear(t.def, t.runtime, token))
+}
+
+// Bear adds the token to a runtime.
+func Bear(def *connectors.Connector, runtime connectors.Runtime, token Token) connectors.Runtime {
+	header, prefix := def.Auth.OAuth2.Carrier()
+	headers := map[string]secret.Text{header: secret.New(prefix + token.Access.Reveal())}
+	for name, value := range runtime.Headers {
+		if !strings.EqualFold(name, header) {
+			headers[name] = value
+		}
+	}
+	return connectors.Runtime{BaseURL: runtime.BaseURL, Headers: headers, Query: runtime.Query}
+}
+
+// carries reports whether requests to u carry the token.
+func (t *transport) carries(u *url.URL) bool {
+	base, err := url.Parse(t.runtime.BaseURL)
+	return err == nil && strings.EqualFold(base.Host, u.Host) && strings.EqualFold(base.Scheme, u.Scheme)
+}
+
+func replay(ctx context.Context, req *http.Request) (*http.Request, bool) {
+	again := req.Clone(ctx)
+	if req.Body == nil || req.Body == http.NoBody {
+		return again, true
+	}
+	if req.GetBody == nil {
+		return nil, false
+	}
+	body, err := req.GetBody()
+	again.Body = body
+	return again, err == nil
+}
+
+// CloseIdleConnections lets http.Client.CloseIdleConnections reach base.
+func (t *transport) CloseIdleConnections() {
+	if c, ok := t.base.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}

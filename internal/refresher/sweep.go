@@ -1,0 +1,56 @@
+package refresher
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/hawser-io/hawser/internal/oauth"
+)
+
+// overdue is how late a renewal must be for its timer to count as lost.
+const overdue = 2 * time.Minute
+
+// sweep looks, now and then, for grants whose timer was lost: a crash between two
+// writes, a stream restored from an older copy. One refresher does; it reads every
+// grant once, and writes only what it heals. Nothing waits for it.
+func (r *Refresher) sweep(ctx context.Context) error {
+	for {
+		timer := time.NewTimer(r.opts.SweepEvery/2 + rand.N(r.opts.SweepEvery))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case <-timer.C:
+		}
+		lease, err := r.Leases.Take(ctx, "sweep", "refresher", max(r.opts.SweepEvery/2, time.Second).Round(time.Second))
+		if err != nil {
+			r.problem(err)
+		}
+		if lease == nil {
+			continue // somebody has done it, or is at it; the lease ends by itself
+		}
+		if healed, err := r.Heal(ctx); err != nil {
+			r.problem(err)
+		} else if healed > 0 {
+			r.opts.Log.Warn().Int("grants", healed).Msg("timers were lost, and are set again")
+		}
+	}
+}
+
+// Heal sets the timers of all grants that are overdue, and returns how many.
+func (r *Refresher) Heal(ctx context.Context) (healed int, err error) {
+	for g, err := range r.Grants.List(ctx, ">") {
+		if err != nil {
+			return healed, err
+		}
+		if !oauth.Due(g, r.opts.Now().Add(-overdue)) || !oauth.Renewable(g) || g.RetryAt.After(r.opts.Now()) {
+			continue
+		}
+		if err := r.Bus.ScheduleRefresh(ctx, g.Key(), r.opts.Now()); err != nil {
+			return healed, err
+		}
+		healed++
+	}
+	return healed, nil
+}

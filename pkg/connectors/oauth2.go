@@ -1,0 +1,187 @@
+package connectors
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+)
+
+// OAuth2 describes a provider's authorization server, as data. URLs are templates
+// like those of [Auth]. The operator's client id and secrets are not part of it.
+//
+// Names of TokenFields (name → dotted path in the reply of the token endpoint):
+//
+//	access_token refresh_token token_type scope id_token
+//	expires_in           when the access token ends, in the form that Expiry says
+//	refresh_expires_in   when the refresh token ends, in the same form
+//	account              the provider's account, where who-am-I does not tell it
+//	error                where an error lies inside a reply with status 200
+//
+// Names of UserFields: id, name, email, avatar. Names of ResourceFields: id, name,
+// url, and list for where the list lies in the reply ("" is the reply itself).
+// Names that are missing are looked for where the standards and common habit put
+// them.
+type OAuth2 struct {
+	AuthorizationURL string `json:"authorization_url,omitempty" yaml:"authorization_url,omitempty"`
+	TokenURL         string `json:"token_url,omitempty" yaml:"token_url,omitempty"`
+	// RefreshURL takes refreshes where that is not TokenURL.
+	RefreshURL    string `json:"refresh_url,omitempty" yaml:"refresh_url,omitempty"`
+	RevocationURL string `json:"revocation_url,omitempty" yaml:"revocation_url,omitempty"`
+	UserInfoURL   string `json:"userinfo_url,omitempty" yaml:"userinfo_url,omitempty"`
+	// ResourcesURL lists the sites that a token reaches. Where it is set, a
+	// connection belongs to one of them: the only one, or the one that was chosen.
+	ResourcesURL string `json:"resources_url,omitempty" yaml:"resources_url,omitempty"`
+	// Issuer, if set, must be the "iss" of the authorization response (RFC 9207).
+	Issuer         string   `json:"issuer,omitempty" yaml:"issuer,omitempty"`
+	Scopes         []string `json:"scopes,omitempty" yaml:"scopes,omitempty"`
+	OptionalScopes []string `json:"optional_scopes,omitempty" yaml:"optional_scopes,omitempty"`
+	// ScopeSeparator joins scopes; "" means a space.
+	ScopeSeparator string `json:"scope_separator,omitempty" yaml:"scope_separator,omitempty"`
+	// ClientAuth is how the client authenticates at the token endpoint; "" means body.
+	ClientAuth ClientAuth `json:"client_auth,omitempty" yaml:"client_auth,omitempty"`
+	// ClientID and ClientSecret are templates for providers where every tenant
+	// brings a client of its own; "" means the operator's app.
+	ClientID     string `json:"client_id,omitempty" yaml:"client_id,omitempty"`
+	ClientSecret string `json:"client_secret,omitempty" yaml:"client_secret,omitempty"`
+	// ExtraParams are added to the authorization URL, TokenParams to the exchange.
+	// Neither can take the place of what the flow itself sends.
+	ExtraParams map[string]string `json:"extra_params,omitempty" yaml:"extra_params,omitempty"`
+	TokenParams map[string]string `json:"token_params,omitempty" yaml:"token_params,omitempty"`
+	// Family names the providers that share grants; "" means the connector alone.
+	Family string `json:"family,omitempty" yaml:"family,omitempty"`
+
+	TokenFields    map[string]string `json:"token_fields,omitempty" yaml:"token_fields,omitempty"`
+	UserFields     map[string]string `json:"user_fields,omitempty" yaml:"user_fields,omitempty"`
+	ResourceFields map[string]string `json:"resource_fields,omitempty" yaml:"resource_fields,omitempty"`
+	// Expiry is the form of the expiry in token replies; "" finds it out.
+	Expiry ExpiryForm `json:"expiry,omitempty" yaml:"expiry,omitempty"`
+	// Metadata puts what only the flow can know into the connection's config:
+	// config field → "token.<path>", "query.<name>" (of the callback), "user.<name>"
+	// or "resource.<name>".
+	Metadata map[string]string `json:"metadata,omitempty" yaml:"metadata,omitempty"`
+	// TokenHeader and TokenPrefix say how requests carry the token; "" means
+	// "Authorization" and "Bearer ".
+	TokenHeader string `json:"token_header,omitempty" yaml:"token_header,omitempty"`
+	TokenPrefix string `json:"token_prefix,omitempty" yaml:"token_prefix,omitempty"`
+	// ParseToken reads replies of the token endpoint that the fields above cannot
+	// describe: it returns a reply in the standard form (RFC 6749 section 5). Programs
+	// that do not have the connector's code read replies by the fields alone.
+	ParseToken func(status int, header http.Header, body []byte) (json.RawMessage, error) `json:"-" yaml:"-"`
+}
+
+// ExpiryForm is how a token reply says when a token ends.
+type ExpiryForm string
+
+// The forms.
+const (
+	ExpiryAuto         ExpiryForm = ""             // by what it looks like
+	ExpirySeconds      ExpiryForm = "seconds"      // from now
+	ExpiryMilliseconds ExpiryForm = "milliseconds" // from now
+	ExpiryEpoch        ExpiryForm = "epoch"        // seconds since 1970
+	ExpiryEpochMillis  ExpiryForm = "epoch_ms"     // milliseconds since 1970
+	ExpiryDate         ExpiryForm = "date"         // RFC 3339
+	ExpiryJWT          ExpiryForm = "jwt"          // the exp of the access token
+	ExpiryNone         ExpiryForm = "none"         // tokens do not end
+)
+
+var expiryForms = []ExpiryForm{ExpiryAuto, ExpirySeconds, ExpiryMilliseconds, ExpiryEpoch, ExpiryEpochMillis, ExpiryDate, ExpiryJWT, ExpiryNone}
+
+// ClientAuth is a way for an OAuth client to authenticate at the token endpoint.
+type ClientAuth string
+
+// The ways.
+const (
+	ClientAuthBody  ClientAuth = "body"
+	ClientAuthBasic ClientAuth = "basic"
+)
+
+// GrantFamily is the name under which the connector's grants are kept.
+func (c *Connector) GrantFamily() string {
+	if o := c.Auth.OAuth2; o != nil && o.Family != "" {
+		return o.Family
+	}
+	return c.Key
+}
+
+// JoinScopes writes scopes as the provider wants them.
+func (o *OAuth2) JoinScopes(scopes []string) string {
+	separator := o.ScopeSeparator
+	if separator == "" {
+		separator = " "
+	}
+	return strings.Join(scopes, separator)
+}
+
+// Carrier is the name and the value's prefix of the header that carries the token.
+func (o *OAuth2) Carrier() (header, prefix string) {
+	if o.TokenHeader != "" {
+		return o.TokenHeader, o.TokenPrefix
+	}
+	if o.TokenPrefix != "" {
+		return "Authorization", o.TokenPrefix
+	}
+	return "Authorization", "Bearer "
+}
+
+// Endpoints are an authorization server's URLs, resolved for one config.
+type Endpoints struct {
+	Authorization, Token, Refresh, Revocation, UserInfo, Resources string
+}
+
+// OAuthEndpoints fills the templates of the OAuth URLs in. CONNECTOR_CONFIG_INVALID
+// if the config cannot.
+func (c *Connector) OAuthEndpoints(config []byte) (Endpoints, error) {
+	o := c.Auth.OAuth2
+	if o == nil {
+		return Endpoints{}, Errorf(CodeConnectorOAuthNotConfigured, "%s is not an OAuth connector", c.Key)
+	}
+	doc, bad := parseDocument(string(orEmptyObject(config)))
+	if bad != nil {
+		return Endpoints{}, c.unresolved(bad.field())
+	}
+	var e Endpoints
+	for _, at := range []struct {
+		template string
+		to       *string
+	}{
+		{o.AuthorizationURL, &e.Authorization}, {o.TokenURL, &e.Token}, {o.RefreshURL, &e.Refresh},
+		{o.RevocationURL, &e.Revocation}, {o.UserInfoURL, &e.UserInfo}, {o.ResourcesURL, &e.Resources},
+	} {
+		if at.template == "" {
+			continue
+		}
+		var wrong *FieldError
+		if *at.to, wrong = expandURL(at.template, &doc); wrong != nil {
+			return Endpoints{}, c.unresolved(*wrong)
+		}
+	}
+	if e.Refresh == "" {
+		e.Refresh = e.Token
+	}
+	return e, nil
+}
+
+// OwnClient returns the client that the tenant's config brings, if the connector
+// is of that kind.
+func (c *Connector) OwnClient(config []byte) (id string, secret Secret, ok bool, err error) {
+	o := c.Auth.OAuth2
+	if o == nil || o.ClientID == "" {
+		return "", Secret{}, false, nil
+	}
+	doc, bad := parseDocument(string(orEmptyObject(config)))
+	if bad != nil {
+		return "", Secret{}, false, c.unresolved(bad.field())
+	}
+	values, wrong := expandAll(map[string]string{"id": o.ClientID, "secret": o.ClientSecret}, &doc)
+	if wrong != nil {
+		return "", Secret{}, false, c.unresolved(*wrong)
+	}
+	return values["id"].Reveal(), values["secret"], true, nil
+}
+
+// UsesConfig reports whether reaching the authorization server needs the
+// connection's config.
+func (o *OAuth2) UsesConfig() bool {
+	all := o.TokenURL + o.RefreshURL + o.RevocationURL + o.UserInfoURL + o.ResourcesURL + o.ClientID + o.ClientSecret
+	return strings.Contains(all, fieldMark)
+}

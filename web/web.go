@@ -1,0 +1,72 @@
+// Package web is the pages that end users see, plain HTML without scripts.
+package web
+
+import (
+	"bytes"
+	"embed"
+	"html/template"
+	"net/http"
+)
+
+//go:embed *.html
+var pages embed.FS
+
+//go:embed hawser.css
+var style []byte
+
+var templates = template.Must(template.ParseFS(pages, "*.html"))
+
+// policy lets a page show itself and its style sheet, and nothing else. It has no
+// form-action for other hosts: a page that leads to a provider has a plain link.
+const policy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// StylePath is where [Style] is to be served.
+const StylePath = "/connect/hawser.css"
+
+// Page is what the pages show.
+type Page struct {
+	Title, Text string
+	Code        string // of an error
+	Tenant      string // who is being connected
+	Options     []Option
+	Fields      []Field
+	Connector   string // whose form it is
+	Action      string // where the form goes; "" for no form
+	Link        string // where to go on
+	LinkText    string
+}
+
+// Option is something to choose.
+type Option struct{ Value, Label, Description string }
+
+// Field is an input of a form. Type is text, password, number, checkbox, select or textarea.
+type Field struct {
+	Name, Label, Type, Description, Value string
+	Required                              bool
+	Options                               []Option
+	Error                                 string
+}
+
+// Render writes a page. It is not stored, not framed, and sends no referrer.
+func Render(w http.ResponseWriter, status int, name string, p Page) {
+	var b bytes.Buffer
+	if err := templates.ExecuteTemplate(&b, name+".html", p); err != nil {
+		http.Error(w, "the page could not be shown", http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", policy)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(b.Bytes())
+}
+
+// Style serves the style sheet.
+func Style(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/css; charset=utf-8")
+	w.Header().Set("Cache-Control", "public, max-age=3600")
+	_, _ = w.Write(style)
+}
