@@ -33,7 +33,8 @@ func TestExecutorsShareTheWorkWithoutConfiguration(t *testing.T) {
 	results := listen(t, nc, "hawser.result.organization.org_1.>")
 	const requests = 300
 	for i := range requests {
-		if err := nc.Publish("hawser.action.organization.org_1.demo-key.postMessage", fmt.Appendf(nil, `{"text":"%d"}`, i)); err != nil {
+		// Slow enough that two executors with all their places taken leave some over.
+		if err := nc.Publish("hawser.action.organization.org_1.demo-key.slow", fmt.Appendf(nil, `{"ms":%d}`, 300+i%2)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/executor"
 	"github.com/hawser-io/hawser/internal/ingress"
+	"github.com/hawser-io/hawser/internal/oauth"
 	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/crypto"
@@ -134,7 +135,14 @@ func (s *site) assemble(ctx context.Context, o siteOptions) {
 			t.Logf("problem: %v", err)
 		}
 	}
-	s.service = connection.NewService(s.store, s.definitions, scopes, s.bus, &connection.ServiceOptions{BaseURL: baseURL + ingress.DefaultBasePath, OnError: onError})
+	grants, apps := connection.NewGrants(s.store), connection.NewApps(s.store, nil)
+	s.service = connection.NewService(s.store, s.definitions, scopes, s.bus, &connection.ServiceOptions{BaseURL: baseURL + ingress.DefaultBasePath, OnError: onError, Grants: grants})
+	key, err := connection.SigningKey(ctx, s.store)
+	must(t, err)
+	tokensOf := oauth.NewTokens(oauth.Parts{
+		Bus: s.bus, Service: s.service, Definitions: s.definitions, Grants: grants, Leases: connection.NewLeases(s.buckets), Apps: apps,
+		HTTP: http.DefaultClient, Registry: s.registry, Key: key,
+	}, &oauth.Options{BaseURL: baseURL + ingress.DefaultBasePath})
 	s.running.Go(func() error { return s.store.Run(ctx) })
 	s.running.Go(func() error { return tokens.Run(ctx) })
 	s.running.Go(func() error { return status.Run(ctx, onError) })
@@ -152,7 +160,8 @@ func (s *site) assemble(ctx context.Context, o siteOptions) {
 		s.running.Go(func() error { return deliveries.Run(ctx) })
 		in := ingress.New(ingress.Parts{
 			Bus: s.bus, Service: s.service, Store: s.store, Definitions: s.definitions, Scopes: scopes, Tokens: tokens, Status: status,
-			Deliveries: deliveries,
+			Deliveries: deliveries, Apps: apps,
+			OAuth: oauth.NewFlow(tokensOf, connection.NewFlows(s.store), connection.NewSessions(s.buckets)),
 		}, &o.ingress)
 		front := httptest.NewUnstartedServer(in.Handler())
 		front.Config = ingress.NewServer(in.Handler())
