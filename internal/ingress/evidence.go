@@ -20,6 +20,7 @@ import (
 const (
 	quarantineSignature = "signature"
 	quarantineStale     = "stale"
+	quarantineSchema    = "schema"
 	quarantineDisabled  = "disabled"
 )
 
@@ -48,24 +49,25 @@ func (i *Ingress) reject(d *delivery, e *connectors.Error) *connectors.Error {
 	if !i.rejections.Allow() {
 		return e
 	}
-	i.announce(d, e, reason)
+	i.announce(d, e, false)
 	if e.Code == connectors.CodeConnectorWebhookVerificationFailed {
 		i.quarantine(d, reason)
 	}
 	return e
 }
 
-// setAside refuses a verified delivery that the connection does not take now. It
-// is kept whole, so that it can be driven on when the connection is enabled.
-func (i *Ingress) setAside(ctx context.Context, d *delivery, m *message, e *connectors.Error) *connectors.Error {
-	i.note(d, e, quarantineDisabled)
+// setAside refuses a verified delivery that is not taken now. It is kept whole,
+// so that it can be driven on when the connection is enabled, or the connector
+// knows better.
+func (i *Ingress) setAside(ctx context.Context, d *delivery, m *message, shelf string, e *connectors.Error) *connectors.Error {
+	i.note(d, e, shelf)
 	if !i.rejections.Allow() {
 		return e
 	}
-	i.announce(d, e, quarantineDisabled)
+	i.announce(d, e, true)
 	m.header[events.HeaderReason] = []string{string(e.Code)}
 	m.header[events.HeaderSubject] = []string{m.subject}
-	p, err := i.Bus.PublishRaw(i.Bus.Quarantine(d.conn.Connector, quarantineDisabled), m.header, m.data, &events.PublishOptions{MsgID: m.dedup})
+	p, err := i.Bus.PublishRaw(i.Bus.Quarantine(d.conn.Connector, shelf), m.header, m.data, &events.PublishOptions{MsgID: m.dedup})
 	if err == nil {
 		_, err = p.Wait(ctx)
 	}
@@ -91,8 +93,7 @@ func (i *Ingress) note(d *delivery, e *connectors.Error, reason string) {
 }
 
 // announce emits webhook.rejected, without waiting for it.
-func (i *Ingress) announce(d *delivery, e *connectors.Error, reason string) {
-	verified := reason == quarantineDisabled
+func (i *Ingress) announce(d *delivery, e *connectors.Error, verified bool) {
 	event := events.NewLifecycle("ingress", events.WebhookRejected, d.conn.About(), events.Data{
 		Method: d.r.Method, Path: i.maskedPath(d.conn.Connector), Verified: &verified, ErrorCode: string(e.Code), ErrorMessage: e.Message,
 	})

@@ -3,7 +3,9 @@ package ingress
 import (
 	"context"
 	"errors"
+	"mime"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/hawser-io/hawser/internal/connection"
@@ -102,10 +104,36 @@ func (i *Ingress) judge(w http.ResponseWriter, d *delivery, engine *webhook.Engi
 	}
 	filed := engine.Extract(d.Request)
 	message := i.message(d, filed, verified)
+	if err := fits(d); err != nil {
+		return 0, i.setAside(ctx, d, message, quarantineSchema, err)
+	}
 	if err := receives(d.conn); err != nil {
-		return 0, i.setAside(ctx, d, message, connectors.AsError(err))
+		return 0, i.setAside(ctx, d, message, quarantineDisabled, connectors.AsError(err))
 	}
 	return i.store(ctx, w, d, message)
+}
+
+// fits checks the document of a delivery, where the connector says what it has
+// to be like: the body, or the field of a form that holds it.
+func fits(d *delivery) *connectors.Error {
+	if d.webhook.Schema == nil {
+		return nil
+	}
+	document := d.Body
+	if kind, _, err := mime.ParseMediaType(d.Header.Get("Content-Type")); d.webhook.Payload != "" && err == nil && kind == "application/x-www-form-urlencoded" {
+		form, err := url.ParseQuery(string(d.Body))
+		if err != nil {
+			form = nil
+		}
+		document = []byte(form.Get(d.webhook.Payload))
+	}
+	_, wrong := d.webhook.Schema.Validate(document)
+	if wrong == nil {
+		return nil
+	}
+	e := connectors.Errorf(connectors.CodeConnectorWebhookValidationFailed, "the delivery is not what %s says it sends", d.conn.Connector)
+	e.Errors = wrong
+	return e
 }
 
 // receives is nil if deliveries for the connection are taken. A connection whose
