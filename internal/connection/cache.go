@@ -40,11 +40,11 @@ type cache[T any] struct {
 
 	mu       sync.Mutex // guards everything below
 	watching bool
-	epoch    uint64 // grows whenever events may have been missed
-	items    *simplelru.LRU[string, item[T]]
-	bytes    int                            // of the items
-	reported *simplelru.LRU[string, notice] // key → what the watch has told last
-	readings map[string]*reading            // key → the reads under way
+	epoch    uint64                          // grows whenever events may have been missed
+	items    *simplelru.LRU[string, item[T]] // none while nobody watches
+	bytes    int                             // of the items
+	reported *simplelru.LRU[string, notice]  // key → what the watch has told last
+	readings map[string]*reading             // key → the reads under way
 }
 
 // item is a record that is held.
@@ -93,7 +93,7 @@ func newCache[T any](store kvstore.Store, parse func(kvstore.Entry) (T, error)) 
 func (c *cache[T]) get(ctx context.Context, key string) (T, error) {
 	c.mu.Lock()
 	known, ok := c.items.Get(key)
-	ok = ok && c.watching && c.now().Sub(known.at) < cacheMaxAge
+	ok = ok && c.now().Sub(known.at) < cacheMaxAge
 	c.mu.Unlock()
 	if ok {
 		return known.value, nil

@@ -137,7 +137,7 @@ func (s *Service) changeAnd(ctx context.Context, r Ref, alter func(*draft) ([]ev
 		if err != nil {
 			return nil, err
 		}
-		if d.config != nil && !d.vouched && !bytes.Equal(d.config, approved) {
+		if !d.vouched && !bytes.Equal(d.config, approved) {
 			if err := s.validate(ctx, d.definition, sealed); err != nil {
 				return nil, err
 			}

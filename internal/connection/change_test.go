@@ -83,6 +83,26 @@ func TestTwoTogglesEndWhereTheyBegan(t *testing.T) {
 	}
 }
 
+func TestAConnectionThatWasRenewedResumesAsActive(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{})
+	r := shopOf(acme)
+	w.connect(r, `{"apiKey":"abc"}`)
+	toggle := func() connection.State {
+		v, err := w.service.Toggle(t.Context(), r)
+		must(t, err)
+		return v.State
+	}
+	must(t, w.service.SetState(t.Context(), r, connection.NeedsReauth))
+	toggle()
+	toggle()
+	must(t, w.service.SetState(t.Context(), r, connection.Active))
+	toggle()
+	if got := toggle(); got != connection.Active {
+		t.Errorf("enabled it is %s, want active: what it needed is done", got)
+	}
+}
+
 func TestWhatIsNotFinishedCannotBeToggled(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})

@@ -48,11 +48,11 @@ func (s *Service) Connect(ctx context.Context, r Ref, in ConnectInput) (*View, e
 		}
 		c := s.newConnection(r, def, in.Tags, old)
 		v, err := s.save(ctx, def, c, config)
-		if err == nil {
-			s.announce(ctx, events.ConnectorConnected, c, events.Data{})
-		}
 		if in.Replace && errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorAlreadyConnected}) {
 			continue // it has changed, come or gone meanwhile
+		}
+		if err == nil {
+			s.announce(ctx, events.ConnectorConnected, c, events.Data{})
 		}
 		return v, err
 	}

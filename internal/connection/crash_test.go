@@ -66,8 +66,9 @@ func operations() map[string]operation {
 	}
 }
 
-// A process may end before or after any write: what is there then is whole, what a
-// provider was told still works, and everything can be done again.
+// A process may end before or after any write, and any write may get no answer: what
+// is there then is whole, what a provider was told still works, and everything can
+// be done again.
 func TestAProcessMayEndBetweenAnyTwoWrites(t *testing.T) {
 	t.Parallel()
 	for name, op := range operations() {
@@ -78,7 +79,7 @@ func TestAProcessMayEndBetweenAnyTwoWrites(t *testing.T) {
 			revive()
 			w := newWorld(t, setup{wrap: end.wrap})
 			tenants := 0
-			try := func(writes int64, late bool) int64 {
+			try := func(writes int64, late, once bool) int64 {
 				tenants++
 				r := shopOf(events.Tenant{Scope: "organization", Identity: fmt.Sprintf("%d", tenants)})
 				var url secret.Text
@@ -87,7 +88,7 @@ func TestAProcessMayEndBetweenAnyTwoWrites(t *testing.T) {
 				}
 				end.seen.Store(0)
 				end.left.Store(writes)
-				end.late = late
+				end.late, end.once = late, once
 				err := op.run(w, r)
 				seen := end.seen.Load()
 				revive()
@@ -97,13 +98,15 @@ func TestAProcessMayEndBetweenAnyTwoWrites(t *testing.T) {
 				w.checkAfter(t, op, r, url)
 				return seen
 			}
-			writes := try(1<<60, false)
+			writes := try(1<<60, false, false)
 			if writes < 1 {
 				t.Fatal("the operation writes nothing")
 			}
 			for n := range writes {
-				try(n, false)
-				try(n, true)
+				for _, late := range []bool{true, false} {
+					try(n, late, false)
+					try(n, late, true)
+				}
 			}
 		})
 	}
@@ -117,6 +120,17 @@ func (w *world) checkAfter(t *testing.T, op operation, r connection.Ref, url sec
 		t.Fatal(withCause(err))
 	}
 	if there {
+		c, err := w.store.Read(t.Context(), r)
+		must(t, err)
+		hashes := []string{c.Webhook.Hash}
+		for _, p := range c.Webhook.Previous {
+			hashes = append(hashes, p.Hash)
+		}
+		for i, hash := range hashes {
+			if _, err := w.bare["webhooks"].Get(t.Context(), hash); err != nil {
+				t.Errorf("URL %d of the record is not in the index: %v", i, err)
+			}
+		}
 		if got := w.config(r); got != `{"apiKey":"old","channel":"general"}` && got != `{"apiKey":"new","channel":"general"}` {
 			t.Errorf("config = %s, want the old or the new", got)
 		}

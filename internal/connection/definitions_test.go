@@ -156,6 +156,9 @@ func TestADefinitionThatStaysIsTheSameToThePointer(t *testing.T) {
 		c.another(shop("1.0.0", shopSchema), plain("beta"))
 		time.Sleep(2 * connection.ReloadEvery)
 		must(t, c.Load(t.Context()))
+		registry := connectors.NewRegistry()
+		must(t, registry.Register(shop("1.0.0", shopSchema)))
+		must(t, c.Publish(t.Context(), registry.All()))
 		if after, err := c.Get("shop"); err != nil || after != before {
 			t.Errorf("another pointer, %v: what is compiled from it would be compiled again", err)
 		}

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
+	"github.com/hawser-io/hawser/pkg/secret"
 )
 
 // SetClock sets the time by which old webhook URLs are honoured.
@@ -28,6 +30,21 @@ func (s *Service) SetState(ctx context.Context, r Ref, state State) error {
 		return []events.Kind{events.ConnectorUpdated}, nil
 	})
 	return err
+}
+
+// Put stores a connection as connect does, without the provider and without events.
+func (s *Store) Put(ctx context.Context, r Ref, def *connectors.Connector, config string) (secret.Text, error) {
+	now, url := time.Now().UTC(), newWebhookSecret()
+	c := &Connection{ID: events.NewID(), Scope: r.Scope, Identity: r.Identity, Connector: r.Connector, Account: r.Account,
+		ConnectorVersion: def.Version, State: Active, CreatedAt: now, UpdatedAt: now, Webhook: (*WebhookURL)(nil).successor(url, now)}
+	sealed, err := s.seal(draft{Connection: c, definition: def, config: json.RawMessage(config), url: url})
+	if err == nil {
+		err = s.addURL(ctx, r, c.Webhook.Hash)
+	}
+	if err == nil {
+		err = s.write(ctx, c, sealed)
+	}
+	return url, err
 }
 
 // MergePatch gives tests the function.

@@ -78,11 +78,12 @@ func (n *news) Stop()  { n.Close() }
 func (n *news) reset() { n.Send(kvstore.Event{Kind: kvstore.Reset}) }
 
 // death is a process that ends after a number of writes: from then on, nothing of
-// it reaches the store.
+// it reaches the store. Or it lives on, and only that one write gets no answer.
 type death struct {
 	left atomic.Int64 // writes until the end
 	seen atomic.Int64 // writes so far
-	late bool         // the last write is stored, and its answer lost
+	late bool         // the write at the end is stored, and its answer lost
+	once bool         // it is no end: what comes after works again
 }
 
 func (d *death) wrap(_ string, s kvstore.Store) kvstore.Store {
@@ -91,7 +92,7 @@ func (d *death) wrap(_ string, s kvstore.Store) kvstore.Store {
 	w.write = func(_, _ string, do func() error) error {
 		d.seen.Add(1)
 		left := d.left.Add(-1)
-		if left >= 0 {
+		if left >= 0 || left < -1 && d.once {
 			return do()
 		}
 		if left == -1 && d.late {
@@ -100,7 +101,7 @@ func (d *death) wrap(_ string, s kvstore.Store) kvstore.Store {
 		return gone()
 	}
 	w.latest = func(ctx context.Context, key string) (kvstore.Entry, error) {
-		if d.left.Load() < 0 {
+		if d.left.Load() < 0 && !d.once {
 			return kvstore.Entry{}, gone()
 		}
 		return s.(kvstore.LatestGetter).GetLatest(ctx, key)

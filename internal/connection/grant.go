@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -235,6 +236,10 @@ func parseGrant(e kvstore.Entry) (*Grant, error) {
 	grant := &Grant{}
 	if err := json.Unmarshal(e.Value, grant); err != nil {
 		return nil, fmt.Errorf("grant record %s is not JSON of the known form", e.Key)
+	}
+	// The key is the authority on whose grant it is.
+	if !strings.HasPrefix(e.Key, grant.Tenant().Tokens()+"."+events.Token(grant.Family)+".") {
+		return nil, fmt.Errorf("grant record %s says that it belongs elsewhere", e.Key)
 	}
 	grant.key, grant.revision = e.Key, e.Revision
 	return grant, nil

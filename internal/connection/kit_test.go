@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -55,6 +57,9 @@ type setup struct {
 	nats bool // buckets on the server, too
 	wrap func(bucket string, s kvstore.Store) kvstore.Store
 	own  []connectors.Connector
+	// markers is how long deletions stay in buckets on the server; 0 is the default.
+	markers time.Duration
+	storage jetstream.StorageType
 }
 
 func newWorld(t testing.TB, s setup) *world {
@@ -63,13 +68,16 @@ func newWorld(t testing.TB, s setup) *world {
 	var err error
 	w.bus, err = events.NewBus(w.env.Conn(t), nil)
 	must(t, err)
-	_, err = w.bus.Ensure(t.Context(), events.Topology{})
+	// The only stream that is needed, in memory: making them is most of what a test costs.
+	_, err = w.bus.JetStream().CreateStream(t.Context(), jetstream.StreamConfig{
+		Name: w.bus.Stream(events.Lifecycle), Subjects: []string{prefix + ".event.>"}, Storage: jetstream.MemoryStorage, AllowDirect: true,
+	})
 	must(t, err)
 	w.buckets, err = connection.BucketsFrom(func(name string) (kvstore.Store, error) {
 		var store kvstore.Store = memkv.New(nil)
 		if s.nats {
 			var err error
-			if store, err = natskv.Open(t.Context(), w.bus.JetStream(), natskv.Bucket{Name: w.bus.Bucket(name)}, nil); err != nil {
+			if store, err = natskv.Open(t.Context(), w.bus.JetStream(), natskv.Bucket{Name: w.bus.Bucket(name), MarkerTTL: s.markers, Storage: s.storage}, nil); err != nil {
 				return nil, err
 			}
 		}
@@ -344,7 +352,7 @@ func bothDrivers(t *testing.T, story func(t *testing.T, w *world)) {
 	for name, nats := range map[string]bool{"memory": false, "jetstream": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			story(t, newWorld(t, setup{nats: nats}))
+			story(t, newWorld(t, setup{nats: nats, storage: jetstream.MemoryStorage}))
 		})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -93,9 +94,15 @@ func (f Filter) accepts(c *Connection, def *connectors.Connector) bool {
 	return f.Name == "" || f.Name == c.Connector || strings.EqualFold(f.Name, def.Metadata.Name)
 }
 
+// countTimeout bounds a count of all tenants' connections, which after a mass change
+// has to look at every one of them.
+const countTimeout = 15 * time.Second
+
 // CountByConnector returns how many connections of all tenants a connector has,
 // without reading them.
 func (s *Service) CountByConnector(ctx context.Context, connector string) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, countTimeout)
+	defer cancel()
 	filter := "*.*." + events.Token(connector) + ".*"
 	if counter, ok := s.store.buckets.Connections.(kvstore.Counter); ok {
 		n, err := counter.Count(ctx, filter)

@@ -1,8 +1,10 @@
 package connection_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +14,7 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
+	"github.com/hawser-io/hawser/pkg/kvstore"
 )
 
 // hostile are names that have to stay apart, whatever they mean to subjects, keys,
@@ -174,7 +177,55 @@ func TestARecordThatCannotBeOpenedOrReadIsReportedAlone(t *testing.T) {
 		if n, err := w.service.Count(t.Context(), acme, connection.Filter{}); err != nil || n != 3 {
 			t.Errorf("count = %d, %v, want 3", n, err)
 		}
+		for _, enabled := range []bool{true, false} { // nobody knows of the one that cannot be read
+			n, err := w.service.Count(t.Context(), acme, connection.Filter{Enabled: &enabled})
+			if want := map[bool]int{true: 2, false: 0}[enabled]; err != nil || n != want {
+				t.Errorf("count of enabled %v = %d, %v, want %d", enabled, n, err, want)
+			}
+		}
 	})
+}
+
+// twice is a store that lists an entry as it was, and again as it is now.
+type twice struct {
+	kvstore.Store
+	was *kvstore.Entry
+}
+
+func (s twice) List(ctx context.Context, filter string) iter.Seq2[kvstore.Entry, error] {
+	return func(yield func(kvstore.Entry, error) bool) {
+		if s.was.Key != "" && !yield(*s.was, nil) {
+			return
+		}
+		s.Store.List(ctx, filter)(yield)
+	}
+}
+
+func TestAConnectionThatChangesWhileItIsListedIsListedAsItIsNow(t *testing.T) {
+	t.Parallel()
+	var was kvstore.Entry
+	w := newWorld(t, setup{wrap: func(bucket string, s kvstore.Store) kvstore.Store {
+		if bucket == "connections" {
+			return twice{s, &was}
+		}
+		return s
+	}})
+	r := shopOf(acme)
+	w.connect(r, `{"apiKey":"abc"}`)
+	before, err := w.bare["connections"].Get(t.Context(), r.Key())
+	must(t, err)
+	_, err = w.service.Toggle(t.Context(), r)
+	must(t, err)
+	was = before
+	for _, enabled := range []bool{true, false} {
+		list, err := w.service.List(t.Context(), acme, connection.Filter{Enabled: &enabled})
+		if want := map[bool]int{true: 0, false: 1}[enabled]; err != nil || len(list) != want {
+			t.Errorf("enabled %v: %d, %v, want %d", enabled, len(list), err, want)
+		}
+	}
+	if n, err := w.service.CountByConnector(t.Context(), "shop"); err != nil || n != 1 {
+		t.Errorf("count = %d, %v, want 1", n, err)
+	}
 }
 
 func TestTheCountOfAConnectorIsExact(t *testing.T) {

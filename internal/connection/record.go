@@ -79,7 +79,7 @@ type Connection struct {
 	ConnectorVersion string `json:"connector_version"`
 	State            State  `json:"state"`
 	// Resumes is the state that a disabled connection has again when it is
-	// enabled, unless that is active.
+	// enabled, unless that is active. Connections that are not disabled have none.
 	Resumes State           `json:"resumes,omitempty"`
 	Config  json.RawMessage `json:"config"`
 	Webhook *WebhookURL     `json:"webhook,omitempty"`

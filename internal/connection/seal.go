@@ -143,7 +143,7 @@ type sealedPlace struct {
 // enter steps into the member called name; false if there is none, or null.
 func (p *sealedPlace) enter(name string) (bool, error) {
 	object, _ := members(p.value)
-	p.pointer += "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+	p.pointer += "/" + escaped(name)
 	p.value = object[name]
 	if p.value == nil || isNull(p.value) {
 		return false, nil
@@ -170,15 +170,23 @@ func (p *sealedPlace) open() error {
 	return nil
 }
 
+// escaped is a name as a JSON pointer has it.
+func escaped(name string) string {
+	if !strings.ContainsAny(name, "~/") {
+		return name // nearly every one; the replacer is costly to make
+	}
+	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+}
+
 // leadsTo reports whether a pointer, in which "*" stands for any name, leads to a
 // concrete one.
 func leadsTo(pointer, concrete string) bool {
-	tokens, names := strings.Split(pointer, "/"), strings.Split(concrete, "/")
-	if len(tokens) != len(names) {
-		return false
-	}
-	for i, token := range tokens {
-		if token != "*" && token != names[i] {
+	for more := true; more; {
+		var token, name string
+		var moreNames bool
+		token, pointer, more = strings.Cut(pointer, "/")
+		name, concrete, moreNames = strings.Cut(concrete, "/")
+		if more != moreNames || token != "*" && token != name {
 			return false
 		}
 	}

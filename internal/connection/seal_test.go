@@ -62,6 +62,11 @@ func TestWhatANewerVersionMarksIsMaskedAtOnceAndSealedAtTheNextWrite(t *testing.
 		sameJSON(t, w.config(r), config)
 		must(t, w.changes(r)[name]()) // and again, on what is sealed now
 		sameJSON(t, w.config(r), config)
+		record, err := w.store.Read(t.Context(), r)
+		must(t, err)
+		if got, err := w.store.OpenConfigField(record, "hook.secret"); err != nil || got.Reveal() != "canary-hook" {
+			t.Errorf("%s: a field in what is sealed now is %q, %v", name, got.Reveal(), err)
+		}
 	}
 }
 
@@ -216,6 +221,15 @@ func TestWhatNeedsNoSecretWorksWithoutTheKeys(t *testing.T) {
 	must(t, err)
 	if segment(t, replaced).Equal(second) || !w.reaches(r, segment(t, replaced)) || !w.reaches(r, second) {
 		t.Error("the replacement's URL is the old one, or a URL is refused")
+	}
+	for range connection.MostPrevious {
+		w.rotate(r)
+	}
+	w.store, w.service = w.process(newKeyring(t))
+	_, err = w.service.Connect(t.Context(), r, connection.ConnectInput{Config: json.RawMessage(`{"apiKey":"new"}`), Replace: true})
+	must(t, err)
+	if n := w.urls(); n != connection.MostPrevious+1 {
+		t.Errorf("the index has %d URLs, want %d", n, connection.MostPrevious+1)
 	}
 	w.store, w.service = w.process(newKeyring(t))
 	must(t, ignored(w.service.Disconnect(t.Context(), r)))

@@ -6,20 +6,28 @@ import (
 	"encoding/base64"
 	"errors"
 
+	"github.com/hawser-io/hawser/pkg/crypto"
 	"github.com/hawser-io/hawser/pkg/kvstore"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
 // SigningKey returns the 256-bit key with which every node signs what it hands to
 // browsers (OAuth states, reconnect links), so that forgeries cost no look-up. The
-// first to ask makes it; it lies sealed beside the keyset's check value.
+// first to ask makes it; it lies sealed beside the keyset's check value, and is
+// sealed again when the primary key has changed, so that no old key is needed for it.
 func SigningKey(ctx context.Context, store *Store) (secret.Text, error) {
 	const name = "signing"
 	bucket := store.buckets.Keys
-	for range raceTries {
+	for range attempts(ctx) {
 		e, err := latest(ctx, bucket, name)
 		if err == nil {
-			return store.openText(bucketKeys, name, "", string(e.Value))
+			key, err := store.openText(bucketKeys, name, "", string(e.Value))
+			if id, unknown := crypto.KeyID(string(e.Value)); err == nil && unknown == nil && id != store.keys.PrimaryID() {
+				if sealed, err := store.sealText(bucketKeys, name, "", key); err == nil {
+					_, _ = bucket.Update(ctx, name, []byte(sealed), e.Revision) // the next start tries again
+				}
+			}
+			return key, err
 		}
 		if !errors.Is(err, kvstore.ErrNotFound) {
 			return secret.Text{}, databaseError("read the signing key", err)

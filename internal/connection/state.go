@@ -57,24 +57,22 @@ func (s State) usable(connector string) error {
 // switchTo enables or disables the connection. Enabling brings back what disabling
 // has ended, so that two toggles end where they began.
 func (c *Connection) switchTo(enabled bool) error {
-	if !enabled {
-		from := c.State
-		if err := c.become(Disabled); err != nil {
-			return err
+	from := c.State
+	if enabled {
+		next := Active
+		if c.Resumes != "" {
+			next = c.Resumes
 		}
-		if from != Active && from != Disabled {
-			c.Resumes = from
-		}
-		return nil
+		c.Resumes = ""
+		return c.become(next)
 	}
-	next := Active
-	if c.Resumes != "" {
-		next = c.Resumes
-	}
-	if err := c.become(next); err != nil {
+	if err := c.become(Disabled); err != nil {
 		return err
 	}
 	c.Resumes = ""
+	if from != Active {
+		c.Resumes = from
+	}
 	return nil
 }
 

@@ -121,10 +121,7 @@ func (s *Store) Run(ctx context.Context) error {
 // change it. CONNECTOR_NOT_CONNECTED if there is none.
 func (s *Store) Get(ctx context.Context, r Ref) (*Connection, error) {
 	c, err := s.records.get(ctx, r.Key())
-	if err != nil {
-		return nil, s.readError(err, r)
-	}
-	return c, nil
+	return c, s.readError(err, r)
 }
 
 // latest reads a record from the leader, for changing it. Of one that cannot be
@@ -158,14 +155,17 @@ func (s *Store) write(ctx context.Context, c *Connection, sealed []byte) (err er
 }
 
 func (s *Store) readError(err error, r Ref) error {
-	if !errors.Is(err, kvstore.ErrNotFound) {
-		return databaseError("read the connection", err)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, kvstore.ErrNotFound):
+		account := ""
+		if r.Account != DefaultAccount {
+			account = fmt.Sprintf(" account %.64q", r.Account)
+		}
+		return connectors.Errorf(connectors.CodeConnectorNotConnected, "%s is not connected to %.64q%s", tenantText(r), r.Connector, account)
 	}
-	account := ""
-	if r.Account != DefaultAccount {
-		account = fmt.Sprintf(" account %.64q", r.Account)
-	}
-	return connectors.Errorf(connectors.CodeConnectorNotConnected, "%s is not connected to %.64q%s", tenantText(r), r.Connector, account)
+	return databaseError("read the connection", err)
 }
 
 func tenantText(r Ref) string { return fmt.Sprintf("%s %.64q", r.Scope, r.Identity) }

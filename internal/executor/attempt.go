@@ -102,29 +102,42 @@ type admission func(ctx context.Context, j *job) (again time.Time, admitted bool
 // inTurn has new requests wait for their place until closing.
 func inTurn(g *gate, closing <-chan struct{}) admission {
 	return func(ctx context.Context, j *job) (time.Time, bool) {
-		if !j.Deadline.IsZero() {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithDeadline(ctx, j.Deadline)
-			defer cancel()
-		}
-		if !g.enter(ctx, closing, j.Tenant, j.High) {
-			return time.Now(), false
-		}
-		j.leave = func(since time.Time) { g.leave(j.Tenant, j.High, time.Since(since)) }
-		return time.Time{}, true
+		return time.Now(), j.enter(ctx, g, closing)
 	}
 }
 
 // atOnce sends requests that were parked back to where they came from, rather
-// than have them hold up others of other tenants behind them.
-func atOnce(g *gate) admission {
-	return func(_ context.Context, j *job) (time.Time, bool) {
+// than have them hold up others of other tenants behind them; unless the tenant
+// has nothing else at work or waiting, so that the next place is its.
+func atOnce(g *gate, closing <-chan struct{}) admission {
+	return func(ctx context.Context, j *job) (time.Time, bool) {
+		if g.idle(j.Tenant) {
+			return time.Now(), j.enter(ctx, g, closing)
+		}
 		if !g.tryEnter(j.Tenant, j.High) {
 			return g.turn(j.Tenant), false
 		}
-		j.leave = func(since time.Time) { g.leave(j.Tenant, j.High, time.Since(since)) }
+		j.holds(g)
 		return time.Time{}, true
 	}
+}
+
+// enter waits for a place until closing, or the request's deadline.
+func (j *job) enter(ctx context.Context, g *gate, closing <-chan struct{}) bool {
+	if !j.Deadline.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, j.Deadline)
+		defer cancel()
+	}
+	if !g.enter(ctx, closing, j.Tenant, j.High) {
+		return false
+	}
+	j.holds(g)
+	return true
+}
+
+func (j *job) holds(g *gate) {
+	j.leave = func(since time.Time) { g.leave(j.Tenant, j.High, time.Since(since)) }
 }
 
 // lastWrites is ctx for what has to be stored about work that was done: it

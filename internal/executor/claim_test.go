@@ -20,41 +20,48 @@ func charge() connectors.Action { return connectors.Action{Key: "charge", Handle
 
 func TestACallThatMayNotBeRepeatedIsRepeatedOnlyIfItCertainlyDidNothing(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
+	cases := map[string]struct {
 		answers []http.HandlerFunc
 		code    connectors.Code
 		calls   int
 	}{
-		"429 is retried":        {[]http.HandlerFunc{answers(429, "slow", "Retry-After", "1"), answers(200, `{}`)}, "", 2},
-		"500 is not":            {[]http.HandlerFunc{answers(500, "oops")}, connectors.CodeConnectorActionUncertain, 1},
-		"503 with a time":       {[]http.HandlerFunc{answers(503, "later", "Retry-After", "1")}, connectors.CodeConnectorActionUncertain, 1},
-		"a dropped connection":  {[]http.HandlerFunc{drops}, connectors.CodeConnectorActionUncertain, 1},
-		"a refusal stands":      {[]http.HandlerFunc{answers(402, "no money")}, connectors.CodeConnectorActionFailed, 1},
-		"a success is repeated": {[]http.HandlerFunc{answers(200, `{}`)}, "", 1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			p := newProvider(t, c.answers...)
-			n := against(t, p, charge(), echo())
-			results := n.Listen(t, "hawser.result.>")
-			subject, same := n.Bus.Action(roletest.Ref(ava, "probe", "charge")), events.Header{"ce-id": {"c1"}}
-			n.Publish(t, subject, same, "")
-			if got := results.Outcome(t); got.Code() != c.code {
-				t.Errorf("got %+v, want %q", got.Error, c.code)
-			}
-			n.Publish(t, subject, same, "") // the sender repeats the request
-			n.Publish(t, n.Bus.Action(roletest.Ref(ava, "probe", "echo")), events.Header{"ce-id": {"last"}}, `{"text":"x"}`)
-			if got := results.Outcome(t); got.ID != "last" {
-				t.Errorf("a second result was heard: %+v", got)
-			}
-			waitEmpty(t, n, events.Actions)
-			if p.calls() != c.calls {
-				t.Errorf("the provider was called %d times, want %d", p.calls(), c.calls)
-			}
-			if got := n.Count(t, events.Dead, ">"); got != 0 {
-				t.Errorf("%d dead letters, want none: nothing is to be redriven blindly", got)
-			}
-		})
+		"retried-after-429": {[]http.HandlerFunc{answers(429, "slow", "Retry-After", "1"), answers(200, `{}`)}, "", 2},
+		"not-after-500":     {[]http.HandlerFunc{answers(500, "oops")}, connectors.CodeConnectorActionUncertain, 1},
+		"not-after-503":     {[]http.HandlerFunc{answers(503, "later", "Retry-After", "1")}, connectors.CodeConnectorActionUncertain, 1},
+		"not-after-a-drop":  {[]http.HandlerFunc{drops}, connectors.CodeConnectorActionUncertain, 1},
+		"refused":           {[]http.HandlerFunc{answers(402, "no money")}, connectors.CodeConnectorActionFailed, 1},
+		"done":              {[]http.HandlerFunc{answers(200, `{}`)}, "", 1},
+	}
+	var all []connectors.Connector
+	providers := map[string]*provider{}
+	for name, c := range cases {
+		providers[name] = newProvider(t, c.answers...)
+		all = append(all, roletest.Probe(name, providers[name].URL, charge(), echo()))
+	}
+	n := roletest.Start(t, &roletest.Options{Connectors: all})
+	n.StartExecutor(t, nil)
+	for name, c := range cases {
+		n.Connect(t, ava, name, key)
+		results := n.Listen(t, "hawser.result.*.*."+name+".>")
+		subject, same := n.Bus.Action(roletest.Ref(ava, name, "charge")), events.Header{"ce-id": {"c1"}}
+		n.Publish(t, subject, same, "")
+		if got := results.Outcome(t); got.Code() != c.code {
+			t.Errorf("%s: got %+v, want %q", name, got.Error, c.code)
+		}
+		n.Publish(t, subject, same, "") // the sender repeats the request
+		n.Publish(t, n.Bus.Action(roletest.Ref(ava, name, "echo")), events.Header{"ce-id": {"last"}}, `{"text":"x"}`)
+		if got := results.Outcome(t); got.ID != "last" {
+			t.Errorf("%s: a second result was heard: %+v", name, got)
+		}
+	}
+	waitEmpty(t, n, events.Actions)
+	for name, c := range cases {
+		if got := providers[name].calls(); got != c.calls {
+			t.Errorf("%s: the provider was called %d times, want %d", name, got, c.calls)
+		}
+	}
+	if got := n.Count(t, events.Dead, ">"); got != 0 {
+		t.Errorf("%d dead letters, want none: nothing is to be redriven blindly", got)
 	}
 }
 
@@ -82,28 +89,25 @@ func TestAProviderThatWasNeverReachedDidNothing(t *testing.T) {
 func TestBeingTurnedAwayAtTheSecondCallSaysNothingOfTheFirst(t *testing.T) {
 	t.Parallel()
 	for name, last := range map[string]http.HandlerFunc{"429": answers(429, "slow"), "unreachable": nil} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			p := newProvider(t, answers(200, `{}`), answers(200, `{}`), last)
-			n := against(t, p, connectors.Action{Key: "charge", Handler: func(ctx context.Context, call *connectors.Call, in json.RawMessage) (json.RawMessage, error) {
-				if _, err := ask("GET")(ctx, call, in); err != nil { // harmless
-					return nil, err
-				}
-				if _, err := ask("POST")(ctx, call, in); err != nil {
-					return nil, err
-				}
-				second := *call
-				if last == nil {
-					second.BaseURL = "http://127.0.0.1:1"
-				}
-				return ask("POST")(ctx, &second, in)
-			}})
-			results := n.Listen(t, "hawser.result.>")
-			n.Publish(t, n.Bus.Action(roletest.Ref(ava, "probe", "charge")), nil, "")
-			if got := results.Outcome(t); got.Code() != connectors.CodeConnectorActionUncertain {
-				t.Errorf("got %+v, want CONNECTOR_ACTION_UNCERTAIN", got.Error)
+		p := newProvider(t, answers(200, `{}`), answers(200, `{}`), last)
+		n := against(t, p, connectors.Action{Key: "charge", Handler: func(ctx context.Context, call *connectors.Call, in json.RawMessage) (json.RawMessage, error) {
+			if _, err := ask("GET")(ctx, call, in); err != nil { // harmless
+				return nil, err
 			}
-		})
+			if _, err := ask("POST")(ctx, call, in); err != nil {
+				return nil, err
+			}
+			second := *call
+			if last == nil {
+				second.BaseURL = "http://127.0.0.1:1"
+			}
+			return ask("POST")(ctx, &second, in)
+		}})
+		results := n.Listen(t, "hawser.result.>")
+		n.Publish(t, n.Bus.Action(roletest.Ref(ava, "probe", "charge")), nil, "")
+		if got := results.Outcome(t); got.Code() != connectors.CodeConnectorActionUncertain {
+			t.Errorf("%s: got %+v, want CONNECTOR_ACTION_UNCERTAIN", name, got.Error)
+		}
 	}
 }
 
@@ -113,16 +117,23 @@ func TestARepetitionWaitsUntilTheCallMustHaveBeenDecided(t *testing.T) {
 	n := against(t, p, charge())
 	ref := roletest.Ref(ava, "probe", "charge")
 	results := n.Listen(t, "hawser.result.>")
-	// Another executor has been at the call for so long that it has to be over in
-	// two seconds: 30 s are the action's time, and a minute is added.
-	claims(t, n, ref, "c1", "hawser.action.x/1", time.Now().Add(-88*time.Second))
+	// Another executor is at the call.
+	claims(t, n, ref, "c1", "hawser.action.x/1", time.Now())
 	n.Publish(t, n.Bus.Action(ref), events.Header{"ce-id": {"c1"}}, "")
 	eventually(t, "the repetition is parked", func() bool { return n.Count(t, events.Parked, n.Bus.Parked(ref, "c1")) == 1 })
+	waiting, err := n.Bus.First(t.Context(), events.Parked, 1, n.Bus.Parked(ref, "c1"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	result := events.New("other", "hawser.action.completed", events.About{Tenant: ava, Connector: "probe", RequestID: "c1"}, []byte(`{"data":1}`))
 	if _, err := n.Bus.Publish(t.Context(), n.Bus.Result(ref, "c1"), result, nil); err != nil {
 		t.Fatal(err)
 	}
-	waitEmpty(t, n, events.Parked)
+	for _, schedule := range []string{"Nats-Schedule", "Nats-Schedule-Target"} {
+		waiting.Header.Del(schedule)
+	}
+	n.Publish(t, n.Bus.Due(ref), waiting.Header, string(waiting.Data)) // its time comes
+	eventually(t, "it is done with", func() bool { return n.Count(t, events.Parked, n.Bus.Due(ref)) == 0 })
 	if got := results.Outcome(t); string(got.Data) != "1" || results.Left() != 0 || p.calls() != 0 {
 		t.Errorf("got %+v, %d more, and %d calls, want the other executor's result alone", got, results.Left(), p.calls())
 	}

@@ -123,7 +123,7 @@ func (x *Executor) Run(ctx, grace context.Context, serving func()) error {
 		gate := newGate(x.opts.Concurrency)
 		line := &overtaking{Executor: x, connector: c, gate: gate}
 		consume(x.newRequests(c), line.counted(x.performing(inTurn(gate, ctx.Done()))))
-		consume(x.dueRequests(c), x.performing(atOnce(gate)))
+		consume(x.dueRequests(c), x.performing(atOnce(gate, ctx.Done())))
 		if c.Webhook != nil {
 			consume(x.webhooks(c), x.received)
 			consume(x.dueWebhooks(c), x.dueWebhook)
@@ -154,7 +154,7 @@ func (x *Executor) newRequests(c *connectors.Connector) events.Consumer {
 func newName(c *connectors.Connector) string { return "action-" + c.Key }
 
 // dueRequests are those whose time has come (again). They are run or parked, and
-// never wait in this process.
+// hardly wait in this process.
 func (x *Executor) dueRequests(c *connectors.Connector) events.Consumer {
 	return x.consumer(events.Consumer{
 		Name: "due-" + c.Key, Stream: events.Parked, Filter: x.Bus.DueFilter(c.Key),

@@ -127,7 +127,7 @@ func TestATenantWhoseProviderHangsHoldsUpNobodyElse(t *testing.T) {
 		n.Connect(t, tenant, "probe", key)
 		n.Connect(t, tenant, "other", key)
 	}
-	flood(t, n, roletest.Ref(ava, "probe", "hang"), 200)
+	flood(t, n, roletest.Ref(ava, "probe", "hang"), 100)
 	eventually(t, "ava has her share", func() bool { return running.Load() == 12 })
 	urgent := events.Header{"ce-hawserpriority": {"high"}}
 	for name, c := range map[string]struct {
@@ -151,7 +151,7 @@ func TestATenantWhoseProviderHangsHoldsUpNobodyElse(t *testing.T) {
 		}
 	}
 	// The same by request-reply: callers that wait for one connector.
-	for range 100 {
+	for range 50 {
 		go func() { _, _, _ = n.Bus.Ask(t.Context(), n.Bus.Call(roletest.Ref(ava, "probe", "hang")), nil) }()
 	}
 	header, reply, err := n.Bus.Ask(t.Context(), n.Bus.Call(roletest.Ref(bob, "other", "echo")), []byte(`{"text":"x"}`))

@@ -125,6 +125,14 @@ func (g *gate) room(t events.Tenant) int {
 	return max(share*g.free-g.tenants[t].running, 0)
 }
 
+// idle reports that a tenant has nothing at work and nothing waiting: what it has
+// to do would be next.
+func (g *gate) idle(t events.Tenant) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.tenants[t].running == 0 && !slices.ContainsFunc(g.waiting, func(w *waiter) bool { return w.tenant == t })
+}
+
 // running is how many places a tenant has.
 func (g *gate) running(t events.Tenant) int {
 	g.mu.Lock()

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -29,14 +31,18 @@ type overtaking struct {
 	*Executor
 	connector *connectors.Connector
 	gate      *gate
-	held      atomic.Int64 // new requests that this process has taken and not finished
-	looked    uint64       // sequence up to which urgent ones were looked for
+	held      atomic.Int64  // new requests that this process has taken and not finished
+	head      uint64        // sequence that the line had been handed out to at the last look; 0 without a backlog
+	looked    uint64        // sequence up to which urgent ones were looked for
+	pause     time.Duration // until the next look
 }
 
 const (
 	overtakeEvery = 100 * time.Millisecond
-	// What one look along the line for urgent requests may cost.
-	lookTime, lookBytes = 25 * time.Millisecond, 8 << 20
+	// What one look along the line may cost: to move requests of tenants, and to
+	// look for urgent ones.
+	moveTime, movesAtOnce = 100 * time.Millisecond, 8
+	lookTime, lookBytes   = 25 * time.Millisecond, 8 << 20
 )
 
 // counted counts what this process holds of the line.
@@ -49,20 +55,21 @@ func (o *overtaking) counted(handle func(context.Context, *events.Delivery) erro
 }
 
 func (o *overtaking) run(ctx context.Context) error {
-	tick := time.NewTicker(overtakeEvery)
-	defer tick.Stop()
+	next := time.NewTimer(overtakeEvery)
+	defer next.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
+		case <-next.C:
 		}
+		o.pause = overtakeEvery
 		if o.gate.queue() == 0 && o.held.Load() < int64(o.opts.Concurrency) {
-			continue
-		}
-		if err := o.once(ctx); err != nil && ctx.Err() == nil {
+			o.head = 0
+		} else if err := o.once(ctx); err != nil && ctx.Err() == nil {
 			o.problem(err)
 		}
+		next.Reset(o.pause)
 	}
 }
 
@@ -74,10 +81,14 @@ func (o *overtaking) once(ctx context.Context) error {
 		return err
 	}
 	info := consumer.CachedInfo()
-	if info.NumPending == 0 {
+	before, head := o.head, info.Delivered.Stream
+	o.head = head
+	if info.NumPending == 0 || before == 0 {
 		return nil
 	}
-	head := info.Delivered.Stream // what is behind it nobody has been handed
+	// What will be handed out before the next look is left alone: nobody gains by
+	// moving it, and somebody may be handed it at that moment.
+	head += head - min(before, head)
 	if err := o.letTenantsPass(ctx, head); err != nil {
 		return err
 	}
@@ -85,38 +96,73 @@ func (o *overtaking) once(ctx context.Context) error {
 }
 
 // letTenantsPass moves requests of those tenants who could have more places than
-// they have. Whoever has most at work is being served, and stays in line.
+// they have: who has least at work comes first, then who has least in line. Who
+// has most at work is being served, and stays in line.
 func (o *overtaking) letTenantsPass(ctx context.Context, head uint64) error {
+	began := time.Now()
 	lying, err := o.Bus.Subjects(ctx, events.Actions, o.Bus.ActionFilter(o.connector.Key))
 	if err != nil {
 		return err
 	}
-	subjects := map[events.Tenant][]string{}
-	for subject := range lying {
-		if ref, err := o.Bus.ParseAction(subject); err == nil {
-			subjects[ref.Tenant] = append(subjects[ref.Tenant], subject)
-		}
+	// A line with very many subjects takes long to look along.
+	o.pause = max(o.pause, 9*time.Since(began))
+	tenants := o.inLine(lying)
+	if len(tenants) < 2 {
+		return nil
 	}
-	tenants := slices.SortedFunc(maps.Keys(subjects), func(a, b events.Tenant) int {
-		return cmp.Compare(o.gate.running(a), o.gate.running(b))
+	tenants = tenants[:len(tenants)-1]
+	each, until := max(o.opts.Concurrency/len(tenants), 1), time.Now().Add(moveTime)
+	var movers errgroup.Group
+	movers.SetLimit(movesAtOnce)
+	for _, t := range tenants[:min(len(tenants), o.opts.Concurrency)] {
+		movers.Go(func() error { return o.letPass(ctx, head, t, each, until) })
+	}
+	return movers.Wait()
+}
+
+// tenantInLine is what lies in line for a tenant, and how much of it is at work.
+type tenantInLine struct {
+	events.Tenant
+	subjects []string
+	lying    uint64
+	running  int
+}
+
+func (o *overtaking) inLine(lying map[string]uint64) []*tenantInLine {
+	byTenant := map[events.Tenant]*tenantInLine{}
+	for subject, count := range lying {
+		ref, err := o.Bus.ParseAction(subject)
+		if err != nil {
+			continue
+		}
+		t := byTenant[ref.Tenant]
+		if t == nil {
+			t = &tenantInLine{Tenant: ref.Tenant, running: o.gate.running(ref.Tenant)}
+			byTenant[ref.Tenant] = t
+		}
+		t.subjects = append(t.subjects, subject)
+		t.lying += count
+	}
+	return slices.SortedFunc(maps.Values(byTenant), func(a, b *tenantInLine) int {
+		return cmp.Or(cmp.Compare(a.running, b.running), cmp.Compare(a.lying, b.lying))
 	})
-	left := o.opts.Concurrency
-	for _, t := range tenants[:max(len(tenants)-1, 0)] {
-		room := min(o.gate.room(t), left)
-		for _, subject := range subjects[t] {
-			moved, err := o.moveFrom(ctx, head, subject, room)
-			room, left = room-moved, left-moved
-			if err != nil || left <= 0 {
-				return err
-			}
+}
+
+// letPass moves at most most requests of a tenant, as time allows; one at least.
+func (o *overtaking) letPass(ctx context.Context, head uint64, t *tenantInLine, most int, until time.Time) error {
+	room := min(o.gate.room(t.Tenant), most)
+	for _, subject := range t.subjects {
+		moved, err := o.moveFrom(ctx, head, subject, room, until)
+		if room -= moved; err != nil || room <= 0 {
+			return err
 		}
 	}
 	return nil
 }
 
-// moveFrom moves at most most requests on a subject that lie behind head.
-func (o *overtaking) moveFrom(ctx context.Context, head uint64, subject string, most int) (moved int, err error) {
-	for moved < most {
+// moveFrom moves requests on a subject that lie behind head.
+func (o *overtaking) moveFrom(ctx context.Context, head uint64, subject string, most int, until time.Time) (moved int, err error) {
+	for moved < most && (moved == 0 || time.Now().Before(until)) {
 		d, err := o.Bus.First(ctx, events.Actions, head+1, subject)
 		if errors.Is(err, events.ErrNotFound) {
 			return moved, nil

@@ -94,9 +94,9 @@ func (j *job) run(ctx context.Context, malformed error, admit admission) error {
 }
 
 // answered reports whether the request has its result already: it was repeated
-// by its sender, or an executor died between the result and the ack.
+// by its sender, or let pass in line, or an executor died between result and ack.
 func (j *job) answered(ctx context.Context) (bool, error) {
-	if j.MadeUp && j.delivery.Attempt == 1 {
+	if j.MadeUp && j.delivery.Attempt == 1 && time.Since(j.delivery.Stored) < overtakeEvery {
 		return false, nil // nobody can have answered what nobody has seen
 	}
 	result, err := j.Bus.ResultOf(ctx, j.ActionRef, j.ID)

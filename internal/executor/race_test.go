@@ -76,6 +76,8 @@ func TestAnExecutorThatSleptDoesNotAnswerASecondTime(t *testing.T) {
 			if got := results.Outcome(t); got.Code() != c.code {
 				t.Errorf("got %+v, want %q", got.Error, c.code)
 			}
+			// Live subscribers hear a result before the stream has it.
+			eventually(t, "the result is stored", func() bool { return n.Count(t, events.Results, n.Bus.Result(ref, "r")) == 1 })
 			close(release) // the sleeper finishes its call, and wakes up
 			proxy.Resume()
 			eventually(t, "both are done", func() bool { return n.Count(t, events.Actions, ">") == 0 })

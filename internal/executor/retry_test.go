@@ -215,7 +215,7 @@ func TestACallIsEndedAtItsTimeoutWhetherOrNotItHeeds(t *testing.T) {
 
 func TestTheContextOfAConnectorIsForeignCodeToo(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
+	cases := map[string]struct {
 		context func(context.Context, *connectors.Call) (any, error)
 		code    connectors.Code
 	}{
@@ -228,29 +228,31 @@ func TestTheContextOfAConnectorIsForeignCodeToo(t *testing.T) {
 			return nil, connectors.Errorf(connectors.CodeConnectorConfigInvalid, "bad key %s", call.Secrets[0].Reveal())
 		}, connectors.CodeConnectorConfigInvalid},
 		"works": {func(context.Context, *connectors.Call) (any, error) { return "made", nil }, ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			probe := roletest.Probe("probe", "", connectors.Action{Key: "act", Timeout: 100 * time.Millisecond, MaxAttempts: 1, Handler: func(_ context.Context, call *connectors.Call, _ json.RawMessage) (json.RawMessage, error) {
-				return json.Marshal(call.Context)
-			}})
-			probe.Context = c.context
-			n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{probe}})
-			n.Connect(t, ava, "probe", key)
-			n.StartExecutor(t, nil)
-			results := n.Listen(t, "hawser.result.>")
-			n.Publish(t, n.Bus.Action(roletest.Ref(ava, "probe", "act")), nil, "")
-			d := results.Message(t)
-			e, err := events.Decode(d.Header, d.Data)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := roletest.OutcomeOf(t, e); got.Code() != c.code || c.code == "" && string(got.Data) != `"made"` {
-				t.Errorf("got %s, want %q", d.Data, c.code)
-			}
-			if contains(d.Data, "key-of-ava") {
-				t.Errorf("the result shows the key: %s", d.Data)
-			}
-		})
+	}
+	var all []connectors.Connector
+	for name, c := range cases {
+		probe := roletest.Probe(name, "", connectors.Action{Key: "act", Timeout: time.Second, MaxAttempts: 1, Handler: func(_ context.Context, call *connectors.Call, _ json.RawMessage) (json.RawMessage, error) {
+			return json.Marshal(call.Context)
+		}})
+		probe.Context = c.context
+		all = append(all, probe)
+	}
+	n := roletest.Start(t, &roletest.Options{Connectors: all})
+	n.StartExecutor(t, nil)
+	results := n.Listen(t, "hawser.result.>")
+	for name, c := range cases {
+		n.Connect(t, ava, name, key)
+		n.Publish(t, n.Bus.Action(roletest.Ref(ava, name, "act")), nil, "")
+		d := results.Message(t)
+		e, err := events.Decode(d.Header, d.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := roletest.OutcomeOf(t, e); got.Code() != c.code || c.code == "" && string(got.Data) != `"made"` {
+			t.Errorf("%s: got %s, want %q", name, d.Data, c.code)
+		}
+		if contains(d.Data, "key-of-ava") {
+			t.Errorf("%s: the result shows the key: %s", name, d.Data)
+		}
 	}
 }

@@ -145,14 +145,24 @@ func webhookPath(t *testing.T, r reply) string {
 	return path
 }
 
-// deliver sends a signed webhook, as a provider: without a token.
-func (s *site) deliver(t *testing.T, path, delivery, body string, header ...string) reply {
+// deliverOnce sends a signed webhook, as a provider: without a token.
+func (s *site) deliverOnce(t *testing.T, path, delivery, body string, header ...string) reply {
 	t.Helper()
 	all := []string{"Authorization", "", "Content-Type", "application/json"}
 	for name, value := range roletest.Sign(secret, delivery, "message.created", []byte(body), time.Now()) {
 		all = append(all, name, value)
 	}
 	return s.do(t, "POST", path, body, append(all, header...)...)
+}
+
+// deliver tries again where it is told to, as providers do.
+func (s *site) deliver(t *testing.T, path, delivery, body string, header ...string) reply {
+	t.Helper()
+	r := s.deliverOnce(t, path, delivery, body, header...)
+	for until := time.Now().Add(roletest.Patience); r.status == http.StatusServiceUnavailable && time.Now().Before(until); {
+		r = s.deliverOnce(t, path, delivery, body, header...)
+	}
+	return r
 }
 
 // eventually asks again and again.

@@ -27,7 +27,7 @@ func isUnavailable(t *testing.T, what string, r reply, began time.Time) {
 
 func TestWithoutNATSNothingIsPromisedAndAllComesBackByItself(t *testing.T) {
 	t.Parallel()
-	n := roletest.Start(t, &roletest.Options{PublishTimeout: events.DefaultPublishTimeout, Connectors: []connectors.Connector{roletest.Probe("probe", "")}, BaseURL: "https://hooks.example.test"})
+	n := roletest.Start(t, &roletest.Options{Timeout: events.DefaultPublishTimeout, Connectors: []connectors.Connector{roletest.Probe("probe", "")}, BaseURL: "https://hooks.example.test"})
 	s := &site{n, n.StartIngress(t, nil)}
 	path := s.connect(t, "probe")
 	if r := s.deliver(t, path, "before", "{}"); r.status != http.StatusAccepted {
@@ -37,8 +37,8 @@ func TestWithoutNATSNothingIsPromisedAndAllComesBackByItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, ask := range map[string]func() reply{
-		"a webhook":          func() reply { return s.deliver(t, path, "during", "{}") },
-		"an unknown webhook": func() reply { return s.deliver(t, path+"x", "during", "{}") },
+		"a webhook":          func() reply { return s.deliverOnce(t, path, "during", "{}") },
+		"an unknown webhook": func() reply { return s.deliverOnce(t, path+"x", "during", "{}") },
 		"an action":          func() reply { return s.do(t, "POST", ofAva+"/probe/actions/noop", "{}") },
 		"a list":             func() reply { return s.do(t, "GET", ofAva, "") },
 		"a change":           func() reply { return s.do(t, "POST", ofAva+"/probe/toggle", "") },
@@ -71,7 +71,7 @@ func TestAServerThatIsSilentIsTheSameAsNone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := roletest.Start(t, &roletest.Options{Env: env, Bus: bus, Connectors: []connectors.Connector{roletest.Probe("probe", "")}, BaseURL: "https://hooks.example.test"})
+	n := roletest.Start(t, &roletest.Options{Env: env, Bus: bus, Timeout: events.DefaultPublishTimeout, Connectors: []connectors.Connector{roletest.Probe("probe", "")}, BaseURL: "https://hooks.example.test"})
 	s := &site{n, n.StartIngress(t, &ingress.Options{})}
 	path := s.connect(t, "probe")
 	if r := s.deliver(t, path, "before", "{}"); r.status != http.StatusAccepted {
@@ -79,9 +79,9 @@ func TestAServerThatIsSilentIsTheSameAsNone(t *testing.T) {
 	}
 	proxy.Pause()
 	began := time.Now()
-	isUnavailable(t, "a webhook of a known connection", s.deliver(t, path, "during", "{}"), began)
+	isUnavailable(t, "a webhook of a known connection", s.deliverOnce(t, path, "during", "{}"), began)
 	began = time.Now()
-	isUnavailable(t, "a webhook of an unknown one", s.deliver(t, path+"x", "during", "{}"), began)
+	isUnavailable(t, "a webhook of an unknown one", s.deliverOnce(t, path+"x", "during", "{}"), began)
 	proxy.Resume()
 	eventually(t, "webhooks are taken again", func() bool { return s.deliver(t, path, "during", "{}").status/100 == 2 })
 	if got := n.Count(t, events.Webhooks, ">"); got != 2 {
@@ -105,7 +105,7 @@ func TestAFullStreamRefusesAndNothingIsDropped(t *testing.T) {
 	accepted := 0
 	for i := range 10 {
 		began := time.Now()
-		r := s.deliver(t, path, string(rune('a'+i)), strings.Repeat("x", 4<<10))
+		r := s.deliverOnce(t, path, string(rune('a'+i)), strings.Repeat("x", 4<<10))
 		if r.status == http.StatusAccepted {
 			accepted++
 			continue

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/roletest"
+	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -235,5 +236,33 @@ func TestOtherMethodsThanDeliveriesUseAreRefusedWithAllow(t *testing.T) {
 		if r.status != http.StatusMethodNotAllowed || r.header.Get("Allow") != "POST" || r.header.Get("Content-Type") != "application/problem+json" {
 			t.Errorf("%s: %d, Allow %q, %s", method, r.status, r.header.Get("Allow"), r.header.Get("Content-Type"))
 		}
+	}
+}
+
+func TestADeliveryThatDoesNotFitItsSchemaIsRefusedAndKept(t *testing.T) {
+	t.Parallel()
+	schema, err := connectors.ParseSchema([]byte(`{"type":"object","required":["n"],"properties":{"n":{"type":"integer"}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := roletest.Probe("strict", "")
+	c.Webhook.Schema, c.Webhook.Payload = schema, "payload"
+	s := serve(t, c)
+	path := s.connect(t, "strict")
+	const form = "application/x-www-form-urlencoded"
+	for i, d := range []struct {
+		kind, body string
+		status     int
+	}{
+		{"application/json", `{"n":1}`, 202}, {"application/json", `{"n":"canary"}`, 400}, {"application/json", ``, 400}, {"text/plain", `{"n":2}`, 202},
+		{form, "payload=%7B%22n%22%3A3%7D", 202}, {form, "payload=%7B%7D", 400}, {form, "other=1", 400}, {form, "payload=%zz", 400},
+	} {
+		r := s.deliver(t, path, fmt.Sprint("d", i), d.body, "Content-Type", d.kind)
+		if r.status != d.status || d.status == 400 && r.code() != "CONNECTOR_WEBHOOK_VALIDATION_FAILED" || strings.Contains(r.body, "canary") {
+			t.Errorf("%s %s: %d %s, want %d", d.kind, d.body, r.status, r.body, d.status)
+		}
+	}
+	if stored, kept := s.Count(t, events.Webhooks, ">"), s.Count(t, events.Quarantine, "hawser.quarantine.strict.schema"); stored != 3 || kept != 5 {
+		t.Errorf("%d stored and %d kept, want 3 and 5", stored, kept)
 	}
 }

@@ -9,6 +9,7 @@ package roletest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -36,9 +37,10 @@ type Options struct {
 	Env  *testenv.Env    // default: a new one
 	Keys *crypto.Keyring // default: a new keyset
 	Bus  *events.Bus     // default: one in process
-	// PublishTimeout of the default bus; default 10 s: machines that test are busy.
-	PublishTimeout time.Duration
-	BaseURL        string // of the ingress
+	// Timeout of the default bus and of the buckets; default 10 s, which is more
+	// than programs have: machines that test are busy.
+	Timeout time.Duration
+	BaseURL string // of the ingress
 	// Connectors are those of this process's registry.
 	Connectors []connectors.Connector
 }
@@ -79,7 +81,9 @@ func Start(t testing.TB, opts *Options) *Node {
 	for _, c := range opts.Connectors {
 		check(t, n.Registry.Register(c))
 	}
-	n.connect(t, opts.PublishTimeout)
+	timeout := cmp.Or(opts.Timeout, 10*time.Second)
+	n.connect(t, timeout)
+	n.openBuckets(t, timeout)
 	n.assemble(t, opts.BaseURL)
 	check(t, n.Definitions.Load(t.Context()))
 	check(t, n.Definitions.Publish(t.Context(), n.Registry.All()))
@@ -89,9 +93,6 @@ func Start(t testing.TB, opts *Options) *Node {
 
 func (n *Node) connect(t testing.TB, timeout time.Duration) {
 	t.Helper()
-	if timeout == 0 {
-		timeout = 10 * time.Second
-	}
 	if n.Bus == nil {
 		var err error
 		n.Bus, err = events.NewBus(n.Env.Conn(t, events.ConnectOptions("test")...), &events.Options{PublishTimeout: timeout})
@@ -101,14 +102,19 @@ func (n *Node) connect(t testing.TB, timeout time.Duration) {
 	check(t, err)
 }
 
-func (n *Node) assemble(t testing.TB, baseURL string) {
+func (n *Node) openBuckets(t testing.TB, timeout time.Duration) {
 	t.Helper()
-	ctx := t.Context()
 	var err error
 	n.Buckets, err = connection.BucketsFrom(func(name string) (kvstore.Store, error) {
-		return natskv.Open(ctx, n.Bus.JetStream(), natskv.Bucket{Name: n.Bus.Bucket(name), TTL: connection.BucketTTL(name)}, nil)
+		bucket := natskv.Bucket{Name: n.Bus.Bucket(name), TTL: connection.BucketTTL(name)}
+		return natskv.Open(t.Context(), n.Bus.JetStream(), bucket, &natskv.Options{Timeout: timeout})
 	})
 	check(t, err)
+}
+
+func (n *Node) assemble(t testing.TB, baseURL string) {
+	t.Helper()
+	var err error
 	n.Scopes, err = connection.ParseScopes(connection.DefaultScopes)
 	check(t, err)
 	n.Store = connection.NewStore(n.Buckets, n.Keys, n.Bus.Prefix())
