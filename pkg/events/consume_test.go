@@ -120,6 +120,8 @@ func TestSlotsBoundWhatRunsAtOnce(t *testing.T) {
 		publishAction(t, bus, request(fmt.Sprint(i)))
 	}
 	var running, peak atomic.Int32
+	full := make(chan struct{})
+	fill := sync.OnceFunc(func() { close(full) })
 	c := requests(t, bus)
 	c.Slots = events.NewSlots(most)
 	consume(t, bus, c, func(ctx context.Context, _ *events.Delivery) error {
@@ -127,6 +129,10 @@ func TestSlotsBoundWhatRunsAtOnce(t *testing.T) {
 		defer running.Add(-1)
 		for old := peak.Load(); now > old && !peak.CompareAndSwap(old, now); old = peak.Load() {
 		}
+		if now == most {
+			fill()
+		}
+		receive(t, "a handler for every slot", full)
 		return bus.Ping(ctx) // takes a while
 	})
 	waitFor(t, "an empty queue", func() bool { return state(t, bus, events.Actions).Messages == 0 })
