@@ -95,15 +95,16 @@ func TestBeyondItsBoundAnIngressSaysSo(t *testing.T) {
 	s := &site{n, n.StartIngress(t, &ingress.Options{MostRequests: 2})}
 	for range 2 { // both places are taken by bodies that do not come
 		c := s.dial(t)
-		if _, err := io.WriteString(c, "PUT "+ofAva+"/probe HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer "+s.Token.Reveal()+"\r\nContent-Length: 10\r\n\r\n"); err != nil {
+		if _, err := io.WriteString(c, "PUT "+ofAva+"/probe HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer "+s.Token.Reveal()+"\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n"); err != nil {
 			t.Fatal(err)
 		}
+		// The server asks for the body once the request has its place.
+		if line, err := bufio.NewReader(c).ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 100 ") {
+			t.Fatalf("%q %v", line, err)
+		}
 	}
-	eventually(t, "both places are taken", func() bool {
-		return s.do(t, "GET", "/api/v1/connectors", "").status == http.StatusServiceUnavailable
-	})
 	r := s.do(t, "GET", "/api/v1/connectors", "")
-	if r.header.Get("Retry-After") == "" || r.code() != "CONNECTOR_DATABASE_FAILED" || r.header.Get("X-Request-Id") == "" {
+	if r.status != http.StatusServiceUnavailable || r.header.Get("Retry-After") == "" || r.code() != "CONNECTOR_DATABASE_FAILED" || r.header.Get("X-Request-Id") == "" {
 		t.Errorf("%d %s %v", r.status, r.body, r.header)
 	}
 }
