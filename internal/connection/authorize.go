@@ -204,6 +204,9 @@ func (s *Service) Select(ctx context.Context, r Ref, resourceID string, metadata
 			return nil, err
 		}
 		d.definition, d.config, c.ConnectorVersion = def, config, def.Version
+		if account := providerAccount(def, config); account != "" {
+			c.ProviderAccount = account
+		}
 		c.Resource, c.Resources = &chosen, nil
 		return []events.Kind{events.ConnectorConnected}, c.become(Active)
 	})

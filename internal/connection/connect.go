@@ -97,6 +97,9 @@ func (s *Service) save(ctx context.Context, def *connectors.Connector, c *Connec
 	r, isNew := c.Ref(), c.revision == 0
 	before := c.Webhook.hashes()
 	url := s.urlOf(def, c)
+	if account := providerAccount(def, config); account != "" {
+		c.ProviderAccount = account
+	}
 	sealed, err := s.store.seal(draft{Connection: c, definition: def, config: config, url: url})
 	if err != nil {
 		return nil, err

@@ -28,6 +28,11 @@
 //	signkey.go      the key that signs what browsers are given
 //	tokens.go       the bearer tokens of the management API
 //	keycheck.go     whether the keyset is the one of these records
+//	routes.go       which connections a provider's account has
+//	capture.go      a webhook secret that the provider hands over
+//	evidence.go     sealing what lies in quarantine
+//	sieve.go        what was certainly not seen before
+//	deliveries.go   which deliveries are stored, for days
 //
 // Writes are by revision. A lost race reads again and tries again.
 package connection

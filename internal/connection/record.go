@@ -19,12 +19,16 @@ const (
 	bucketClaims      = "claims"
 	bucketKeys        = "keys"
 	bucketTokens      = "tokens"
+	bucketRoutes      = "routes"
 	bucketGrants      = "grants"
 	bucketFlows       = "flows"
 	bucketLeases      = "leases"
 	bucketApps        = "apps"
 	bucketSessions    = "sessions"
 )
+
+// BucketDedup has a TTL, which whoever opens it sets: see [DedupHorizon].
+const BucketDedup = "dedup"
 
 // DefaultAccount is the account of a connection that names none.
 const DefaultAccount = "default"
@@ -76,15 +80,18 @@ type Connection struct {
 	State            State  `json:"state"`
 	// Resumes is the state that a disabled connection has again when it is
 	// enabled, unless that is active. Connections that are not disabled have none.
-	Resumes   State             `json:"resumes,omitempty"`
-	Config    json.RawMessage   `json:"config"`
-	Webhook   *WebhookURL       `json:"webhook,omitempty"`
-	Tags      map[string]string `json:"tags,omitempty"`
-	Grant     string            `json:"grant,omitempty"` // key of the OAuth grant
-	Resource  *Resource         `json:"resource,omitempty"`
-	Resources []Resource        `json:"resources,omitempty"` // to choose from, while selecting
-	CreatedAt time.Time         `json:"created_at"`
-	UpdatedAt time.Time         `json:"updated_at"`
+	Resumes State           `json:"resumes,omitempty"`
+	Config  json.RawMessage `json:"config"`
+	Webhook *WebhookURL     `json:"webhook,omitempty"`
+	// ProviderAccount is the provider's id of the account, by which app-wide
+	// webhooks find the connection. It is written with the record's route.
+	ProviderAccount string            `json:"provider_account,omitempty"`
+	Tags            map[string]string `json:"tags,omitempty"`
+	Grant           string            `json:"grant,omitempty"` // key of the OAuth grant
+	Resource        *Resource         `json:"resource,omitempty"`
+	Resources       []Resource        `json:"resources,omitempty"` // to choose from, while selecting
+	CreatedAt       time.Time         `json:"created_at"`
+	UpdatedAt       time.Time         `json:"updated_at"`
 	// Sealed are the JSON pointers whose values are envelopes. The record itself
 	// says so, since a newer version of the connector may mark other fields.
 	Sealed []string `json:"sealed"`

@@ -26,6 +26,7 @@ type draft struct {
 	// definition is the connector as it is now; nil if it is not registered.
 	definition *connectors.Connector
 	config     json.RawMessage // a new config, in the clear; nil leaves what is stored
+	vouched    bool            // the new config is of the provider, who need not be asked
 	url        secret.Text     // a new secret of the webhook URL; none leaves what is stored
 }
 

@@ -90,6 +90,7 @@ func (s *Service) Disconnect(ctx context.Context, r Ref) (*Connection, error) {
 			return nil, s.absent(s.store.readError(err, r), r)
 		}
 		s.store.removeURLs(ctx, c.Webhook.hashes()...)
+		s.store.removeRoute(ctx, c)
 		s.store.removeStatus(ctx, r)
 		s.announce(ctx, events.ConnectorDisconnected, c, events.Data{})
 		return c, nil

@@ -16,6 +16,33 @@ type Status struct {
 	LastWebhook *Outcome `json:"last_webhook,omitempty"`
 	LastAction  *Outcome `json:"last_action,omitempty"`
 	LastError   *Outcome `json:"last_error,omitempty"`
+	// WebhooksSeen counts the seconds in which webhooks were heard, and
+	// WebhookGap is the usual time between them, a moving average in seconds.
+	WebhooksSeen int     `json:"webhooks_seen,omitempty"`
+	WebhookGap   float64 `json:"webhook_gap,omitempty"`
+}
+
+// UsualGap is the usual time between webhooks, 0 if it is not known.
+func (s *Status) UsualGap() time.Duration {
+	return time.Duration(s.WebhookGap * float64(time.Second))
+}
+
+// gapWeight is how much the latest gap counts in the average.
+const gapWeight = 0.1
+
+// hear learns from a webhook after the last one.
+func (s *Status) hear(o *Outcome) {
+	if o == nil {
+		return
+	}
+	if s.LastWebhook != nil && o.At.After(s.LastWebhook.At) {
+		gap := o.At.Sub(s.LastWebhook.At).Seconds()
+		if s.WebhooksSeen > 1 {
+			gap = s.WebhookGap + gapWeight*(gap-s.WebhookGap)
+		}
+		s.WebhookGap = gap
+	}
+	s.WebhooksSeen++
 }
 
 // Outcome is when something last happened, and how it went.
@@ -123,6 +150,7 @@ func (s Status) over(old []byte) ([]byte, error) {
 	if old != nil && json.Unmarshal(old, &stored) != nil {
 		stored = Status{} // health that cannot be read is no health
 	}
+	stored.hear(s.LastWebhook)
 	stored.take(s)
 	return json.Marshal(stored)
 }
@@ -139,6 +167,9 @@ func newer(at **Outcome, o *Outcome) {
 		*at = o
 	}
 }
+
+// Status reads the health of a connection; nil if nothing is known.
+func (s *Store) Status(ctx context.Context, r Ref) (*Status, error) { return s.status(ctx, r) }
 
 // status reads the health of a connection; nil if nothing is known.
 func (s *Store) status(ctx context.Context, r Ref) (*Status, error) {

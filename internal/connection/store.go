@@ -29,6 +29,8 @@ type Buckets struct {
 	Claims      kvstore.Store // request → who calls the provider for it
 	Keys        kvstore.Store // the check value of the keyset
 	Tokens      kvstore.Store // SHA-256 of an API token → whose it is
+	Routes      kvstore.Store // provider's account → keys of the records
+	Dedup       kvstore.Store // delivery → it is stored; forgets by its TTL
 	Grants      kvstore.Store // see GrantKey → tokens and what is known of them
 	Flows       kvstore.Store // hash of a state → an authorisation under way
 	Leases      kvstore.Store // what is done by one process at a time → by whom
@@ -39,7 +41,7 @@ type Buckets struct {
 // BucketNames lists the buckets without the installation's prefix.
 func BucketNames() []string {
 	return []string{bucketConnections, bucketWebhooks, bucketStatus, bucketConnectors, bucketClaims, bucketKeys, bucketTokens,
-		bucketGrants, bucketFlows, bucketLeases, bucketApps, bucketSessions}
+		bucketGrants, bucketFlows, bucketLeases, bucketApps, bucketSessions, bucketRoutes, BucketDedup}
 }
 
 // BucketTTL is how long what is not written lies in a bucket; 0 is for ever.
@@ -65,6 +67,7 @@ func BucketsFrom(open func(name string) (kvstore.Store, error)) (Buckets, error)
 		bucketConnectors: &b.Connectors, bucketClaims: &b.Claims, bucketKeys: &b.Keys,
 		bucketTokens: &b.Tokens, bucketGrants: &b.Grants, bucketFlows: &b.Flows,
 		bucketLeases: &b.Leases, bucketApps: &b.Apps, bucketSessions: &b.Sessions,
+		bucketRoutes: &b.Routes, BucketDedup: &b.Dedup,
 	} {
 		store, err := open(name)
 		if err != nil {
@@ -87,6 +90,7 @@ type Store struct {
 	now     func() time.Time
 	records *cache[*Connection]
 	urls    *cache[string]
+	routes  *cache[[]string]
 }
 
 // NewStore returns a store over buckets that seals with keys.
@@ -100,6 +104,7 @@ func NewStore(buckets Buckets, keys *crypto.Keyring, prefix string) *Store {
 		return c, nil
 	})
 	s.urls = newCache(buckets.Webhooks, func(e kvstore.Entry) (string, error) { return string(e.Value), nil })
+	s.routes = newCache(buckets.Routes, parseRoutes)
 	return s
 }
 
@@ -108,6 +113,7 @@ func (s *Store) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.records.run(ctx) })
 	g.Go(func() error { return s.urls.run(ctx) })
+	g.Go(func() error { return s.routes.run(ctx) })
 	return g.Wait()
 }
 
@@ -135,8 +141,11 @@ func (s *Store) latest(ctx context.Context, r Ref) (*Connection, error) {
 }
 
 // write creates or updates a sealed record: created if it has no revision, else
-// over that revision.
+// over that revision. Its route comes first: one too many leads nowhere.
 func (s *Store) write(ctx context.Context, c *Connection, sealed []byte) (err error) {
+	if err := s.addRoute(ctx, c); err != nil {
+		return err
+	}
 	if c.revision == 0 {
 		c.revision, err = s.buckets.Connections.Create(ctx, c.Ref().Key(), sealed, 0)
 		return err

@@ -14,8 +14,10 @@
 //	service.go   hawser.call.>
 //	validate.go  hawser.validate.<connector>
 //	sweep.go     requests that nobody serves
-//	ranout.go    requests whose deliveries ran out
-//	received.go  webhooks: the lifecycle event and the health of the connection
+//	ranout.go    messages whose deliveries ran out
+//	received.go  webhooks: the lifecycle event, the memory of deliveries
+//	delivery.go  calling a webhook's handler: again later, or a dead letter
+//	silence.go   connections that usually hear webhooks, and hear none
 //	metrics.go   what is counted
 //
 // Any number of executors run side by side and need to know nothing of each

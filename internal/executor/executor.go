@@ -27,13 +27,20 @@ type Options struct {
 	// AckWait is how long a dead executor's work lies before another takes it.
 	// Default 30 s.
 	AckWait time.Duration
-	Metrics prometheus.Registerer // default: none
-	Log     zerolog.Logger
+	// SilentAfter is the least time without a webhook after which a usually busy
+	// connection is called silent. Default 10 min.
+	SilentAfter time.Duration
+	// BusyAfter is how many webhooks make a connection a usually busy one.
+	// Default 20.
+	BusyAfter int
+	Metrics   prometheus.Registerer // default: none
+	Log       zerolog.Logger
 	// Role is the source of events, default "executor".
 	Role string
 }
 
-// Parts are what an executor works with. All are required.
+// Parts are what an executor works with. All are required but Deliveries: without
+// them the stream alone tells deliveries that come again.
 type Parts struct {
 	Bus         *events.Bus
 	Registry    *connectors.Registry
@@ -42,6 +49,7 @@ type Parts struct {
 	Scopes      connection.Scopes
 	Claims      *connection.Claims
 	Status      *connection.StatusWriter
+	Deliveries  *connection.Deliveries
 	HTTP        *http.Client // for providers, see internal/safehttp
 	// OAuth is the way to the tokens of connections that have a grant.
 	OAuth *oauth.Tokens
@@ -53,6 +61,7 @@ type Executor struct {
 	opts    Options
 	metrics *metrics
 	flights *flights
+	timers  *timers
 	log     zerolog.Logger
 }
 
@@ -71,10 +80,16 @@ func New(parts Parts, opts *Options) *Executor {
 	if o.AckWait == 0 {
 		o.AckWait = 30 * time.Second
 	}
+	if o.SilentAfter == 0 {
+		o.SilentAfter = 10 * time.Minute
+	}
+	if o.BusyAfter == 0 {
+		o.BusyAfter = 20
+	}
 	if o.Role == "" {
 		o.Role = "executor"
 	}
-	return &Executor{Parts: parts, opts: o, metrics: newMetrics(o.Metrics), flights: &flights{}, log: o.Log.With().Str("role", o.Role).Logger()}
+	return &Executor{Parts: parts, opts: o, metrics: newMetrics(o.Metrics), flights: &flights{}, timers: newTimers(), log: o.Log.With().Str("role", o.Role).Logger()}
 }
 
 // Prepare makes this executor's connectors known, and their consumers exist, so
@@ -86,7 +101,7 @@ func (x *Executor) Prepare(ctx context.Context) error {
 	for _, c := range x.Registry.All() {
 		consumers := []events.Consumer{x.newRequests(c), x.dueRequests(c)}
 		if c.Webhook != nil {
-			consumers = append(consumers, x.webhooks(c))
+			consumers = append(consumers, x.webhooks(c), x.dueWebhooks(c))
 		}
 		for _, consumer := range consumers {
 			if err := x.Bus.EnsureConsumer(ctx, consumer); err != nil {
@@ -111,10 +126,12 @@ func (x *Executor) Run(ctx, grace context.Context, serving func()) error {
 		consume(x.dueRequests(c), x.performing(atOnce(gate, ctx.Done())))
 		if c.Webhook != nil {
 			consume(x.webhooks(c), x.received)
+			consume(x.dueWebhooks(c), x.dueWebhook)
 		}
 		g.Go(func() error { return line.run(ctx) })
 	}
 	consume(x.advisories(), x.ranOut)
+	consume(x.silences(), x.silence)
 	g.Go(func() error { return x.serve(ctx, grace, serving) })
 	g.Go(func() error { return x.sweep(ctx) })
 	return g.Wait()
@@ -149,6 +166,15 @@ func (x *Executor) webhooks(c *connectors.Connector) events.Consumer {
 	return x.consumer(events.Consumer{
 		Name: "webhook-" + c.Key, Stream: events.Webhooks, Filter: x.Bus.WebhookFilter(c.Key),
 		Description: "executors of " + c.Key + ", webhooks", Slots: events.NewSlots(x.opts.Concurrency),
+	})
+}
+
+// dueWebhooks are those whose handler is to be called again. No connector's key has
+// an underscore, so no other consumer has the name.
+func (x *Executor) dueWebhooks(c *connectors.Connector) events.Consumer {
+	return x.consumer(events.Consumer{
+		Name: "due_webhook-" + c.Key, Stream: events.Parked, Filter: x.Bus.DueWebhookFilter(c.Key),
+		Description: "executors of " + c.Key + ", webhooks that waited", Slots: events.NewSlots(x.opts.Concurrency),
 	})
 }
 

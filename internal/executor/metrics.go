@@ -10,6 +10,7 @@ import (
 type metrics struct {
 	actions      *prometheus.CounterVec   // by connector and outcome
 	durations    *prometheus.HistogramVec // by connector
+	deliveries   *prometheus.CounterVec   // by connector and outcome
 	running      prometheus.Gauge
 	redeliveries prometheus.Counter
 	postponed    prometheus.Counter
@@ -25,6 +26,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "hawser_action_duration_seconds", Help: "From taking a request to its outcome.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 4, 9)}, []string{"connector"}),
+		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hawser_webhook_attempts_total", Help: "Attempts of webhook handlers by their outcome: processed, failed or retrying."}, []string{"connector", "outcome"}),
 		running:      prometheus.NewGauge(prometheus.GaugeOpts{Name: "hawser_actions_running", Help: "Handlers that run now."}),
 		redeliveries: prometheus.NewCounter(prometheus.CounterOpts{Name: "hawser_redeliveries_total", Help: "Deliveries that were not the first of their message."}),
 		postponed:    prometheus.NewCounter(prometheus.CounterOpts{Name: "hawser_actions_postponed_total", Help: "Requests put off without an attempt: the tenant had its share of the places, or a store did not answer."}),
@@ -33,7 +36,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		problems:     prometheus.NewCounter(prometheus.CounterOpts{Name: "hawser_executor_problems_total", Help: "Errors that no caller could be told; the log has them."}),
 	}
 	if r != nil {
-		r.MustRegister(m.actions, m.durations, m.running, m.redeliveries, m.postponed, m.overtaken, m.dead, m.problems)
+		r.MustRegister(m.deliveries, m.actions, m.durations, m.running, m.redeliveries, m.postponed, m.overtaken, m.dead, m.problems)
 	}
 	return m
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// received turns each stored webhook into its lifecycle event and into the
-// health of its connection. It reads the stream, so that the path between a
+// received turns each stored webhook into its lifecycle event, notes that it is
+// stored, and hands it to the connector's handler. It reads the stream, so that the path between a
 // provider's request and its 202 has one write and no more, and so that no crash
 // can lose the event of a webhook that was acknowledged.
 func (x *Executor) received(ctx context.Context, d *events.Delivery) error {
@@ -20,10 +20,7 @@ func (x *Executor) received(ctx context.Context, d *events.Delivery) error {
 	if err != nil {
 		return events.Discard(err)
 	}
-	about := events.About{
-		Tenant: tenant, Connector: connector, Account: events.Extension(webhook, events.ExtAccount),
-		ConnectionID: events.Extension(webhook, events.ExtConnection), RequestID: webhook.ID(),
-	}
+	about := webhookAbout(tenant, connector, webhook)
 	verified := events.Extension(webhook, events.ExtVerified) != "false"
 	e := events.NewLifecycle(x.opts.Role, events.WebhookReceived, about, events.Data{
 		Method: events.Extension(webhook, events.ExtMethod), Path: events.Extension(webhook, events.ExtPath), Verified: &verified,
@@ -32,9 +29,21 @@ func (x *Executor) received(ctx context.Context, d *events.Delivery) error {
 	e.SetID(webhook.ID() + "-received")
 	ctx = events.WithTrace(ctx, d.Header)
 	opts := &events.PublishOptions{MsgID: tenant.Tokens() + "." + events.Token(connector) + "/received/" + webhook.ID()}
-	if _, err := x.Bus.Publish(ctx, x.Bus.Event(tenant, connector, events.WebhookReceived), e, opts); err != nil {
+	announced, err := x.Bus.PublishAsync(ctx, x.Bus.Event(tenant, connector, events.WebhookReceived), e, opts)
+	if err != nil {
 		return err
 	}
-	x.Status.Webhook(connection.NewRef(tenant, connector, about.Account), "")
-	return nil
+	if id := events.MessageID(d); id != "" && events.Extension(webhook, events.ExtReplayOf) == "" {
+		// The ingress writes once; what outlives the stream's window is noted here.
+		if err := x.Deliveries.Remember(ctx, id); err != nil {
+			return err
+		}
+	}
+	if _, err := announced.Wait(ctx); err != nil {
+		return err
+	}
+	if err := x.expectMore(ctx, connection.NewRef(tenant, connector, about.Account)); err != nil {
+		return err
+	}
+	return x.handleWebhook(ctx, d, webhook, about, d.Attempt)
 }

@@ -13,11 +13,10 @@ import (
 
 // message is a verified delivery as it is stored.
 type message struct {
-	id      string // of the event
-	dedup   string // message id by which the stream knows a repetition; "" if nothing tells one
+	event   events.Event
+	dedup   string // message id by which the streams know a repetition; "" if nothing tells one
 	subject string
-	header  events.Header
-	data    []byte
+	kept    events.Header // the provider's
 }
 
 // message makes the event of a delivery: the body as it came, and the provider's
@@ -31,18 +30,18 @@ func (i *Ingress) message(d *delivery, filed webhook.Delivery, v webhook.Verifie
 	e := events.New("ingress", "hawser.webhook."+kind, d.conn.About(), d.Body)
 	e.SetDataContentType(contentTypeOf(d.Header))
 	e.SetExtension(events.ExtMethod, d.Method)
-	e.SetExtension(events.ExtPath, i.maskedPath(d.conn.Connector))
+	e.SetExtension(events.ExtPath, d.path)
 	if v.Scheme == connectors.SchemeUnsigned {
 		e.SetExtension(events.ExtVerified, "false")
 		i.metrics.unsigned.Inc()
 	}
-	m := &message{id: e.ID(), subject: i.Bus.Webhook(d.conn.Ref().Tenant, d.conn.Connector, filed.Type)}
+	m := &message{subject: i.Bus.Webhook(d.conn.Ref().Tenant, d.conn.Connector, filed.Type), kept: events.Header{}}
 	if filed.ID != "" {
 		e.SetExtension(events.ExtDelivery, filed.ID)
 		m.dedup = d.conn.Ref().Key() + "/" + events.Token(filed.ID)
 	}
-	m.header, m.data = events.EncodeTraced(d.r.Context(), e)
-	keepHeaders(m.header, d.Header, secretHeaders(d.webhook))
+	m.event = e
+	keepHeaders(m.kept, d.Header, secretHeaders(d.webhook))
 	return m
 }
 
@@ -53,39 +52,85 @@ func contentTypeOf(h http.Header) string {
 	return "application/octet-stream"
 }
 
-// acknowledged tells a delivery that is new from one that was here before.
-type acknowledged struct {
+// receipt tells a delivery that is new from one that was here before.
+type receipt struct {
 	ID        string `json:"id,omitempty"`
 	Duplicate bool   `json:"duplicate,omitempty"`
+	// Quarantined: kept, and not handed on before an operator drives it again.
+	Quarantined bool `json:"quarantined,omitempty"`
 }
 
-// store publishes the delivery and answers when the stream has it. Repetitions
-// that this process remembers are not published at all: whoever listens live
+// store publishes the delivery, once, and returns when the stream has it.
+// Repetitions that are known are not published at all: whoever listens live
 // would hear them.
-func (i *Ingress) store(ctx context.Context, w http.ResponseWriter, d *delivery, m *message) (int, *connectors.Error) {
-	isNew, err := i.remembered.once(ctx, m.dedup, func() (bool, error) { return i.publish(ctx, m) })
+func (i *Ingress) store(ctx context.Context, d *delivery, m *message) (receipt, *connectors.Error) {
+	duplicate, refusal := i.recent.once(ctx, m.dedup, func() (bool, *connectors.Error) {
+		ctx, cancel := i.patient(ctx, d)
+		defer cancel()
+		if m.dedup != "" && i.storedBefore(ctx, m.dedup) {
+			return true, nil
+		}
+		return i.publish(ctx, d, m)
+	})
+	switch {
+	case refusal != nil:
+		return receipt{}, i.reject(ctx, d, refusal)
+	case duplicate:
+		return receipt{Duplicate: true}, nil
+	}
+	return receipt{ID: m.event.ID()}, nil
+}
+
+// largePatience is what a body may take that does not fit into a message.
+const largePatience = 10 * time.Second
+
+// patient bounds the storing of a delivery. Copies of it wait for the outcome, so
+// it must not hang on the patience of the caller who came first.
+func (i *Ingress) patient(ctx context.Context, d *delivery) (context.Context, context.CancelFunc) {
+	patience := storePatience
+	if !i.Bus.Fits(len(d.Body)) {
+		patience = largePatience
+	}
+	return context.WithTimeout(context.WithoutCancel(ctx), patience)
+}
+
+// publish reports whether the stream had the message already.
+func (i *Ingress) publish(ctx context.Context, d *delivery, m *message) (duplicate bool, refusal *connectors.Error) {
+	ack, err := i.send(ctx, d, m)
 	switch {
 	case errors.Is(err, events.ErrTooLarge):
-		return 0, i.reject(d, connectors.Errorf(connectors.CodeConnectorWebhookTooLarge, "the delivery is larger than the stream takes"))
+		return false, connectors.Errorf(connectors.CodeConnectorWebhookTooLarge, "the delivery is larger than the stream takes")
 	case err != nil:
 		i.log.Warn().Err(err).Str("connector", d.conn.Connector).Str("trace_id", events.TraceID(ctx)).Msg("webhook not stored")
-		return 0, storeError(err)
-	case !isNew:
-		writeJSON(w, http.StatusOK, jsonType, acknowledged{Duplicate: true})
-		return http.StatusOK, nil
+		return false, storeError(err)
 	}
-	writeJSON(w, http.StatusAccepted, jsonType, acknowledged{ID: m.id})
-	return http.StatusAccepted, nil
+	return ack.Duplicate, nil
 }
 
-// publish reports whether the stream did not have the message before.
-func (i *Ingress) publish(ctx context.Context, m *message) (isNew bool, err error) {
+func (i *Ingress) send(ctx context.Context, d *delivery, m *message) (ack events.Ack, err error) {
+	e, large := m.event, !i.Bus.Fits(len(d.Body))
+	if large {
+		// The body first: the event is what makes the delivery ours.
+		ref, err := i.Bus.PutBody(ctx, e.ID(), d.Body)
+		if err != nil {
+			return ack, err
+		}
+		e.SetExtension(events.ExtDataRef, ref)
+		e.DataEncoded = nil
+	}
+	header, data := events.EncodeTraced(ctx, e)
+	for name, values := range m.kept {
+		header[name] = values
+	}
 	sent := time.Now()
 	defer func() { i.metrics.ackSeconds.Observe(time.Since(sent).Seconds()) }()
-	pending, err := i.Bus.PublishRaw(m.subject, m.header, m.data, &events.PublishOptions{MsgID: m.dedup})
-	if err != nil {
-		return false, err
+	pending, err := i.Bus.PublishRaw(m.subject, header, data, &events.PublishOptions{MsgID: m.dedup})
+	if err == nil {
+		ack, err = pending.Wait(ctx)
 	}
-	ack, err := pending.Wait(ctx)
-	return err == nil && !ack.Duplicate, err
+	if large && err == nil && ack.Duplicate {
+		// Nobody names this copy; what cannot be removed goes with its age.
+		_ = i.Bus.DropBody(ctx, e.ID())
+	}
+	return ack, err
 }

@@ -16,8 +16,15 @@
 //	webhook.go     the path of a provider's webhook, up to the verdict
 //	deliver.go     storing what was verified
 //	headers.go     which of the provider's headers are stored
-//	remember.go    repetitions that this process has seen
-//	evidence.go    what becomes of deliveries that are refused
+//	dedup.go       deliveries that come again
+//	reject.go      what is refused, or set aside
+//	quarantine.go  what is kept of those
+//	appwide.go     an app's one URL, for all who use the app
+//	apps.go        the secrets of apps
+//	shake.go       handshakes
+//	redrive.go     quarantine and dead letters, for operators
+//	replay.go      stored webhooks once more
+//	page.go        parts of a stream
 //	auth.go        bearer tokens
 //	problem.go     errors as RFC 9457 problem documents
 //	observe.go     request ids, traces, log lines, metrics

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -27,11 +28,16 @@ type Options struct {
 	// MostRequests bounds the requests handled at once; beyond it the answer is
 	// 503. At most half of them wait for the result of an action. Default 4096.
 	MostRequests int
-	Metrics      prometheus.Registerer // default: none
-	Log          zerolog.Logger
+	Apps         Apps // default: none
+	// HTTP fetches providers' keys and the addresses that confirm a webhook. Give
+	// one that keeps out of private networks. Default: a plain client.
+	HTTP    *http.Client
+	Metrics prometheus.Registerer // default: none
+	Log     zerolog.Logger
 }
 
-// Parts are what an ingress works with. All are required.
+// Parts are what an ingress works with. All are required but Deliveries: without
+// them the stream alone tells deliveries that come again.
 type Parts struct {
 	Bus         *events.Bus
 	Service     *connection.Service
@@ -40,6 +46,7 @@ type Parts struct {
 	Scopes      connection.Scopes
 	Tokens      *connection.Tokens
 	Status      *connection.StatusWriter
+	Deliveries  *connection.Deliveries
 	OAuth       *oauth.Flow
 	Apps        *connection.Apps
 }
@@ -55,9 +62,16 @@ type Ingress struct {
 	// rejections bounds the events about refused deliveries, which strangers
 	// can make us emit.
 	rejections *rate.Limiter
-	remembered *memory
-	keys       *webhook.Keys
-	engines    sync.Map // connector → *compiled
+	// evidenceRate bounds what is kept of refused deliveries.
+	evidenceRate *rate.Limiter
+	roomAsked    atomic.Int64 // when the quarantine was last looked at, in Unix nanoseconds
+	full         atomic.Bool  // it had no room for mere evidence then
+	recent       *recent
+	handshakes   *rate.Limiter
+	large        chan struct{} // bodies above 1 MiB held at once
+	bulky        chan struct{} // those above 64 KiB
+	keys         *webhook.Keys
+	engines      sync.Map // connector → *compiled
 }
 
 // compiled is a connector's webhook engine, for as long as the definition lives.
@@ -78,11 +92,19 @@ func New(parts Parts, opts *Options) *Ingress {
 	if o.MostRequests == 0 {
 		o.MostRequests = 4096
 	}
+	if o.Apps == nil {
+		o.Apps = EnvApps(func(string) string { return "" })
+	}
+	if o.HTTP == nil {
+		o.HTTP = &http.Client{Timeout: visitTimeout}
+	}
 	o.BaseURL, o.BasePath = strings.TrimSuffix(o.BaseURL, "/"), strings.TrimSuffix(o.BasePath, "/")
 	return &Ingress{
 		Parts: parts, opts: o, log: o.Log.With().Str("role", "ingress").Logger(), metrics: newMetrics(o.Metrics),
 		slots: make(chan struct{}, o.MostRequests), waiting: make(chan struct{}, max(o.MostRequests/2, 1)),
-		rejections: rate.NewLimiter(50, 100), remembered: newMemory(), keys: webhook.NewKeys(nil),
+		rejections: rate.NewLimiter(50, 100), evidenceRate: rate.NewLimiter(10, 100), handshakes: rate.NewLimiter(100, 200),
+		large: make(chan struct{}, mostLarge), bulky: make(chan struct{}, mostBulky), recent: newRecent(),
+		keys: webhook.NewKeys(&webhook.KeysOptions{HTTP: o.HTTP}),
 	}
 }
 

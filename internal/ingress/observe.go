@@ -20,6 +20,10 @@ type metrics struct {
 	seconds    *prometheus.HistogramVec // by route
 	ackSeconds prometheus.Histogram
 	unsigned   prometheus.Counter
+	// quarantined counts by connector and reason; evidenceDropped what was refused
+	// and not even noted, because there was too much of it.
+	quarantined     *prometheus.CounterVec
+	evidenceDropped prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -33,8 +37,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Buckets: prometheus.ExponentialBuckets(0.0001, 3, 10)}),
 		unsigned: prometheus.NewCounter(prometheus.CounterOpts{Name: "hawser_webhooks_unsigned_total", Help: "Webhooks accepted without a signature, as their connector says."}),
 	}
+	m.quarantined = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hawser_webhooks_quarantined_total", Help: "Deliveries put into quarantine, by reason."}, []string{"connector", "reason"})
+	m.evidenceDropped = prometheus.NewCounter(prometheus.CounterOpts{Name: "hawser_webhook_evidence_dropped_total", Help: "Refused deliveries that left no evidence, because there were too many."})
 	if r != nil {
-		r.MustRegister(m.requests, m.webhooks, m.rejections, m.seconds, m.ackSeconds, m.unsigned)
+		r.MustRegister(m.quarantined, m.evidenceDropped, m.requests, m.webhooks, m.rejections, m.seconds, m.ackSeconds, m.unsigned)
 	}
 	return m
 }

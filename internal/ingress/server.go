@@ -40,6 +40,8 @@ func (i *Ingress) routes() http.Handler {
 	mux.HandleFunc("POST "+base+"/connectors/{connector}/actions/{action}", i.authenticated(i.runAction))
 	mux.HandleFunc("GET "+base+"/results/{id}", i.authenticated(i.getResult))
 	mux.HandleFunc(base+"/connectors/{connector}/webhook/{secret}", i.receive)
+	mux.HandleFunc(base+"/connectors/{connector}/webhook", i.receiveApp)
+	i.operatorRoutes(mux)
 	mux.HandleFunc("GET "+base+"/connectors/{connector}/oauth/start/{handle}", i.startOAuth)
 	mux.HandleFunc("GET "+base+"/connectors/{connector}/oauth/reconnect/{token}", i.reconnectOAuth)
 	mux.HandleFunc("GET "+base+"/connectors/{connector}/oauth/callback", i.callbackOAuth)

@@ -3,9 +3,7 @@ package ingress
 import (
 	"context"
 	"errors"
-	"mime"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/hawser-io/hawser/internal/connection"
@@ -34,12 +32,12 @@ func (i *Ingress) receive(w http.ResponseWriter, r *http.Request) {
 	i.metrics.observeWebhook(i.knownName(connector), status, refusal)
 }
 
-// delivery is a call of a provider on its way.
+// delivery is a call of a provider on its way to a connection.
 type delivery struct {
 	webhook.Request
-	r       *http.Request
 	conn    *connection.Connection
 	webhook *connectors.Webhook
+	path    string // as it was called, the secret masked
 }
 
 // take does the work. It answers a success itself, and returns a refusal.
@@ -59,16 +57,23 @@ func (i *Ingress) take(w http.ResponseWriter, r *http.Request, connector string)
 	if err != nil {
 		return 0, unverified(err)
 	}
-	d := &delivery{r: r, conn: conn, webhook: def.Webhook}
-	body, err := readBody(w, r, def.Webhook.BodyLimit())
+	d := &delivery{conn: conn, webhook: def.Webhook, path: i.maskedPath(connector)}
+	d.Method = r.Method
+	body, done, err := i.readDelivery(w, r, def.Webhook)
 	if err != nil {
-		return 0, i.reject(d, bodyError(err, def.Webhook.BodyLimit(), connectors.CodeConnectorWebhookValidationFailed))
+		return 0, i.reject(r.Context(), d, bodyError(err, def.Webhook.BodyLimit(), connectors.CodeConnectorWebhookValidationFailed))
 	}
-	d.Request = webhook.Request{
+	defer done()
+	d.Request = i.call(r, body)
+	return i.judge(w, r, d, def, engine)
+}
+
+// call is what verification sees of an HTTP request.
+func (i *Ingress) call(r *http.Request, body []byte) webhook.Request {
+	return webhook.Request{
 		Method: r.Method, PublicURL: i.opts.BaseURL + r.URL.RequestURI(), Header: r.Header,
 		Query: r.URL.Query(), Body: body, Now: time.Now(),
 	}
-	return i.judge(w, d, engine)
 }
 
 // addressed is the connection that the URL belongs to.
@@ -78,21 +83,25 @@ func (i *Ingress) addressed(r *http.Request, connector string) (*connection.Conn
 	return i.Store.ByWebhookURL(ctx, connector, secret.New(r.PathValue("secret")))
 }
 
-// judge decides about a delivery whose connection is known.
-func (i *Ingress) judge(w http.ResponseWriter, d *delivery, engine *webhook.Engine) (int, *connectors.Error) {
-	ctx, cancel := context.WithTimeout(d.r.Context(), storePatience)
+// judge decides about a delivery whose connection is known. That it is genuine
+// comes first: a stranger learns nothing of the connection.
+func (i *Ingress) judge(w http.ResponseWriter, r *http.Request, d *delivery, def *connectors.Connector, engine *webhook.Engine) (int, *connectors.Error) {
+	ctx, cancel := context.WithTimeout(r.Context(), storePatience)
 	defer cancel()
-	secrets, err := i.configured(d, d.webhook.SecretField)
+	secrets, err := i.secrets(ctx, d)
 	if err != nil {
 		return 0, connectors.AsError(err)
 	}
-	tokens, err := i.configured(d, d.webhook.TokenField)
+	tokens, err := i.tokens(ctx, d)
 	if err != nil {
 		return 0, connectors.AsError(err)
 	}
 	reply, err := engine.Handshake(ctx, d.Request, secrets, tokens)
-	if reply != nil || err != nil {
-		return i.shake(w, d, reply, err)
+	if err != nil {
+		return 0, i.distrust(ctx, d, unverified(err))
+	}
+	if reply != nil {
+		return i.shake(r.Context(), w, def, d.conn, reply)
 	}
 	if !engine.Accepts(d.Method) {
 		notAllowed(w, d.webhook.AllowedMethods())
@@ -100,40 +109,32 @@ func (i *Ingress) judge(w http.ResponseWriter, d *delivery, engine *webhook.Engi
 	}
 	verified, err := engine.Verify(ctx, d.Request, secrets)
 	if err != nil {
-		return 0, i.reject(d, unverified(err))
+		return 0, i.distrust(ctx, d, unverified(err))
 	}
-	filed := engine.Extract(d.Request)
-	message := i.message(d, filed, verified)
-	if err := fits(d); err != nil {
-		return 0, i.setAside(ctx, d, message, quarantineSchema, err)
-	}
+	message := i.message(d, engine.Extract(d.Request), verified)
 	if err := receives(d.conn); err != nil {
-		return 0, i.setAside(ctx, d, message, quarantineDisabled, connectors.AsError(err))
+		return answered(w)(i.setAside(ctx, d, message, connectors.AsError(err)))
 	}
-	return i.store(ctx, w, d, message)
+	if refusal := engine.CheckPayload(d.Request); refusal != nil {
+		i.testify(ctx, d.evidence(quarantineSchema, refusal.Code), d.Request, true)
+		return 0, i.reject(ctx, d, refusal)
+	}
+	return answered(w)(i.store(ctx, d, message))
 }
 
-// fits checks the document of a delivery, where the connector says what it has
-// to be like: the body, or the field of a form that holds it.
-func fits(d *delivery) *connectors.Error {
-	if d.webhook.Schema == nil {
-		return nil
-	}
-	document := d.Body
-	if kind, _, err := mime.ParseMediaType(d.Header.Get("Content-Type")); d.webhook.Payload != "" && err == nil && kind == "application/x-www-form-urlencoded" {
-		form, err := url.ParseQuery(string(d.Body))
-		if err != nil {
-			form = nil
+// answered answers a delivery that was taken, or taken before.
+func answered(w http.ResponseWriter) func(receipt, *connectors.Error) (int, *connectors.Error) {
+	return func(taken receipt, refusal *connectors.Error) (int, *connectors.Error) {
+		if refusal != nil {
+			return 0, refusal
 		}
-		document = []byte(form.Get(d.webhook.Payload))
+		status := http.StatusAccepted
+		if taken.Duplicate {
+			status = http.StatusOK
+		}
+		writeJSON(w, status, jsonType, taken)
+		return status, nil
 	}
-	_, wrong := d.webhook.Schema.Validate(document)
-	if wrong == nil {
-		return nil
-	}
-	e := connectors.Errorf(connectors.CodeConnectorWebhookValidationFailed, "the delivery is not what %s says it sends", d.conn.Connector)
-	e.Errors = wrong
-	return e
 }
 
 // receives is nil if deliveries for the connection are taken. A connection whose
@@ -174,23 +175,6 @@ func unverified(err error) *connectors.Error {
 	}
 	e.Cause = err
 	return e
-}
-
-// shake answers a handshake; it emits no event.
-func (i *Ingress) shake(w http.ResponseWriter, d *delivery, reply *webhook.Reply, err error) (int, *connectors.Error) {
-	if err != nil {
-		return 0, i.reject(d, unverified(err))
-	}
-	if !reply.Capture.IsZero() || reply.Visit != "" {
-		return 0, connectors.Errorf(connectors.CodeConnectorWebhookNotConfigured, "this handshake is not supported for a connection's own URL")
-	}
-	for name, values := range reply.Header {
-		w.Header()[name] = values
-	}
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(reply.Status)
-	_, _ = w.Write(reply.Body)
-	return reply.Status, nil
 }
 
 // knownName keeps names that strangers make up out of the metrics' labels.

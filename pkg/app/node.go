@@ -43,6 +43,7 @@ type node struct {
 	status      *connection.StatusWriter
 	tokens      *connection.Tokens
 	service     *connection.Service
+	deliveries  *connection.Deliveries
 	grants      *connection.Grants
 	leases      *connection.Leases
 	apps        *connection.Apps
@@ -75,6 +76,7 @@ func newNode(ctx context.Context, settings shared, baseURL string, nc *nats.Conn
 	n.definitions = connection.NewDefinitions(n.buckets)
 	n.status = connection.NewStatusWriter(n.buckets)
 	n.tokens = connection.NewTokens(n.buckets)
+	n.deliveries = connection.NewDeliveries(n.buckets, n.settings.DedupHorizon)
 	n.grants = connection.NewGrants(n.store)
 	n.leases = connection.NewLeases(n.buckets)
 	n.apps = connection.NewApps(n.store, os.Getenv)
@@ -113,9 +115,11 @@ func (n *node) prepare(ctx context.Context) error {
 		n.log.Warn().Stringer("drift", d).Msg("a stream was not as it should be, and was changed")
 	}
 	n.buckets, err = connection.BucketsFrom(func(name string) (kvstore.Store, error) {
-		return natskv.Open(ctx, n.bus.JetStream(), natskv.Bucket{
-			Name: n.bus.Bucket(name), Replicas: n.settings.Replicas, TTL: connection.BucketTTL(name),
-		}, nil)
+		bucket := natskv.Bucket{Name: n.bus.Bucket(name), Replicas: n.settings.Replicas, TTL: connection.BucketTTL(name)}
+		if name == connection.BucketDedup {
+			bucket.TTL = n.settings.DedupHorizon
+		}
+		return natskv.Open(ctx, n.bus.JetStream(), bucket, nil)
 	})
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -112,9 +113,16 @@ func (n *node) play(ctx context.Context, listener net.Listener, play roles, read
 			return errors.Join(err, listener.Close())
 		}
 	}
+	var in *ingress.Ingress
+	if play.ingress {
+		in = n.ingress()
+	}
 	// Health and caches outlive the work that needs them.
 	background, stopBackground := context.WithCancel(grace)
 	helpers := n.keepFresh(background)
+	if play.ingress {
+		helpers.Go(func() error { return n.deliveries.Run(background) })
+	}
 
 	g, ctx := errgroup.WithContext(ctx)
 	var starting sync.WaitGroup
@@ -125,7 +133,6 @@ func (n *node) play(ctx context.Context, listener net.Listener, play roles, read
 	}
 	var api http.Handler
 	if play.ingress {
-		in := n.ingress()
 		api = in.Handler()
 		start(in.Run)
 	}
@@ -165,16 +172,21 @@ func (n *node) keepFresh(ctx context.Context) *errgroup.Group {
 }
 
 func (n *node) ingress() *ingress.Ingress {
+	outward := *n.http
+	outward.Timeout = 10 * time.Second
 	return ingress.New(ingress.Parts{
 		Bus: n.bus, Service: n.service, Store: n.store, Definitions: n.definitions, Scopes: n.scopes, Tokens: n.tokens, Status: n.status,
-		OAuth: oauth.NewFlow(n.oauth, connection.NewFlows(n.store), connection.NewSessions(n.buckets)), Apps: n.apps,
-	}, &ingress.Options{BaseURL: n.baseURL, BasePath: n.settings.BasePath, Metrics: n.metrics, Log: n.log})
+		Deliveries: n.deliveries, OAuth: oauth.NewFlow(n.oauth, connection.NewFlows(n.store), connection.NewSessions(n.buckets)), Apps: n.apps,
+	}, &ingress.Options{
+		Apps: ingress.EnvApps(os.Getenv), HTTP: &outward,
+		BaseURL: n.baseURL, BasePath: n.settings.BasePath, Metrics: n.metrics, Log: n.log,
+	})
 }
 
 func (n *node) executor() (*executor.Executor, error) {
 	return executor.New(executor.Parts{
 		Bus: n.bus, Registry: n.registry, Store: n.store, Definitions: n.definitions, Scopes: n.scopes,
-		Claims: connection.NewClaims(n.buckets), Status: n.status, HTTP: n.http, OAuth: n.oauth,
+		Claims: connection.NewClaims(n.buckets), Status: n.status, Deliveries: n.deliveries, HTTP: n.http, OAuth: n.oauth,
 	}, &executor.Options{Concurrency: n.settings.Concurrency, Metrics: n.metrics, Log: n.log}), nil
 }
 

@@ -305,7 +305,13 @@ func (in *inspection) webhook() {
 			in.bad("webhook."+path, "%s", what)
 		}
 	}
+	if w.Timeout < 0 || w.MaxAttempts < 0 {
+		in.bad("webhook", "timeout and max_attempts cannot be negative")
+	}
 	config := in.connector.Config
+	if w.AccountField != "" && config != nil {
+		in.field("webhook.account_field", w.AccountField)
+	}
 	for path, field := range map[string]string{"webhook.secret_field": w.SecretField, "webhook.token_field": w.TokenField} {
 		if field == "" || config == nil {
 			continue

@@ -31,6 +31,9 @@ type Webhook struct {
 	// SecretField is the dotted path of the config field that holds the
 	// verification secret, e.g. "webhookSecret".
 	SecretField string `json:"secret_field,omitempty" yaml:"secret_field,omitempty"`
+	// AccountField is the dotted path of the config field that holds the
+	// provider's account id of a connection, by which app-wide webhooks find it.
+	AccountField string `json:"account_field,omitempty" yaml:"account_field,omitempty"`
 	// AppSecret names the secret of the operator's app that signs, where the
 	// provider signs with the app's rather than with one per subscription.
 	// With SecretField as well, every secret that is present is tried.
@@ -52,6 +55,13 @@ type Webhook struct {
 	Handshakes []Handshake `json:"handshakes,omitempty" yaml:"handshakes,omitempty"`
 	// Schema, if set, is what a delivery's JSON body is checked against.
 	Schema *Schema `json:"schema,omitempty" yaml:"schema,omitempty"`
+
+	// Handler, if set, acts on deliveries in executors.
+	Handler WebhookHandler `json:"-" yaml:"-"`
+	// Timeout bounds one attempt of the handler. 0 means 30 s.
+	Timeout Duration `json:"timeout,omitempty" yaml:"timeout,omitempty"`
+	// MaxAttempts is how often the handler is tried. 0 means 5.
+	MaxAttempts int `json:"max_attempts,omitempty" yaml:"max_attempts,omitempty"`
 }
 
 // AppSecret names one of the secrets of the operator's app.

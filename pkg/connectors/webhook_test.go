@@ -164,3 +164,20 @@ func ExampleWebhook() {
 	// <nil>
 	// verify.0.algorithm: unknown "md5"; use one of sha1, sha256, sha512
 }
+
+func TestAnAccountFieldHasToBeInTheConfig(t *testing.T) {
+	t.Parallel()
+	c := connectors.Connector{
+		Key: "probe", Config: connectors.SchemaFor[struct {
+			Team string `json:"team"`
+		}](), Auth: connectors.Auth{Kind: connectors.AuthNone},
+		Webhook: &connectors.Webhook{AccountField: "teem", Verify: []connectors.Verification{{Scheme: connectors.SchemeUnsigned}}},
+	}
+	if err := connectors.NewRegistry().Register(c); err == nil || !strings.Contains(err.Error(), "webhook.account_field") {
+		t.Errorf("got %v, want an error that names webhook.account_field", err)
+	}
+	c.Webhook.AccountField = "team"
+	if err := connectors.NewRegistry().Register(c); err != nil {
+		t.Errorf("got %v, want none", err)
+	}
+}

@@ -42,6 +42,9 @@ const (
 	WebhookFailed         Kind = "webhook.failed"
 	WebhookRejected       Kind = "webhook.rejected"
 	WebhookSilent         Kind = "webhook.silent"
+	WebhookReplayed       Kind = "webhook.replayed" // by an operator
+	WebhookRedriven       Kind = "webhook.redriven" // by an operator, out of quarantine or the dead letters
+	ActionRedriven        Kind = "action.redriven"  // by an operator
 	ErrorOccurred         Kind = "error.occurred"
 )
 
@@ -65,6 +68,7 @@ const (
 	ExtPath        = "hawserpath"     // of a webhook's request, its secret masked
 	ExtVerified    = "hawserverified" // "false" for a webhook accepted without a signature
 	ExtDelivery    = "hawserdelivery" // the provider's delivery id
+	ExtReplayOf    = "replayof"       // id of the webhook that this one repeats, by an operator's wish
 	ExtTraceParent = "traceparent"
 	ExtTraceState  = "tracestate"
 )

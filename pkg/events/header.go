@@ -39,6 +39,16 @@ func attribute(h Header, name string) (string, error) {
 	return decodeAttribute(headerValue(h, attributePrefix+name))
 }
 
+// readableAttribute is [attribute] for messages of our own streams: one that
+// cannot be read counts as absent.
+func readableAttribute(h Header, name string) string {
+	v, err := attribute(h, name)
+	if err != nil {
+		return ""
+	}
+	return v
+}
+
 // percentEncode writes what the HTTP and NATS bindings want in a header:
 // printable ASCII without space, double quote and percent. What is not UTF-8,
 // which no attribute may hold, becomes U+FFFD: a reader has to refuse it.

@@ -43,7 +43,7 @@ type Topology struct {
 	EventsMaxAge      time.Duration // 7 days
 	EventsMaxBytes    int64         // 2 GiB; the oldest give way
 	EvidenceMaxAge    time.Duration // 30 days, quarantine and dead letters
-	EvidenceMaxBytes  int64         // 1 GiB each; the oldest give way
+	EvidenceMaxBytes  int64         // 1 GiB each; the oldest dead letters give way, a full quarantine refuses
 	MinServerAPILevel int           // 4, which is server 2.14
 }
 
@@ -124,8 +124,9 @@ func (t Topology) streams(n Names) []definition {
 	}}, {Parked, jetstream.StreamConfig{
 		// Work that waits for its time; only our own programs publish here. Limits
 		// would drop schedules silently, so there are none.
-		Description: "action requests to be tried again at a later time", Subjects: below("parked.action", "due.action"),
-		Retention: queue, AllowMsgSchedules: true, AllowMsgTTL: true, AllowRollup: true,
+		Description: "action requests, webhooks and timers that wait for their time",
+		Subjects:    below("parked.action", "due.action", "parked.webhook", "due.webhook", "parked.silence", "due.silence"),
+		Retention:   queue, AllowMsgSchedules: true, AllowMsgTTL: true, AllowRollup: true,
 	}}, {Results, jetstream.StreamConfig{
 		// The first result on a subject wins, by expectation. Stored results are not
 		// republished for those who wait: that halves the rate (decision 5).
@@ -143,14 +144,17 @@ func (t Topology) streams(n Names) []definition {
 		Description: "when each grant's token is to be renewed", Subjects: below("timer.refresh", "due.refresh"),
 		Retention: queue, AllowMsgSchedules: true, AllowMsgTTL: true, AllowRollup: true,
 	}}, {Quarantine, jetstream.StreamConfig{
+		// DiscardNew: it also keeps deliveries that were answered 2xx, for
+		// connections that are disabled. Those who write mere evidence leave room.
 		Description: "refused deliveries, redacted", Subjects: below("quarantine"),
 		Retention: limits, MaxAge: t.EvidenceMaxAge, MaxBytes: t.EvidenceMaxBytes, AllowDirect: true,
+		Discard: jetstream.DiscardNew,
 	}}, {Dead, jetstream.StreamConfig{
 		Description: "what was given up on", Subjects: below("dead"),
 		Retention: limits, MaxAge: t.EvidenceMaxAge, MaxBytes: t.EvidenceMaxBytes, AllowDirect: true,
 	}}, {Advisories, jetstream.StreamConfig{
 		// The server's last word on messages whose deliveries ran out.
-		Description: "deliveries that ran out", Subjects: []string{ranOut(Actions), ranOut(Parked)},
+		Description: "deliveries that ran out", Subjects: []string{ranOut(Actions), ranOut(Parked), ranOut(Webhooks)},
 		Retention: limits, MaxAge: 7 * day, MaxBytes: 64 << 20,
 	}}}
 }

@@ -1,0 +1,143 @@
+package webhooks_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hawser-io/hawser/internal/ingress"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+const appSecret, oldAppSecret = "canary-app-secret-1", "canary-app-secret-0"
+
+// appProbe signs with the app's secret, and names the account in the body.
+func appProbe() connectors.Connector {
+	c := probe()
+	c.Webhook.AppSecret, c.Webhook.AccountField = connectors.AppWebhookSecret, "team"
+	c.Webhook.Delivery.Account = "{body.teams.*.id}"
+	return c
+}
+
+func apps() ingress.Options {
+	return ingress.Options{Apps: ingress.EnvApps(func(name string) string {
+		return map[string]string{"HAWSER_APP_PROBE_WEBHOOK_SECRET": appSecret, "HAWSER_APP_PROBE_WEBHOOK_SECRET_PREVIOUS": oldAppSecret}[name]
+	})}
+}
+
+const appURL = "/connectors/probe/webhook"
+
+type receipts struct {
+	Webhooks []struct {
+		ID                     string
+		Duplicate, Quarantined bool
+	}
+}
+
+func (s *site) toApp(body, delivery, secret string) (int, receipts) {
+	s.t.Helper()
+	a := s.send(0, "POST", appURL, body, signed(secret, body, delivery, time.Now()))
+	var r receipts
+	_ = json.Unmarshal([]byte(a.body), &r) // a refusal is no receipt
+	return a.status, r
+}
+
+func TestAnAppsWebhookReachesEveryConnectionOfItsAccount(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, siteOptions{noExecutor: true, ingress: apps()}, appProbe())
+	for org, team := range map[string]string{"org_1": "T1", "org_2": "T1", "org_3": "T2", "org_4": "T9"} {
+		s.connect(org, `{"team":"`+team+`"}`)
+	}
+	s.eventually("the first copy is accepted", func() bool {
+		status, r := s.toApp(`{"teams":[{"id":"T1"},{"id":"T2"}]}`, "evt_1", appSecret)
+		return status/100 == 2 && len(r.Webhooks) == 3
+	})
+	if status, r := s.toApp(`{"teams":[{"id":"T1"},{"id":"T2"}]}`, "evt_1", oldAppSecret); status != http.StatusOK || len(r.Webhooks) != 3 {
+		t.Errorf("a repetition signed with the previous secret got %d %+v, want 200 and three receipts", status, r)
+	}
+	for subject, want := range map[string]int{"org_1": 1, "org_2": 1, "org_3": 1, "org_4": 0} {
+		if got := len(s.messages(events.Webhooks, "hawser.webhook.organization."+subject+".>")); got != want {
+			t.Errorf("%s got %d events, want %d", subject, got, want)
+		}
+	}
+	if status, _ := s.toApp(`{"teams":[{"id":"T1"}]}`, "evt_2", "wrong"); status != http.StatusUnauthorized {
+		t.Errorf("a wrong signature got %d, want 401", status)
+	}
+	if item := s.quarantine(1)[0]; item.Reason != "signature" || item.Redrivable {
+		t.Errorf("the evidence says %+v", item)
+	}
+}
+
+func TestADeliveryForAnAccountThatNobodyConnectedWaitsInQuarantine(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, siteOptions{noExecutor: true, ingress: apps()}, appProbe())
+	status, r := s.toApp(`{"teams":[{"id":"T7"}]}`, "evt_1", appSecret)
+	if status != http.StatusAccepted || len(r.Webhooks) != 1 || !r.Webhooks[0].Quarantined {
+		t.Fatalf("got %d %+v, want 202 and a receipt of the quarantine", status, r)
+	}
+	item := s.quarantine(1)[0]
+	if item.Reason != "unroutable" || len(item.ProviderAccounts) != 1 || item.ProviderAccounts[0] != "T7" {
+		t.Errorf("the evidence says %+v", item)
+	}
+	s.api("POST", "/quarantine/"+item.ID+"/redrive", "", http.StatusNotFound, nil)
+	s.connect("org_1", `{"team":"T7"}`)
+	s.api("POST", "/quarantine/"+item.ID+"/redrive", "", http.StatusOK, nil)
+	if got := len(s.messages(events.Webhooks, ">")); got != 1 {
+		t.Errorf("the stream holds %d events, want one", got)
+	}
+}
+
+func TestRoutesFollowConnectChangeAndDisconnect(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, siteOptions{noExecutor: true, ingress: apps()}, appProbe())
+	s.connect("org_1", `{"team":"T1"}`)
+	of := func(team string) int {
+		all, err := s.store.ByProviderAccount(t.Context(), "probe", team)
+		must(t, err)
+		return len(all)
+	}
+	s.eventually("T1 leads to it", func() bool { return of("T1") == 1 })
+	s.api("PATCH", "/scopes/organization/org_1/connections/probe", `{"config":{"team":"T2"}}`, http.StatusOK, nil)
+	s.eventually("T2 leads to it", func() bool { return of("T2") == 1 && of("T1") == 0 })
+	s.api("DELETE", "/scopes/organization/org_1/connections/probe", "", http.StatusNoContent, nil)
+	s.eventually("nothing leads to it", func() bool { return of("T2") == 0 })
+}
+
+func TestAnAppWithoutASecretHasNoWebhook(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, siteOptions{noExecutor: true}, appProbe())
+	if a := s.send(0, "POST", appURL, `{}`, signed("", `{}`, "", time.Now())); a.status != http.StatusNotFound || !strings.Contains(a.body, "CONNECTOR_WEBHOOK_NOT_CONFIGURED") {
+		t.Errorf("got %d %s, want 404", a.status, a.body)
+	}
+}
+
+// The provider hands over its signing secret once; then it verifies.
+func TestASecretThatTheProviderHandsOverIsKeptOnce(t *testing.T) {
+	t.Parallel()
+	c := probe()
+	c.Webhook.Handshakes = []connectors.Handshake{{
+		Name: "hello", When: []connectors.Match{{From: "header.X-Hook-Secret", Present: true}},
+		Capture: connectors.Source{From: "header.X-Hook-Secret"},
+		Respond: connectors.Response{Headers: map[string]string{"X-Hook-Secret": "{header.X-Hook-Secret}"}},
+	}}
+	s := newSite(t, siteOptions{noExecutor: true}, c)
+	conn := s.connect("org_1", `{}`)
+	hello := func(secret string) answer {
+		return s.send(0, "POST", conn.WebhookURL, "", http.Header{"X-Hook-Secret": {secret}})
+	}
+	if a := hello(signingSecret); a.status != http.StatusOK || a.header.Get("X-Hook-Secret") != signingSecret {
+		t.Fatalf("the handshake got %d %s", a.status, a.body)
+	}
+	s.eventually("deliveries verify", func() bool {
+		return s.send(0, "POST", conn.WebhookURL, `{}`, signed(signingSecret, `{}`, "evt_1", time.Now())).status/100 == 2
+	})
+	if a := hello("another"); a.status/100 == 2 {
+		t.Errorf("a second secret got %d, want a refusal", a.status)
+	}
+	if a := s.send(0, "POST", conn.WebhookURL, `{}`, signed("another", `{}`, "evt_2", time.Now())); a.status != http.StatusUnauthorized {
+		t.Errorf("a delivery signed with it got %d, want 401", a.status)
+	}
+}

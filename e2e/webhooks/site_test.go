@@ -1,0 +1,289 @@
+// Package webhooks_test tests the way of a webhook through all roles, in one
+// process, over a real NATS server: several ingresses, an executor, and a
+// connector whose handler does as the test says.
+package webhooks_test
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/executor"
+	"github.com/hawser-io/hawser/internal/ingress"
+	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/testenv"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/crypto"
+	"github.com/hawser-io/hawser/pkg/events"
+	"github.com/hawser-io/hawser/pkg/kvstore"
+	"github.com/hawser-io/hawser/pkg/kvstore/natskv"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+const signingSecret = "canary-webhook-secret-77ab"
+
+type probeConfig struct {
+	WebhookSecret connectors.Secret `json:"webhookSecret,omitzero"`
+	Team          string            `json:"team,omitempty"`
+}
+
+// probe is a connector whose webhooks are signed like the demo provider's.
+func probe() connectors.Connector {
+	return connectors.Connector{
+		Key: "probe", Metadata: connectors.Metadata{Name: "Probe"}, Config: connectors.SchemaFor[probeConfig](),
+		Auth: connectors.Auth{Kind: connectors.AuthNone},
+		Webhook: &connectors.Webhook{
+			SecretField: "webhookSecret",
+			Verify: []connectors.Verification{{
+				Scheme: connectors.SchemeHMAC, Algorithm: connectors.SHA256, Encoding: connectors.EncodingHex,
+				Signature: connectors.Source{From: "header.X-Signature", Prefix: "sha256="}, Signed: "{timestamp}.{body}",
+				Timestamp: &connectors.Timestamp{Source: connectors.Source{From: "header.X-Timestamp"}, Tolerance: connectors.Duration(300 * time.Second)},
+			}},
+			Delivery: connectors.Extraction{ID: "{header.X-Delivery}", Type: "{header.X-Event}"},
+		},
+	}
+}
+
+// site is an installation.
+type site struct {
+	t           testing.TB
+	bus         *events.Bus
+	js          jetstream.JetStream
+	keys        *crypto.Keyring
+	buckets     connection.Buckets
+	store       *connection.Store
+	definitions *connection.Definitions
+	service     *connection.Service
+	token       secret.Text
+	registry    *connectors.Registry
+	fronts      []*httptest.Server
+	stop        context.CancelFunc
+	running     errgroup.Group
+}
+
+const baseURL = "https://hooks.example.com"
+
+type siteOptions struct {
+	ingresses  int // default 1
+	noExecutor bool
+	ingress    ingress.Options
+	executor   executor.Options
+}
+
+// newSite starts an installation with the connectors.
+func newSite(t testing.TB, o siteOptions, all ...connectors.Connector) *site {
+	t.Helper()
+	env := testenv.Start(t, nil)
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	s := &site{t: t, stop: stop, token: connection.NewToken(), registry: connectors.NewRegistry()}
+	t.Cleanup(func() {
+		stop()
+		for _, f := range s.fronts {
+			f.Close()
+		}
+		if err := s.running.Wait(); err != nil {
+			t.Errorf("the site ended with %v", err)
+		}
+	})
+	for _, c := range all {
+		must(t, s.registry.Register(c))
+	}
+	var err error
+	s.bus, err = events.NewBus(env.Conn(t), &events.Options{PublishTimeout: 20 * time.Second})
+	must(t, err)
+	_, err = s.bus.Ensure(ctx, events.Topology{})
+	must(t, err)
+	s.js = s.bus.JetStream()
+	s.buckets, err = connection.BucketsFrom(func(name string) (kvstore.Store, error) {
+		return natskv.Open(ctx, s.js, natskv.Bucket{Name: s.bus.Bucket(name)}, nil)
+	})
+	must(t, err)
+	keyset, err := crypto.NewKeyset()
+	must(t, err)
+	s.keys, err = crypto.ParseKeyset(keyset)
+	must(t, err)
+	s.assemble(ctx, o)
+	return s
+}
+
+func (s *site) assemble(ctx context.Context, o siteOptions) {
+	t := s.t
+	scopes, err := connection.ParseScopes(connection.DefaultScopes)
+	must(t, err)
+	s.store = connection.NewStore(s.buckets, s.keys, s.bus.Prefix())
+	s.definitions = connection.NewDefinitions(s.buckets)
+	must(t, s.definitions.Publish(ctx, s.registry.All()))
+	status, tokens := connection.NewStatusWriter(s.buckets), connection.NewTokens(s.buckets)
+	must(t, tokens.Add(ctx, s.token, "test"))
+	onError := func(err error) {
+		if ctx.Err() == nil {
+			t.Logf("problem: %v", err)
+		}
+	}
+	grants, apps := connection.NewGrants(s.store), connection.NewApps(s.store, nil)
+	s.service = connection.NewService(s.store, s.definitions, scopes, s.bus, &connection.ServiceOptions{BaseURL: baseURL + ingress.DefaultBasePath, OnError: onError, Grants: grants})
+	key, err := connection.SigningKey(ctx, s.store)
+	must(t, err)
+	tokensOf := oauth.NewTokens(oauth.Parts{
+		Bus: s.bus, Service: s.service, Definitions: s.definitions, Grants: grants, Leases: connection.NewLeases(s.buckets), Apps: apps,
+		HTTP: http.DefaultClient, Registry: s.registry, Key: key,
+	}, &oauth.Options{BaseURL: baseURL + ingress.DefaultBasePath})
+	s.running.Go(func() error { return s.store.Run(ctx) })
+	s.running.Go(func() error { return tokens.Run(ctx) })
+	s.running.Go(func() error { return status.Run(ctx, onError) })
+	if !o.noExecutor {
+		x := executor.New(executor.Parts{
+			Bus: s.bus, Registry: s.registry, Store: s.store, Definitions: s.definitions, Scopes: scopes,
+			Claims: connection.NewClaims(s.buckets), Status: status, Deliveries: connection.NewDeliveries(s.buckets, 0), HTTP: http.DefaultClient,
+		}, &o.executor)
+		must(t, x.Prepare(ctx))
+		s.running.Go(func() error { return x.Run(ctx, ctx, func() {}) })
+	}
+	o.ingress.BaseURL = baseURL
+	for range max(1, o.ingresses) {
+		deliveries := connection.NewDeliveries(s.buckets, 0)
+		s.running.Go(func() error { return deliveries.Run(ctx) })
+		in := ingress.New(ingress.Parts{
+			Bus: s.bus, Service: s.service, Store: s.store, Definitions: s.definitions, Scopes: scopes, Tokens: tokens, Status: status,
+			Deliveries: deliveries, Apps: apps,
+			OAuth: oauth.NewFlow(tokensOf, connection.NewFlows(s.store), connection.NewSessions(s.buckets)),
+		}, &o.ingress)
+		front := httptest.NewUnstartedServer(in.Handler())
+		front.Config = ingress.NewServer(in.Handler())
+		front.Start()
+		s.fronts = append(s.fronts, front)
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+var client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}, Timeout: time.Minute}
+
+// answer is an HTTP answer, read whole.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// send makes a request of the front'th ingress; url is public or below the base path.
+func (s *site) send(front int, method, url, body string, header http.Header) answer {
+	s.t.Helper()
+	url = strings.TrimPrefix(url, baseURL)
+	if !strings.HasPrefix(url, ingress.DefaultBasePath) {
+		url = ingress.DefaultBasePath + url
+	}
+	req, err := http.NewRequestWithContext(s.t.Context(), method, s.fronts[front].URL+url, strings.NewReader(body))
+	if err != nil {
+		s.t.Error(err)
+		return answer{}
+	}
+	for name, values := range header {
+		req.Header[name] = values
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		s.t.Error(err)
+		return answer{}
+	}
+	defer func() { _ = resp.Body.Close() }()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		s.t.Error(err)
+	}
+	return answer{resp.StatusCode, resp.Header, string(data)}
+}
+
+// api calls the management API, and reads the answer into out if there is one.
+func (s *site) api(method, path, body string, wantStatus int, out any) answer {
+	s.t.Helper()
+	a := s.send(0, method, path, body, http.Header{"Authorization": {"Bearer " + s.token.Reveal()}})
+	if a.status != wantStatus {
+		s.t.Fatalf("%s %s: got %d %s, want %d", method, path, a.status, a.body, wantStatus)
+	}
+	if out != nil {
+		if err := json.Unmarshal([]byte(a.body), out); err != nil {
+			s.t.Fatalf("%s %s: %s: %v", method, path, a.body, err)
+		}
+	}
+	return a
+}
+
+type connected struct {
+	ID         string
+	WebhookURL string `json:"webhook_url"`
+}
+
+// connect connects the probe for an organization.
+func (s *site) connect(org, config string) connected {
+	s.t.Helper()
+	var c connected
+	s.api("PUT", "/scopes/organization/"+org+"/connections/probe", `{"config":`+config+`}`, http.StatusCreated, &c)
+	return c
+}
+
+// signed are the headers of a delivery, signed at a time.
+func signed(secret, body, delivery string, at time.Time) http.Header {
+	stamp := strconv.FormatInt(at.Unix(), 10)
+	mac := hmac.New(sha256.New, []byte(secret))
+	fmt.Fprintf(mac, "%s.%s", stamp, body)
+	h := http.Header{"X-Signature": {"sha256=" + hex.EncodeToString(mac.Sum(nil))}, "X-Timestamp": {stamp}, "X-Event": {"order.created"}, "Content-Type": {"application/json"}}
+	if delivery != "" {
+		h["X-Delivery"] = []string{delivery}
+	}
+	return h
+}
+
+// messages reads everything a stream holds on a subject.
+func (s *site) messages(stream events.Stream, filter string) []*jetstream.RawStreamMsg {
+	s.t.Helper()
+	str, err := s.js.Stream(s.t.Context(), s.bus.Stream(stream))
+	must(s.t, err)
+	var out []*jetstream.RawStreamMsg
+	for seq := uint64(1); ; {
+		msg, err := str.GetMsg(s.t.Context(), seq, jetstream.WithGetMsgSubject(filter))
+		if err != nil {
+			return out
+		}
+		out = append(out, msg)
+		seq = msg.Sequence + 1
+	}
+}
+
+// eventually waits until ok holds.
+func (s *site) eventually(what string, ok func() bool) {
+	s.t.Helper()
+	deadline := time.After(30 * time.Second)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			s.t.Fatalf("after 30 s still not: %s", what)
+		}
+	}
+}
+
+// count counts calls.
+type count struct{ atomic.Int64 }

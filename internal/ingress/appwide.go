@@ -1,0 +1,195 @@
+package ingress
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/webhook"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+// errUnconfirmed says that the address of a handshake answered, but not with a 2xx.
+var errUnconfirmed = errors.New("the address that confirms did not answer with a success")
+
+// receiveApp is the path of a webhook for one of the operator's apps: one URL for
+// all who use the app. It is verified with the app's secret, and routed by the
+// provider's account to every connection of it.
+func (i *Ingress) receiveApp(w http.ResponseWriter, r *http.Request) {
+	connector := r.PathValue("connector")
+	status, refusal := i.takeApp(w, r, connector)
+	if refusal != nil {
+		writeProblem(w, refusal)
+	}
+	i.metrics.observeWebhook(i.knownName(connector), status, refusal)
+}
+
+func (i *Ingress) takeApp(w http.ResponseWriter, r *http.Request, connector string) (int, *connectors.Error) {
+	ctx := r.Context()
+	def, err := i.Definitions.Get(connector)
+	if err != nil {
+		return 0, connectors.AsError(err)
+	}
+	secrets, tokens, refusal := i.app(ctx, def)
+	if refusal != nil {
+		return 0, refusal
+	}
+	engine, err := i.engine(def)
+	if err != nil {
+		return 0, connectors.AsError(err)
+	}
+	body, done, err := i.readDelivery(w, r, def.Webhook)
+	if err != nil {
+		return 0, bodyError(err, def.Webhook.BodyLimit(), connectors.CodeConnectorWebhookValidationFailed)
+	}
+	defer done()
+	request := i.call(r, body)
+	reply, err := engine.Handshake(ctx, request, secrets, tokens)
+	if err != nil {
+		return 0, i.distrustApp(ctx, connector, request, unverified(err))
+	}
+	if reply != nil {
+		return i.shake(ctx, w, def, nil, reply)
+	}
+	if !engine.Accepts(r.Method) {
+		notAllowed(w, def.Webhook.AllowedMethods())
+		return http.StatusMethodNotAllowed, nil
+	}
+	verified, err := engine.Verify(ctx, request, secrets)
+	if err != nil {
+		return 0, i.distrustApp(ctx, connector, request, unverified(err))
+	}
+	if refusal := engine.CheckPayload(request); refusal != nil {
+		i.testify(ctx, newEvidence(quarantineSchema, refusal.Code, connector, i.appPath(connector), nil, request), request, true)
+		return 0, refusal
+	}
+	receipts, refusal := i.dispatch(ctx, def, engine, request, verified, true)
+	if refusal != nil {
+		return 0, refusal
+	}
+	status := http.StatusOK
+	if slices.ContainsFunc(receipts, func(r receipt) bool { return !r.Duplicate }) {
+		status = http.StatusAccepted
+	}
+	writeJSON(w, status, jsonType, map[string]any{"webhooks": receipts})
+	return status, nil
+}
+
+// app returns what an app's webhooks are verified with. An app without a secret
+// has no webhook, unless the provider signs with public keys of its own: what
+// anybody could send is not taken for all tenants.
+func (i *Ingress) app(ctx context.Context, def *connectors.Connector) (secrets, tokens []secret.Text, refusal *connectors.Error) {
+	none := connectors.Errorf(connectors.CodeConnectorWebhookNotConfigured, "%s has no app-wide webhook here", def.Key)
+	w := def.Webhook
+	if w == nil || w.Delivery.Account == "" || slices.ContainsFunc(w.Verify, func(v connectors.Verification) bool { return v.Scheme == connectors.SchemeUnsigned }) {
+		return nil, nil, none
+	}
+	var err error
+	if w.AppSecret != "" {
+		if secrets, err = i.opts.Apps.WebhookSecrets(ctx, def.Key, w.AppSecret); err != nil {
+			return nil, nil, connectors.AsError(err)
+		}
+	}
+	if len(secrets) == 0 && (w.AppSecret != "" || w.SecretField != "") {
+		return nil, nil, none
+	}
+	if tokens, err = i.opts.Apps.VerifyTokens(ctx, def.Key); err != nil {
+		return nil, nil, connectors.AsError(err)
+	}
+	return secrets, tokens, nil
+}
+
+// fanOut bounds the deposits of one delivery that are under way at once.
+const fanOut = 16
+
+// dispatch stores a verified delivery for every connection of the accounts it is
+// for. What is for nobody here is kept in quarantine if park is set, and else
+// CONNECTOR_NOT_CONNECTED. If one cannot be stored, the whole is refused: the
+// provider tries again, and those that have it drop the repetition.
+func (i *Ingress) dispatch(ctx context.Context, def *connectors.Connector, engine *webhook.Engine, request webhook.Request, verified webhook.Verified, park bool) ([]receipt, *connectors.Error) {
+	filed := engine.Extract(request)
+	var conns []*connection.Connection
+	var missing []string
+	for _, account := range filed.Accounts {
+		found, err := i.Store.ByProviderAccount(ctx, def.Key, account)
+		if err != nil {
+			return nil, connectors.AsError(err)
+		}
+		if len(found) == 0 {
+			missing = append(missing, account)
+		}
+		conns = append(conns, found...)
+	}
+	lost := len(missing) > 0 || len(filed.Accounts) == 0
+	if lost && !park {
+		return nil, connectors.Errorf(connectors.CodeConnectorNotConnected, "no connection is of the account that this delivery is for")
+	}
+	receipts := make([]receipt, len(conns), len(conns)+1)
+	var g errgroup.Group
+	g.SetLimit(fanOut)
+	for n, conn := range conns {
+		g.Go(func() error {
+			d := &delivery{Request: request, conn: conn, webhook: def.Webhook, path: i.appPath(def.Key)}
+			m := i.message(d, filed, verified)
+			var refusal *connectors.Error
+			if err := receives(conn); err != nil {
+				receipts[n], refusal = i.setAside(ctx, d, m, connectors.AsError(err))
+			} else {
+				receipts[n], refusal = i.store(ctx, d, m)
+			}
+			if refusal != nil {
+				return refusal
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, connectors.AsError(err)
+	}
+	if !lost {
+		return receipts, nil
+	}
+	kept, refusal := i.parkUnroutable(ctx, def.Key, request, filed, missing)
+	return append(receipts, kept), refusal
+}
+
+// parkUnroutable keeps a delivery for accounts that nobody has connected.
+func (i *Ingress) parkUnroutable(ctx context.Context, connector string, request webhook.Request, d webhook.Delivery, missing []string) (receipt, *connectors.Error) {
+	kept := newEvidence(quarantineUnroutable, connectors.CodeConnectorNotConnected, connector, i.appPath(connector), nil, request)
+	kept.ProviderAccounts = missing[:min(len(missing), maxListed)]
+	id := ""
+	if d.ID != "" {
+		id = "unroutable/" + connector + "/" + d.ID
+	}
+	duplicate, refusal := i.recent.once(ctx, id, func() (bool, *connectors.Error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storePatience)
+		defer cancel()
+		return false, i.park(ctx, kept, request)
+	})
+	return receipt{ID: kept.ID, Duplicate: duplicate, Quarantined: true}, refusal
+}
+
+// distrustApp refuses a call of an app's URL that did not verify. Nobody's
+// connection is known, so there is evidence, and no event.
+func (i *Ingress) distrustApp(ctx context.Context, connector string, request webhook.Request, e *connectors.Error) *connectors.Error {
+	rejection, ok := errors.AsType[*webhook.Rejection](e.Cause)
+	if !ok {
+		return e
+	}
+	reason := quarantineReason(rejection)
+	note := newEvidence(reason, e.Code, connector, i.appPath(connector), nil, request)
+	note.Detail, note.SkewMs = string(rejection.Reason), rejection.Skew.Milliseconds()
+	// The address is no secret: anybody can call it, so no body is kept.
+	i.testify(ctx, note, request, false)
+	i.metrics.rejections.WithLabelValues(connector, string(rejection.Reason)).Inc()
+	return e
+}
+
+func (i *Ingress) appPath(connector string) string {
+	return i.opts.BasePath + "/connectors/" + connector + "/webhook"
+}

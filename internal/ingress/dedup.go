@@ -1,0 +1,105 @@
+package ingress
+
+import (
+	"context"
+	"crypto/sha256"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/pkg/connectors"
+)
+
+// A delivery that comes again is answered as a success and not published again.
+// Four memories decide, each where the one before it ends:
+//
+//	recent.flights  copies that arrive while the first is being stored: they join it
+//	recent.known    what this process stored lately: no question to anybody
+//	Deliveries      what anybody stored in the last days: written by the consumers of the
+//	                stream, so that storing stays one write; read only for what
+//	                a sieve in memory may hold
+//	the stream      its window of minutes is the judge of copies that reach
+//	                several processes at once, and covers the time until
+//	                consumers have written
+//
+// What is left: a retry that comes after the stream's window while no executor
+// has read the stream since the first copy, to a process that did not store it.
+
+// maxRecent bounds the deliveries that a process remembers, about 15 MB.
+const maxRecent = 100_000
+
+type fingerprint [16]byte
+
+// recent is what this process stored lately, and what it is storing.
+type recent struct {
+	mu      sync.Mutex
+	flights map[fingerprint]*flight
+	known   *simplelru.LRU[fingerprint, time.Time]
+}
+
+// flight is a delivery that is being stored.
+type flight struct {
+	done    chan struct{}
+	refusal *connectors.Error // once done is closed
+}
+
+func newRecent() *recent {
+	known, err := simplelru.NewLRU[fingerprint, time.Time](maxRecent, nil)
+	if err != nil {
+		panic(err) // the size is a positive constant
+	}
+	return &recent{flights: map[fingerprint]*flight{}, known: known}
+}
+
+// once lets store run for the first copy of a delivery; others wait for it and
+// share its fate. duplicate is true for those, and for what is known already.
+// store reports whether somebody else had stored it. Where nothing tells copies
+// apart, messageID is "", and store runs.
+func (m *recent) once(ctx context.Context, messageID string, store func() (bool, *connectors.Error)) (duplicate bool, refusal *connectors.Error) {
+	if messageID == "" {
+		return store()
+	}
+	sum := sha256.Sum256([]byte(messageID))
+	id := fingerprint(sum[:16])
+	m.mu.Lock()
+	if at, ok := m.known.Get(id); ok && time.Since(at) < connection.DedupHorizon {
+		m.mu.Unlock()
+		return true, nil
+	}
+	if f, ok := m.flights[id]; ok {
+		m.mu.Unlock()
+		select {
+		case <-f.done:
+			return true, f.refusal
+		case <-ctx.Done():
+			return false, storeError(ctx.Err())
+		}
+	}
+	// A panic in store leaves a refusal behind, not waiters for ever.
+	f := &flight{done: make(chan struct{}), refusal: connectors.Errorf(connectors.CodeInternal, "internal error")}
+	m.flights[id] = f
+	m.mu.Unlock()
+	defer func() {
+		m.mu.Lock()
+		delete(m.flights, id)
+		if f.refusal == nil {
+			m.known.Add(id, time.Now())
+		}
+		m.mu.Unlock()
+		close(f.done)
+	}()
+	duplicate, f.refusal = store()
+	return duplicate, f.refusal
+}
+
+// storedBefore asks the memory that all processes share. If it cannot be asked,
+// the delivery goes on: twice is better than not at all.
+func (i *Ingress) storedBefore(ctx context.Context, messageID string) bool {
+	seen, err := i.Deliveries.Seen(ctx, messageID)
+	if err != nil {
+		i.log.Warn().Err(err).Msg("the memory of deliveries was not asked")
+	}
+	return seen
+}

@@ -1,0 +1,101 @@
+package ingress
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+// page is a part of a stream, oldest first. Next, given as ?after=, continues it;
+// it is absent at the end.
+type page[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next,omitempty"`
+}
+
+const (
+	defaultPage = 50
+	largestPage = 200
+	// mostScanned bounds the messages that one request looks at.
+	mostScanned = 1000
+)
+
+// readPage reads ?after= and ?limit=, and collects what pick takes of the stream.
+func readPage[T any](ctx context.Context, i *Ingress, r *http.Request, stream events.Stream, filter string, pick func(*events.Delivery) (T, bool)) (page[T], error) {
+	out := page[T]{Items: []T{}}
+	limit, after := defaultPage, uint64(0)
+	var err error
+	if v := r.URL.Query().Get("limit"); v != "" {
+		if limit, err = strconv.Atoi(v); err != nil || limit < 1 || limit > largestPage {
+			return out, invalid("limit", "must be a whole number from 1 to 200")
+		}
+	}
+	if v := r.URL.Query().Get("after"); v != "" {
+		if after, err = strconv.ParseUint(v, 10, 62); err != nil {
+			return out, invalid("after", "must be what an earlier answer gave as next")
+		}
+	}
+	for range mostScanned {
+		d, err := i.Bus.First(ctx, stream, after+1, filter)
+		if errors.Is(err, events.ErrNotFound) {
+			return out, nil
+		}
+		if err != nil {
+			return out, storeError(err)
+		}
+		after = d.Sequence
+		if item, ok := pick(d); ok {
+			out.Items = append(out.Items, item)
+		}
+		if len(out.Items) == limit {
+			break
+		}
+	}
+	out.Next = strconv.FormatUint(after, 10)
+	return out, nil
+}
+
+// filed returns the message of a stream that the path's {id} names.
+func (i *Ingress) filed(r *http.Request, stream events.Stream, what string) (*events.Delivery, error) {
+	unknown := connectors.Errorf(connectors.CodeConnectorNotFound, "there is no %s with this id", what)
+	sequence, err := strconv.ParseUint(r.PathValue("id"), 10, 62)
+	if err != nil || sequence == 0 {
+		return nil, unknown
+	}
+	d, err := i.Bus.Message(r.Context(), stream, sequence)
+	if errors.Is(err, events.ErrNotFound) {
+		return nil, unknown
+	}
+	if err != nil {
+		return nil, storeError(err)
+	}
+	return d, nil
+}
+
+// token is a query parameter as a subject token, or the wildcard.
+func token(r *http.Request, name string) string {
+	if v := r.URL.Query().Get(name); v != "" {
+		return events.Token(v)
+	}
+	return "*"
+}
+
+// below puts the base path into a pattern of the mux.
+func below(pattern, base string) string {
+	method, path, _ := strings.Cut(pattern, " ")
+	return method + " " + base + path
+}
+
+func queryOf(address string) url.Values {
+	u, err := url.Parse(address)
+	if err != nil {
+		return url.Values{}
+	}
+	return u.Query()
+}

@@ -1,0 +1,237 @@
+package ingress
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/webhook"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+// operatorRoutes are what operators look at and do about deliveries.
+func (i *Ingress) operatorRoutes(mux *http.ServeMux) {
+	handle := func(pattern string, answer func(http.ResponseWriter, *http.Request) (any, error)) {
+		mux.HandleFunc(below(pattern, i.opts.BasePath), i.authenticated(func(w http.ResponseWriter, r *http.Request) {
+			reply, err := answer(w, r)
+			if err != nil {
+				writeProblem(w, connectors.AsError(err))
+				return
+			}
+			writeJSON(w, http.StatusOK, jsonType, reply)
+		}))
+	}
+	handle("POST "+onConnection+"/replay", i.replaySpan)
+	for pattern, answer := range map[string]func(*http.Request) (any, error){
+		"POST /webhooks/{id}/replay":      i.replayOne,
+		"GET /quarantine":                 i.listQuarantine,
+		"POST /quarantine/{id}/redrive":   i.redriveQuarantine,
+		"GET /dead-letters":               i.listDeadLetters,
+		"POST /dead-letters/{id}/redrive": i.redriveDeadLetter,
+	} {
+		handle(pattern, func(_ http.ResponseWriter, r *http.Request) (any, error) { return answer(r) })
+	}
+}
+
+// filed evidence carries the id by which it is redriven: its place in the stream.
+type quarantined struct {
+	evidence
+	ID string `json:"id"`
+}
+
+func (i *Ingress) listQuarantine(r *http.Request) (any, error) {
+	q := r.URL.Query()
+	filter := i.Bus.Prefix() + ".quarantine." + token(r, "connector") + "." + token(r, "reason")
+	return readPage(r.Context(), i, r, events.Quarantine, filter, func(d *events.Delivery) (quarantined, bool) {
+		item := quarantined{ID: strconv.FormatUint(d.Sequence, 10)}
+		if json.Unmarshal(d.Data, &item.evidence) != nil {
+			return item, false
+		}
+		item.Sealed = ""
+		same := func(name, value string) bool { return q.Get(name) == "" || q.Get(name) == value }
+		return item, same("scope", item.Scope) && same("identity", item.Identity) && same("connection", item.ConnectionID)
+	})
+}
+
+// redriveQuarantine takes a delivery through verification again, as of the time
+// it came, with the secrets of now, and stores it. It leaves the quarantine then.
+func (i *Ingress) redriveQuarantine(r *http.Request) (any, error) {
+	d, err := i.filed(r, events.Quarantine, "delivery in quarantine")
+	if err != nil {
+		return nil, err
+	}
+	var e evidence
+	if err := json.Unmarshal(d.Data, &e); err != nil {
+		return nil, connectors.Errorf(connectors.CodeInternal, "the evidence cannot be read")
+	}
+	if !e.Redrivable {
+		return nil, connectors.Errorf(connectors.CodeConnectorWebhookValidationFailed, "the body of this delivery was not kept, so it cannot be driven again")
+	}
+	request, err := i.reopen(e)
+	if err != nil {
+		return nil, err
+	}
+	receipts, refusal := i.again(r.Context(), e, request)
+	if refusal != nil {
+		return nil, refusal
+	}
+	if err := i.Bus.Remove(r.Context(), events.Quarantine, d.Sequence); err != nil {
+		return nil, storeError(err)
+	}
+	i.acted(r.Context(), events.WebhookRedriven, e.about(), "quarantine.redrive")
+	return map[string]any{"webhooks": receipts}, nil
+}
+
+func (i *Ingress) reopen(e evidence) (webhook.Request, error) {
+	plain, err := i.Store.OpenEvidence(e.ID, e.Sealed)
+	if err != nil {
+		return webhook.Request{}, err
+	}
+	var o original
+	if err := json.Unmarshal(plain, &o); err != nil {
+		return webhook.Request{}, connectors.Errorf(connectors.CodeInternal, "the evidence cannot be read")
+	}
+	request := webhook.Request{Method: o.Method, PublicURL: o.URL, Header: o.Header, Body: o.Body, Now: o.At}
+	request.Query = queryOf(o.URL)
+	return request, nil
+}
+
+// again verifies a delivery out of quarantine and stores it.
+func (i *Ingress) again(ctx context.Context, e evidence, request webhook.Request) ([]receipt, *connectors.Error) {
+	if e.Scope == "" {
+		return i.againApp(ctx, e, request)
+	}
+	conn, err := i.Store.Get(ctx, connection.NewRef(events.Tenant{Scope: e.Scope, Identity: e.Identity}, e.Connector, e.Account))
+	if err != nil {
+		return nil, connectors.AsError(err)
+	}
+	def, err := i.Definitions.Get(e.Connector)
+	if err != nil {
+		return nil, connectors.AsError(err)
+	}
+	engine, err := i.engine(def)
+	if err != nil {
+		return nil, connectors.AsError(err)
+	}
+	d := &delivery{Request: request, conn: conn, webhook: def.Webhook, path: e.Path}
+	secrets, err := i.secrets(ctx, d)
+	if err != nil {
+		return nil, connectors.AsError(err)
+	}
+	verified, err := engine.Verify(ctx, request, secrets)
+	if err != nil {
+		return nil, unverified(err)
+	}
+	if err := receives(conn); err != nil {
+		return nil, connectors.AsError(err)
+	}
+	if refusal := engine.CheckPayload(request); refusal != nil {
+		return nil, refusal
+	}
+	stored, refusal := i.store(ctx, d, i.message(d, engine.Extract(request), verified))
+	if refusal != nil {
+		return nil, refusal
+	}
+	return []receipt{stored}, nil
+}
+
+// againApp does so for a delivery to an app: the account may be connected by now.
+func (i *Ingress) againApp(ctx context.Context, e evidence, request webhook.Request) ([]receipt, *connectors.Error) {
+	def, err := i.Definitions.Get(e.Connector)
+	if err != nil {
+		return nil, connectors.AsError(err)
+	}
+	secrets, _, refusal := i.app(ctx, def)
+	if refusal != nil {
+		return nil, refusal
+	}
+	engine, err := i.engine(def)
+	if err != nil {
+		return nil, connectors.AsError(err)
+	}
+	verified, err := engine.Verify(ctx, request, secrets)
+	if err != nil {
+		return nil, unverified(err)
+	}
+	if refusal := engine.CheckPayload(request); refusal != nil {
+		return nil, refusal
+	}
+	return i.dispatch(ctx, def, engine, request, verified, false)
+}
+
+// acted announces what an operator did. What was done stands whether or not the
+// announcement gets out.
+func (i *Ingress) acted(ctx context.Context, kind events.Kind, about events.About, operation string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storePatience)
+	defer cancel()
+	e := events.NewLifecycle("ingress", kind, about, events.Data{Operation: operation})
+	if _, err := i.Bus.Publish(ctx, i.Bus.Event(about.Tenant, about.Connector, kind), e, nil); err != nil {
+		i.log.Warn().Err(err).Str("operation", operation).Msg("an operator's action was not announced")
+	}
+}
+
+// deadLetter is what was given up on.
+type deadLetter struct {
+	ID        string    `json:"id"`
+	Kind      string    `json:"kind"` // action or webhook
+	Scope     string    `json:"scope"`
+	Identity  string    `json:"identity"`
+	Connector string    `json:"connector"`
+	Account   string    `json:"account,omitempty"`
+	Name      string    `json:"name"` // of the action, or the provider's event type
+	Attempts  int       `json:"attempts"`
+	Reason    string    `json:"reason"`               // the code of the error it died of
+	RequestID string    `json:"request_id,omitempty"` // of the action, or the id of the webhook
+	At        time.Time `json:"at"`
+}
+
+func (i *Ingress) listDeadLetters(r *http.Request) (any, error) {
+	filter := i.Bus.Prefix() + ".dead." + token(r, "kind") + "." + token(r, "scope") + "." + token(r, "identity") + "." + token(r, "connector") + ".*"
+	return readPage(r.Context(), i, r, events.Dead, filter, func(d *events.Delivery) (deadLetter, bool) {
+		return i.deadLetter(d)
+	})
+}
+
+func (i *Ingress) deadLetter(d *events.Delivery) (deadLetter, bool) {
+	dead, err := i.Bus.ParseDead(d)
+	if err != nil {
+		return deadLetter{}, false
+	}
+	return deadLetter{
+		ID: strconv.FormatUint(d.Sequence, 10), Kind: dead.Kind, Scope: dead.Scope, Identity: dead.Identity, Connector: dead.Connector,
+		Account: dead.Account, Name: dead.Action, Attempts: events.Attempts(d), Reason: dead.Reason, RequestID: dead.ID, At: d.Stored,
+	}, true
+}
+
+// redriveDeadLetter hands it out again. An action becomes a new request, since
+// the old one has its result: the answer says where the new one's will be.
+func (i *Ingress) redriveDeadLetter(r *http.Request) (any, error) {
+	d, err := i.filed(r, events.Dead, "dead letter")
+	if err != nil {
+		return nil, err
+	}
+	dead, err := i.Bus.ParseDead(d)
+	if err != nil {
+		return nil, connectors.Errorf(connectors.CodeInternal, "the dead letter cannot be read")
+	}
+	// Derived, so that asking twice is asking once.
+	id := dead.ID + "-redriven-" + strconv.FormatUint(d.Sequence, 10)
+	if err := i.Bus.Redrive(r.Context(), d, id); err != nil {
+		return nil, storeError(err)
+	}
+	if err := i.Bus.Remove(r.Context(), events.Dead, d.Sequence); err != nil {
+		return nil, storeError(err)
+	}
+	about := events.About{Tenant: dead.Tenant, Connector: dead.Connector, Account: dead.Account, RequestID: dead.ID}
+	if dead.Kind == "webhook" {
+		i.acted(r.Context(), events.WebhookRedriven, about, "dead-letters.redrive")
+		return map[string]any{"id": dead.ID}, nil
+	}
+	i.acted(r.Context(), events.ActionRedriven, about, "dead-letters.redrive")
+	reference := events.Reference(dead.ActionRef, id)
+	return map[string]any{"id": id, "result_url": i.opts.BaseURL + i.opts.BasePath + "/results/" + reference}, nil
+}

@@ -1,0 +1,150 @@
+package ingress
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+// A replay puts a stored webhook onto its subject again, as a new event with
+// "replayof". It bypasses the window of its timestamp, which was checked when it
+// came, and the memories of deliveries: each wish of an operator is a new event.
+
+const (
+	// clockRoom is how far the clocks of an ingress and of the server may differ:
+	// an event's id holds the ingress's time, by which the stream is searched.
+	clockRoom = time.Minute
+	// mostReplayed bounds one request.
+	mostReplayed = 1000
+)
+
+type replayed struct {
+	ID       string `json:"id"`
+	ReplayOf string `json:"replayof"`
+}
+
+// replayOne is POST /webhooks/{id}/replay.
+func (i *Ingress) replayOne(r *http.Request) (any, error) {
+	id := r.PathValue("id")
+	d, err := i.findWebhook(r.Context(), id)
+	if err != nil {
+		return nil, err
+	}
+	return i.replay(r.Context(), d)
+}
+
+// findWebhook finds a stored webhook by its event's id, a UUIDv7: the time in it
+// says where to look.
+func (i *Ingress) findWebhook(ctx context.Context, id string) (*events.Delivery, error) {
+	unknown := connectors.Errorf(connectors.CodeConnectorNotFound, "no stored webhook has this id")
+	u, err := uuid.Parse(id)
+	if err != nil || u.Version() != 7 {
+		return nil, unknown
+	}
+	seconds, nanos := u.Time().UnixTime()
+	at := time.Unix(seconds, nanos)
+	var found *events.Delivery
+	err = i.Bus.Scan(ctx, events.Webhooks, i.Bus.Webhooks(), at.Add(-clockRoom), func(d *events.Delivery) bool {
+		if events.IDOf(d) == id {
+			found = d
+		}
+		return found == nil && d.Stored.Before(at.Add(clockRoom))
+	})
+	if err != nil {
+		return nil, storeError(err)
+	}
+	if found == nil {
+		return nil, unknown
+	}
+	return found, nil
+}
+
+// replay publishes one webhook again.
+func (i *Ingress) replay(ctx context.Context, d *events.Delivery) (replayed, error) {
+	tenant, connector, _, err := i.Bus.ParseWebhook(d.Subject)
+	if err != nil {
+		return replayed{}, err
+	}
+	out := replayed{ID: events.NewID(), ReplayOf: events.IDOf(d)}
+	if err := i.Bus.Replay(ctx, d, out.ID); err != nil {
+		return replayed{}, storeError(err)
+	}
+	i.acted(ctx, events.WebhookReplayed, events.About{Tenant: tenant, Connector: connector, RequestID: out.ReplayOf}, "webhooks.replay")
+	return out, nil
+}
+
+// span is the body of a replay by connection and time.
+type span struct {
+	Since time.Time `json:"since"`
+	Until time.Time `json:"until"`
+	Type  string    `json:"type"` // the provider's event type; all if absent
+}
+
+// replaySpan is POST …/connections/{connector}/replay: what a connection got in a
+// time, oldest first, replays left out. "next" says from when to go on where
+// there is more than one request repeats.
+func (i *Ingress) replaySpan(w http.ResponseWriter, r *http.Request) (any, error) {
+	body, err := readBody(w, r, maxRequestBody)
+	if err != nil {
+		return nil, bodyError(err, maxRequestBody, connectors.CodeConnectorConfigInvalid)
+	}
+	var s span
+	if err := json.Unmarshal(body, &s); err != nil || s.Since.IsZero() {
+		return nil, invalid("since", "since is needed, and since and until are RFC 3339 times")
+	}
+	if s.Until.IsZero() {
+		s.Until = time.Now()
+	}
+	ref := connection.NewRef(events.Tenant{Scope: r.PathValue("scope"), Identity: i.identityOf(r)}, r.PathValue("connector"), r.URL.Query().Get("account"))
+	conn, err := i.Store.Get(r.Context(), ref)
+	if err != nil {
+		return nil, err
+	}
+	filter := i.Bus.Prefix() + ".webhook." + ref.Tokens() + "." + events.Token(ref.Connector) + "."
+	if s.Type == "" {
+		filter += "*"
+	} else {
+		filter += events.Token(s.Type)
+	}
+	return i.replayAll(r.Context(), conn, filter, s)
+}
+
+func (i *Ingress) replayAll(ctx context.Context, conn *connection.Connection, filter string, s span) (any, error) {
+	out := struct {
+		Webhooks []replayed `json:"webhooks"`
+		Next     *time.Time `json:"next,omitempty"`
+	}{Webhooks: []replayed{}}
+	var failure error
+	err := i.Bus.Scan(ctx, events.Webhooks, filter, s.Since, func(d *events.Delivery) bool {
+		if d.Stored.After(s.Until) {
+			return false
+		}
+		e, err := events.Decode(d.Header, d.Data)
+		if err != nil || events.Extension(e, events.ExtConnection) != conn.ID || events.Extension(e, events.ExtReplayOf) != "" {
+			return true
+		}
+		if len(out.Webhooks) == mostReplayed {
+			out.Next = &d.Stored
+			return false
+		}
+		one, err := i.replay(ctx, d)
+		if err != nil {
+			failure = err
+			return false
+		}
+		out.Webhooks = append(out.Webhooks, one)
+		return true
+	})
+	if err := errors.Join(failure, err); err != nil {
+		return nil, storeError(err)
+	}
+	return out, nil
+}

@@ -1,0 +1,200 @@
+package events
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// HeaderSequence names, on a webhook that waits, where the stream keeps it.
+const HeaderSequence = "Hawser-Sequence"
+
+// MessageID is the id by which the stream told repetitions of this message, or "".
+func MessageID(d *Delivery) string { return headerValue(d.Header, jetstream.MsgIDHeader) }
+
+// Attempts is how many attempts a message says were made before.
+func Attempts(d *Delivery) int {
+	n, err := strconv.Atoi(headerValue(d.Header, HeaderAttempt))
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
+}
+
+// Work about a webhook lies on subjects that end like the webhook's own:
+//
+//	<prefix>.webhook.<scope>.<identity>.<connector>.<type>       the webhook
+//	<prefix>.parked.webhook.<hash of its id>                     waiting for the next attempt
+//	<prefix>.due.webhook.<scope>.<identity>.<connector>.<type>   its time has come
+//	<prefix>.dead.webhook.<scope>.<identity>.<connector>.<type>  given up on
+
+// DueWebhookFilter matches the webhooks of a connector whose time has come again.
+func (n Names) DueWebhookFilter(connector string) string {
+	return n.prefix + ".due.webhook.*.*." + Token(connector) + ".>"
+}
+
+func (n Names) parkedWebhook(id string) string { return n.prefix + ".parked.webhook." + hashOf(id) }
+
+// moved puts a webhook's subject below another branch, and back.
+func (n Names) moved(subject, from, to string) (string, error) {
+	rest, ok := strings.CutPrefix(subject, n.prefix+"."+from+".")
+	if !ok || strings.Count(rest, ".") != 3 {
+		return "", fmt.Errorf("%w: %q", ErrSubject, subject)
+	}
+	return n.prefix + "." + to + "." + rest, nil
+}
+
+// WebhookOf returns the subject of the webhook that a due or dead message is about.
+func (n Names) WebhookOf(subject string) (string, error) {
+	if s, err := n.moved(subject, "due.webhook", "webhook"); err == nil {
+		return s, nil
+	}
+	return n.moved(subject, "dead.webhook", "webhook")
+}
+
+// ParkWebhook has a stored webhook handed out again at the given time, and
+// returns when that is stored. Only the place of the webhook waits, not its
+// body. id tells webhooks apart: parking one again replaces what waits.
+func (b *Bus) ParkWebhook(ctx context.Context, webhook *Delivery, id string, attempts int, at time.Time) error {
+	due, err := b.moved(webhook.Subject, "webhook", "due.webhook")
+	if err != nil {
+		return err
+	}
+	h := Header{}
+	if webhook.Sequence == 0 {
+		h = ownHeaders(webhook.Header)
+	} else {
+		h[HeaderSequence] = []string{strconv.FormatUint(webhook.Sequence, 10)}
+	}
+	setTrace(ctx, h)
+	h[HeaderAttempt] = []string{strconv.Itoa(attempts)}
+	h[jetstream.ScheduleHeader] = []string{"@at " + at.UTC().Format(time.RFC3339Nano)}
+	h[jetstream.ScheduleTargetHeader] = []string{due}
+	var data []byte
+	if webhook.Sequence == 0 {
+		data = webhook.Data
+	}
+	return b.publishStored(ctx, b.parkedWebhook(id), h, data, nil)
+}
+
+// DueWebhook finds the webhook that a due message is about: by its place in the
+// stream, or in the message itself (Sequence 0) where it was redriven.
+// [ErrNotFound] if the stream no longer holds it.
+func (b *Bus) DueWebhook(ctx context.Context, due *Delivery) (*Delivery, error) {
+	subject, err := b.WebhookOf(due.Subject)
+	if err != nil {
+		return nil, err
+	}
+	place := headerValue(due.Header, HeaderSequence)
+	if place == "" {
+		return &Delivery{Subject: subject, Header: due.Header, Data: due.Data, Attempt: 1, Stored: due.Stored}, nil
+	}
+	sequence, err := strconv.ParseUint(place, 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s", ErrSubject, HeaderSequence)
+	}
+	d, err := b.Message(ctx, Webhooks, sequence)
+	if err == nil && d.Subject != subject {
+		return nil, ErrNotFound
+	}
+	return d, err
+}
+
+// BuryWebhook stores a webhook that was given up on as a dead letter: the whole
+// message, the attempts made, and the code of the error it died of.
+func (b *Bus) BuryWebhook(ctx context.Context, webhook *Delivery, id string, attempts int, reason string) error {
+	dead, err := b.moved(webhook.Subject, "webhook", "dead.webhook")
+	if err != nil {
+		return err
+	}
+	h := ownHeaders(webhook.Header)
+	h[HeaderAttempt] = []string{strconv.Itoa(attempts)}
+	h[HeaderReason] = []string{reason}
+	h[HeaderSubject] = []string{webhook.Subject}
+	// A redelivery buries once; a webhook that was redriven, and died again, does too.
+	msgID := "dead/webhook/" + id + "/" + strconv.FormatUint(webhook.Sequence, 10)
+	if webhook.Sequence == 0 {
+		msgID = ""
+	}
+	return b.publishStored(ctx, dead, h, webhook.Data, &PublishOptions{MsgID: msgID})
+}
+
+// Redrive hands a dead letter out again: a webhook to its connector's handler, an
+// action as a new request with the id given, since the old one has its result.
+// It returns when that is stored.
+func (b *Bus) Redrive(ctx context.Context, dead *Delivery, newID string) error {
+	h := ownHeaders(dead.Header)
+	delete(h, HeaderAttempt)
+	if webhook, err := b.WebhookOf(dead.Subject); err == nil {
+		due, err := b.moved(webhook, "webhook", "due.webhook")
+		if err != nil {
+			return err
+		}
+		return b.publishStored(ctx, due, h, dead.Data, nil)
+	}
+	subject, err := b.DeadActionOf(dead.Subject)
+	if err != nil {
+		return err
+	}
+	h[attributePrefix+"id"] = []string{percentEncode(newID)}
+	delete(h, attributePrefix+ExtDeadline) // it has passed long ago
+	return b.publishStored(ctx, subject, h, dead.Data, nil)
+}
+
+// DeadActionOf returns the subject of the requests that a dead action came from.
+func (n Names) DeadActionOf(subject string) (string, error) {
+	return n.moved(subject, "dead.action", "action")
+}
+
+// ownHeaders copies what is neither an instruction to the server nor ours to
+// tell of an earlier life.
+func ownHeaders(h Header) Header {
+	out := make(Header, len(h))
+	for name, values := range h {
+		if !strings.HasPrefix(strings.ToLower(name), "nats-") && name != HeaderReason && name != HeaderSubject && name != HeaderSequence {
+			out[name] = values
+		}
+	}
+	return out
+}
+
+// publishStored publishes and waits for the ack.
+func (b *Bus) publishStored(ctx context.Context, subject string, h Header, data []byte, opts *PublishOptions) error {
+	p, err := b.PublishRaw(subject, h, data, opts)
+	if err != nil {
+		return err
+	}
+	_, err = p.Wait(ctx)
+	return err
+}
+
+// DeadLetter is what a dead message says of itself. Action is the action's key,
+// or the token of a webhook's event type; ID the request's, or the webhook's.
+type DeadLetter struct {
+	ActionRef
+	Kind    string // action or webhook
+	Account string
+	ID      string
+	Reason  string
+}
+
+// ParseDead reads a message of the dead letters.
+func (n Names) ParseDead(d *Delivery) (DeadLetter, error) {
+	dead := DeadLetter{Account: readableAttribute(d.Header, ExtAccount), ID: readableAttribute(d.Header, "id"), Reason: headerValue(d.Header, HeaderReason)}
+	if subject, err := n.WebhookOf(d.Subject); err == nil {
+		dead.Kind = "webhook"
+		dead.Tenant, dead.Connector, dead.Action, err = n.ParseWebhook(subject)
+		return dead, err
+	}
+	subject, err := n.DeadActionOf(d.Subject)
+	if err != nil {
+		return dead, err
+	}
+	dead.Kind = "action"
+	dead.ActionRef, err = n.ParseAction(subject)
+	return dead, err
+}
