@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
-	"github.com/hawser-io/hawser/pkg/events"
 )
 
 // attempt calls the handler, once, holding a place of the connector's gate while
@@ -32,7 +31,7 @@ func (j *job) attempt(ctx context.Context, input json.RawMessage) (json.RawMessa
 	if err := j.claim(ctx); err != nil {
 		return nil, err
 	}
-	j.announce(ctx, events.ActionStarted, events.Data{Action: j.action.Key, Attempt: j.number()}, "")
+	j.announceStart(ctx)
 	output, err := j.handle(limited, call, input)
 	if err != nil && ctx.Err() != nil && !j.claimed && connectors.IsRetryable(err) {
 		return nil, &notNow{until: time.Now()} // this process ends; another may do it

@@ -147,7 +147,7 @@ func (x *Executor) performing(admit admission) func(context.Context, *events.Del
 func (x *Executor) newRequests(c *connectors.Connector) events.Consumer {
 	return x.consumer(events.Consumer{
 		Name: newName(c), Stream: events.Actions, Filter: x.Bus.ActionFilter(c.Key),
-		Description: "executors of " + c.Key, Slots: events.NewSlots(2 * x.opts.Concurrency),
+		Description: "executors of " + c.Key, Most: 2 * x.opts.Concurrency,
 	})
 }
 
@@ -158,14 +158,14 @@ func newName(c *connectors.Connector) string { return "action-" + c.Key }
 func (x *Executor) dueRequests(c *connectors.Connector) events.Consumer {
 	return x.consumer(events.Consumer{
 		Name: "due-" + c.Key, Stream: events.Parked, Filter: x.Bus.DueFilter(c.Key),
-		Description: "executors of " + c.Key + ", requests that waited", Slots: events.NewSlots(2 * x.opts.Concurrency),
+		Description: "executors of " + c.Key + ", requests that waited", Most: 2 * x.opts.Concurrency,
 	})
 }
 
 func (x *Executor) webhooks(c *connectors.Connector) events.Consumer {
 	return x.consumer(events.Consumer{
 		Name: "webhook-" + c.Key, Stream: events.Webhooks, Filter: x.Bus.WebhookFilter(c.Key),
-		Description: "executors of " + c.Key + ", webhooks", Slots: events.NewSlots(x.opts.Concurrency),
+		Description: "executors of " + c.Key + ", webhooks", Most: x.opts.Concurrency,
 	})
 }
 
@@ -174,7 +174,7 @@ func (x *Executor) webhooks(c *connectors.Connector) events.Consumer {
 func (x *Executor) dueWebhooks(c *connectors.Connector) events.Consumer {
 	return x.consumer(events.Consumer{
 		Name: "due_webhook-" + c.Key, Stream: events.Parked, Filter: x.Bus.DueWebhookFilter(c.Key),
-		Description: "executors of " + c.Key + ", webhooks that waited", Slots: events.NewSlots(x.opts.Concurrency),
+		Description: "executors of " + c.Key + ", webhooks that waited", Most: x.opts.Concurrency,
 	})
 }
 

@@ -118,7 +118,7 @@ func TestADeathBetweenResultAndEventIsMadeUpFor(t *testing.T) {
 	ctx, die := context.WithCancel(t.Context())
 	dead := make(chan error)
 	go func() {
-		dead <- n.Bus.Consume(ctx, ctx, events.Consumer{Name: "action-probe", Stream: events.Actions, Filter: n.Bus.ActionFilter("probe"), AckWait: 30 * time.Second, Slots: events.NewSlots(1)},
+		dead <- n.Bus.Consume(ctx, ctx, events.Consumer{Name: "action-probe", Stream: events.Actions, Filter: n.Bus.ActionFilter("probe"), AckWait: 30 * time.Second, Most: 1},
 			func(context.Context, *events.Delivery) error {
 				close(taken)
 				<-ctx.Done()
@@ -156,7 +156,7 @@ func TestWhatExecutorsDieOfIsGivenUpOn(t *testing.T) {
 	ctx, die := context.WithCancel(t.Context())
 	dead := make(chan error)
 	go func() {
-		dead <- n.Bus.Consume(ctx, ctx, events.Consumer{Name: "action-probe", Stream: events.Actions, Filter: n.Bus.ActionFilter("probe"), AckWait: 30 * time.Second, Slots: events.NewSlots(1)},
+		dead <- n.Bus.Consume(ctx, ctx, events.Consumer{Name: "action-probe", Stream: events.Actions, Filter: n.Bus.ActionFilter("probe"), AckWait: 30 * time.Second, Most: 1},
 			func(_ context.Context, d *events.Delivery) error {
 				if d.Attempt == 2 {
 					die()

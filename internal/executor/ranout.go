@@ -14,7 +14,7 @@ import (
 func (x *Executor) advisories() events.Consumer {
 	return events.Consumer{
 		Name: "ran-out", Stream: events.Advisories, Filter: "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>",
-		Description: "messages whose deliveries ran out", Slots: events.NewSlots(4), OnError: x.problem,
+		Description: "messages whose deliveries ran out", Most: 4, OnError: x.problem,
 	}
 }
 

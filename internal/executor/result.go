@@ -83,7 +83,7 @@ func (j *job) publishResult(ctx context.Context, result events.Event) (published
 			}
 		}
 		look = true
-		err := j.Bus.PublishResult(ctx, j.ActionRef, j.ID, result)
+		err := j.Bus.PublishResult(ctx, j.Action, result)
 		published = err == nil
 		if errors.Is(err, events.ErrExists) {
 			return nil
@@ -140,6 +140,16 @@ func (j *job) announce(ctx context.Context, kind events.Kind, data events.Data, 
 		return
 	}
 	j.announced = append(j.announced, p)
+}
+
+// announceStart does not wait for the stream: the event of the outcome follows on
+// the same connection, and that one is waited for.
+func (j *job) announceStart(ctx context.Context) {
+	data := events.Data{Action: j.action.Key, Attempt: j.number()}
+	e := events.NewLifecycle(j.opts.Role, events.ActionStarted, j.about(), data)
+	if err := j.Bus.Send(ctx, j.Bus.Event(j.Tenant, j.Connector, events.ActionStarted), e); err != nil {
+		j.problem(err)
+	}
 }
 
 // awaitEvents waits until the stream has what was announced.

@@ -89,6 +89,6 @@ func (x *Executor) silence(ctx context.Context, d *events.Delivery) error {
 func (x *Executor) silences() events.Consumer {
 	return events.Consumer{
 		Name: "silence", Stream: events.Parked, Filter: x.Bus.DueSilences(),
-		Description: "connections that hear no webhooks", Slots: events.NewSlots(8), OnError: x.problem,
+		Description: "connections that hear no webhooks", Most: 8, OnError: x.problem,
 	}
 }

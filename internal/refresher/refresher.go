@@ -85,7 +85,7 @@ func New(parts Parts, opts *Options) *Refresher {
 func (r *Refresher) Run(ctx, grace context.Context, serving func()) error {
 	consumer := events.Consumer{
 		Name: "refresher", Stream: events.Refresh, Filter: r.Bus.RefreshDues(), Description: "grants whose time has come",
-		Slots: events.NewSlots(r.opts.Concurrency), OnError: r.problem,
+		Most: r.opts.Concurrency, OnError: r.problem,
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return r.Bus.Consume(ctx, grace, consumer, r.due) })

@@ -16,8 +16,8 @@ import (
 )
 
 // BenchmarkAction: a request is published with an ack, and its result received.
-// The floor is the same with nothing in between: publish, consume, publish the
-// result with an ack, acknowledge, receive.
+// The floor moves the same messages with nothing in between: publish, consume,
+// publish the result with an ack, acknowledge, receive.
 func BenchmarkAction(b *testing.B) {
 	s := newSystem(b, "10m", roles{executor: true})
 	raw := newLoop(b, s, "raw.action.x", "raw.result.")
@@ -138,9 +138,11 @@ func (l *loop) consume(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	about := events.About{Tenant: events.Tenant{Scope: "organization", Identity: "org_1"}, Connector: "bench", Account: "default", ConnectionID: events.NewID(), RequestID: "1"}
+	header, data := events.EncodeTraced(events.EnsureTrace(b.Context()), events.New("executor", events.ActionCompleted.Type(), about, []byte(`{"data":{"text":"hello"}}`)))
 	running, err := consumer.Consume(func(msg jetstream.Msg) {
 		go func() {
-			future, err := l.js.PublishMsgAsync(&nats.Msg{Subject: l.result + msg.Headers().Get("ce-id"), Data: msg.Data()})
+			future, err := l.js.PublishMsgAsync(&nats.Msg{Subject: l.result + msg.Headers().Get("ce-id"), Header: header, Data: data})
 			if err != nil {
 				return
 			}

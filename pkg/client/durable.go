@@ -16,7 +16,7 @@ func (l *listener) durable(ctx, taking context.Context) (func(), error) {
 		Description: "subscription of an application",
 		Stream:      l.stream,
 		Filter:      l.subject,
-		Slots:       events.NewSlots(l.opts.Concurrency),
+		Most:        l.opts.Concurrency,
 		OnError:     l.opts.OnError,
 	}
 	if err := l.bus.EnsureConsumer(taking, consumer); err != nil {

@@ -19,6 +19,7 @@ type Action struct {
 	ActionRef
 	ID       string    // the idempotency key, UTF-8, at most 1024 bytes
 	MadeUp   bool      // nobody has used the id before: it was made for this message
+	Awaited  bool      // somebody listens for the result to be stored: see [Bus.PublishResult]
 	Account  string    // "default" unless it says so
 	Deadline time.Time // zero: none
 	High     bool      // hawserpriority is high
@@ -110,6 +111,7 @@ func (r *requestReader) fill(a *Action) {
 		r.wrong("%s is longer than %d bytes", ExtAccount, maxTokenInput)
 	}
 	a.High = r.get(ExtPriority) == "high"
+	a.Awaited = headerValue(r.header, HeaderAwaited) != ""
 	if v := r.get(ExtDeadline); v != "" {
 		var err error
 		if a.Deadline, err = time.Parse(time.RFC3339Nano, v); err != nil {
@@ -187,6 +189,9 @@ func (a Action) Headers() Header {
 	}
 	if a.High {
 		set(ExtPriority, "high")
+	}
+	if a.Awaited {
+		h[HeaderAwaited] = []string{"1"}
 	}
 	if a.Attempt > 0 {
 		h[HeaderAttempt] = []string{strconv.Itoa(a.Attempt)}

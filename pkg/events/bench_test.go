@@ -115,7 +115,7 @@ func BenchmarkConsume(b *testing.B) {
 	ctx, stop := context.WithCancel(b.Context())
 	var seen atomic.Int64
 	all := make(chan struct{})
-	c := events.Consumer{Name: "bench", Stream: events.Actions, Filter: bus.ActionFilter("demo-key"), Slots: events.NewSlots(64)}
+	c := events.Consumer{Name: "bench", Stream: events.Actions, Filter: bus.ActionFilter("demo-key"), Most: 64}
 	var consuming sync.WaitGroup
 	b.ResetTimer()
 	b.ReportAllocs()

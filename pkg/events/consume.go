@@ -2,41 +2,32 @@ package events
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
-const (
-	// fetchWait is how long a pull waits at the server, and so how long the end
-	// of Consume may have to wait for it: a pull that is given up on could still
-	// be answered with a message that nobody would see until its AckWait.
-	fetchWait  = time.Second
-	fetchBatch = 128
-	// longestRetry bounds how long a consumer stays away after its server, its
-	// stream or its durable has come back.
-	longestRetry = 2 * time.Second
-)
+// longestRetry bounds how long a consumer stays away after its server, its stream
+// or its durable has come back.
+const longestRetry = 2 * time.Second
 
 // Consume hands messages to handle, each in a goroutine of its own, until ctx
 // ends; then it waits for the handlers that run, and for their acks to leave this
 // process, and returns nil.
 //
-// At most one message waits here for a slot, with its AckWait kept from running
-// out; all others stay at the server, for whoever is free. No slot is held while
-// there is no message, so consumers that share slots do not wait for each other.
-// A durable consumer that was deleted is made again, and so is its stream if
-// [Bus.Ensure] made it.
+// No more is asked for than can be handled at once, so that nothing waits here:
+// what nobody has a place for stays at the server, for whoever is free. While a
+// handler runs its message's AckWait is kept from running out. A durable consumer
+// that was deleted is made again, and so is its stream if [Bus.Ensure] made it.
 //
 // Handlers run under grace, which should outlive ctx: its end tells them that the
 // time to finish is over.
 func (b *Bus) Consume(ctx, grace context.Context, c Consumer, handle func(context.Context, *Delivery) error) error {
-	l := &loop{bus: b, Consumer: c.withDefaults(), handle: handle}
+	c = c.withDefaults()
+	l := &loop{bus: b, Consumer: c, handle: handle, places: newSlots(c.Most), idle: make(chan func())}
 	defer l.finish(grace)
 	for failures := 0; ctx.Err() == nil; {
 		err := l.turn(ctx, grace)
@@ -45,7 +36,7 @@ func (b *Bus) Consume(ctx, grace context.Context, c Consumer, handle func(contex
 			continue
 		}
 		failures++
-		l.durable = nil
+		l.known = false
 		l.OnError(fmt.Errorf("consumer %s: %w", l.Name, err))
 		wait(ctx, min(backoff(failures), longestRetry))
 	}
@@ -57,90 +48,81 @@ type loop struct {
 	Consumer
 	bus     *Bus
 	handle  func(context.Context, *Delivery) error
-	durable jetstream.Consumer // nil until it is known to exist
+	known   bool    // the durable exists
+	pull    *puller // nil until there is a connection
+	places  *slots
+	idle    chan func() // to workers that have nothing to do
 	running sync.WaitGroup
 }
 
-// turn takes one message, and then as many of those behind it as slots are free.
-func (l *loop) turn(ctx, grace context.Context) error {
-	if l.durable == nil {
-		var err error
-		if l.durable, err = l.bus.ensureConsumer(ctx, l.Consumer); err != nil {
+// turn takes as many messages as there are places, or those that come in the time
+// of one request.
+func (l *loop) turn(ctx, grace context.Context) (err error) {
+	if !l.known {
+		if _, err = l.bus.ensureConsumer(ctx, l.Consumer); err != nil {
+			return err
+		}
+		l.known = true
+	}
+	if l.pull == nil {
+		if l.pull, err = l.bus.newPuller(l.Consumer); err != nil {
 			return err
 		}
 	}
-	// The client leaks a subscription for a pull that it cannot send.
-	if l.bus.nc.Status() != nats.CONNECTED {
-		return unavailable(nats.ErrDisconnected)
+	if !l.places.acquire(ctx) {
+		return nil
 	}
-	first, err := l.durable.Fetch(1, jetstream.FetchMaxWait(fetchWait))
-	if err != nil {
-		return unavailable(err)
-	}
-	backlog := false
-	for msg := range first.Messages() {
-		backlog = l.take(ctx, grace, msg)
-	}
-	if err := first.Error(); err != nil && !errors.Is(err, nats.ErrTimeout) {
-		return unavailable(err)
-	}
-	for backlog && ctx.Err() == nil && l.Slots.acquire(ctx) {
-		backlog = l.more(grace)
-	}
-	return nil
+	free := 1 + l.places.take(pullBatch-1)
+	defer func() { l.places.release(max(free, 0)) }()
+	return l.pull.take(ctx, free, func(msg *nats.Msg) {
+		free--
+		l.start(grace, msg)
+	})
 }
 
-// take runs the handler of a message as soon as there is a slot. If there is none
-// before ctx ends, the message goes back at once. It reports whether there are
-// more behind it.
-func (l *loop) take(ctx, grace context.Context, msg jetstream.Msg) bool {
+// start runs the handler of a message, in a place that was acquired for it.
+func (l *loop) start(grace context.Context, msg *nats.Msg) {
 	d, err := delivery(msg)
 	if err != nil {
 		l.OnError(fmt.Errorf("consumer %s: %w", l.Name, err))
-		return false
+		l.places.release(1)
+		return
 	}
 	alive := keepAlive(msg, l.AckWait/3)
-	if !l.Slots.acquire(ctx) {
-		alive.stop()
-		l.settle(msg, d, Again(0, ctx.Err()))
-		return false
-	}
-	l.start(grace, msg, d, alive)
-	return d.Pending > 0
-}
-
-// more fetches what lies ready for the slot that was acquired and for others that
-// are free. It reports whether there are more behind. Faults show in the next turn.
-func (l *loop) more(grace context.Context) (backlog bool) {
-	slots := 1 + l.Slots.take(fetchBatch-1)
-	defer func() { l.Slots.release(slots) }()
-	batch, err := l.durable.FetchNoWait(slots)
-	if err != nil {
-		return false
-	}
-	for msg := range batch.Messages() {
-		d, err := delivery(msg)
-		if err != nil {
-			l.OnError(fmt.Errorf("consumer %s: %w", l.Name, err))
-			continue
-		}
-		slots--
-		backlog = d.Pending > 0
-		l.start(grace, msg, d, keepAlive(msg, l.AckWait/3))
-	}
-	return backlog
-}
-
-// start runs the handler. Its slot is released at its end.
-func (l *loop) start(grace context.Context, msg jetstream.Msg, d *Delivery, alive *heartbeat) {
-	l.running.Go(func() {
-		defer l.Slots.release(1)
+	l.run(func() {
+		defer l.places.release(1)
 		l.deliver(grace, msg, d, alive)
 	})
 }
 
-// finish waits for the handlers, and for the server to have their acks.
+// run gives work to a worker that is idle, or to a new one. A worker stays, since
+// its stack has grown to what handlers need; there are never more than places.
+func (l *loop) run(work func()) {
+	select {
+	case l.idle <- work:
+	default:
+		l.running.Go(func() {
+			work()
+			for work := range l.idle {
+				work()
+			}
+		})
+	}
+}
+
+// finish lets no more come, and waits for the handlers and for the server to have
+// their acks. What was on its way here is handled while there is time for it.
 func (l *loop) finish(grace context.Context) {
+	if l.pull != nil {
+		l.pull.drain(func(msg *nats.Msg) {
+			if grace.Err() != nil || l.places.take(1) == 0 {
+				_ = msg.Nak()
+				return
+			}
+			l.start(grace, msg)
+		})
+	}
+	close(l.idle)
 	l.running.Wait()
 	if err := l.bus.Ping(context.WithoutCancel(grace)); err != nil {
 		l.OnError(fmt.Errorf("consumer %s: acks may be lost: %w", l.Name, err))

@@ -47,7 +47,6 @@ type Delivery struct {
 	Sequence uint64    // in its stream
 	Attempt  int       // 1 at the first delivery
 	Stored   time.Time // when the stream took it
-	Pending  uint64    // how many wait behind it
 }
 
 // Consumer says what to take and how. Name, Stream and Filter are required.
@@ -59,9 +58,7 @@ type Consumer struct {
 	AckWait     time.Duration // default 30 s; a running handler is kept alive beyond it
 	MaxPending  int           // handed out and not acknowledged, all processes together; default 1000
 	MaxDeliver  int           // backstop for crashes; default 20
-	// Slots bounds the handlers that run at once in this process. It may be
-	// shared by several consumers. Default 16 of its own.
-	Slots *Slots
+	Most        int           // handlers that run at once in this process; default 16
 	// OnError is told what could not be done (fetching, acknowledging), and why
 	// handlers failed. Optional. It is called from many goroutines.
 	OnError func(error)
@@ -77,8 +74,8 @@ func (c Consumer) withDefaults() Consumer {
 	if c.MaxDeliver == 0 {
 		c.MaxDeliver = 20
 	}
-	if c.Slots == nil {
-		c.Slots = NewSlots(16)
+	if c.Most == 0 {
+		c.Most = 16
 	}
 	if c.OnError == nil {
 		c.OnError = func(error) {}

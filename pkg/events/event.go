@@ -143,8 +143,7 @@ func (a About) subject() string {
 }
 
 func (a About) extensions() map[string]any {
-	// Room for those that a webhook adds.
-	out := make(map[string]any, 10)
+	out := make(map[string]any, 8) // what lifecycle events have; a larger map costs as much again
 	set := func(name, value string) {
 		if value != "" {
 			out[name] = value

@@ -153,7 +153,7 @@ func consume(t testing.TB, bus *events.Bus, c events.Consumer, handle func(conte
 // requests is a consumer of the action requests for demo-key.
 func requests(t testing.TB, bus *events.Bus) events.Consumer {
 	return events.Consumer{
-		Name: "action-demo-key", Stream: events.Actions, Filter: bus.ActionFilter("demo-key"), Slots: events.NewSlots(8),
+		Name: "action-demo-key", Stream: events.Actions, Filter: bus.ActionFilter("demo-key"), Most: 8,
 		OnError: func(err error) { t.Logf("consumer: %v", err) },
 	}
 }

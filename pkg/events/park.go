@@ -11,6 +11,7 @@ import (
 const (
 	HeaderAttempt = "Hawser-Attempt" // attempts made so far
 	HeaderFresh   = "Hawser-Fresh"   // the id was made for this message, so it has no result yet
+	HeaderAwaited = "Hawser-Awaited" // somebody listens for the result to be stored
 	HeaderReason  = "Hawser-Reason"  // the error code a dead letter died of
 	HeaderSubject = "Hawser-Subject" // where a dead letter came from
 )

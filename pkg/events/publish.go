@@ -59,6 +59,21 @@ func (b *Bus) PublishAsync(ctx context.Context, subject string, e Event, opts *P
 	return b.PublishRaw(subject, h, data, opts)
 }
 
+// Send is PublishAsync without an ack, for events that tell of a beginning and
+// that another event follows: messages of one connection reach a stream in their
+// order, so the ack of a later one says that this one had its turn. What cannot
+// be sent is lost.
+func (b *Bus) Send(ctx context.Context, subject string, e Event) error {
+	if err := checkSubject(subject); err != nil {
+		return err
+	}
+	h, data := EncodeTraced(ctx, e)
+	if err := b.nc.PublishMsg(&nats.Msg{Subject: subject, Header: h, Data: data}); err != nil {
+		return fmt.Errorf("publish %s: %w", subject, classify(err))
+	}
+	return nil
+}
+
 // PublishRaw is PublishAsync of a message as it is. h and data belong to the bus
 // from now on; the options are written into h.
 func (b *Bus) PublishRaw(subject string, h Header, data []byte, opts *PublishOptions) (*Pending, error) {

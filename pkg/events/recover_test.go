@@ -64,7 +64,9 @@ func TestConsumeGoesOnAfterTheNetworkIsBack(t *testing.T) {
 	env, publisher := start(t)
 	bus, proxy := proxied(t, env)
 	got := make(chan string, 8)
-	consume(t, bus, requests(t, bus), func(_ context.Context, d *events.Delivery) error { got <- d.Header.Get("ce-id"); return nil })
+	c := requests(t, bus)
+	c.AckWait = time.Second // after which what went down with the connection comes again
+	consume(t, bus, c, func(_ context.Context, d *events.Delivery) error { got <- d.Header.Get("ce-id"); return nil })
 	publishAction(t, publisher, request("1"))
 	receive(t, "request 1", got)
 	proxy.Cut()
@@ -104,7 +106,7 @@ func TestAMessageThatWaitsForASlotIsKept(t *testing.T) {
 	t.Parallel()
 	_, bus := start(t)
 	c := requests(t, bus)
-	c.AckWait, c.Slots = 300*time.Millisecond, events.NewSlots(1)
+	c.AckWait, c.Most = 300*time.Millisecond, 1
 	attempts := make(chan int, 8)
 	consume(t, bus, c, func(_ context.Context, d *events.Delivery) error {
 		attempts <- d.Attempt

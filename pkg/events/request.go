@@ -50,8 +50,7 @@ func (b *Bus) store(ctx context.Context, subject string, a Action, ours map[stri
 // Request stores a request and waits for its result until ctx ends, which is
 // [ErrPending]: the request goes on, and [Bus.StoredResult] finds the result later.
 // A request whose id has a result already is answered with it, and not stored
-// again. What is returned is the first result that was offered to the stream, or
-// that it holds: see docs/decisions/0005.
+// again. What is returned is what the stream holds.
 func (b *Bus) Request(ctx context.Context, a Action) (Event, error) {
 	if err := checkID(a.ID); err != nil {
 		return Event{}, fmt.Errorf("%w: %w", ErrRequest, err)
@@ -68,6 +67,7 @@ func (b *Bus) Request(ctx context.Context, a Action) (Event, error) {
 			return e, err
 		}
 	}
+	a.Awaited = true
 	if err := b.PublishAction(ctx, a); err != nil {
 		return Event{}, err
 	}
@@ -98,18 +98,18 @@ func (b *Bus) awaitResult(ctx context.Context, results <-chan *nats.Msg, subject
 }
 
 // PublishResult stores the result of a request if it is the first, else
-// [ErrExists]; errors as of [Bus.Publish]. Those who wait for it are told when the
+// [ErrExists]; errors as of [Bus.Publish]. Whoever awaits it is told when the
 // stream has it. It is said again by the publisher rather than republished by the
 // stream, which halves the rate of the stream (decision 5); whoever misses it
 // finds it in the stream.
-func (b *Bus) PublishResult(ctx context.Context, r ActionRef, requestID string, e Event) error {
+func (b *Bus) PublishResult(ctx context.Context, a Action, e Event) error {
 	h, data := EncodeTraced(ctx, e)
-	p, err := b.PublishRaw(b.Result(r, requestID), h, data, &PublishOptions{First: true})
+	p, err := b.PublishRaw(b.Result(a.ActionRef, a.ID), h, data, &PublishOptions{First: true})
 	if err == nil {
 		_, err = p.Wait(ctx)
 	}
-	if err == nil {
-		_ = b.nc.PublishMsg(&nats.Msg{Subject: b.stored(r, requestID), Header: h, Data: data})
+	if err == nil && a.Awaited {
+		_ = b.nc.PublishMsg(&nats.Msg{Subject: b.stored(a.ActionRef, a.ID), Header: h, Data: data})
 	}
 	return err
 }

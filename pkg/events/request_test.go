@@ -17,7 +17,7 @@ func answerRequest(t testing.TB, bus *events.Bus, a events.Action, data string) 
 	e := events.New("executor", events.ActionCompleted.Type(), a.About(), []byte(data))
 	// The test may be over with the result, before its ack is here.
 	ctx := context.WithoutCancel(t.Context())
-	if err := bus.PublishResult(ctx, a.ActionRef, a.ID, e); err != nil {
+	if err := bus.PublishResult(ctx, a, e); err != nil {
 		t.Fatalf("store the result of %s: %v", a.ID, err)
 	}
 }

@@ -42,7 +42,7 @@ func (b *Bus) Scan(ctx context.Context, s Stream, filter string, from time.Time,
 			if h == nil {
 				h = Header{}
 			}
-			d := &Delivery{Subject: msg.Subject(), Header: h, Data: msg.Data(), Sequence: meta.Sequence.Stream, Attempt: 1, Stored: meta.Timestamp, Pending: meta.NumPending}
+			d := &Delivery{Subject: msg.Subject(), Header: h, Data: msg.Data(), Sequence: meta.Sequence.Stream, Attempt: 1, Stored: meta.Timestamp}
 			if !see(d) {
 				return nil
 			}

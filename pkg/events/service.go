@@ -73,7 +73,7 @@ func (b *Bus) Serve(ctx, grace context.Context, s Service, serving func()) error
 	if err != nil {
 		return fmt.Errorf("events: service %s: %w", s.Name, err)
 	}
-	desk := &desk{grace: grace, nc: b.nc, slots: NewSlots(s.Most)}
+	desk := &desk{grace: grace, nc: b.nc, slots: newSlots(s.Most)}
 	defer func() {
 		_ = service.Stop()
 		b.drained(grace)
@@ -114,7 +114,7 @@ func (b *Bus) drained(grace context.Context) {
 type desk struct {
 	grace context.Context
 	nc    *nats.Conn
-	slots *Slots
+	slots *slots
 
 	mu      sync.Mutex
 	closed  bool // guarded by mu

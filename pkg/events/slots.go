@@ -2,14 +2,13 @@ package events
 
 import "context"
 
-// Slots is a bound on work that runs at once. Make it with [NewSlots]. Safe for
-// concurrent use.
-type Slots struct{ free chan struct{} }
+// slots is a bound on work that runs at once. Safe for concurrent use.
+type slots struct{ free chan struct{} }
 
-// NewSlots returns n slots, at least one.
-func NewSlots(n int) *Slots {
+// newSlots returns n slots, at least one.
+func newSlots(n int) *slots {
 	n = max(n, 1)
-	s := &Slots{make(chan struct{}, n)}
+	s := &slots{make(chan struct{}, n)}
 	for range n {
 		s.free <- struct{}{}
 	}
@@ -18,7 +17,7 @@ func NewSlots(n int) *Slots {
 
 // acquire waits for one slot. It is false if ctx ended first; a slot that is free
 // is given even then.
-func (s *Slots) acquire(ctx context.Context) bool {
+func (s *slots) acquire(ctx context.Context) bool {
 	if s.take(1) == 1 {
 		return true
 	}
@@ -31,7 +30,7 @@ func (s *Slots) acquire(ctx context.Context) bool {
 }
 
 // take takes up to most slots that are free now.
-func (s *Slots) take(most int) int {
+func (s *slots) take(most int) int {
 	for n := range most {
 		select {
 		case <-s.free:
@@ -42,7 +41,7 @@ func (s *Slots) take(most int) int {
 	return most
 }
 
-func (s *Slots) release(n int) {
+func (s *slots) release(n int) {
 	for range n {
 		s.free <- struct{}{}
 	}
