@@ -23,24 +23,40 @@ var heldBack = map[string]bool{
 
 const maxKeptHeaders = 16 << 10
 
-// keepHeaders copies the provider's headers into the message, in the order of
-// their names, as far as there is room.
+// keepHeaders copies the provider's headers into the message. Where there is not
+// room for all, the first in the order of their names have it.
 func keepHeaders(out events.Header, in http.Header, secrets map[string]bool) {
 	room := maxKeptHeaders
-	for _, name := range slices.Sorted(maps.Keys(in)) {
-		canonical := textproto.CanonicalMIMEHeaderKey(name)
-		if heldBack[canonical] || secrets[canonical] || strings.HasPrefix(canonical, "Nats-") || strings.HasPrefix(canonical, "Ce-") || strings.HasPrefix(canonical, "Hawser-") {
-			continue
-		}
-		size := 0
-		for _, v := range in[name] {
-			size += len(name) + len(v)
-		}
-		if size <= room {
-			room -= size
-			out[name] = in[name]
+	for name, values := range in {
+		if handedOn(name, secrets) {
+			out[name] = values
+			room -= sizeOf(name, values)
 		}
 	}
+	if room >= 0 {
+		return
+	}
+	room = maxKeptHeaders
+	for _, name := range slices.Sorted(maps.Keys(out)) {
+		if size := sizeOf(name, out[name]); size <= room {
+			room -= size
+		} else {
+			delete(out, name)
+		}
+	}
+}
+
+func handedOn(name string, secrets map[string]bool) bool {
+	canonical := textproto.CanonicalMIMEHeaderKey(name)
+	return !heldBack[canonical] && !secrets[canonical] &&
+		!strings.HasPrefix(canonical, "Nats-") && !strings.HasPrefix(canonical, "Ce-") && !strings.HasPrefix(canonical, "Hawser-")
+}
+
+func sizeOf(name string, values []string) (size int) {
+	for _, v := range values {
+		size += len(name) + len(v)
+	}
+	return size
 }
 
 // secretHeaders are those that carry the connection's secret itself, where the
