@@ -2,7 +2,6 @@ package events
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -69,19 +68,11 @@ func (l *loop) turn(ctx, grace context.Context) error {
 			return err
 		}
 	}
-	// The client leaks a subscription for a pull that it cannot send.
 	if l.bus.nc.Status() != nats.CONNECTED {
 		return unavailable(nats.ErrDisconnected)
 	}
-	first, err := l.durable.Fetch(1, jetstream.FetchMaxWait(fetchWait))
-	if err != nil {
-		return unavailable(err)
-	}
 	backlog := false
-	for msg := range first.Messages() {
-		backlog = l.take(ctx, grace, msg)
-	}
-	if err := first.Error(); err != nil && !errors.Is(err, nats.ErrTimeout) {
+	if err := l.pull(1, fetchWait, func(msg handed) { backlog = l.take(ctx, grace, msg) }); err != nil {
 		return unavailable(err)
 	}
 	for backlog && ctx.Err() == nil && l.Slots.acquire(ctx) {
@@ -93,7 +84,7 @@ func (l *loop) turn(ctx, grace context.Context) error {
 // take runs the handler of a message as soon as there is a slot. If there is none
 // before ctx ends, the message goes back at once. It reports whether there are
 // more behind it.
-func (l *loop) take(ctx, grace context.Context, msg jetstream.Msg) bool {
+func (l *loop) take(ctx, grace context.Context, msg handed) bool {
 	d, err := delivery(msg)
 	if err != nil {
 		l.OnError(fmt.Errorf("consumer %s: %w", l.Name, err))
@@ -114,25 +105,21 @@ func (l *loop) take(ctx, grace context.Context, msg jetstream.Msg) bool {
 func (l *loop) more(grace context.Context) (backlog bool) {
 	slots := 1 + l.Slots.take(fetchBatch-1)
 	defer func() { l.Slots.release(slots) }()
-	batch, err := l.durable.FetchNoWait(slots)
-	if err != nil {
-		return false
-	}
-	for msg := range batch.Messages() {
+	err := l.pull(slots, 0, func(msg handed) {
 		d, err := delivery(msg)
 		if err != nil {
 			l.OnError(fmt.Errorf("consumer %s: %w", l.Name, err))
-			continue
+			return
 		}
 		slots--
 		backlog = d.Pending > 0
 		l.start(grace, msg, d, keepAlive(msg, l.AckWait/3))
-	}
-	return backlog
+	})
+	return backlog && err == nil
 }
 
 // start runs the handler. Its slot is released at its end.
-func (l *loop) start(grace context.Context, msg jetstream.Msg, d *Delivery, alive *heartbeat) {
+func (l *loop) start(grace context.Context, msg handed, d *Delivery, alive *heartbeat) {
 	l.running.Go(func() {
 		defer l.Slots.release(1)
 		l.deliver(grace, msg, d, alive)

@@ -9,21 +9,19 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // ErrPanic is what a handler's panic becomes. It says where, and does not carry
 // the value, which may hold anything.
 var ErrPanic = errors.New("events: the handler panicked")
 
-func delivery(msg jetstream.Msg) (*Delivery, error) {
+func delivery(msg handed) (*Delivery, error) {
 	meta, err := msg.Metadata()
 	if err != nil {
 		return nil, err
 	}
 	d := &Delivery{
-		Subject: msg.Subject(), Header: msg.Headers(), Data: msg.Data(),
+		Subject: msg.Subject, Header: msg.Header, Data: msg.Data,
 		Sequence: meta.Sequence.Stream, Attempt: int(meta.NumDelivered), Stored: meta.Timestamp, Pending: meta.NumPending,
 	}
 	if d.Header == nil {
@@ -33,7 +31,7 @@ func delivery(msg jetstream.Msg) (*Delivery, error) {
 }
 
 // deliver runs the handler and carries out its instruction.
-func (l *loop) deliver(ctx context.Context, msg jetstream.Msg, d *Delivery, alive *heartbeat) {
+func (l *loop) deliver(ctx context.Context, msg handed, d *Delivery, alive *heartbeat) {
 	// A handler that ends its goroutine must not be kept alive for ever.
 	defer alive.stop()
 	err := protect(func() error { return l.handle(ctx, d) })
@@ -41,19 +39,19 @@ func (l *loop) deliver(ctx context.Context, msg jetstream.Msg, d *Delivery, aliv
 	l.settle(msg, d, err)
 }
 
-func (l *loop) settle(msg jetstream.Msg, d *Delivery, answer error) {
+func (l *loop) settle(msg handed, d *Delivery, answer error) {
 	i, instructed := errors.AsType[instruction](answer)
 	var err error
 	switch {
 	case answer == nil:
-		err = msg.Ack()
+		err = msg.done()
 	case instructed && i.discard:
-		err = msg.TermWithReason("discarded")
+		err = msg.never("discarded")
 	case instructed:
-		err = msg.NakWithDelay(i.after)
+		err = msg.again(i.after)
 	default:
 		l.OnError(fmt.Errorf("consumer %s, message %d, delivery %d: %w", l.Name, d.Sequence, d.Attempt, answer))
-		err = msg.NakWithDelay(backoff(d.Attempt))
+		err = msg.again(backoff(d.Attempt))
 	}
 	if err != nil {
 		l.OnError(fmt.Errorf("consumer %s, message %d: acknowledge: %w", l.Name, d.Sequence, err))
@@ -96,7 +94,7 @@ type heartbeat struct {
 // keepAlive starts a heartbeat. No timer fires, and no goroutine runs, for work
 // that is done before the first beat. A beat that cannot be sent does not end it:
 // the connection may be back for the next.
-func keepAlive(msg jetstream.Msg, every time.Duration) *heartbeat {
+func keepAlive(msg handed, every time.Duration) *heartbeat {
 	h := &heartbeat{}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -106,7 +104,7 @@ func keepAlive(msg jetstream.Msg, every time.Duration) *heartbeat {
 		if h.stopped {
 			return
 		}
-		_ = msg.InProgress()
+		_ = msg.working()
 		h.timer.Reset(every)
 	})
 	return h
