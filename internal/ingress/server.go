@@ -42,6 +42,7 @@ func (i *Ingress) routes() http.Handler {
 	mux.HandleFunc(base+"/connectors/{connector}/webhook/{secret}", i.receive)
 	mux.HandleFunc(base+"/connectors/{connector}/webhook", i.receiveApp)
 	i.operatorRoutes(mux)
+	mux.HandleFunc("GET "+base+"/events", i.authenticated(i.feed))
 	mux.HandleFunc("GET "+base+"/connectors/{connector}/oauth/start/{handle}", i.startOAuth)
 	mux.HandleFunc("GET "+base+"/connectors/{connector}/oauth/reconnect/{token}", i.reconnectOAuth)
 	mux.HandleFunc("GET "+base+"/connectors/{connector}/oauth/callback", i.callbackOAuth)
