@@ -14,7 +14,6 @@ import (
 // ConnectInput is what connect takes.
 type ConnectInput struct {
 	Config  json.RawMessage
-	Account string // not read: the account is part of the reference
 	Tags    map[string]string
 	Replace bool // an existing connection keeps its id, creation time and webhook URL
 }

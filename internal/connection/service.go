@@ -124,18 +124,24 @@ func (s *Service) check(r Ref) error {
 	if err := s.scopes.Check(r.Tenant); err != nil {
 		return err
 	}
-	problem := ""
-	switch {
-	case len(r.Account) > maxAccount:
-		problem = "is longer than 128 bytes"
-	case !utf8.ValidString(r.Account):
-		problem = "is not UTF-8"
-	default:
+	problem := AccountProblem(r.Account)
+	if problem == "" {
 		return nil
 	}
 	e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the account cannot be used")
 	e.Errors = []connectors.FieldError{{Path: "account", Message: problem}}
 	return e
+}
+
+// AccountProblem says what is wrong with the name of an account, "" if nothing is.
+func AccountProblem(account string) string {
+	switch {
+	case len(account) > maxAccount:
+		return "is longer than 128 bytes"
+	case !utf8.ValidString(account):
+		return "is not UTF-8"
+	}
+	return ""
 }
 
 func (s *Service) checkConnector(r Ref) (*connectors.Connector, error) {

@@ -43,8 +43,8 @@ type Options struct {
 	// loss takes what was acknowledged in the last interval, the end of the
 	// process takes nothing.
 	Sync string
-	// Prefix is the first token, or tokens, of every subject. Default
-	// "hawser". Credentials of tenants work for the prefix they were made for.
+	// Prefix is the first token of every subject, at most 32 of a-z 0-9 _ -.
+	// Default "hawser". Credentials of tenants work for the prefix they were made for.
 	Prefix string
 	// MaxStore bounds what JetStream keeps on the disk, in bytes; what does not
 	// fit is refused (503), never dropped. Default: three quarters of what is

@@ -97,11 +97,12 @@ func parseSync(s string) (always bool, interval time.Duration, err error) {
 	return false, interval, nil
 }
 
-var prefixForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,3}$`)
+// prefixForm is what streams and buckets can be named after, too.
+var prefixForm = regexp.MustCompile(`^[a-z0-9_-]{1,32}$`)
 
 func checkPrefix(prefix string) error {
 	if !prefixForm.MatchString(prefix) {
-		return fmt.Errorf("subject prefix %q: give up to four tokens of A-Z a-z 0-9 _ -, such as %q", prefix, defaultPrefix)
+		return fmt.Errorf("subject prefix %q: give a single token of at most 32 lower-case letters, digits, _ and -, such as %q", prefix, defaultPrefix)
 	}
 	return nil
 }

@@ -303,10 +303,10 @@ func TestCredentialsEndWithTheirAccountsClaims(t *testing.T) {
 func TestCredentialsAreForOnePrefix(t *testing.T) {
 	t.Parallel()
 	opts := quick(filepath.Join(t.TempDir(), "data"))
-	opts.Prefix = "stage.hawser"
+	opts.Prefix = "stage-hawser"
 	s := start(t, opts)
 	js := jetStream(t, operator(t, s))
-	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "A", Subjects: []string{"stage.hawser.action.>"}}); err != nil {
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "A", Subjects: []string{"stage-hawser.action.>"}}); err != nil {
 		t.Fatal(err)
 	}
 	creds, err := embedded.TenantCreds(opts.DataDir, "org", "ava", opts.Prefix)
@@ -314,7 +314,7 @@ func TestCredentialsAreForOnePrefix(t *testing.T) {
 		t.Fatal(err)
 	}
 	nc := dial(t, s, nats.UserCredentialBytes([]byte(creds.Reveal())))
-	if _, err := jetStream(t, nc).Publish(t.Context(), "stage.hawser.action.org.ava.demo.a", nil); err != nil {
+	if _, err := jetStream(t, nc).Publish(t.Context(), "stage-hawser.action.org.ava.demo.a", nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -370,7 +370,7 @@ func FuzzTenantTokens(f *testing.F) {
 	}
 	f.Add("org", "ava", "hawser")
 	f.Add("user", "=", "")
-	f.Add("a.b", "x=2E", "stage.hawser")
+	f.Add("a.b", "x=2E", "stage-hawser")
 	f.Add("org", "*", ">")
 	f.Fuzz(func(t *testing.T, scope, identity, prefix string) {
 		creds, err := embedded.TenantCreds(dir, scope, identity, prefix)

@@ -136,7 +136,7 @@ func TestADeathBetweenResultAndEventIsMadeUpFor(t *testing.T) {
 	if err := json.Unmarshal(e.Data(), &data); err != nil {
 		t.Fatal(err)
 	}
-	if e.Type() != "hawser.action.failed" || data.ErrorCode != "CONNECTOR_ACTION_FAILED" || !strings.HasPrefix(e.ID(), result.ID()) {
+	if e.Type() != "hawser.action.failed" || data.ErrorCode != "CONNECTOR_ACTION_FAILED" || e.ID() != events.DerivedID(result.ID(), "announced") {
 		t.Errorf("heard %s %s %+v", e.Type(), e.ID(), data)
 	}
 	waitEmpty(t, n, events.Actions)

@@ -26,7 +26,7 @@ func (x *Executor) received(ctx context.Context, d *events.Delivery) error {
 		Method: events.Extension(webhook, events.ExtMethod), Path: events.Extension(webhook, events.ExtPath), Verified: &verified,
 	})
 	// The id is derived, so that a second delivery announces nothing new.
-	e.SetID(webhook.ID() + "-received")
+	e.SetID(events.DerivedID(webhook.ID(), "received"))
 	ctx = events.WithTrace(ctx, d.Header)
 	opts := &events.PublishOptions{MsgID: tenant.Tokens() + "." + events.Token(connector) + "/received/" + webhook.ID()}
 	announced, err := x.Bus.PublishAsync(ctx, x.Bus.Event(tenant, connector, events.WebhookReceived), e, opts)

@@ -102,7 +102,7 @@ func (j *job) report(ctx context.Context, kind events.Kind, e *connectors.Error,
 		outcome, code, line = "failed", string(e.Code), j.log.Warn()
 		data.ErrorCode, data.ErrorMessage = code, e.Message
 	}
-	j.announce(ctx, kind, data, resultID+"-announced")
+	j.announce(ctx, kind, data, events.DerivedID(resultID, "announced"))
 	if j.conn != nil {
 		j.Status.Action(connection.NewRef(j.Tenant, j.Connector, j.Account), code)
 	}
@@ -122,7 +122,7 @@ func (j *job) announceAgain(ctx context.Context, result events.Event) {
 	if body.Error != nil {
 		data.ErrorCode, data.ErrorMessage = string(body.Error.Code), body.Error.Message
 	}
-	j.announce(ctx, events.KindOf(result.Type()), data, result.ID()+"-announced")
+	j.announce(ctx, events.KindOf(result.Type()), data, events.DerivedID(result.ID(), "announced"))
 }
 
 // announce sends a lifecycle event; awaitEvents waits for the stream to have it.

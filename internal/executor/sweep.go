@@ -16,8 +16,10 @@ const (
 )
 
 // sweep answers requests for connectors that nobody has registered, so that they
-// do not lie for ever. Every executor sweeps; the subject of the result and the
-// deletion by sequence make that safe.
+// do not lie for ever: new ones, and those that waited for their time while their
+// connector went away. Webhooks whose handler went away are given up on. Every
+// executor sweeps; the subject of the result and the deletion by sequence make
+// that safe.
 func (x *Executor) sweep(ctx context.Context) error {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
@@ -34,11 +36,18 @@ func (x *Executor) sweep(ctx context.Context) error {
 }
 
 func (x *Executor) sweepOnce(ctx context.Context) error {
-	state, err := x.Bus.State(ctx, events.Actions)
+	return errors.Join(
+		x.sweepStream(ctx, events.Actions, x.Bus.Actions()),
+		// Not those that are parked still: their time will come.
+		x.sweepStream(ctx, events.Parked, x.Bus.Prefix()+".due.>"))
+}
+
+func (x *Executor) sweepStream(ctx context.Context, stream events.Stream, filter string) error {
+	state, err := x.Bus.State(ctx, stream)
 	if err != nil || state.Messages == 0 {
 		return err
 	}
-	subjects, err := x.Bus.Subjects(ctx, events.Actions, x.Bus.Actions())
+	subjects, err := x.Bus.Subjects(ctx, stream, filter)
 	if err != nil {
 		return err
 	}
@@ -58,7 +67,7 @@ func (x *Executor) sweepOnce(ctx context.Context) error {
 				continue
 			}
 		}
-		if err := x.refuseUnserved(ctx, subject); err != nil {
+		if err := x.refuseUnserved(ctx, stream, subject); err != nil {
 			return err
 		}
 	}
@@ -66,19 +75,30 @@ func (x *Executor) sweepOnce(ctx context.Context) error {
 }
 
 func (x *Executor) served(subject string) bool {
-	ref, err := x.Bus.ParseAction(subject)
-	if err != nil {
-		return false
+	if _, _, _, err := x.Bus.ParseSilence(subject); err == nil {
+		return true // by every executor
 	}
-	_, unknown := x.Definitions.Get(ref.Connector)
+	connector := ""
+	if webhook, err := x.Bus.WebhookOf(subject); err == nil {
+		if _, connector, _, err = x.Bus.ParseWebhook(webhook); err != nil {
+			return false
+		}
+	} else {
+		ref, err := x.Bus.ParseAction(subject)
+		if err != nil {
+			return false
+		}
+		connector = ref.Connector
+	}
+	_, unknown := x.Definitions.Get(connector)
 	return unknown == nil
 }
 
 // refuseUnserved answers what has lain on a subject for too long.
-func (x *Executor) refuseUnserved(ctx context.Context, subject string) error {
+func (x *Executor) refuseUnserved(ctx context.Context, stream events.Stream, subject string) error {
 	from := uint64(1)
 	for range mostRefused {
-		d, err := x.Bus.First(ctx, events.Actions, from, subject)
+		d, err := x.Bus.First(ctx, stream, from, subject)
 		if errors.Is(err, events.ErrNotFound) {
 			return nil
 		}
@@ -88,7 +108,7 @@ func (x *Executor) refuseUnserved(ctx context.Context, subject string) error {
 		if err := x.refuse(ctx, d); err != nil {
 			return err
 		}
-		if err := x.Bus.Remove(ctx, events.Actions, d.Sequence); err != nil {
+		if err := x.Bus.Remove(ctx, stream, d.Sequence); err != nil {
 			return err
 		}
 		from = d.Sequence + 1
@@ -97,10 +117,44 @@ func (x *Executor) refuseUnserved(ctx context.Context, subject string) error {
 }
 
 func (x *Executor) refuse(ctx context.Context, d *events.Delivery) error {
+	if webhook, err := x.Bus.DueWebhook(ctx, d); err == nil {
+		return x.refuseWebhook(ctx, webhook, events.Attempts(d))
+	} else if !errors.Is(err, events.ErrSubject) {
+		if errors.Is(err, events.ErrNotFound) {
+			return nil // its retention is over
+		}
+		return err
+	}
 	request, malformed := x.Bus.ReadAction(d)
 	if errors.Is(malformed, events.ErrSubject) || errors.Is(malformed, events.ErrToken) {
 		return x.keepEvidence(ctx, d, malformed)
 	}
-	request.Attempt = 0
-	return x.job(request, d).answer(ctx, nil, connectors.Errorf(connectors.CodeConnectorNotFound, "no connector %.64q is registered", request.Connector))
+	j := x.job(request, d)
+	gone := connectors.Errorf(connectors.CodeConnectorNotFound, "no connector %.64q is registered", request.Connector)
+	if request.Attempt == 0 {
+		return j.answer(ctx, nil, gone)
+	}
+	// It was tried before: somebody may want it tried again, once there is a
+	// connector. The sweep is no attempt.
+	d.Attempt = 0
+	if done, err := j.answered(ctx); done || err != nil {
+		return err
+	}
+	return j.giveUp(ctx, gone)
+}
+
+func (x *Executor) refuseWebhook(ctx context.Context, d *events.Delivery, attempts int) error {
+	tenant, connector, _, err := x.Bus.ParseWebhook(d.Subject)
+	if err != nil {
+		return x.keepEvidence(ctx, d, err)
+	}
+	event, err := events.Decode(d.Header, d.Data)
+	if err != nil {
+		return x.keepEvidence(ctx, d, err)
+	}
+	h := &handling{
+		Executor: x, connector: &connectors.Connector{Key: connector}, webhook: d, event: event,
+		about: webhookAbout(tenant, connector, event), attempt: attempts, began: time.Now(), log: x.log,
+	}
+	return h.conclude(ctx, connectors.Permanent(connectors.Errorf(connectors.CodeConnectorNotFound, "no connector %.64q is registered", connector)))
 }

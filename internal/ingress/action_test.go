@@ -77,7 +77,7 @@ func TestAnActionOverHTTPAnswersWithItsResult(t *testing.T) {
 		"below zero":               {actions + "echo", `{}`, []string{"Prefer", "wait=-1"}, 400, `"path":"Prefer"`},
 		"other preferences":        {actions + "echo", `{}`, []string{"Prefer", `respond-async, Wait = "20"; x=y, handling=lenient`}, 200, `{"data":{}}`},
 		"more than a minute":       {actions + "echo", `{}`, []string{"Prefer", "wait=86400"}, 200, `{"data":{}}`},
-		"too large":                {actions + "echo", `"` + strings.Repeat("x", 768<<10) + `"`, nil, 413, `"code":"CONNECTOR_WEBHOOK_TOO_LARGE"`},
+		"too large":                {actions + "echo", `"` + strings.Repeat("x", 768<<10) + `"`, nil, 413, `"code":"CONNECTOR_ACTION_INPUT_INVALID"`},
 		"as large as can be":       {actions + "echo", `"` + strings.Repeat("x", 768<<10-2) + `"`, nil, 200, ""},
 	} {
 		r := s.do(t, "POST", c.path, c.body, c.header...)

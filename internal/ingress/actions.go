@@ -36,7 +36,7 @@ func (i *Ingress) runAction(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Location", path)
 		writeJSON(w, http.StatusAccepted, jsonType, map[string]string{"id": request.ID, "result_url": i.opts.BaseURL + path})
 	case errors.Is(err, events.ErrTooLarge):
-		writeProblem(w, tooLarge(maxActionBody))
+		writeProblem(w, tooLarge(maxActionBody, connectors.CodeConnectorActionInputInvalid))
 	case err != nil:
 		writeProblem(w, storeError(err))
 	default:
@@ -83,7 +83,9 @@ func (i *Ingress) readAction(w http.ResponseWriter, r *http.Request) (events.Act
 	} else if def.DefaultConfig == nil {
 		return a, 0, connectors.Errorf(connectors.CodeConnectorDefaultConfigRequired, "%s has no default config, so its actions need a connection", a.Connector)
 	}
-	a.Account = connection.NewRef(a.Tenant, a.Connector, r.URL.Query().Get("account")).Account
+	if err := readAccount(&a, r); err != nil {
+		return a, 0, err
+	}
 	wait, err := preferredWait(r.Header.Values("Prefer"))
 	if err == nil {
 		err = readRequestID(&a, r.Header.Values("Idempotency-Key"))
@@ -95,6 +97,22 @@ func (i *Ingress) readAction(w http.ResponseWriter, r *http.Request) (events.Act
 		return a, 0, bodyError(err, maxActionBody, connectors.CodeConnectorActionInputInvalid)
 	}
 	return a, wait, nil
+}
+
+// readAccount takes the account from the query, which holds nothing else.
+func readAccount(a *events.Action, r *http.Request) error {
+	q, err := knownQuery(r, "account")
+	if err != nil {
+		e := connectors.AsError(err)
+		e.Code = connectors.CodeConnectorActionInputInvalid
+		return e
+	}
+	account := q.Get("account")
+	if message := connection.AccountProblem(account); message != "" {
+		return inputInvalid("account", message)
+	}
+	a.Account = connection.NewRef(a.Tenant, a.Connector, account).Account
+	return nil
 }
 
 // readRequestID takes the request's id from the header Idempotency-Key, or makes
@@ -167,8 +185,14 @@ func writeOutcome(w http.ResponseWriter, result events.Event) {
 	}
 }
 
-// storeError is the answer when NATS did not take or give something.
+// storeError is the answer when NATS did not take or give something. What can
+// never be stored is the caller's fault: trying again does not help.
 func storeError(err error) *connectors.Error {
+	if errors.Is(err, events.ErrRequest) {
+		e := connectors.Errorf(connectors.CodeConnectorActionInputInvalid, "%w", err)
+		e.Errors = []connectors.FieldError{{Path: "id", Message: "cannot be carried by a request"}}
+		return e
+	}
 	e := connectors.Errorf(connectors.CodeConnectorDatabaseFailed, "the stream did not answer; nothing was promised, try again")
 	e.Cause, e.RetryAfter = err, time.Second
 	return e

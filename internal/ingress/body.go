@@ -97,8 +97,14 @@ func brokenOrTooLarge(err error) error {
 	return errBodyBroken
 }
 
-func tooLarge(limit int64) *connectors.Error {
-	return connectors.Errorf(connectors.CodeConnectorWebhookTooLarge, "the body is larger than %d bytes", limit)
+// tooLarge refuses a body; code is what a malformed one is.
+func tooLarge(limit int64, code connectors.Code) *connectors.Error {
+	if code == connectors.CodeConnectorWebhookValidationFailed {
+		return connectors.Errorf(connectors.CodeConnectorWebhookTooLarge, "the body is larger than %d bytes", limit)
+	}
+	e := connectors.Errorf(code, "the body is larger than %d bytes", limit)
+	e.Reason = reasonTooLarge
+	return e
 }
 
 // bodyError is the problem of a body that could not be read; code is what a
@@ -108,7 +114,7 @@ func bodyError(err error, limit int64, code connectors.Code) *connectors.Error {
 		return e
 	}
 	if errors.Is(err, errBodyTooLarge) {
-		return tooLarge(limit)
+		return tooLarge(limit, code)
 	}
 	return connectors.Errorf(code, "the body could not be read: it ended early, is malformed, or took too long")
 }

@@ -60,7 +60,7 @@ func (i *Ingress) operate(ctx context.Context, op operation, request []byte) (da
 	if err != nil {
 		return nil, err
 	}
-	reply, err := op.run(i, ctx, p)
+	reply, err := i.perform(ctx, op, p)
 	if err != nil {
 		return nil, err
 	}

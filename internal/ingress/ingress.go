@@ -58,6 +58,9 @@ type Ingress struct {
 	log     zerolog.Logger
 	metrics *metrics
 	slots   chan struct{} // requests at work
+	feeds   chan struct{} // event feeds
+	closing chan struct{} // closed when what lasts has to end
+	close   func()
 	waiting chan struct{} // those of them that wait for a result
 	// rejections bounds the events about refused deliveries, which strangers
 	// can make us emit.
@@ -99,7 +102,9 @@ func New(parts Parts, opts *Options) *Ingress {
 		o.HTTP = &http.Client{Timeout: visitTimeout}
 	}
 	o.BaseURL, o.BasePath = strings.TrimSuffix(o.BaseURL, "/"), strings.TrimSuffix(o.BasePath, "/")
+	closing := make(chan struct{})
 	return &Ingress{
+		closing: closing, close: sync.OnceFunc(func() { close(closing) }), feeds: make(chan struct{}, mostFeeds),
 		Parts: parts, opts: o, log: o.Log.With().Str("role", "ingress").Logger(), metrics: newMetrics(o.Metrics),
 		slots: make(chan struct{}, o.MostRequests), waiting: make(chan struct{}, max(o.MostRequests/2, 1)),
 		rejections: rate.NewLimiter(50, 100), evidenceRate: rate.NewLimiter(10, 100), handshakes: rate.NewLimiter(100, 200),
@@ -109,8 +114,9 @@ func New(parts Parts, opts *Options) *Ingress {
 }
 
 // Run serves the control operations on NATS until ctx ends; those that run may
-// finish until grace ends. serving is called once they are served.
+// finish until grace ends. Event feeds end with ctx. serving is called once they are served.
 func (i *Ingress) Run(ctx, grace context.Context, serving func()) error {
+	defer context.AfterFunc(ctx, i.close)()
 	return i.control(ctx, grace, serving)
 }
 

@@ -15,7 +15,7 @@ import (
 // connect is three things, by the connector's kind: a flow's start, a connection by
 // client credentials, or one by its config alone.
 func (i *Ingress) connect(ctx context.Context, p params) (any, error) {
-	in := connection.ConnectInput{Config: p.Config, Account: p.Account, Tags: p.Tags, Replace: p.Replace}
+	in := connection.ConnectInput{Config: p.Config, Tags: p.Tags, Replace: p.Replace}
 	def, err := i.Service.Connector(p.Connector)
 	if err != nil {
 		return nil, err

@@ -72,7 +72,7 @@ func (i *Ingress) overHTTP(op operation) http.HandlerFunc {
 		p, err := i.requestParams(op, w, r)
 		var reply any
 		if err == nil {
-			reply, err = op.run(i, r.Context(), p)
+			reply, err = i.perform(r.Context(), op, p)
 		}
 		if err != nil {
 			writeProblem(w, connectors.AsError(err))

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -27,16 +27,19 @@ const (
 )
 
 // readPage reads ?after= and ?limit=, and collects what pick takes of the stream.
-func readPage[T any](ctx context.Context, i *Ingress, r *http.Request, stream events.Stream, filter string, pick func(*events.Delivery) (T, bool)) (page[T], error) {
+func readPage[T any](ctx context.Context, i *Ingress, r *http.Request, stream events.Stream, filter, takes string, pick func(*events.Delivery) (T, bool)) (page[T], error) {
 	out := page[T]{Items: []T{}}
 	limit, after := defaultPage, uint64(0)
-	var err error
-	if v := r.URL.Query().Get("limit"); v != "" {
+	q, err := knownQuery(r, "limit after "+takes)
+	if err != nil {
+		return out, err
+	}
+	if v := q.Get("limit"); v != "" {
 		if limit, err = strconv.Atoi(v); err != nil || limit < 1 || limit > largestPage {
 			return out, invalid("limit", "must be a whole number from 1 to 200")
 		}
 	}
-	if v := r.URL.Query().Get("after"); v != "" {
+	if v := q.Get("after"); v != "" {
 		if after, err = strconv.ParseUint(v, 10, 62); err != nil {
 			return out, invalid("after", "must be what an earlier answer gave as next")
 		}
@@ -63,7 +66,7 @@ func readPage[T any](ctx context.Context, i *Ingress, r *http.Request, stream ev
 
 // filed returns the message of a stream that the path's {id} names.
 func (i *Ingress) filed(r *http.Request, stream events.Stream, what string) (*events.Delivery, error) {
-	unknown := connectors.Errorf(connectors.CodeConnectorNotFound, "there is no %s with this id", what)
+	unknown := notFiled{what}
 	sequence, err := strconv.ParseUint(r.PathValue("id"), 10, 62)
 	if err != nil || sequence == 0 {
 		return nil, unknown
@@ -76,6 +79,24 @@ func (i *Ingress) filed(r *http.Request, stream events.Stream, what string) (*ev
 		return nil, storeError(err)
 	}
 	return d, nil
+}
+
+// knownQuery reads a query string that may hold the parameters named in takes, each
+// once.
+func knownQuery(r *http.Request, takes string) (url.Values, error) {
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, invalid("", "the query string is malformed")
+	}
+	for name, values := range q {
+		switch {
+		case !slices.Contains(strings.Fields(takes), name):
+			return nil, invalid(name, "is no parameter of this path")
+		case len(values) > 1:
+			return nil, invalid(name, "is there more than once")
+		}
+	}
+	return q, nil
 }
 
 // token is a query parameter as a subject token, or the wildcard.

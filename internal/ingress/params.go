@@ -164,6 +164,9 @@ func (p *params) set(name, value string) (message string) {
 	var err error
 	switch name {
 	case "account":
+		if p.Account != "" && p.Account != value {
+			return "does not agree with the body"
+		}
 		p.Account = value
 	case "name":
 		p.Name = value

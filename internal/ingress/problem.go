@@ -2,6 +2,7 @@ package ingress
 
 import (
 	"encoding/json"
+	"errors"
 	"math"
 	"net/http"
 	"strconv"
@@ -28,8 +29,14 @@ type problem struct {
 	ProviderStatus int                     `json:"provider_status,omitempty"`
 }
 
+// reasonTooLarge makes the answer 413, whatever the code's status is.
+const reasonTooLarge = "too_large"
+
 func problemOf(e *connectors.Error) problem {
 	status := e.Code.HTTPStatus()
+	if e.Reason == reasonTooLarge {
+		status = http.StatusRequestEntityTooLarge
+	}
 	p := problem{
 		Type: "urn:hawser:error:" + string(e.Code), Title: http.StatusText(status), Status: status,
 		Detail: e.Message, Code: e.Code, Errors: e.Errors, Reason: e.Reason,
@@ -58,6 +65,20 @@ func writeProblem(w http.ResponseWriter, e *connectors.Error) {
 	}
 	note(w, e)
 	writeJSON(w, p.Status, problemType, p)
+}
+
+// notFiled says that there is no such thing to be looked at or driven again. The
+// codes are about connectors, so it has none.
+type notFiled struct{ what string }
+
+func (n notFiled) Error() string { return "there is no " + n.what + " with this id" }
+
+func writeError(w http.ResponseWriter, err error) {
+	if none, ok := errors.AsType[notFiled](err); ok {
+		writeJSON(w, http.StatusNotFound, problemType, plainProblem(http.StatusNotFound, none.Error()))
+		return
+	}
+	writeProblem(w, connectors.AsError(err))
 }
 
 func writeJSON(w http.ResponseWriter, status int, contentType string, body any) {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hawser-io/hawser/internal/connection"
@@ -94,6 +95,27 @@ func newEvidence(reason string, code connectors.Code, connector, path string, co
 // evidence describes a refused delivery for a known connection.
 func (d *delivery) evidence(reason string, code connectors.Code) *evidence {
 	return newEvidence(reason, code, d.conn.Connector, d.path, d.conn, d.Request)
+}
+
+// evidenceOf reads what lies in quarantine. A request whose subject nobody could
+// read lies there as it came; only where it was published and its size are told.
+func (i *Ingress) evidenceOf(d *events.Delivery) (evidence, bool) {
+	var e evidence
+	if subject := d.Header[events.HeaderSubject]; len(subject) > 0 {
+		sum := sha256.Sum256(d.Data)
+		e = evidence{At: d.Stored.UTC(), Code: connectors.CodeConnectorActionInputInvalid, Path: subject[0],
+			HeaderNames: []string{}, BodyBytes: len(d.Data), BodySHA256: hex.EncodeToString(sum[:])}
+		// <prefix>.quarantine.<connector>.<reason>
+		tokens := strings.Split(d.Subject, ".")
+		if len(tokens) != 4 {
+			return e, false
+		}
+		var err error
+		e.Connector, err = events.ParseToken(tokens[2])
+		e.Reason = tokens[3]
+		return e, err == nil
+	}
+	return e, json.Unmarshal(d.Data, &e) == nil
 }
 
 func (e *evidence) about() events.About {

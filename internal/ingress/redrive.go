@@ -19,7 +19,7 @@ func (i *Ingress) operatorRoutes(mux *http.ServeMux) {
 		mux.HandleFunc(below(pattern, i.opts.BasePath), i.authenticated(func(w http.ResponseWriter, r *http.Request) {
 			reply, err := answer(w, r)
 			if err != nil {
-				writeProblem(w, connectors.AsError(err))
+				writeError(w, err)
 				return
 			}
 			writeJSON(w, http.StatusOK, jsonType, reply)
@@ -46,9 +46,10 @@ type quarantined struct {
 func (i *Ingress) listQuarantine(r *http.Request) (any, error) {
 	q := r.URL.Query()
 	filter := i.Bus.Prefix() + ".quarantine." + token(r, "connector") + "." + token(r, "reason")
-	return readPage(r.Context(), i, r, events.Quarantine, filter, func(d *events.Delivery) (quarantined, bool) {
+	return readPage(r.Context(), i, r, events.Quarantine, filter, "connector reason scope identity connection", func(d *events.Delivery) (quarantined, bool) {
 		item := quarantined{ID: strconv.FormatUint(d.Sequence, 10)}
-		if json.Unmarshal(d.Data, &item.evidence) != nil {
+		var ok bool
+		if item.evidence, ok = i.evidenceOf(d); !ok {
 			return item, false
 		}
 		item.Sealed = ""
@@ -64,8 +65,8 @@ func (i *Ingress) redriveQuarantine(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var e evidence
-	if err := json.Unmarshal(d.Data, &e); err != nil {
+	e, ok := i.evidenceOf(d)
+	if !ok {
 		return nil, connectors.Errorf(connectors.CodeInternal, "the evidence cannot be read")
 	}
 	if !e.Redrivable {
@@ -191,7 +192,7 @@ type deadLetter struct {
 
 func (i *Ingress) listDeadLetters(r *http.Request) (any, error) {
 	filter := i.Bus.Prefix() + ".dead." + token(r, "kind") + "." + token(r, "scope") + "." + token(r, "identity") + "." + token(r, "connector") + ".*"
-	return readPage(r.Context(), i, r, events.Dead, filter, func(d *events.Delivery) (deadLetter, bool) {
+	return readPage(r.Context(), i, r, events.Dead, filter, "kind scope identity connector", func(d *events.Delivery) (deadLetter, bool) {
 		return i.deadLetter(d)
 	})
 }

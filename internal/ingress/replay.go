@@ -44,7 +44,7 @@ func (i *Ingress) replayOne(r *http.Request) (any, error) {
 // findWebhook finds a stored webhook by its event's id, a UUIDv7: the time in it
 // says where to look.
 func (i *Ingress) findWebhook(ctx context.Context, id string) (*events.Delivery, error) {
-	unknown := connectors.Errorf(connectors.CodeConnectorNotFound, "no stored webhook has this id")
+	unknown := notFiled{"stored webhook"}
 	u, err := uuid.Parse(id)
 	if err != nil || u.Version() != 7 {
 		return nil, unknown

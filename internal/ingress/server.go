@@ -42,6 +42,10 @@ func (i *Ingress) routes() http.Handler {
 	mux.HandleFunc(base+"/connectors/{connector}/webhook/{secret}", i.receive)
 	mux.HandleFunc(base+"/connectors/{connector}/webhook", i.receiveApp)
 	i.operatorRoutes(mux)
+	mux.HandleFunc("GET "+base+"/events", i.authenticated(i.feed))
+	for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
+		mux.HandleFunc(method+" "+base+onConnection+"/proxy/{path...}", i.authenticated(i.proxy))
+	}
 	mux.HandleFunc("GET "+base+"/connectors/{connector}/oauth/start/{handle}", i.startOAuth)
 	mux.HandleFunc("GET "+base+"/connectors/{connector}/oauth/reconnect/{token}", i.reconnectOAuth)
 	mux.HandleFunc("GET "+base+"/connectors/{connector}/oauth/callback", i.callbackOAuth)

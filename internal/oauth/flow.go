@@ -301,7 +301,7 @@ func (f *Flow) Reconnect(ctx context.Context, connector, token string) (string, 
 		return "", err
 	}
 	started, err := f.Start(ctx, c.Ref(), StartInput{
-		ConnectInput: connection.ConnectInput{Config: config, Account: c.Account, Replace: true}, reconnect: c.ID,
+		ConnectInput: connection.ConnectInput{Config: config, Replace: true}, reconnect: c.ID,
 	})
 	if err != nil {
 		return "", err

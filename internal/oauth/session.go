@@ -124,7 +124,7 @@ func (f *Flow) SessionConnect(ctx context.Context, s *connection.Session, connec
 		return "", stateInvalid(reasonReplayed)
 	}
 	ref := connection.NewRef(events.Tenant{Scope: s.Scope, Identity: s.Identity}, connector, s.Account)
-	in := connection.ConnectInput{Config: config, Account: s.Account}
+	in := connection.ConnectInput{Config: config}
 	def, err := f.Service.Connector(connector)
 	if err != nil {
 		return "", err

@@ -1,6 +1,7 @@
 package events
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -165,6 +166,19 @@ func NewID() string {
 		panic(fmt.Sprintf("events: no randomness: %v", err))
 	}
 	return id.String()
+}
+
+// DerivedID is the id of an event that follows from another, what telling apart
+// those that do: a UUIDv7 of the same moment, the same every time.
+func DerivedID(id, what string) string {
+	sum := sha256.Sum256([]byte(id + "/" + what))
+	u := uuid.UUID(sum[:16])
+	if parent, err := uuid.Parse(id); err == nil {
+		copy(u[:6], parent[:6]) // the time
+	}
+	u[6] = 0x70 | u[6]&0x0f // version 7
+	u[8] = 0x80 | u[8]&0x3f // variant of RFC 9562
+	return u.String()
 }
 
 // Extension returns the canonical string of an extension of e, or "".

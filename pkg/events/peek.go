@@ -45,6 +45,7 @@ type StreamState struct {
 	Messages uint64
 	Bytes    uint64
 	Subjects uint64
+	Last     uint64 // sequence of the newest message, there or gone
 }
 
 // State asks how full a stream is.
@@ -59,7 +60,7 @@ func (b *Bus) State(ctx context.Context, s Stream) (StreamState, error) {
 	if err != nil {
 		return StreamState{}, unavailable(err)
 	}
-	return StreamState{info.State.Msgs, info.State.Bytes, info.State.NumSubjects}, nil
+	return StreamState{info.State.Msgs, info.State.Bytes, info.State.NumSubjects, info.State.LastSeq}, nil
 }
 
 // First returns the oldest message at or behind sequence from whose subject

@@ -1,0 +1,76 @@
+package executor_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/hawser-io/hawser/internal/executor"
+	"github.com/hawser-io/hawser/internal/roletest"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+// What waited for its time while its connector went away must not lie for ever.
+func TestTheSweepEndsWhatWaitedForAConnectorThatIsGone(t *testing.T) {
+	t.Parallel()
+	n := roletest.Start(t, nil)
+	results, failed := n.Listen(t, "hawser.result.>"), n.Listen(t, "hawser.event.*.*.*.webhook.failed")
+	park := func(id string, attempts int) {
+		a := events.Action{ActionRef: roletest.Ref(ava, "ghost", "walk"), ID: id, Attempt: attempts, Input: []byte(`{}`)}
+		if err := n.Bus.Park(t.Context(), a, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	park("postponed", 0)
+	park("attempted", 2)
+	hook := events.New("ingress", "hawser.webhook.moved", events.About{Tenant: ava, Connector: "ghost", Account: "default"}, []byte(`{}`))
+	header, data := events.Encode(hook)
+	n.Publish(t, n.Bus.Webhook(ava, "ghost", "moved"), header, string(data))
+	stored, err := n.Bus.First(t.Context(), events.Webhooks, 1, n.Bus.Webhooks())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Bus.ParkWebhook(t.Context(), stored, hook.ID(), 1, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	n.StartExecutor(t, &executor.Options{UnservedAfter: time.Millisecond})
+	for range 2 {
+		if got := results.Outcome(t); got.Code() != connectors.CodeConnectorNotFound {
+			t.Errorf("%s: got %v, want CONNECTOR_NOT_FOUND", got.ID, got.Error)
+		}
+	}
+	if e := failed.Event(t); e.Type() != "hawser.webhook.failed" || events.Extension(e, events.ExtConnector) != "ghost" {
+		t.Errorf("event %s of %s", e.Type(), events.Extension(e, events.ExtConnector))
+	}
+	waitEmpty(t, n, events.Parked)
+	for filter, want := range map[string]int{"hawser.dead.action.>": 1, "hawser.dead.webhook.>": 1} {
+		if got := n.Count(t, events.Dead, filter); got != want {
+			t.Errorf("%d dead letters on %s, want %d", got, filter, want)
+		}
+	}
+}
+
+func TestTheSweepLeavesAloneWhatWaitsForAConnectorThatThereIs(t *testing.T) {
+	t.Parallel()
+	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{roletest.Probe("probe", "")}})
+	if err := n.Definitions.Publish(t.Context(), n.Registry.All()); err != nil {
+		t.Fatal(err)
+	}
+	other := *n
+	other.Registry = connectors.NewRegistry() // an executor of other connectors
+	if err := n.Bus.Park(t.Context(), events.Action{ActionRef: roletest.Ref(ava, "probe", "noop"), ID: "1", Attempt: 1}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Bus.Park(t.Context(), events.Action{ActionRef: roletest.Ref(ava, "ghost", "walk"), ID: "2"}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	results := n.Listen(t, "hawser.result.>")
+	(&other).StartExecutor(t, &executor.Options{UnservedAfter: time.Millisecond})
+	if got := results.Outcome(t); got.ID != "2" {
+		t.Errorf("the result of %s", got.ID)
+	}
+	eventually(t, "the ghost's request is gone", func() bool { return n.Count(t, events.Parked, "hawser.due.action.*.*.ghost.>") == 0 })
+	if got := n.Count(t, events.Parked, "hawser.due.action.*.*.probe.>"); got != 1 {
+		t.Errorf("%d requests for the probe wait, want 1", got)
+	}
+}

@@ -1,0 +1,45 @@
+package ingress_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+func TestTroubleOfOursIsToldToTheOwner(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	s.connect(t, "probe")
+	key := "organization.ava=40example=2Ecom.probe.default"
+	entry, err := s.Buckets.Connections.Get(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A field moved to where it does not belong does not open.
+	var record struct {
+		Config struct{ APIKey, WebhookSecret string }
+	}
+	if err := json.Unmarshal(entry.Value, &record); err != nil || record.Config.APIKey == "" {
+		t.Fatalf("%s: %v", entry.Value, err)
+	}
+	spoilt := strings.ReplaceAll(string(entry.Value), record.Config.APIKey, record.Config.WebhookSecret)
+	if _, err := s.Buckets.Connections.Update(t.Context(), key, []byte(spoilt), entry.Revision); err != nil {
+		t.Fatal(err)
+	}
+	heard := s.Listen(t, "hawser.event.>")
+	if r := s.do(t, "POST", ofAva+"/ghost/resolve", ""); r.status != http.StatusNotFound { // nobody's trouble
+		t.Errorf("%d %s", r.status, r.body)
+	}
+	eventually(t, "the record is seen to be spoilt", func() bool { return s.do(t, "POST", ofAva+"/probe/resolve", "").status == http.StatusInternalServerError })
+	e := heard.Event(t)
+	var data events.Data
+	if err := json.Unmarshal(e.Data(), &data); err != nil {
+		t.Fatal(err)
+	}
+	if e.Type() != "hawser.error.occurred" || data.ErrorCode != "CONNECTOR_DECRYPT_FAILED" || data.Operation != "connections.resolve" || e.Subject() != "organization/ava@example.com/probe" {
+		t.Errorf("heard %s of %s: %s", e.Type(), e.Subject(), e.Data())
+	}
+}
