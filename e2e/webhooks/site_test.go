@@ -27,6 +27,7 @@ import (
 	"github.com/hawser-io/hawser/internal/ingress"
 	"github.com/hawser-io/hawser/internal/oauth"
 	"github.com/hawser-io/hawser/internal/testenv"
+	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/crypto"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -136,7 +137,7 @@ func (s *site) assemble(ctx context.Context, o siteOptions) {
 		}
 	}
 	grants, apps := connection.NewGrants(s.store), connection.NewApps(s.store, nil)
-	s.service = connection.NewService(s.store, s.definitions, scopes, s.bus, &connection.ServiceOptions{BaseURL: baseURL + ingress.DefaultBasePath, OnError: onError, Grants: grants})
+	s.service = connection.NewService(s.store, s.definitions, scopes, s.bus, &connection.ServiceOptions{BaseURL: baseURL + ingress.DefaultBasePath, OnError: onError, Grants: grants, CheckSecret: webhook.CheckSecret})
 	key, err := connection.SigningKey(ctx, s.store)
 	must(t, err)
 	tokensOf := oauth.NewTokens(oauth.Parts{

@@ -152,7 +152,7 @@ func (i *Ingress) configured(d *delivery, field string) ([]secret.Text, error) {
 	if field == "" {
 		return nil, nil
 	}
-	s, err := i.Store.OpenConfigField(d.conn, field)
+	s, err := i.Store.ConfigSecret(d.conn, field)
 	if err != nil || s.IsZero() {
 		return nil, err
 	}
