@@ -4,6 +4,7 @@
 package webhooks_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -15,11 +16,14 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hawser-io/hawser/internal/connection"
@@ -75,6 +79,26 @@ type site struct {
 	fronts      []*httptest.Server
 	stop        context.CancelFunc
 	running     errgroup.Group
+	log         *logged
+	metrics     *prometheus.Registry
+}
+
+// logged is what the roles have logged.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 const baseURL = "https://hooks.example.com"
@@ -91,7 +115,7 @@ func newSite(t testing.TB, o siteOptions, all ...connectors.Connector) *site {
 	t.Helper()
 	env := testenv.Start(t, nil)
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	s := &site{t: t, stop: stop, token: connection.NewToken(), registry: connectors.NewRegistry()}
+	s := &site{t: t, stop: stop, token: connection.NewToken(), registry: connectors.NewRegistry(), log: &logged{}, metrics: prometheus.NewRegistry()}
 	t.Cleanup(func() {
 		stop()
 		for _, f := range s.fronts {
@@ -148,6 +172,7 @@ func (s *site) assemble(ctx context.Context, o siteOptions) {
 	s.running.Go(func() error { return tokens.Run(ctx) })
 	s.running.Go(func() error { return status.Run(ctx, onError) })
 	if !o.noExecutor {
+		o.executor.Log, o.executor.Metrics = zerolog.New(s.log), s.metrics
 		x := executor.New(executor.Parts{
 			Bus: s.bus, Registry: s.registry, Store: s.store, Definitions: s.definitions, Scopes: scopes,
 			Claims: connection.NewClaims(s.buckets), Status: status, Deliveries: connection.NewDeliveries(s.buckets, 0), HTTP: http.DefaultClient,
@@ -155,8 +180,11 @@ func (s *site) assemble(ctx context.Context, o siteOptions) {
 		must(t, x.Prepare(ctx))
 		s.running.Go(func() error { return x.Run(ctx, ctx, func() {}) })
 	}
-	o.ingress.BaseURL = baseURL
-	for range max(1, o.ingresses) {
+	o.ingress.BaseURL, o.ingress.Log = baseURL, zerolog.New(s.log)
+	for n := range max(1, o.ingresses) {
+		if o.ingress.Metrics = s.metrics; n > 0 {
+			o.ingress.Metrics = nil // one registry holds one ingress
+		}
 		deliveries := connection.NewDeliveries(s.buckets, 0)
 		s.running.Go(func() error { return deliveries.Run(ctx) })
 		in := ingress.New(ingress.Parts{

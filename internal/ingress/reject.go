@@ -86,6 +86,9 @@ func (i *Ingress) announce(ctx context.Context, d *delivery, e *connectors.Error
 	}
 }
 
+// maskedSegment stands for the secret of a webhook's URL.
+const maskedSegment = "/***"
+
 func (i *Ingress) maskedPath(connector string) string {
-	return i.opts.BasePath + "/connectors/" + connector + "/webhook/***"
+	return i.appPath(connector) + maskedSegment
 }
