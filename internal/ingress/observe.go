@@ -50,6 +50,8 @@ func (m *metrics) observeWebhook(connector string, status int, refusal *connecto
 	switch {
 	case refusal != nil:
 		outcome = string(refusal.Code)
+	case status == handshaken:
+		outcome = "handshake"
 	case status == http.StatusOK:
 		outcome = "duplicate"
 	case status != http.StatusAccepted:
