@@ -67,6 +67,8 @@ func probe() connectors.Connector {
 // site is an installation.
 type site struct {
 	t           testing.TB
+	env         *testenv.Env
+	keyset      secret.Text
 	bus         *events.Bus
 	js          jetstream.JetStream
 	keys        *crypto.Keyring
@@ -115,7 +117,7 @@ func newSite(t testing.TB, o siteOptions, all ...connectors.Connector) *site {
 	t.Helper()
 	env := testenv.Start(t, nil)
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	s := &site{t: t, stop: stop, token: connection.NewToken(), registry: connectors.NewRegistry(), log: &logged{}, metrics: prometheus.NewRegistry()}
+	s := &site{t: t, env: env, stop: stop, token: connection.NewToken(), registry: connectors.NewRegistry(), log: &logged{}, metrics: prometheus.NewRegistry()}
 	t.Cleanup(func() {
 		stop()
 		for _, f := range s.fronts {
@@ -135,12 +137,16 @@ func newSite(t testing.TB, o siteOptions, all ...connectors.Connector) *site {
 	must(t, err)
 	s.js = s.bus.JetStream()
 	s.buckets, err = connection.BucketsFrom(func(name string) (kvstore.Store, error) {
-		return natskv.Open(ctx, s.js, natskv.Bucket{Name: s.bus.Bucket(name)}, nil)
+		bucket := natskv.Bucket{Name: s.bus.Bucket(name), TTL: connection.BucketTTL(name)}
+		if name == connection.BucketDedup {
+			bucket.TTL = connection.DedupHorizon
+		}
+		return natskv.Open(ctx, s.js, bucket, nil)
 	})
 	must(t, err)
-	keyset, err := crypto.NewKeyset()
+	s.keyset, err = crypto.NewKeyset()
 	must(t, err)
-	s.keys, err = crypto.ParseKeyset(keyset)
+	s.keys, err = crypto.ParseKeyset(s.keyset)
 	must(t, err)
 	s.assemble(ctx, o)
 	return s
@@ -302,14 +308,19 @@ func (s *site) messages(stream events.Stream, filter string) []*jetstream.RawStr
 // eventually waits until ok holds.
 func (s *site) eventually(what string, ok func() bool) {
 	s.t.Helper()
-	deadline := time.After(30 * time.Second)
+	s.eventuallyWithin(30*time.Second, what, ok)
+}
+
+func (s *site) eventuallyWithin(patience time.Duration, what string, ok func() bool) {
+	s.t.Helper()
+	deadline := time.After(patience)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			s.t.Fatalf("after 30 s still not: %s", what)
+			s.t.Fatalf("after %v still not: %s", patience, what)
 		}
 	}
 }
