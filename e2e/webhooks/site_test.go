@@ -103,6 +103,9 @@ func (l *logged) String() string {
 	return l.text.String()
 }
 
+// tokenName is what the API token of tests is called.
+const tokenName = "night shift"
+
 const baseURL = "https://hooks.example.com"
 
 type siteOptions struct {
@@ -160,7 +163,7 @@ func (s *site) assemble(ctx context.Context, o siteOptions) {
 	s.definitions = connection.NewDefinitions(s.buckets)
 	must(t, s.definitions.Publish(ctx, s.registry.All()))
 	status, tokens := connection.NewStatusWriter(s.buckets), connection.NewTokens(s.buckets)
-	must(t, tokens.Add(ctx, s.token, "test"))
+	must(t, tokens.Add(ctx, s.token, tokenName))
 	onError := func(err error) {
 		if ctx.Err() == nil {
 			t.Logf("problem: %v", err)

@@ -113,6 +113,7 @@ const (
 func (s *Service) announce(ctx context.Context, kind events.Kind, c *Connection, data events.Data) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), announceTimeout)
 	defer cancel()
+	data.Actor = Actor(ctx)
 	e := events.NewLifecycle("ingress", kind, c.About(), data)
 	subject := s.bus.Event(c.Ref().Tenant, c.Connector, kind)
 	var err error
