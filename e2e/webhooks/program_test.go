@@ -52,14 +52,21 @@ type program struct {
 
 var readyLine = regexp.MustCompile(`^hawser is ready: \w+ at (http://[^\s,]+)`)
 
-// start starts a program and returns when it is ready. The test's end kills it.
+// start starts this binary as a program and returns when it is ready. The test's
+// end kills it.
 func (s *site) start(name string) *program {
+	s.t.Helper()
+	return s.startBinary(os.Args[0], asProgram+"="+name)
+}
+
+// startBinary is start for another program, with additions to its environment.
+func (s *site) startBinary(binary string, env ...string) *program {
 	s.t.Helper()
 	keyset := filepath.Join(s.t.TempDir(), "keyset.json")
 	must(s.t, crypto.SaveKeyset(keyset, s.keyset, nil))
-	p := &program{done: make(chan struct{}), cmd: exec.Command(os.Args[0], "--nats-url", s.env.URL(), "--nats-creds", s.env.Server().CredsPath(),
+	p := &program{done: make(chan struct{}), cmd: exec.Command(binary, "--nats-url", s.env.URL(), "--nats-creds", s.env.Server().CredsPath(),
 		"--keyset", keyset, "--http", "127.0.0.1:0", "--base-url", baseURL)}
-	p.cmd.Env = append(os.Environ(), asProgram+"="+name)
+	p.cmd.Env = append(os.Environ(), env...)
 	out, err := p.cmd.StdoutPipe()
 	must(s.t, err)
 	p.cmd.Stderr = p.cmd.Stdout
@@ -74,10 +81,10 @@ func (s *site) start(name string) *program {
 		}
 		_ = p.cmd.Wait()
 	}()
-	s.eventuallyWithin(60*time.Second, name+" is ready", func() bool {
+	s.eventuallyWithin(60*time.Second, filepath.Base(binary)+" is ready", func() bool {
 		select {
 		case <-p.done:
-			s.t.Fatalf("%s ended before it was ready: %s", name, p.text())
+			s.t.Fatalf("%s ended before it was ready: %s", binary, p.text())
 		default:
 		}
 		m := readyLine.FindStringSubmatch(p.said("hawser is ready"))
