@@ -3,7 +3,8 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 GO ?= go
-FUZZTIME ?= 10s
+FUZZTIME ?= 30s
+FUZZJOBS ?= 3
 PACKAGES := ./...
 
 .PHONY: help
@@ -42,9 +43,5 @@ soak: ## the refresh race, 200 rounds with the race detector
 	HAWSER_SOAK_ROUNDS=200 $(GO) test -race -run OneRefresh -count 1 -timeout 30m ./internal/oauth/
 
 .PHONY: fuzz
-fuzz: ## every fuzz target for FUZZTIME (10s)
-	@set -e; for package in $$($(GO) list $(PACKAGES)); do \
-	  for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
-	    echo "== $$package $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
-	  done; \
-	done
+fuzz: ## every fuzz target for FUZZTIME (30s), FUZZJOBS (3) at a time
+	@FUZZTIME=$(FUZZTIME) FUZZJOBS=$(FUZZJOBS) GO=$(GO) .ci/fuzz

@@ -50,6 +50,65 @@ func TestAHandlerThatFailsTwiceIsTriedAThirdTime(t *testing.T) {
 	}
 }
 
+// What the connector's Context makes is made anew for each attempt, with the
+// connection's credentials, and its failures are the attempt's.
+func TestAHandlerGetsWhatContextHasMade(t *testing.T) {
+	t.Parallel()
+	type session struct{ Team, Webhook string }
+	var made, calls count
+	c := withHandler(0, func(_ context.Context, call *connectors.Call, d *connectors.Delivery) error {
+		calls.Add(1)
+		s, ok := call.Context.(*session)
+		if !ok || s.Team != "T1" || s.Webhook != d.ID || call.Identity != "org_1" || call.IdempotencyKey != d.ID || call.HTTP == nil {
+			t.Errorf("the handler got %+v with the context %+v", call, call.Context)
+		}
+		if call.Attempt < 4 {
+			return soon(errors.New("not yet"))
+		}
+		return nil
+	})
+	c.Context = func(_ context.Context, call *connectors.Call) (any, error) {
+		switch n := made.Add(1); {
+		case n == 1:
+			return nil, soon(errors.New("the provider does not answer"))
+		case n == 2:
+			panic("canary-context")
+		}
+		config, err := connectors.ConfigAs[probeConfig](call)
+		return &session{Team: config.Team, Webhook: call.RequestID}, err
+	}
+	s := newSite(t, siteOptions{}, c)
+	conn := s.connect("org_1", `{"webhookSecret":"`+signingSecret+`","team":"T1"}`)
+	const body = `{"n":1}`
+	s.send(0, "POST", conn.WebhookURL, body, signed(signingSecret, body, "evt_1", time.Now()))
+	s.eventually("the webhook is processed", func() bool {
+		return len(s.messages(events.Lifecycle, "hawser.event.*.*.*.webhook.processed")) == 1
+	})
+	if made.Load() != 4 || calls.Load() != 2 {
+		t.Errorf("the context was made %d times for %d calls, want 4 and 2", made.Load(), calls.Load())
+	}
+	if all := s.everything(); strings.Contains(all, "canary-context") {
+		t.Error("what Context threw is written down")
+	}
+}
+
+func TestAContextThatFailsForGoodIsTheWebhooksFailure(t *testing.T) {
+	t.Parallel()
+	c := withHandler(0, func(context.Context, *connectors.Call, *connectors.Delivery) error {
+		t.Error("the handler ran without its context")
+		return nil
+	})
+	c.Context = func(context.Context, *connectors.Call) (any, error) {
+		return nil, connectors.Permanent(errors.New("no such team"))
+	}
+	s := newSite(t, siteOptions{}, c)
+	conn := s.connect("org_1", secretConfig)
+	s.send(0, "POST", conn.WebhookURL, `{}`, signed(signingSecret, `{}`, "evt_1", time.Now()))
+	s.eventually("the webhook has failed", func() bool {
+		return len(s.messages(events.Lifecycle, "hawser.event.*.*.*.webhook.failed")) == 1 && len(s.messages(events.Dead, ">")) == 1
+	})
+}
+
 func TestAWebhookThatIsGivenUpOnCanBeRedriven(t *testing.T) {
 	t.Parallel()
 	var calls count
@@ -85,9 +144,7 @@ func TestAWebhookThatIsGivenUpOnCanBeRedriven(t *testing.T) {
 	if len(letters.Items) != 0 {
 		t.Errorf("the dead letter is still there: %+v", letters.Items)
 	}
-	if got := len(s.messages(events.Lifecycle, "hawser.event.*.*.*.webhook.redriven")); got != 1 {
-		t.Errorf("the operator's act was announced %d times, want once", got)
-	}
+	s.acted("webhook.redriven", "dead-letters.redrive", 1)
 }
 
 func TestADisabledConnectionsWebhooksWaitInQuarantine(t *testing.T) {
@@ -161,6 +218,8 @@ func TestASecretThatWasFixedLetsTheDeliveryIn(t *testing.T) {
 	if got := s.messages(events.Webhooks, ">"); len(got) != 1 || string(got[0].Data) != body {
 		t.Errorf("the stream holds %d events, want the delivery", len(got))
 	}
+	s.acted("webhook.redriven", "quarantine.redrive", 1)
+	s.acted("connector.updated", "", 1)
 	s.quarantine(0)
 }
 

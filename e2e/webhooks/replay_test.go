@@ -3,6 +3,7 @@ package webhooks_test
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -49,8 +50,22 @@ func TestAReplayIsANewEventEveryTime(t *testing.T) {
 	}
 	s.api("POST", "/webhooks/"+events.NewID()+"/replay", "", http.StatusNotFound, nil)
 	s.api("POST", "/webhooks/nonsense/replay", "", http.StatusNotFound, nil)
-	if got := len(s.messages(events.Lifecycle, "hawser.event.*.*.*.webhook.replayed")); got != 5 {
-		t.Errorf("%d replays were announced, want 5", got)
+	s.acted("webhook.replayed", "webhooks.replay", 5)
+}
+
+// acted wants so many events about an operator's act, which say who it was.
+func (s *site) acted(kind, operation string, want int) {
+	s.t.Helper()
+	all := s.messages(events.Lifecycle, "hawser.event.*.*.*."+kind)
+	for _, m := range all {
+		var data struct{ Operation, Actor string }
+		must(s.t, json.Unmarshal(m.Data, &data))
+		if data.Operation != operation || data.Actor != tokenName || strings.Contains(string(m.Data)+fmt.Sprint(m.Header), s.token.Reveal()) {
+			s.t.Errorf("%s says %s, want the operation %s by %q", kind, m.Data, operation, tokenName)
+		}
+	}
+	if len(all) != want {
+		s.t.Errorf("%s was announced %d times, want %d", kind, len(all), want)
 	}
 }
 

@@ -4,6 +4,7 @@
 package webhooks_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -15,11 +16,14 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hawser-io/hawser/internal/connection"
@@ -27,6 +31,7 @@ import (
 	"github.com/hawser-io/hawser/internal/ingress"
 	"github.com/hawser-io/hawser/internal/oauth"
 	"github.com/hawser-io/hawser/internal/testenv"
+	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/crypto"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -62,6 +67,8 @@ func probe() connectors.Connector {
 // site is an installation.
 type site struct {
 	t           testing.TB
+	env         *testenv.Env
+	keyset      secret.Text
 	bus         *events.Bus
 	js          jetstream.JetStream
 	keys        *crypto.Keyring
@@ -74,7 +81,30 @@ type site struct {
 	fronts      []*httptest.Server
 	stop        context.CancelFunc
 	running     errgroup.Group
+	log         *logged
+	metrics     *prometheus.Registry
 }
+
+// logged is what the roles have logged.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// tokenName is what the API token of tests is called.
+const tokenName = "night shift"
 
 const baseURL = "https://hooks.example.com"
 
@@ -90,7 +120,7 @@ func newSite(t testing.TB, o siteOptions, all ...connectors.Connector) *site {
 	t.Helper()
 	env := testenv.Start(t, nil)
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	s := &site{t: t, stop: stop, token: connection.NewToken(), registry: connectors.NewRegistry()}
+	s := &site{t: t, env: env, stop: stop, token: connection.NewToken(), registry: connectors.NewRegistry(), log: &logged{}, metrics: prometheus.NewRegistry()}
 	t.Cleanup(func() {
 		stop()
 		for _, f := range s.fronts {
@@ -110,12 +140,16 @@ func newSite(t testing.TB, o siteOptions, all ...connectors.Connector) *site {
 	must(t, err)
 	s.js = s.bus.JetStream()
 	s.buckets, err = connection.BucketsFrom(func(name string) (kvstore.Store, error) {
-		return natskv.Open(ctx, s.js, natskv.Bucket{Name: s.bus.Bucket(name)}, nil)
+		bucket := natskv.Bucket{Name: s.bus.Bucket(name), TTL: connection.BucketTTL(name)}
+		if name == connection.BucketDedup {
+			bucket.TTL = connection.DedupHorizon
+		}
+		return natskv.Open(ctx, s.js, bucket, nil)
 	})
 	must(t, err)
-	keyset, err := crypto.NewKeyset()
+	s.keyset, err = crypto.NewKeyset()
 	must(t, err)
-	s.keys, err = crypto.ParseKeyset(keyset)
+	s.keys, err = crypto.ParseKeyset(s.keyset)
 	must(t, err)
 	s.assemble(ctx, o)
 	return s
@@ -129,14 +163,14 @@ func (s *site) assemble(ctx context.Context, o siteOptions) {
 	s.definitions = connection.NewDefinitions(s.buckets)
 	must(t, s.definitions.Publish(ctx, s.registry.All()))
 	status, tokens := connection.NewStatusWriter(s.buckets), connection.NewTokens(s.buckets)
-	must(t, tokens.Add(ctx, s.token, "test"))
+	must(t, tokens.Add(ctx, s.token, tokenName))
 	onError := func(err error) {
 		if ctx.Err() == nil {
 			t.Logf("problem: %v", err)
 		}
 	}
 	grants, apps := connection.NewGrants(s.store), connection.NewApps(s.store, nil)
-	s.service = connection.NewService(s.store, s.definitions, scopes, s.bus, &connection.ServiceOptions{BaseURL: baseURL + ingress.DefaultBasePath, OnError: onError, Grants: grants})
+	s.service = connection.NewService(s.store, s.definitions, scopes, s.bus, &connection.ServiceOptions{BaseURL: baseURL + ingress.DefaultBasePath, OnError: onError, Grants: grants, CheckSecret: webhook.CheckSecret})
 	key, err := connection.SigningKey(ctx, s.store)
 	must(t, err)
 	tokensOf := oauth.NewTokens(oauth.Parts{
@@ -147,6 +181,7 @@ func (s *site) assemble(ctx context.Context, o siteOptions) {
 	s.running.Go(func() error { return tokens.Run(ctx) })
 	s.running.Go(func() error { return status.Run(ctx, onError) })
 	if !o.noExecutor {
+		o.executor.Log, o.executor.Metrics = zerolog.New(s.log), s.metrics
 		x := executor.New(executor.Parts{
 			Bus: s.bus, Registry: s.registry, Store: s.store, Definitions: s.definitions, Scopes: scopes,
 			Claims: connection.NewClaims(s.buckets), Status: status, Deliveries: connection.NewDeliveries(s.buckets, 0), HTTP: http.DefaultClient,
@@ -154,8 +189,11 @@ func (s *site) assemble(ctx context.Context, o siteOptions) {
 		must(t, x.Prepare(ctx))
 		s.running.Go(func() error { return x.Run(ctx, ctx, func() {}) })
 	}
-	o.ingress.BaseURL = baseURL
-	for range max(1, o.ingresses) {
+	o.ingress.BaseURL, o.ingress.Log = baseURL, zerolog.New(s.log)
+	for n := range max(1, o.ingresses) {
+		if o.ingress.Metrics = s.metrics; n > 0 {
+			o.ingress.Metrics = nil // one registry holds one ingress
+		}
 		deliveries := connection.NewDeliveries(s.buckets, 0)
 		s.running.Go(func() error { return deliveries.Run(ctx) })
 		in := ingress.New(ingress.Parts{
@@ -273,14 +311,19 @@ func (s *site) messages(stream events.Stream, filter string) []*jetstream.RawStr
 // eventually waits until ok holds.
 func (s *site) eventually(what string, ok func() bool) {
 	s.t.Helper()
-	deadline := time.After(30 * time.Second)
+	s.eventuallyWithin(30*time.Second, what, ok)
+}
+
+func (s *site) eventuallyWithin(patience time.Duration, what string, ok func() bool) {
+	s.t.Helper()
+	deadline := time.After(patience)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			s.t.Fatalf("after 30 s still not: %s", what)
+			s.t.Fatalf("after %v still not: %s", patience, what)
 		}
 	}
 }

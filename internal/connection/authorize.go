@@ -24,7 +24,7 @@ func (s *Service) Prepare(ctx context.Context, r Ref, in ConnectInput) (*connect
 	if len(config) == 0 {
 		config = def.DefaultConfig
 	}
-	if config, err = validConfig(def, config); err != nil {
+	if config, err = s.validConfig(def, config); err != nil {
 		return nil, nil, nil, err
 	}
 	if err := checkTags(in.Tags); err != nil {
@@ -61,7 +61,7 @@ func (s *Service) Authorize(ctx context.Context, r Ref, in AuthorizeInput) (v *V
 	if err != nil {
 		return nil, nil, "", err
 	}
-	if in.Config, err = validConfig(def, in.Config); err != nil {
+	if in.Config, err = s.validConfig(def, in.Config); err != nil {
 		return nil, nil, "", err
 	}
 	for range attempts(ctx) {
@@ -200,7 +200,7 @@ func (s *Service) Select(ctx context.Context, r Ref, resourceID string, metadata
 		if config, err = metadata(config, chosen); err != nil {
 			return nil, err
 		}
-		if config, err = validConfig(def, config); err != nil {
+		if config, err = s.validConfig(def, config); err != nil {
 			return nil, err
 		}
 		d.definition, d.config, c.ConnectorVersion = def, config, def.Version

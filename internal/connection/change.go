@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/crypto"
@@ -19,6 +20,9 @@ type UpdateInput struct {
 	// Config is merged into the config (RFC 7396): members replace, null removes. A
 	// secret that comes back masked, as a view shows it, stays as it is.
 	Config json.RawMessage
+	// SecretGrace is how long a webhook secret that Config replaces still verifies,
+	// 0 not at all; nil is [SecretGrace].
+	SecretGrace *time.Duration
 	// Tags replace all tags; an empty map removes them.
 	Tags map[string]string
 }
@@ -46,7 +50,7 @@ func (s *Service) Update(ctx context.Context, r Ref, in UpdateInput) (*View, err
 			d.Tags = in.Tags
 		}
 		if in.Config != nil {
-			if err := s.mergeConfig(d, in.Config); err != nil {
+			if err := s.mergeConfig(d, in.Config, in.SecretGrace); err != nil {
 				return nil, err
 			}
 		}
@@ -159,8 +163,9 @@ func (s *Service) changeAnd(ctx context.Context, r Ref, alter func(*draft) ([]ev
 	return nil, databaseError("change the connection", kvstore.ErrConflict)
 }
 
-// mergeConfig lays a merge patch over the draft's config and checks the whole.
-func (s *Service) mergeConfig(d *draft, patch json.RawMessage) error {
+// mergeConfig lays a merge patch over the draft's config and checks the whole. A
+// webhook secret that is replaced verifies for the grace time; nil is the usual.
+func (s *Service) mergeConfig(d *draft, patch json.RawMessage, grace *time.Duration) error {
 	def, err := s.definitions.Get(d.Connector)
 	if err != nil {
 		return err
@@ -183,9 +188,15 @@ func (s *Service) mergeConfig(d *draft, patch json.RawMessage) error {
 	if err != nil {
 		return encryptError(err)
 	}
-	config, err := validConfig(def, merged)
+	config, err := s.validConfig(def, merged)
 	if err != nil {
 		return err
+	}
+	if grace == nil {
+		grace = new(SecretGrace)
+	}
+	if def.Webhook != nil {
+		d.retire(def.Webhook.SecretField, current, config, *grace, s.now().UTC())
 	}
 	d.config, d.ConnectorVersion = config, def.Version
 	if account := providerAccount(def, config); account != "" {

@@ -30,7 +30,7 @@ func (s *Service) Connect(ctx context.Context, r Ref, in ConnectInput) (*View, e
 	if def.Auth.OAuth2 != nil {
 		return nil, connectors.Errorf(connectors.CodeConnectorOAuthNotConfigured, "%s is connected by OAuth, which this program does not offer", r.Connector)
 	}
-	config, err := validConfig(def, in.Config)
+	config, err := s.validConfig(def, in.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -158,8 +158,9 @@ func alreadyConnected(r Ref) error {
 		"%s is already connected to %s; replace it with ?replace=true, or name another account", tenantText(r), r.Connector)
 }
 
-// validConfig checks a config against the connector's schema and fills defaults in.
-func validConfig(def *connectors.Connector, config json.RawMessage) (json.RawMessage, error) {
+// validConfig checks a config against the connector's schema, and its webhook
+// secret against the webhook, and fills defaults in.
+func (s *Service) validConfig(def *connectors.Connector, config json.RawMessage) (json.RawMessage, error) {
 	if len(config) == 0 {
 		config = json.RawMessage(`{}`)
 	}
@@ -168,6 +169,9 @@ func validConfig(def *connectors.Connector, config json.RawMessage) (json.RawMes
 		e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the config does not fit %s", def.Key)
 		e.Errors = problems
 		return nil, e
+	}
+	if err := s.checkSigning(def, normalised); err != nil {
+		return nil, err
 	}
 	return normalised, nil
 }

@@ -85,19 +85,23 @@ type Connection struct {
 	Webhook *WebhookURL     `json:"webhook,omitempty"`
 	// ProviderAccount is the provider's id of the account, by which app-wide
 	// webhooks find the connection. It is written with the record's route.
-	ProviderAccount string            `json:"provider_account,omitempty"`
-	Tags            map[string]string `json:"tags,omitempty"`
-	Grant           string            `json:"grant,omitempty"` // key of the OAuth grant
-	Resource        *Resource         `json:"resource,omitempty"`
-	Resources       []Resource        `json:"resources,omitempty"` // to choose from, while selecting
-	CreatedAt       time.Time         `json:"created_at"`
-	UpdatedAt       time.Time         `json:"updated_at"`
+	ProviderAccount string `json:"provider_account,omitempty"`
+	// Retired are the webhook secrets that still verify beside the config's, by ids
+	// that sort by their time.
+	Retired   map[string]RetiredSecret `json:"retired_secrets,omitempty"`
+	Tags      map[string]string        `json:"tags,omitempty"`
+	Grant     string                   `json:"grant,omitempty"` // key of the OAuth grant
+	Resource  *Resource                `json:"resource,omitempty"`
+	Resources []Resource               `json:"resources,omitempty"` // to choose from, while selecting
+	CreatedAt time.Time                `json:"created_at"`
+	UpdatedAt time.Time                `json:"updated_at"`
 	// Sealed are the JSON pointers whose values are envelopes. The record itself
 	// says so, since a newer version of the connector may mark other fields.
 	Sealed []string `json:"sealed"`
 
 	revision uint64
 	fault    error // why the record cannot be read; nil of every other
+	opened   *opened
 }
 
 // Resource is a site of a provider's account that a connection belongs to.
@@ -148,7 +152,7 @@ func parseRecord(value []byte, revision uint64, key string) (*Connection, error)
 	if c.Ref().Key() != key {
 		return nil, fmt.Errorf("connection record %s says that it belongs elsewhere", key)
 	}
-	c.revision = revision
+	c.revision, c.opened = revision, &opened{}
 	return &c, nil
 }
 

@@ -16,6 +16,7 @@ import (
 const (
 	pointerConfig        = "/config"
 	pointerWebhookSecret = "/webhook/secret"
+	pointerRetired       = "/retired_secrets"
 )
 
 // draft is a record on its way into the bucket. What a draft does not replace
@@ -28,6 +29,8 @@ type draft struct {
 	config     json.RawMessage // a new config, in the clear; nil leaves what is stored
 	vouched    bool            // the new config is of the provider, who need not be asked
 	url        secret.Text     // a new secret of the webhook URL; none leaves what is stored
+	retiring   secret.Text     // the secret of the entry retiringID of Retired; none leaves what is stored
+	retiringID string
 }
 
 // places are the secret places of the draft's config: those that the definition
@@ -67,6 +70,13 @@ func (s *Store) seal(d draft) ([]byte, error) {
 			own.Secret, c.Webhook = d.url.Reveal(), &own
 			clear = append(clear, pointerWebhookSecret)
 		}
+	}
+	if c.Retired = stillVerifying(c.Retired, s.now()); len(c.Retired) > 0 {
+		c.Sealed = append(c.Sealed, retiredPointer("*"))
+	}
+	if !d.retiring.IsZero() {
+		c.Retired[d.retiringID] = RetiredSecret{Secret: d.retiring.Reveal(), Until: c.Retired[d.retiringID].Until}
+		clear = append(clear, retiredPointer(d.retiringID))
 	}
 	key := c.Ref().Key()
 	doc, err := marshal(&c)

@@ -27,6 +27,7 @@ type Service struct {
 	now         func() time.Time
 	onError     func(error)
 	grants      *Grants
+	checkSecret func(*connectors.Webhook, secret.Text) error
 }
 
 // ServiceOptions of a [Service].
@@ -35,6 +36,9 @@ type ServiceOptions struct {
 	Now     func() time.Time
 	OnError func(error) // told of events that could not be announced
 	Grants  *Grants     // shown with the connections that have one; optional
+	// CheckSecret says what keeps a text from being a secret of the webhook; nil
+	// takes every text.
+	CheckSecret func(*connectors.Webhook, secret.Text) error
 }
 
 // NewService returns the service.
@@ -43,7 +47,7 @@ func NewService(store *Store, definitions *Definitions, scopes Scopes, bus *even
 		opts = &ServiceOptions{}
 	}
 	s := &Service{store: store, definitions: definitions, scopes: scopes, bus: bus,
-		baseURL: strings.TrimSuffix(opts.BaseURL, "/"), now: opts.Now, onError: opts.OnError, grants: opts.Grants}
+		baseURL: strings.TrimSuffix(opts.BaseURL, "/"), now: opts.Now, onError: opts.OnError, grants: opts.Grants, checkSecret: opts.CheckSecret}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -109,6 +113,7 @@ const (
 func (s *Service) announce(ctx context.Context, kind events.Kind, c *Connection, data events.Data) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), announceTimeout)
 	defer cancel()
+	data.Actor = Actor(ctx)
 	e := events.NewLifecycle("ingress", kind, c.About(), data)
 	subject := s.bus.Event(c.Ref().Tenant, c.Connector, kind)
 	var err error

@@ -63,14 +63,20 @@ func (t *Tokens) Add(ctx context.Context, token secret.Text, name string) error 
 // Check returns nil for a valid token. Finding it by its hash takes the same time
 // for every wrong one: what a guesser could measure is the hash, not the token.
 func (t *Tokens) Check(ctx context.Context, token secret.Text) error {
-	_, err := t.known.get(ctx, tokenKey(token))
+	_, err := t.Find(ctx, token)
+	return err
+}
+
+// Find is [Tokens.Check], and returns what is kept of the token.
+func (t *Tokens) Find(ctx context.Context, token secret.Text) (Token, error) {
+	known, err := t.known.get(ctx, tokenKey(token))
 	if errors.Is(err, kvstore.ErrNotFound) {
-		return connectors.Errorf(connectors.CodeUnauthenticated, "the API token is not valid")
+		return Token{}, connectors.Errorf(connectors.CodeUnauthenticated, "the API token is not valid")
 	}
 	if err != nil {
-		return databaseError("check the API token", err)
+		return Token{}, databaseError("check the API token", err)
 	}
-	return nil
+	return known, nil
 }
 
 func tokenKey(token secret.Text) string {

@@ -12,27 +12,30 @@ import (
 // View is a connection as callers see it: secret fields are masked, and the
 // secret of the webhook URL too, except in the answer to the call that made it.
 type View struct {
-	ID               string              `json:"id"`
-	Scope            string              `json:"scope"`
-	Identity         string              `json:"identity"`
-	Connector        string              `json:"connector"`
-	Account          string              `json:"account"`
-	ConnectorVersion string              `json:"connector_version"`
-	State            State               `json:"state"`
-	Enabled          bool                `json:"enabled"`
-	Config           json.RawMessage     `json:"config"`
-	WebhookURL       string              `json:"webhook_url,omitempty"`
-	PreviousURLUntil *time.Time          `json:"previous_webhook_url_until,omitempty"`
-	Tags             map[string]string   `json:"tags,omitempty"`
-	Resource         *Resource           `json:"resource,omitempty"`
-	Resources        []Resource          `json:"resources,omitempty"` // to choose from, while selecting
-	User             *User               `json:"user,omitempty"`
-	GrantedScopes    []string            `json:"granted_scopes,omitempty"`
-	ExpiresAt        *time.Time          `json:"expires_at,omitempty"` // of the access token
-	Metadata         connectors.Metadata `json:"metadata"`
-	CreatedAt        time.Time           `json:"created_at"`
-	UpdatedAt        time.Time           `json:"updated_at"`
-	Status           *Status             `json:"status,omitempty"`
+	ID               string          `json:"id"`
+	Scope            string          `json:"scope"`
+	Identity         string          `json:"identity"`
+	Connector        string          `json:"connector"`
+	Account          string          `json:"account"`
+	ConnectorVersion string          `json:"connector_version"`
+	State            State           `json:"state"`
+	Enabled          bool            `json:"enabled"`
+	Config           json.RawMessage `json:"config"`
+	WebhookURL       string          `json:"webhook_url,omitempty"`
+	PreviousURLUntil *time.Time      `json:"previous_webhook_url_until,omitempty"`
+	// PreviousSecretUntil is until when a webhook secret verifies that another has
+	// taken the place of; the last of them, if there are several.
+	PreviousSecretUntil *time.Time          `json:"previous_webhook_secret_until,omitempty"`
+	Tags                map[string]string   `json:"tags,omitempty"`
+	Resource            *Resource           `json:"resource,omitempty"`
+	Resources           []Resource          `json:"resources,omitempty"` // to choose from, while selecting
+	User                *User               `json:"user,omitempty"`
+	GrantedScopes       []string            `json:"granted_scopes,omitempty"`
+	ExpiresAt           *time.Time          `json:"expires_at,omitempty"` // of the access token
+	Metadata            connectors.Metadata `json:"metadata"`
+	CreatedAt           time.Time           `json:"created_at"`
+	UpdatedAt           time.Time           `json:"updated_at"`
+	Status              *Status             `json:"status,omitempty"`
 	// Error is set where the record's secrets cannot be opened: it is reported
 	// alone, and a list goes on.
 	Error *connectors.Error `json:"error,omitempty"`
@@ -63,6 +66,11 @@ func (s *Service) view(c *Connection, url secret.Text) *View {
 		v.WebhookURL = s.WebhookURL(c.Connector, segment)
 		if p := c.Webhook.Previous; len(p) > 0 && s.now().Before(p[0].Until) {
 			v.PreviousURLUntil = &p[0].Until
+		}
+	}
+	for _, r := range c.Retired {
+		if s.now().Before(r.Until) && (v.PreviousSecretUntil == nil || r.Until.After(*v.PreviousSecretUntil)) {
+			v.PreviousSecretUntil = &r.Until
 		}
 	}
 	config, err := s.store.OpenConfig(c)

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"slices"
 	"time"
@@ -153,13 +152,5 @@ func (s *Store) removeURLs(ctx context.Context, hashes ...string) {
 
 // openURL returns the secret of the connection's URL, which it has.
 func (s *Store) openURL(c *Connection) (secret.Text, error) {
-	plain, err := s.keys.Open(c.Webhook.Secret, s.binding(bucketConnections, c.Ref().Key()), pointerWebhookSecret)
-	if err != nil {
-		return secret.Text{}, decryptError(c, err)
-	}
-	var url secret.Text
-	if err := json.Unmarshal(plain, &url); err != nil {
-		return secret.Text{}, decryptError(c, err)
-	}
-	return url, nil
+	return s.openAt(c, c.Webhook.Secret, pointerWebhookSecret)
 }

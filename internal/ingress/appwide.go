@@ -24,7 +24,7 @@ func (i *Ingress) receiveApp(w http.ResponseWriter, r *http.Request) {
 	connector := r.PathValue("connector")
 	status, refusal := i.takeApp(w, r, connector)
 	if refusal != nil {
-		writeProblem(w, refusal)
+		writeRefusal(w, refusal)
 	}
 	i.metrics.observeWebhook(i.knownName(connector), status, refusal)
 }

@@ -20,7 +20,11 @@ func (i *Ingress) getConnection(ctx context.Context, p params) (any, error) {
 }
 
 func (i *Ingress) updateConnection(ctx context.Context, p params) (any, error) {
-	return i.Service.Update(ctx, p.ref(), connection.UpdateInput{Enabled: p.Enabled, Config: p.Config, Tags: p.Tags})
+	grace, err := p.secretGrace()
+	if err != nil {
+		return nil, err
+	}
+	return i.Service.Update(ctx, p.ref(), connection.UpdateInput{Enabled: p.Enabled, Config: p.Config, SecretGrace: grace, Tags: p.Tags})
 }
 
 func (i *Ingress) toggle(ctx context.Context, p params) (any, error) {

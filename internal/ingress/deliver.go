@@ -41,7 +41,7 @@ func (i *Ingress) message(d *delivery, filed webhook.Delivery, v webhook.Verifie
 		m.dedup = d.conn.Ref().Key() + "/" + events.Token(filed.ID)
 	}
 	m.event = e
-	keepHeaders(m.kept, d.Header, secretHeaders(d.webhook))
+	keepHeaders(m.kept, d.Header, secretHeaders(d.webhook), d.urlSecret())
 	return m
 }
 

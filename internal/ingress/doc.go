@@ -22,6 +22,7 @@
 //	appwide.go     an app's one URL, for all who use the app
 //	apps.go        the secrets of apps
 //	shake.go       handshakes
+//	limits.go      how often each may shake hands
 //	redrive.go     quarantine and dead letters, for operators
 //	replay.go      stored webhooks once more
 //	page.go        parts of a stream

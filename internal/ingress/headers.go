@@ -24,11 +24,12 @@ var heldBack = map[string]bool{
 const maxKeptHeaders = 16 << 10
 
 // keepHeaders copies the provider's headers into the message. Where there is not
-// room for all, the first in the order of their names have it.
-func keepHeaders(out events.Header, in http.Header, secrets map[string]bool) {
+// room for all, the first in the order of their names have it. Those that repeat
+// the secret of the URL, as proxies do in X-Original-Uri and the like, are not kept.
+func keepHeaders(out events.Header, in http.Header, secrets map[string]bool, urlSecret string) {
 	room := maxKeptHeaders
 	for name, values := range in {
-		if handedOn(name, secrets) {
+		if handedOn(name, secrets) && !tell(values, urlSecret) {
 			out[name] = values
 			room -= sizeOf(name, values)
 		}
@@ -52,11 +53,25 @@ func handedOn(name string, secrets map[string]bool) bool {
 		!strings.HasPrefix(canonical, "Nats-") && !strings.HasPrefix(canonical, "Ce-") && !strings.HasPrefix(canonical, "Hawser-")
 }
 
+func tell(values []string, secret string) bool {
+	return secret != "" && slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, secret) })
+}
+
 func sizeOf(name string, values []string) (size int) {
 	for _, v := range values {
 		size += len(name) + len(v)
 	}
 	return size
+}
+
+// urlSecret is the last segment of the address that was called, "" where that is
+// no secret.
+func (d *delivery) urlSecret() string {
+	if !strings.HasSuffix(d.path, maskedSegment) {
+		return ""
+	}
+	path, _, _ := strings.Cut(d.PublicURL, "?")
+	return path[strings.LastIndexByte(path, '/')+1:]
 }
 
 // secretHeaders are those that carry the connection's secret itself, where the

@@ -70,7 +70,7 @@ type Ingress struct {
 	roomAsked    atomic.Int64 // when the quarantine was last looked at, in Unix nanoseconds
 	full         atomic.Bool  // it had no room for mere evidence then
 	recent       *recent
-	handshakes   *rate.Limiter
+	handshakes   *limits
 	large        chan struct{} // bodies above 1 MiB held at once
 	bulky        chan struct{} // those above 64 KiB
 	keys         *webhook.Keys
@@ -107,7 +107,7 @@ func New(parts Parts, opts *Options) *Ingress {
 		closing: closing, close: sync.OnceFunc(func() { close(closing) }), feeds: make(chan struct{}, mostFeeds),
 		Parts: parts, opts: o, log: o.Log.With().Str("role", "ingress").Logger(), metrics: newMetrics(o.Metrics),
 		slots: make(chan struct{}, o.MostRequests), waiting: make(chan struct{}, max(o.MostRequests/2, 1)),
-		rejections: rate.NewLimiter(50, 100), evidenceRate: rate.NewLimiter(10, 100), handshakes: rate.NewLimiter(100, 200),
+		rejections: rate.NewLimiter(50, 100), evidenceRate: rate.NewLimiter(10, 100), handshakes: newLimits(),
 		large: make(chan struct{}, mostLarge), bulky: make(chan struct{}, mostBulky), recent: newRecent(),
 		keys: webhook.NewKeys(&webhook.KeysOptions{HTTP: o.HTTP}),
 	}

@@ -50,6 +50,8 @@ func (m *metrics) observeWebhook(connector string, status int, refusal *connecto
 	switch {
 	case refusal != nil:
 		outcome = string(refusal.Code)
+	case status == handshaken:
+		outcome = "handshake"
 	case status == http.StatusOK:
 		outcome = "duplicate"
 	case status != http.StatusAccepted:
@@ -99,6 +101,11 @@ func (i *Ingress) observed(next http.Handler) http.Handler {
 		rec := &recorder{ResponseWriter: w}
 		id := events.NewID()
 		rec.Header().Set(requestIDHeader, id)
+		if len(r.TransferEncoding) > 0 {
+			// net/http drops a Content-Length beside it, so whatever follows may be read
+			// differently before us: RFC 9112, 6.1 has the connection end.
+			rec.Header().Set("Connection", "close")
+		}
 		r = r.WithContext(traced(r))
 		r.Pattern = ""
 		defer i.concluded(rec, r, id, began)

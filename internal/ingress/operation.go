@@ -40,7 +40,7 @@ func operations() []operation {
 		{"connections.count", "GET", ofTenant + "/count", ok, "enabled name limit offset", (*Ingress).countConnections},
 		{"connections.get", "GET", onConnection, ok, "account", (*Ingress).getConnection},
 		{"connections.connect", "PUT", onConnection, created, "account config tags replace scopes return_url", (*Ingress).connect},
-		{"connections.update", "PATCH", onConnection, ok, "account enabled config tags", (*Ingress).updateConnection},
+		{"connections.update", "PATCH", onConnection, ok, "account enabled config secret_grace tags", (*Ingress).updateConnection},
 		{"connections.disconnect", "DELETE", onConnection, none, "account", (*Ingress).disconnect},
 		{"connections.toggle", "POST", onConnection + "/toggle", ok, "account", (*Ingress).toggle},
 		{"connections.rotate-webhook", "POST", onConnection + "/rotate-webhook", ok, "account", (*Ingress).rotateWebhook},

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -30,6 +31,8 @@ type params struct {
 	Replace   bool              `json:"replace,omitempty"`
 	Config    json.RawMessage   `json:"config,omitempty"`
 	Tags      map[string]string `json:"tags,omitempty"`
+	// SecretGrace is how long a webhook secret that is replaced still verifies.
+	SecretGrace string `json:"secret_grace,omitempty"`
 
 	Scopes     []string `json:"scopes,omitempty"` // of OAuth
 	ReturnURL  string   `json:"return_url,omitempty"`
@@ -53,6 +56,18 @@ func (p params) ref() connection.Ref {
 }
 func (p params) filter() connection.Filter {
 	return connection.Filter{Enabled: p.Enabled, Name: p.Name, Offset: p.Offset, Limit: p.Limit}
+}
+
+// secretGrace is nil where nothing was asked for.
+func (p params) secretGrace() (*time.Duration, error) {
+	if p.SecretGrace == "" {
+		return nil, nil
+	}
+	grace, err := time.ParseDuration(p.SecretGrace)
+	if err != nil || grace < 0 || grace > connection.LongestSecretGrace {
+		return nil, invalid("secret_grace", "must be a time from 0s to "+connection.LongestSecretGrace.String()+", such as 24h")
+	}
+	return &grace, nil
 }
 
 // maxRequestBody bounds the body of a management request.

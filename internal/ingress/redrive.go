@@ -169,7 +169,7 @@ func (i *Ingress) againApp(ctx context.Context, e evidence, request webhook.Requ
 func (i *Ingress) acted(ctx context.Context, kind events.Kind, about events.About, operation string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storePatience)
 	defer cancel()
-	e := events.NewLifecycle("ingress", kind, about, events.Data{Operation: operation})
+	e := events.NewLifecycle("ingress", kind, about, events.Data{Operation: operation, Actor: connection.Actor(ctx)})
 	if _, err := i.Bus.Publish(ctx, i.Bus.Event(about.Tenant, about.Connector, kind), e, nil); err != nil {
 		i.log.Warn().Err(err).Str("operation", operation).Msg("an operator's action was not announced")
 	}

@@ -16,7 +16,7 @@ func (i *Ingress) distrust(ctx context.Context, d *delivery, e *connectors.Error
 		reason := quarantineReason(rejection)
 		left := d.evidence(reason, e.Code)
 		left.Detail, left.SkewMs = string(rejection.Reason), rejection.Skew.Milliseconds()
-		i.testify(ctx, left, d.Request, reason == quarantineSignature)
+		i.testify(ctx, left, d.Request, reason == quarantineSignature && rejection.Handshake == "")
 	}
 	return i.reject(ctx, d, e)
 }
@@ -55,10 +55,24 @@ func (i *Ingress) reject(ctx context.Context, d *delivery, e *connectors.Error) 
 	i.metrics.rejections.WithLabelValues(d.conn.Connector, reason).Inc()
 	i.log.Info().Str("connector", d.conn.Connector).Str("connection_id", d.conn.ID).Str("code", string(e.Code)).Str("reason", reason).
 		Str("trace_id", events.TraceID(ctx)).Msg("webhook rejected")
+	if rejection, ok := errors.AsType[*webhook.Rejection](e.Cause); ok && rejection.Handshake != "" {
+		return e // handshakes emit no event
+	}
 	if i.rejections.Allow() {
 		i.announce(ctx, d, e)
 	}
 	return e
+}
+
+// writeRefusal answers a delivery or handshake that was refused.
+func writeRefusal(w http.ResponseWriter, e *connectors.Error) {
+	rejection, ok := errors.AsType[*webhook.Rejection](e.Cause)
+	if !ok || !rejection.Bare {
+		writeProblem(w, e)
+		return
+	}
+	note(w, e)
+	w.WriteHeader(e.Code.HTTPStatus())
 }
 
 // reasonOf is why a delivery was refused, in a word.
@@ -86,6 +100,9 @@ func (i *Ingress) announce(ctx context.Context, d *delivery, e *connectors.Error
 	}
 }
 
+// maskedSegment stands for the secret of a webhook's URL.
+const maskedSegment = "/***"
+
 func (i *Ingress) maskedPath(connector string) string {
-	return i.opts.BasePath + "/connectors/" + connector + "/webhook/***"
+	return i.appPath(connector) + maskedSegment
 }

@@ -13,9 +13,14 @@ import (
 
 // shake answers a handshake, after doing what it asks for: keep the secret that
 // the provider hands over, or fetch the address that confirms. It emits no
-// event. conn is nil for an app's own URL.
+// event. conn is nil for an app's own URL. Handshakes are rate-limited, each
+// connection's and each app's by itself: strangers may call an app's URL.
 func (i *Ingress) shake(ctx context.Context, w http.ResponseWriter, def *connectors.Connector, conn *connection.Connection, reply *webhook.Reply) (int, *connectors.Error) {
-	if !i.handshakes.Allow() {
+	whose := def.Key
+	if conn != nil {
+		whose = conn.Ref().Key()
+	}
+	if !i.handshakes.allow(whose) {
 		e := connectors.Errorf(connectors.CodeConnectorRateLimited, "too many handshakes; try again")
 		e.RetryAfter = time.Second
 		return 0, e
@@ -40,15 +45,19 @@ func (i *Ingress) shake(ctx context.Context, w http.ResponseWriter, def *connect
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(reply.Status)
 	_, _ = w.Write(reply.Body)
-	return reply.Status, nil
+	return handshaken, nil
 }
+
+// handshaken stands for the status of a handshake in the metrics.
+const handshaken = -1
 
 const (
 	visitTimeout = 10 * time.Second
 	maxVisit     = 64 << 10
 )
 
-// visit fetches an address that matched the descriptor's, without credentials.
+// visit fetches an address that matched the descriptor's, without credentials. A
+// redirect would lead to one that did not, and is no success.
 func (i *Ingress) visit(ctx context.Context, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, visitTimeout)
 	defer cancel()
@@ -56,7 +65,9 @@ func (i *Ingress) visit(ctx context.Context, address string) error {
 	if err != nil {
 		return err
 	}
-	resp, err := i.opts.HTTP.Do(req)
+	client := *i.opts.HTTP
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	resp, err := client.Do(req)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func (i *Ingress) receive(w http.ResponseWriter, r *http.Request) {
 	connector := r.PathValue("connector")
 	status, refusal := i.take(w, r, connector)
 	if refusal != nil {
-		writeProblem(w, refusal)
+		writeRefusal(w, refusal)
 	}
 	i.metrics.observeWebhook(i.knownName(connector), status, refusal)
 }
@@ -152,7 +152,7 @@ func (i *Ingress) configured(d *delivery, field string) ([]secret.Text, error) {
 	if field == "" {
 		return nil, nil
 	}
-	s, err := i.Store.OpenConfigField(d.conn, field)
+	s, err := i.Store.ConfigSecret(d.conn, field)
 	if err != nil || s.IsZero() {
 		return nil, err
 	}
@@ -164,8 +164,10 @@ func (i *Ingress) configured(d *delivery, field string) ([]secret.Text, error) {
 // for metric, evidence and log.
 func unverified(err error) *connectors.Error {
 	e := connectors.AsError(err)
-	_, rejected := errors.AsType[*webhook.Rejection](err)
+	rejection, rejected := errors.AsType[*webhook.Rejection](err)
 	switch {
+	case rejected && rejection.Reason == webhook.ReasonWrongToken:
+		e = connectors.Errorf(connectors.CodeForbidden, "the handshake's verify token is not the one that is configured")
 	case rejected || e.Code == connectors.CodeConnectorWebhookVerificationFailed:
 		e = connectors.Errorf(connectors.CodeConnectorWebhookVerificationFailed, "the delivery could not be verified")
 	case errors.Is(err, webhook.ErrKeysUnavailable):

@@ -195,9 +195,14 @@ func TestHandshakesUseTheTokenOfTheirOwnAndLeaveNoEvent(t *testing.T) {
 	if r.status != http.StatusOK || r.body != "<script>" || !strings.HasPrefix(r.header.Get("Content-Type"), "text/plain") || r.header.Get("X-Content-Type-Options") != "nosniff" {
 		t.Errorf("%d %s %v", r.status, r.body, r.header)
 	}
-	for _, query := range []string{"mode=subscribe&token=" + secret + "&challenge=1", "mode=subscribe&challenge=1", "mode=subscribe&token=the-token", "mode=subscribe&token=the-token&challenge=" + strings.Repeat("x", 5000)} {
-		if r := s.do(t, "GET", path+"?"+query, "", "Authorization", ""); r.status != http.StatusUnauthorized {
-			t.Errorf("%.40s: %d %s", query, r.status, r.body)
+	for query, want := range map[string]int{
+		"mode=subscribe&token=" + secret + "&challenge=1":                       http.StatusForbidden,
+		"mode=subscribe&challenge=1":                                            http.StatusForbidden,
+		"mode=subscribe&token=the-token":                                        http.StatusUnauthorized,
+		"mode=subscribe&token=the-token&challenge=" + strings.Repeat("x", 5000): http.StatusUnauthorized,
+	} {
+		if r := s.do(t, "GET", path+"?"+query, "", "Authorization", ""); r.status != want {
+			t.Errorf("%.40s: %d %s, want %d", query, r.status, r.body, want)
 		}
 	}
 	if r := s.do(t, "GET", path, "", "Authorization", ""); r.status != http.StatusMethodNotAllowed || r.header.Get("Allow") != "POST, GET, HEAD" {

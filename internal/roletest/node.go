@@ -25,6 +25,7 @@ import (
 	"github.com/hawser-io/hawser/internal/oauth"
 	"github.com/hawser-io/hawser/internal/safehttp"
 	"github.com/hawser-io/hawser/internal/testenv"
+	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/crypto"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -124,7 +125,7 @@ func (n *Node) assemble(t testing.TB, baseURL string) {
 	n.Apps = connection.NewApps(n.Store, nil)
 	n.Grants = connection.NewGrants(n.Store)
 	n.Service = connection.NewService(n.Store, n.Definitions, n.Scopes, n.Bus, &connection.ServiceOptions{
-		BaseURL: baseURL + "/api/v1", OnError: n.problem, Grants: n.Grants,
+		BaseURL: baseURL + "/api/v1", OnError: n.problem, Grants: n.Grants, CheckSecret: webhook.CheckSecret,
 	})
 	n.keepTokens(t, baseURL)
 }

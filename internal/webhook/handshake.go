@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -74,7 +75,11 @@ func (e *Engine) Handshake(ctx context.Context, r Request, secrets, tokens []sec
 	for i := range e.handshakes {
 		h := &e.handshakes[i]
 		if h.matches(&v, secrets) {
-			return h.answer(ctx, &v, secrets, tokens)
+			reply, err := h.answer(ctx, &v, secrets, tokens)
+			if rejection, ok := errors.AsType[*Rejection](err); ok {
+				rejection.Handshake, rejection.Bare = h.data.Name, h.data.BareRefusal
+			}
+			return reply, err
 		}
 	}
 	return nil, nil

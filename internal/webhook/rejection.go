@@ -46,6 +46,10 @@ type Rejection struct {
 	// Skew is how far the request's clock is behind ours (negative: ahead),
 	// where its timestamp could be read.
 	Skew time.Duration
+	// Handshake is the name of the handshake that was refused; "" for a delivery.
+	Handshake string
+	// Bare says that the provider wants no body with the refusal.
+	Bare bool
 }
 
 func (r *Rejection) Error() string {

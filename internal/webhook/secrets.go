@@ -42,6 +42,15 @@ func (e *Engine) CheckSecret(text secret.Text) error {
 	return problem
 }
 
+// CheckSecret is [Engine.CheckSecret] for a webhook that may not be compiled yet.
+func CheckSecret(w *connectors.Webhook, text secret.Text) error {
+	e, err := Compile(w, nil)
+	if err != nil {
+		return err
+	}
+	return e.CheckSecret(text)
+}
+
 // checkSecret says what keeps the text from being a key of this way.
 func (w *way) checkSecret(text secret.Text) error {
 	switch w.scheme {

@@ -16,6 +16,7 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/oauth"
 	"github.com/hawser-io/hawser/internal/safehttp"
+	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/crypto"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -81,7 +82,7 @@ func newNode(ctx context.Context, settings shared, baseURL string, nc *nats.Conn
 	n.leases = connection.NewLeases(n.buckets)
 	n.apps = connection.NewApps(n.store, os.Getenv)
 	n.service = connection.NewService(n.store, n.definitions, n.scopes, n.bus, &connection.ServiceOptions{
-		BaseURL: baseURL + settings.BasePath, OnError: n.problem, Grants: n.grants,
+		BaseURL: baseURL + settings.BasePath, OnError: n.problem, Grants: n.grants, CheckSecret: webhook.CheckSecret,
 	})
 	n.observe()
 	return n, n.definitions.Load(ctx)

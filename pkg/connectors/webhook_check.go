@@ -118,9 +118,8 @@ func (c *webhookCheck) fieldPath(field, path string) {
 
 func (c *webhookCheck) secretSource() {
 	w := c.webhook
-	captured := slices.ContainsFunc(w.Handshakes, func(h Handshake) bool { return h.Capture.From != "" })
-	if w.NeedsSecret() && w.SecretField == "" && w.AppSecret == "" && !captured {
-		c.fail("secret_field", "missing: set it, or app_secret, or a handshake's capture")
+	if w.NeedsSecret() && w.SecretField == "" && w.AppSecret == "" {
+		c.fail("secret_field", "missing: set it, or app_secret")
 	}
 }
 

@@ -14,6 +14,9 @@ func (c *webhookCheck) handshake(field string, h *Handshake) {
 	places := []string{"header", "query", "form.", "body."}
 	c.source(field+".token", h.Token, false, places...)
 	c.source(field+".capture", h.Capture, false, places...)
+	if h.Capture.From != "" && c.webhook.SecretField == "" {
+		c.fail(field+".capture", "there is no secret_field to keep it in")
+	}
 	if h.Capture.From != "" && h.Verified {
 		c.fail(field+".verified", "a secret that is captured now cannot verify the call that brings it")
 	}

@@ -12,6 +12,9 @@ type Handshake struct {
 	// Verified demands a signature that holds, as for a delivery; otherwise
 	// the call is refused as one.
 	Verified bool `json:"verified,omitempty" yaml:"verified,omitempty"`
+	// BareRefusal says that a refusal of this handshake has a status and no body,
+	// where the provider demands that.
+	BareRefusal bool `json:"bare_refusal,omitempty" yaml:"bare_refusal,omitempty"`
 	// Token is the place of a verify token, which has to equal the one of
 	// [Webhook.TokenField] (or a verification secret, if that is not set);
 	// another token is refused.

@@ -95,6 +95,7 @@ type Data struct {
 	ErrorCode     string     `json:"errorCode,omitempty"`
 	ErrorMessage  string     `json:"errorMessage,omitempty"`
 	Operation     string     `json:"operation,omitempty"`
+	Actor         string     `json:"actor,omitempty"` // who asked for it: the name of an API token
 	NextAttemptAt *time.Time `json:"nextAttemptAt,omitempty"`
 	GrantedScopes []string   `json:"grantedScopes,omitempty"`
 	URL           string     `json:"url,omitempty"`

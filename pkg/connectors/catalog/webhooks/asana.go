@@ -7,8 +7,9 @@ import "github.com/hawser-io/hawser/pkg/connectors"
 // hours it sends an empty list to see whether we are there.
 func asana() connectors.Webhook {
 	return connectors.Webhook{
-		Source: "https://developers.asana.com/docs/webhooks-guide",
-		Verify: one(bodyHMAC("X-Hook-Signature", "", connectors.SHA256, connectors.EncodingHex)),
+		Source:      "https://developers.asana.com/docs/webhooks-guide",
+		SecretField: secretField,
+		Verify:      one(bodyHMAC("X-Hook-Signature", "", connectors.SHA256, connectors.EncodingHex)),
 		Delivery: connectors.Extraction{
 			Type: "{body.events.0.resource.resource_type}.{body.events.0.action}", Sequence: "{body.events.0.created_at}",
 		},

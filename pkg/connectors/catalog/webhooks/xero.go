@@ -20,7 +20,7 @@ func xero() connectors.Webhook {
 		Handshakes: []connectors.Handshake{{
 			Name:     "intent to receive",
 			When:     []connectors.Match{{From: "body.events", Empty: true}},
-			Verified: true,
+			Verified: true, BareRefusal: true,
 		}},
 	}
 }

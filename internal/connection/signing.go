@@ -1,0 +1,180 @@
+package connection
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+const (
+	// SecretGrace is how long a webhook secret still verifies after another has
+	// taken its place, unless the change says otherwise: providers sign with the
+	// old one for a while, and repeat what they signed with it.
+	SecretGrace = 24 * time.Hour
+	// LongestSecretGrace is the most that a change can ask for.
+	LongestSecretGrace = 7 * 24 * time.Hour
+	// mostRetired bounds how many secrets verify beside the present one. Beyond
+	// it the oldest does not: a delivery is compared with every one of them.
+	mostRetired = 4
+)
+
+// RetiredSecret is a webhook secret that another has taken the place of.
+type RetiredSecret struct {
+	Secret string    `json:"secret"` // an envelope
+	Until  time.Time `json:"until"`  // it verifies before that
+}
+
+// retiredPointer is where a retired secret lies in a record; id "*" is all.
+func retiredPointer(id string) string { return pointerRetired + "/" + id + "/secret" }
+
+// retire makes the draft's present webhook secret, in the field of the config at
+// that dotted path, one that still verifies for the grace time, if the new config
+// has another. Without a new secret nothing shall verify, and with no grace
+// nothing but the new one.
+func (d *draft) retire(field string, current, next json.RawMessage, grace time.Duration, now time.Time) {
+	if field == "" {
+		return
+	}
+	before, _ := textAt(current, field)
+	after, _ := textAt(next, field)
+	if before == after {
+		return
+	}
+	if before == "" || after == "" || grace <= 0 {
+		d.Retired = nil
+		return
+	}
+	kept := stillVerifying(d.Retired, now)
+	ids := slices.Sorted(maps.Keys(kept)) // the oldest first: ids are of their time
+	for len(ids) >= mostRetired {
+		delete(kept, ids[0])
+		ids = ids[1:]
+	}
+	d.retiring, d.retiringID = secret.New(before), events.NewID()
+	kept[d.retiringID] = RetiredSecret{Until: now.Add(grace)}
+	d.Retired = kept
+}
+
+// stillVerifying is the retired secrets without those whose time is over.
+func stillVerifying(retired map[string]RetiredSecret, now time.Time) map[string]RetiredSecret {
+	kept := map[string]RetiredSecret{}
+	for id, r := range retired {
+		if now.Before(r.Until) {
+			kept[id] = r
+		}
+	}
+	return kept
+}
+
+// textAt is the string at a dotted path of a document; false if there is none.
+func textAt(doc json.RawMessage, path string) (string, bool) {
+	for name := range strings.SplitSeq(path, ".") {
+		object, _ := members(doc) // what is no object has no member
+		doc = object[name]
+	}
+	var text *string
+	if json.Unmarshal(doc, &text) != nil || text == nil {
+		return "", false
+	}
+	return *text, true
+}
+
+// SigningSecrets returns what deliveries to the connection may be signed with: the
+// secret in the config field of that dotted path, and those that it has replaced
+// while their grace lasts. None if field is "", or holds none.
+func (s *Store) SigningSecrets(c *Connection, field string) ([]secret.Text, error) {
+	if field == "" {
+		return nil, nil
+	}
+	present, err := s.ConfigSecret(c, field)
+	if err != nil || present.IsZero() {
+		return nil, err
+	}
+	all := []secret.Text{present}
+	for id, retired := range c.Retired {
+		if !s.now().Before(retired.Until) {
+			continue
+		}
+		text, err := c.opened.get(retiredPointer(id), func() (secret.Text, error) { return s.openAt(c, retired.Secret, retiredPointer(id)) })
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, text)
+	}
+	return all, nil
+}
+
+// ConfigSecret is [Store.OpenConfigField] for every delivery: a record in the
+// cache is asked for the same field again and again.
+func (s *Store) ConfigSecret(c *Connection, path string) (secret.Text, error) {
+	return c.opened.get(path, func() (secret.Text, error) { return s.OpenConfigField(c, path) })
+}
+
+// opened are the secrets of one record that were opened so far. It lives as long
+// as the record it belongs to does: in the cache until the record changes, is
+// pushed out, or is a minute old. It is no larger than the record, whose envelopes
+// are longer than what is in them. Nil opens anew each time.
+type opened struct {
+	mu     sync.Mutex
+	fields map[string]secret.Text // place in the record → what was in its envelope
+}
+
+// get opens at most once what can be opened.
+func (o *opened) get(place string, open func() (secret.Text, error)) (secret.Text, error) {
+	if o == nil {
+		return open()
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if text, ok := o.fields[place]; ok {
+		return text, nil
+	}
+	text, err := open()
+	if err != nil {
+		return text, err
+	}
+	if o.fields == nil {
+		o.fields = map[string]secret.Text{}
+	}
+	o.fields[place] = text
+	return text, nil
+}
+
+// openAt opens an envelope of the record.
+func (s *Store) openAt(c *Connection, envelope, pointer string) (secret.Text, error) {
+	plain, err := s.keys.Open(envelope, s.binding(bucketConnections, c.Ref().Key()), pointer)
+	if err != nil {
+		return secret.Text{}, decryptError(c, err)
+	}
+	var text secret.Text
+	if err := json.Unmarshal(plain, &text); err != nil {
+		return secret.Text{}, decryptError(c, err)
+	}
+	return text, nil
+}
+
+// checkSigning refuses a config whose webhook secret could never verify anything:
+// found out now, and not by the first deliveries that are lost.
+func (s *Service) checkSigning(def *connectors.Connector, config json.RawMessage) error {
+	if s.checkSecret == nil || def.Webhook == nil || def.Webhook.SecretField == "" {
+		return nil
+	}
+	text, ok := textAt(config, def.Webhook.SecretField)
+	if !ok {
+		return nil
+	}
+	problem := s.checkSecret(def.Webhook, secret.New(text))
+	if problem == nil {
+		return nil
+	}
+	e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the config does not fit %s", def.Key)
+	e.Errors = []connectors.FieldError{{Path: def.Webhook.SecretField, Message: problem.Error()}}
+	return e
+}
