@@ -19,10 +19,13 @@ var errAgain = errors.New("again")
 // lease; the others wait for what it stores.
 func (t *Tokens) renew(ctx context.Context, key string, n need) (*connection.Grant, error) {
 	holder := events.NewID()
-	for ctx.Err() == nil {
-		g, err := t.Grants.Latest(ctx, key)
-		if err != nil {
-			return nil, missingGrant(err)
+	g := n.known
+	for ; ctx.Err() == nil; g = nil {
+		if g == nil {
+			var err error
+			if g, err = t.Grants.Latest(ctx, key); err != nil {
+				return nil, missingGrant(err)
+			}
 		}
 		now := t.opts.Now()
 		if n.satisfiedBy(g, now) {
@@ -44,12 +47,16 @@ func (t *Tokens) renew(ctx context.Context, key string, n need) (*connection.Gra
 			pause(ctx, 20*time.Millisecond+rand.N(60*time.Millisecond))
 			continue
 		}
-		g, err = t.renewUnder(ctx, lease, holder, key, n)
-		t.Leases.Release(context.WithoutCancel(ctx), lease)
-		if errors.Is(err, errAgain) {
-			continue
+		g, err = t.renewUnder(ctx, lease, holder, g, n)
+		if err == nil {
+			// Nobody waits for it any more, and it ends by itself.
+			t.running.Go(func() { t.Leases.Release(context.WithoutCancel(ctx), lease) })
+			return g, nil
 		}
-		return g, err
+		t.Leases.Release(context.WithoutCancel(ctx), lease)
+		if !errors.Is(err, errAgain) {
+			return nil, err
+		}
 	}
 	return nil, connectors.Errorf(connectors.CodeConnectorOAuthTokenFailed, "the token could not be renewed in time; try again")
 }
@@ -65,16 +72,11 @@ func pause(ctx context.Context, d time.Duration) {
 
 // renewUnder makes the one call, between two writes: the intent, which proves that
 // the store takes writes and tells successors that a rotation may have been lost;
-// and the outcome, before anybody uses it.
-func (t *Tokens) renewUnder(ctx context.Context, lease *connection.Lease, holder, key string, n need) (*connection.Grant, error) {
-	g, err := t.Grants.Latest(ctx, key)
-	if err != nil {
-		return nil, missingGrant(err)
-	}
+// and the outcome, before anybody uses it. That g was read before the lease was
+// taken does no harm: the intent is stored over the revision that was read, so
+// whoever has renewed the grant in between is found out there.
+func (t *Tokens) renewUnder(ctx context.Context, lease *connection.Lease, holder string, g *connection.Grant, n need) (*connection.Grant, error) {
 	now := t.opts.Now()
-	if n.satisfiedBy(g, now) || g.State != connection.GrantLive {
-		return g, errAgainUnless(n.satisfiedBy(g, now))
-	}
 	opened, err := t.Grants.Open(g)
 	if err != nil {
 		return nil, err
@@ -101,12 +103,9 @@ func (t *Tokens) renewUnder(ctx context.Context, lease *connection.Lease, holder
 		}
 		return nil
 	}
-	var got reply
-	var failed *failure
-	if g.ClientCredentials {
-		got, failed = e.mint(ctx, g.Requested)
-	} else {
-		got, failed = e.refresh(ctx, opened.Refresh)
+	got, failed, err := t.call(ctx, e, g, opened, lease, n.turn)
+	if err != nil {
+		return nil, err
 	}
 	if failed != nil {
 		t.count(g, failed.verdict.String())
@@ -116,15 +115,30 @@ func (t *Tokens) renewUnder(ctx context.Context, lease *connection.Lease, holder
 	return t.keep(ctx, g, opened, got)
 }
 
+// call makes the call when its turn has come. Waiting for that ends while there is
+// still enough of the lease left.
+func (t *Tokens) call(ctx context.Context, e endpoint, g *connection.Grant, opened connection.GrantTokens, lease *connection.Lease, turn Turn) (reply, *failure, error) {
+	if turn != nil {
+		waiting, cancel := context.WithDeadline(ctx, lease.Until.Add(-e.limit))
+		done, err := turn(waiting)
+		cancel()
+		if err != nil {
+			return reply{}, nil, errAgain
+		}
+		defer done()
+	}
+	var got reply
+	var failed *failure
+	if g.ClientCredentials {
+		got, failed = e.mint(ctx, g.Requested)
+	} else {
+		got, failed = e.refresh(ctx, opened.Refresh)
+	}
+	return got, failed, nil
+}
+
 // wall strips the monotonic clock, which stands still while a machine sleeps.
 func wall(at time.Time) time.Time { return at.Round(0) }
-
-func errAgainUnless(ok bool) error {
-	if ok {
-		return nil
-	}
-	return errAgain
-}
 
 func storeError(err error) error {
 	e := connectors.Errorf(connectors.CodeConnectorDatabaseFailed, "the grant could not be stored; try again")
@@ -264,6 +278,8 @@ func (t *Tokens) keep(ctx context.Context, g *connection.Grant, old connection.G
 	if err := t.apply(g, old, got, "refreshed"); err != nil {
 		return nil, err
 	}
+	timer := t.scheduleBeside(ctx, g)
+	defer timer()
 	for {
 		err := t.Grants.Save(ctx, g)
 		if err == nil {
@@ -286,6 +302,10 @@ func (t *Tokens) keep(ctx context.Context, g *connection.Grant, old connection.G
 			t.refreshed(ctx, newest, scopes) // the write whose ack was lost
 			return newest, nil
 		case newest.Generation > from:
+			timer()
+			if err := t.Schedule(ctx, newest); err != nil { // ours may have taken its timer's place
+				t.problem(err)
+			}
 			return newest, nil // a new authorisation overtook us
 		}
 		if err := t.apply(newest, old, got, "refreshed"); err != nil {
