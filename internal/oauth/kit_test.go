@@ -84,11 +84,17 @@ func (l *lines) String() string {
 // install starts an installation that knows all, with an ingress on loopback.
 func install(t testing.TB, opts *oauth.Options, all ...connectors.Connector) *installation {
 	t.Helper()
+	return installSynced(t, "", opts, all...)
+}
+
+// installSynced is install with a server that syncs its files as told.
+func installSynced(t testing.TB, sync string, opts *oauth.Options, all ...connectors.Connector) *installation {
+	t.Helper()
 	keyset, err := crypto.NewKeyset()
 	must(t, err)
 	keys, err := crypto.ParseKeyset(keyset)
 	must(t, err)
-	in := &installation{t: t, env: testenv.Start(t, nil), keys: keys, keyset: keyset, logs: &lines{}, registry: connectors.NewRegistry()}
+	in := &installation{t: t, env: testenv.Start(t, &testenv.Options{Sync: sync}), keys: keys, keyset: keyset, logs: &lines{}, registry: connectors.NewRegistry()}
 	if opts != nil {
 		in.options = *opts
 	}
