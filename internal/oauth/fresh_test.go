@@ -254,7 +254,7 @@ func TestA401IsAnsweredWithANewerToken(t *testing.T) {
 	in.connectDemo()
 	in.runExecutor(t)
 	fault(t, p, "api", "invalid_grant", 1)
-	if failures := in.act(t, 1, "revoked"); len(failures) > 0 {
+	if failures := in.act(t, "demo-oauth", "me", 1, "revoked"); len(failures) > 0 {
 		t.Errorf("got %s, want success with a new token", failures[0])
 	}
 	if got := stats(t, p); got.Refreshes != 1 {
