@@ -34,7 +34,7 @@ func BenchmarkRefreshThroughput(b *testing.B) {
 	for _, sync := range []string{"5s", "always"} {
 		b.Run("sync="+sync, func(b *testing.B) {
 			endpoint := newTokenEndpoint(b)
-			in := installSynced(b, sync, nil, oauthConnector("bench", endpoint.url, nil))
+			in := setup{sync: sync}.install(b, nil, oauthConnector("bench", endpoint.url, nil))
 			in.setApp("bench", demoApp)
 			keys := plantMany(b, in, dueGrants)
 			in.runRefresher(b)
