@@ -125,11 +125,12 @@ func (t *Tokens) postRevocation(ctx context.Context, def *connectors.Connector, 
 	if len(app.ClientSecrets) > 0 {
 		clientSecret = app.ClientSecrets[0].Reveal()
 	}
-	basic := def.Auth.OAuth2.ClientAuth == connectors.ClientAuthBasic
+	o := def.Auth.OAuth2
+	basic := o.ClientAuth == connectors.ClientAuthBasic
 	if !basic {
-		form.Set("client_id", app.ClientID)
+		form.Set(o.ParamName("client_id"), app.ClientID)
 		if clientSecret != "" {
-			form.Set("client_secret", clientSecret)
+			form.Set(o.ParamName("client_secret"), clientSecret)
 		}
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, strings.NewReader(form.Encode()))
