@@ -1,6 +1,7 @@
 package oauth_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -68,14 +69,25 @@ type node struct {
 
 // lines collects logs.
 type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
+	mu       sync.Mutex
+	text     strings.Builder
+	retrying int64
 }
 
 func (l *lines) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if bytes.Contains(p, []byte(`"outcome":"retrying"`)) {
+		l.retrying++
+	}
 	return l.text.Write(p)
+}
+
+// retries is how many attempts at actions have failed and will be repeated.
+func (l *lines) retries() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.retrying
 }
 
 func (l *lines) String() string {

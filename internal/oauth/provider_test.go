@@ -77,8 +77,9 @@ func optionsWithReturn(allowed string) *oauth.Options {
 	return &oauth.Options{ReturnURLs: []string{allowed}}
 }
 
-// slowProxy stands before a provider, and takes its time on one path.
-func slowProxy(t testing.TB, provider, path string, delay time.Duration) string {
+// slowProxy stands before a provider, and lets requests for one path through only
+// when wait returns.
+func slowProxy(t testing.TB, provider, path string, wait func()) string {
 	t.Helper()
 	target, err := url.Parse(provider)
 	must(t, err)
@@ -86,9 +87,7 @@ func slowProxy(t testing.TB, provider, path string, delay time.Duration) string 
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }, ErrorLog: quiet}
 	return newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == path {
-			timer := time.NewTimer(delay)
-			defer timer.Stop()
-			<-timer.C
+			wait()
 		}
 		proxy.ServeHTTP(w, r)
 	}))

@@ -100,6 +100,9 @@ func (r *Refresher) due(ctx context.Context, d *events.Delivery) error {
 	if err != nil {
 		return err
 	}
+	if g.State == connection.GrantLeaving {
+		return r.Tokens.Revoke(ctx, g)
+	}
 	if err := r.Tokens.Warn(ctx, g); err != nil {
 		return err
 	}
