@@ -26,6 +26,9 @@ type GrantState string
 const (
 	GrantLive GrantState = "live"
 	GrantDead GrantState = "needs_reauth" // the provider refuses its refresh token for good
+	// GrantLeaving has no connections any more, and lies only until the provider has
+	// been told.
+	GrantLeaving GrantState = "leaving"
 )
 
 // Grant is an OAuth authorisation: the tokens of one provider account, which all
@@ -64,6 +67,7 @@ type Grant struct {
 	// ClientCredentials: there is no user and no refresh token; the client asks
 	// for a new token as it asked for the first.
 	ClientCredentials bool      `json:"client_credentials,omitempty"`
+	Leaving           *Leaving  `json:"leaving,omitempty"`
 	CreatedAt         time.Time `json:"created_at"`
 	UpdatedAt         time.Time `json:"updated_at"`
 	Sealed            []string  `json:"sealed"`
@@ -85,6 +89,13 @@ type Intent struct {
 	Generation uint64    `json:"generation"` // that the call would make
 	Holder     string    `json:"holder"`
 	At         time.Time `json:"at"`
+}
+
+// Leaving is what is left to do for a grant that nobody uses.
+type Leaving struct {
+	Account string `json:"account"`          // of its last connection
+	Config  string `json:"config,omitempty"` // of that one, an envelope, where the revocation is made of it
+	Tries   int    `json:"tries"`            // that failed
 }
 
 // Renewal is one refresh.
@@ -134,6 +145,7 @@ func (g *Grant) Record(at time.Time, outcome string) {
 const (
 	pointerAccess  = "/access_token"
 	pointerRefresh = "/refresh_token"
+	pointerLeaving = "/leaving/config"
 )
 
 // Grants reads and writes grants. Safe for concurrent use.
@@ -175,6 +187,9 @@ func (g *Grants) New(key string) *Grant { return &Grant{key: key, State: GrantLi
 func (g *Grants) Save(ctx context.Context, grant *Grant) error {
 	grant.UpdatedAt = time.Now().UTC()
 	grant.Sealed = []string{pointerAccess, pointerRefresh}
+	if grant.Leaving != nil {
+		grant.Sealed = append(grant.Sealed, pointerLeaving)
+	}
 	doc, err := json.Marshal(grant)
 	if err != nil {
 		return encryptError(err)
@@ -203,6 +218,23 @@ func (g *Grants) Seal(grant *Grant, t GrantTokens) (err error) {
 	}
 	grant.RefreshToken, err = g.store.sealText(bucketGrants, grant.key, pointerRefresh, t.Refresh)
 	return err
+}
+
+// Leave takes the grant's use away: what is left of it is there to be revoked.
+// config is that of its last connection, nil where the revocation does not need it.
+func (g *Grants) Leave(grant *Grant, account string, config []byte) error {
+	envelope, err := g.store.sealText(bucketGrants, grant.key, pointerLeaving, secret.New(string(config)))
+	grant.State, grant.Intent, grant.Leaving = GrantLeaving, nil, &Leaving{Account: account, Config: envelope}
+	return err
+}
+
+// LeftConfig is the config that was given to Leave.
+func (g *Grants) LeftConfig(grant *Grant) ([]byte, error) {
+	text, err := g.store.openText(bucketGrants, grant.key, pointerLeaving, grant.Leaving.Config)
+	if text.IsZero() {
+		return nil, err
+	}
+	return []byte(text.Reveal()), err
 }
 
 // Open returns the grant's tokens. CONNECTOR_DECRYPT_FAILED.

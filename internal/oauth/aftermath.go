@@ -10,12 +10,8 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// refreshed follows a stored refresh: the next timer, then the events. A crash in
-// between leaves the old timer, which finds the grant not due and sets the right one.
+// refreshed follows a stored refresh.
 func (t *Tokens) refreshed(ctx context.Context, g *connection.Grant, scopes []string) {
-	if err := t.Schedule(ctx, g); err != nil {
-		t.problem(err)
-	}
 	t.each(ctx, g, func(c *connection.Connection) {
 		t.Service.Announce(ctx, events.OAuthRefreshed, c, events.Data{GrantedScopes: g.Granted})
 		if !sameScopes(scopes, g.Granted) {
@@ -31,6 +27,23 @@ func (t *Tokens) Schedule(ctx context.Context, g *connection.Grant) error {
 		return nil
 	}
 	return t.Bus.ScheduleRefresh(ctx, g.Key(), at)
+}
+
+// scheduleBeside sets the grant's timer while the grant is being stored; the returned
+// function waits for it. A crash in between leaves a timer too early, which finds
+// the grant not due and sets the right one, or one too late, which the sweep heals.
+func (t *Tokens) scheduleBeside(ctx context.Context, g *connection.Grant) (wait func()) {
+	at, key, done := nextTimer(g, t.opts.Now()), g.Key(), make(chan struct{})
+	go func() {
+		defer close(done)
+		if at.IsZero() {
+			return
+		}
+		if err := t.Bus.ScheduleRefresh(ctx, key, at); err != nil {
+			t.problem(err)
+		}
+	}()
+	return func() { <-done }
 }
 
 // each calls f with the connections that share the grant.

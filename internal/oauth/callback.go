@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"errors"
+	"maps"
 	"net/url"
 	"time"
 
@@ -55,6 +56,7 @@ func (o Outcome) Location(failed *connectors.Error) string {
 // Nothing is exchanged and nothing stored before all of them have passed.
 func (f *Flow) Callback(ctx context.Context, connector string, query url.Values, cookie func(name string) string) (Outcome, *connectors.Error) {
 	out := Outcome{Status: "error", Connector: connector}
+	query = f.standard(connector, query)
 	h, flow, refusal := f.consume(ctx, query)
 	if refusal == nil {
 		out.Clear = f.flowCookie(h, flow)
@@ -74,6 +76,22 @@ func (f *Flow) Callback(ctx context.Context, connector string, query url.Values,
 	}
 	out.Status = status
 	return out, nil
+}
+
+// standard gives the parameters of an answer their standard names. An unknown
+// connector has no names of its own.
+func (f *Flow) standard(connector string, query url.Values) url.Values {
+	def, err := f.connector(connector)
+	if err != nil || len(def.Auth.OAuth2.ParamNames) == 0 {
+		return query
+	}
+	query = maps.Clone(query)
+	for _, name := range []string{"state", "code"} {
+		if own := def.Auth.OAuth2.ParamName(name); own != name {
+			query[name] = query[own]
+		}
+	}
+	return query
 }
 
 // consume finds the flow of a callback and uses it up.

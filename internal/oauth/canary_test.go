@@ -8,9 +8,12 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -20,29 +23,58 @@ import (
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// TestNoSecretLeavesItsPlace plants a canary in every secret of a flow, and looks
-// for it everywhere: logs, events, metrics, redirects, answers, and every file that
-// the server has written.
+const canary = "CANARY7f3a"
+
+// leaky is a provider that writes the canary wherever it may write something, and
+// keeps what it was sent.
+type leaky struct {
+	refuse   atomic.Bool
+	mu       sync.Mutex
+	received []url.Values
+}
+
+func (l *leaky) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	_ = r.ParseForm()
+	l.mu.Lock()
+	l.received = append(l.received, r.Form)
+	l.mu.Unlock()
+	switch {
+	case r.URL.Path == "/userinfo", r.URL.Path == "/revoke":
+		http.Error(w, canary+r.URL.Path, http.StatusInternalServerError)
+	case l.refuse.Load():
+		w.Header().Set("X-Reason", canary+"-header")
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, `{"error":"invalid_request","error_description":"`+canary+`-body","error_uri":"`+canary+`"}`)
+	default:
+		_, _ = io.WriteString(w, `{"access_token":"`+canary+`-access","refresh_token":"`+canary+`-refresh","id_token":"`+canary+`-id","expires_in":3600}`)
+	}
+}
+
+// secrets are what the provider was sent that nobody else may know.
+func (l *leaky) secrets() (all []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, form := range l.received {
+		if verifier := form.Get("code_verifier"); verifier != "" {
+			all = append(all, verifier)
+		}
+	}
+	return all
+}
+
+// TestNoSecretLeavesItsPlace plants a canary in every secret of a flow that somebody
+// else chooses (code, tokens, client secret, error bodies and descriptions), notes
+// those that we choose (states, cookies, PKCE verifiers, links), and looks for all of
+// them everywhere: logs, events with their trace context, metrics, redirects,
+// answers, and every file that the server has written.
 func TestNoSecretLeavesItsPlace(t *testing.T) {
 	t.Parallel()
-	const canary = "CANARY7f3a"
-	var refuse atomic.Bool
-	server := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_ = r.ParseForm()
-		switch {
-		case r.URL.Path == "/userinfo":
-			http.Error(w, canary+"-userinfo", http.StatusInternalServerError)
-		case refuse.Load():
-			w.WriteHeader(http.StatusBadRequest)
-			_, _ = io.WriteString(w, `{"error":"invalid_request","error_description":"`+canary+`-body","error_uri":"`+canary+`"}`)
-		default:
-			_, _ = io.WriteString(w, `{"access_token":"`+canary+`-access","refresh_token":"`+canary+`-refresh","id_token":"`+canary+`-id","expires_in":3600}`)
-		}
-	}))
-	metrics := prometheus.NewRegistry()
+	provider, metrics := &leaky{}, prometheus.NewRegistry()
+	server := newServer(t, provider)
 	in := install(t, &oauth.Options{Metrics: metrics}, oauthConnector("leaky", server, nil))
 	in.setApp("leaky", connection.App{ClientID: "client", ClientSecrets: []secret.Text{secret.New(canary + "-client")}})
 	var seen strings.Builder // all that browsers and callers were told
+	secrets := []string{canary}
 
 	const path = "/scopes/organization/acme/connections/leaky"
 	begin := func() (b *browser, state string) {
@@ -52,9 +84,9 @@ func TestNoSecretLeavesItsPlace(t *testing.T) {
 		in.call(http.MethodPut, path, map[string]any{"return_url": in.url + "/done"}, &started)
 		b = newBrowser(t)
 		_, authorize, _ := b.get(started.URL)
-		u, err := url.Parse(authorize)
-		must(t, err)
-		return b, u.Query().Get("state")
+		state = parameterOf(t, authorize, "state")
+		secrets = append(secrets, state, in.cookies(b)[0].Value, started.URL[strings.LastIndex(started.URL, "/")+1:])
+		return b, state
 	}
 	callback := in.url + "/connectors/leaky/oauth/callback?"
 	tell := func(_ int, location, body string) { seen.WriteString(location + "\n" + body + "\n") }
@@ -62,16 +94,20 @@ func TestNoSecretLeavesItsPlace(t *testing.T) {
 	b, state := begin()
 	tell(b.get(callback + "state=" + state + canary + "&code=" + canary))
 	tell(b.get(callback + "state=" + canary + "&code=" + canary))
+	tell(b.get(in.url + "/connectors/leaky/oauth/start/" + canary))
+	tell(b.get(in.url + "/connectors/leaky/oauth/reconnect/" + canary))
+	tell(newBrowser(t).get(callback + "state=" + state + "&code=" + canary))
+	b, state = begin()
 	tell(b.get(callback + "state=" + state + "&error=" + canary + "&error_description=" + canary))
-	refuse.Store(true)
+	provider.refuse.Store(true)
 	b, state = begin()
 	tell(b.get(callback + "state=" + state + "&code=" + canary + "-code"))
-	refuse.Store(false)
+	provider.refuse.Store(false)
 	b, state = begin()
 	tell(b.get(callback + "state=" + state + "&code=" + canary + "-code"))
 	c, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, "leaky", ""))
 	must(t, err)
-	refuse.Store(true)
+	provider.refuse.Store(true)
 	_, problem := in.call(http.MethodPost, path+"/refresh", nil, nil)
 	seen.WriteString(problem.Error())
 	in.expire(c.Grant)
@@ -83,28 +119,61 @@ func TestNoSecretLeavesItsPlace(t *testing.T) {
 	if v.State != connection.Active {
 		t.Errorf("state %s, want active: a refused request is no refused grant", v.State)
 	}
+	in.expire(c.Grant)
+	refreshing := prometheus.NewRegistry()
+	in.options.Metrics = refreshing
+	in.runRefresher(t)
+	must(t, in.front.bus.ScheduleRefresh(t.Context(), c.Grant, time.Now()))
+	eventually(t, "the refresher to have tried", func() bool { return in.grant(c.Grant).Failures > 0 })
+	secrets = append(secrets, provider.secrets()...)
+	if len(secrets) != 1+4*3+2 {
+		t.Errorf("looking for %d secrets, want those of four flows, and two verifiers", len(secrets))
+	}
+	look := func() {
+		t.Helper()
+		in.nowhere(t, secrets, map[string]string{"answers": seen.String(), "logs": in.logs.String(), "metrics": gathered(t, metrics) + gathered(t, refreshing) + gathered(t, in.metrics)})
+	}
+	look()
+	in.call(http.MethodDelete, path, nil, nil) // and the revocation fails
+	look()
+}
 
-	for what, text := range map[string]string{"answers": seen.String(), "logs": in.logs.String(), "metrics": gathered(t, metrics)} {
-		if strings.Contains(strings.ToLower(text), strings.ToLower(canary)) {
-			t.Errorf("the canary is in the %s:\n%s", what, text)
+// nowhere expects the secrets in none of the texts, events and files. Letter case
+// is no disguise.
+func (in *installation) nowhere(t *testing.T, secrets []string, texts map[string]string) {
+	t.Helper()
+	holds := func(text string) bool {
+		text = strings.ToLower(text)
+		return slices.ContainsFunc(secrets, func(s string) bool { return strings.Contains(text, strings.ToLower(s)) })
+	}
+	for what, text := range texts {
+		if len(text) == 0 || holds(text) {
+			t.Errorf("a secret is in the %s, or there are none:\n%s", what, text)
 		}
 	}
 	for _, e := range in.events() {
-		if data, err := e.MarshalJSON(); err != nil || strings.Contains(strings.ToLower(string(data)), strings.ToLower(canary)) {
-			t.Errorf("the canary is in an event: %s %v", data, err)
+		if data, err := e.MarshalJSON(); err != nil || holds(string(data)) {
+			t.Errorf("a secret is in an event: %s %v", data, err)
 		}
 	}
-	err = filepath.WalkDir(in.env.DataDir(), func(path string, d fs.DirEntry, err error) error {
+	readable := false
+	err := filepath.WalkDir(in.env.DataDir(), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		data, err := os.ReadFile(path)
-		if bytes.Contains(data, []byte(canary)) {
-			t.Errorf("the canary is in %s", filepath.Base(path))
+		readable = readable || bytes.Contains(data, []byte(`"connector":"leaky"`))
+		for _, s := range secrets {
+			if bytes.Contains(data, []byte(s)) {
+				t.Errorf("a secret is in the file %s", filepath.Base(path))
+			}
 		}
 		return err
 	})
 	must(t, err)
+	if !readable {
+		t.Error("no file holds a record that can be read: not finding secrets says nothing")
+	}
 }
 
 func gathered(t testing.TB, r *prometheus.Registry) string {

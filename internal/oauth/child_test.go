@@ -47,6 +47,7 @@ type orders struct {
 	URL, Creds, Keyset, Grant string
 	Stop                      bool // itself, between the intent and the call
 	Kill                      bool // itself, between the provider's answer and the store
+	Refresher                 bool // be one, until it is killed
 	Timeout                   time.Duration
 }
 
@@ -81,7 +82,7 @@ func beChild(text string) error {
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
 	keys, err := crypto.ParseKeyset(secret.New(o.Keyset))
 	if err != nil {
@@ -102,7 +103,7 @@ func beChild(text string) error {
 	if err != nil {
 		return err
 	}
-	client := &http.Client{}
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	if o.Stop {
 		buckets.Grants = stopping{buckets.Grants}
 	}
@@ -118,10 +119,14 @@ func beChild(text string) error {
 	if err != nil {
 		return err
 	}
-	tokens := oauth.NewTokens(oauth.Parts{
+	parts := oauth.Parts{
 		Bus: bus, Service: connection.NewService(store, definitions, scopes, bus, nil), Definitions: definitions, Grants: connection.NewGrants(store),
 		Leases: connection.NewLeases(buckets), Apps: connection.NewApps(store, nil), HTTP: client, Key: secret.New("unused"),
-	}, &oauth.Options{CallTimeout: o.Timeout})
+	}
+	tokens := oauth.NewTokens(parts, &oauth.Options{CallTimeout: o.Timeout})
+	if o.Refresher {
+		return beRefresher(ctx, parts, tokens)
+	}
 	token, err := tokens.Fresh(ctx, o.Grant)
 	if err != nil {
 		return err
@@ -131,13 +136,14 @@ func beChild(text string) error {
 }
 
 // child starts a second process with orders.
-func (in *installation) child(t *testing.T, o orders) (cmd *exec.Cmd, out *bufio.Reader) {
+func (in *installation) child(t testing.TB, o orders) (cmd *exec.Cmd, out *bufio.Reader) {
 	t.Helper()
 	o.URL, o.Creds, o.Keyset = in.env.URL(), in.env.Server().CredsPath(), in.keyset.Reveal()
 	text, err := json.Marshal(o)
 	must(t, err)
 	cmd = exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), childVariable+"="+string(text))
+	cmd.Stderr = os.Stderr
 	pipe, err := cmd.StdoutPipe()
 	must(t, err)
 	must(t, cmd.Start())

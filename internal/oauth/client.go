@@ -46,12 +46,12 @@ func (t *Tokens) Connect(ctx context.Context, r connection.Ref, in connection.Co
 	v, c, before, err := t.Service.Authorize(ctx, r, connection.AuthorizeInput{Config: config, Tags: in.Tags, Grant: g.Key(), Replace: in.Replace})
 	if err != nil {
 		if old == nil || old.Grant != g.Key() {
-			t.release(ctx, g.Key(), r.Key(), config)
+			t.release(ctx, g.Key(), r, config)
 		}
 		return nil, err
 	}
 	if before != "" {
-		t.release(ctx, before, r.Key(), config)
+		t.release(ctx, before, r, config)
 	}
 	t.Service.Announce(ctx, events.ConnectorConnected, c, events.Data{})
 	return v, nil

@@ -107,12 +107,12 @@ func (a *arrival) settle(ctx context.Context) (string, error) {
 	_, c, before, err := a.Service.Authorize(ctx, ref, input)
 	if err != nil {
 		if old == nil || old.Grant != key {
-			a.release(ctx, key, ref.Key(), a.config)
+			a.release(ctx, key, ref, a.config)
 		}
 		return "", err
 	}
 	if before != "" {
-		a.release(ctx, before, ref.Key(), a.config)
+		a.release(ctx, before, ref, a.config)
 	}
 	a.finish(ctx, c, grant)
 	if c.State == connection.Selecting {
@@ -147,7 +147,7 @@ func (a *arrival) finish(ctx context.Context, c *connection.Connection, g *conne
 
 // abandon gives back tokens that nobody will use.
 func (a *arrival) abandon(ctx context.Context) {
-	a.revoke(ctx, a.def.Key, a.config, a.app, connection.GrantTokens{Access: a.got.Access, Refresh: a.got.Refresh})
+	a.revoke(ctx, a.def, a.config, a.app, connection.GrantTokens{Access: a.got.Access, Refresh: a.got.Refresh})
 }
 
 // grantKey is the grant of the provider's account. Where nobody says which account

@@ -3,7 +3,8 @@
 // token, for executors and refreshers alike.
 //
 //	tokens.go      Tokens: Fresh, Renew, Ahead; one flight per grant and process
-//	renew.go       one refresh under a lease: intent, call, store
+//	renew.go       one refresh under a lease: intent, call
+//	outcome.go     what a call has brought: tokens stored, or a failure
 //	aftermath.go   what follows a refresh: events, the next timer, a grant's end
 //	schedule.go    when a token is to be renewed
 //	endpoint.go    calls of the token endpoint, by x/oauth2
@@ -16,7 +17,8 @@
 //	callback.go    the browser's way back: checks, each with its reason
 //	complete.go    exchange, who-am-I, site choice, grant and connection stored
 //	client.go      connections by client credentials
-//	leave.go       disconnect: the last one revokes
+//	leave.go       disconnect: the last one takes the grant along
+//	revoke.go      a grant that nobody uses is revoked, now or later
 //	session.go     connect sessions: a link for an end user
 //
 // One refresh, across all processes:

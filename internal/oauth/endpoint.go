@@ -2,8 +2,10 @@ package oauth
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -139,7 +141,7 @@ type reader struct {
 // RoundTrip implements http.RoundTripper.
 func (r *reader) RoundTrip(req *http.Request) (*http.Response, error) {
 	o := r.def.Auth.OAuth2
-	if err := r.addParams(req, o.TokenParams); err != nil {
+	if err := r.rewrite(req); err != nil {
 		return nil, err
 	}
 	req.Header.Set("Accept", "application/json")
@@ -174,26 +176,56 @@ func (r *reader) RoundTrip(req *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// addParams adds to the form what is not in it.
-func (r *reader) addParams(req *http.Request, params map[string]string) error {
-	if len(params) == 0 {
+// rewrite says what the standard's form says as the provider wants to hear it: with
+// what it wants besides, under its names, in its kind of body.
+func (r *reader) rewrite(req *http.Request) error {
+	o := r.def.Auth.OAuth2
+	plain := o.TokenBody == "" || o.TokenBody == connectors.TokenBodyForm
+	if len(o.TokenParams) == 0 && len(o.ParamNames) == 0 && plain {
 		return nil
 	}
 	body, err := io.ReadAll(req.Body)
 	if err != nil {
 		return err
 	}
-	form, err := url.ParseQuery(string(body))
+	standard, err := url.ParseQuery(string(body))
 	if err != nil {
 		return err
 	}
-	for name, value := range params {
-		if !form.Has(name) {
-			form.Set(name, value)
+	form := url.Values{}
+	for name, value := range o.TokenParams {
+		form.Set(name, value)
+	}
+	for name := range standard {
+		if own := o.ParamName(name); own != "" {
+			form.Set(own, standard.Get(name))
 		}
 	}
-	encoded := form.Encode()
-	req.Body, req.ContentLength = io.NopCloser(strings.NewReader(encoded)), int64(len(encoded))
+	return write(req, o.TokenBody, form)
+}
+
+// write makes the form the request's content.
+func write(req *http.Request, kind connectors.TokenBody, form url.Values) error {
+	content := form.Encode()
+	switch kind {
+	case connectors.TokenBodyQuery:
+		query := req.URL.Query()
+		maps.Copy(query, form)
+		req.URL.RawQuery, content = query.Encode(), ""
+		req.Header.Del("Content-Type")
+	case connectors.TokenBodyJSON:
+		object := map[string]string{}
+		for name := range form {
+			object[name] = form.Get(name)
+		}
+		doc, err := json.Marshal(object)
+		if err != nil {
+			return err
+		}
+		content = string(doc)
+		req.Header.Set("Content-Type", "application/json")
+	}
+	req.Body, req.ContentLength = io.NopCloser(strings.NewReader(content)), int64(len(content))
 	req.GetBody = nil // a second sending could spend a refresh token twice
 	return nil
 }

@@ -245,20 +245,24 @@ func (f *Flow) providerURL(ctx context.Context, flow *connection.Flow, h handle)
 			}
 		}
 	}
+	o := def.Auth.OAuth2
+	own := map[string]string{
+		"client_id": app.ClientID, "redirect_uri": flow.Redirect, "response_type": "code", "state": h.state(f.Key, flow.ExpiresAt),
+		"code_challenge": oauth2.S256ChallengeFromVerifier(secrets.Verifier.Reveal()), "code_challenge_method": "S256",
+		"scope": o.JoinScopes(flow.Scopes),
+	}
 	for name := range q {
 		// Also in another case: some servers read names without regard to it.
-		if slices.Contains(ours, strings.ToLower(name)) {
+		if slices.ContainsFunc(ours, func(our string) bool {
+			return strings.EqualFold(name, our) || strings.EqualFold(name, o.ParamName(our))
+		}) {
 			q.Del(name)
 		}
 	}
-	q.Set("client_id", app.ClientID)
-	q.Set("redirect_uri", flow.Redirect)
-	q.Set("response_type", "code")
-	q.Set("state", h.state(f.Key, flow.ExpiresAt))
-	q.Set("code_challenge", oauth2.S256ChallengeFromVerifier(secrets.Verifier.Reveal()))
-	q.Set("code_challenge_method", "S256")
-	if scope := def.Auth.OAuth2.JoinScopes(flow.Scopes); scope != "" {
-		q.Set("scope", scope)
+	for name, value := range own {
+		if name = o.ParamName(name); name != "" && value != "" {
+			q.Set(name, value)
+		}
 	}
 	u.RawQuery = q.Encode()
 	return u.String(), nil

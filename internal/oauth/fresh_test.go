@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -254,27 +253,10 @@ func TestA401IsAnsweredWithANewerToken(t *testing.T) {
 	in.connectDemo()
 	in.runExecutor(t)
 	fault(t, p, "api", "invalid_grant", 1)
-	if failures := in.act(t, 1, "revoked"); len(failures) > 0 {
+	if failures := in.act(t, "demo-oauth", "me", 1, "revoked"); len(failures) > 0 {
 		t.Errorf("got %s, want success with a new token", failures[0])
 	}
 	if got := stats(t, p); got.Refreshes != 1 {
 		t.Errorf("provider counted %+v, want one refresh", got)
-	}
-}
-
-func TestDisconnectingNeverWaitsForTheProvider(t *testing.T) {
-	t.Parallel()
-	p := startDemo(t)
-	in := install(t, nil, oauthConnector("gone", p.URL(), func(o *connectors.OAuth2) { o.RevocationURL = "http://127.0.0.1:1/revoke" }))
-	in.setApp("gone", demoApp)
-	grant := in.plant(t, "gone")
-	if status, problem := in.call(http.MethodDelete, "/scopes/organization/acme/connections/gone", nil, nil); status != http.StatusNoContent {
-		t.Errorf("got %d %v, want 204", status, &problem)
-	}
-	if _, err := in.front.grants.Latest(t.Context(), grant); !errors.Is(err, connection.ErrNotFound) {
-		t.Errorf("the grant: got %v, want gone", err)
-	}
-	if kinds := in.kinds(); !slices.Contains(kinds, "connector.disconnected") {
-		t.Errorf("events: got %v, want connector.disconnected", kinds)
 	}
 }

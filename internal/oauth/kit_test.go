@@ -1,6 +1,7 @@
 package oauth_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"github.com/hawser-io/hawser/internal/connection"
@@ -39,8 +41,10 @@ type installation struct {
 	keys     *crypto.Keyring
 	keyset   secret.Text
 	front    *node
-	url      string // of the API
+	url      string       // of the API
+	client   *http.Client // for it
 	logs     *lines
+	metrics  *prometheus.Registry // of the ingress
 	registry *connectors.Registry
 	token    secret.Text
 	options  oauth.Options
@@ -65,14 +69,25 @@ type node struct {
 
 // lines collects logs.
 type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
+	mu       sync.Mutex
+	text     strings.Builder
+	retrying int64
 }
 
 func (l *lines) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if bytes.Contains(p, []byte(`"outcome":"retrying"`)) {
+		l.retrying++
+	}
 	return l.text.Write(p)
+}
+
+// retries is how many attempts at actions have failed and will be repeated.
+func (l *lines) retries() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.retrying
 }
 
 func (l *lines) String() string {
@@ -84,11 +99,23 @@ func (l *lines) String() string {
 // install starts an installation that knows all, with an ingress on loopback.
 func install(t testing.TB, opts *oauth.Options, all ...connectors.Connector) *installation {
 	t.Helper()
+	return setup{}.install(t, opts, all...)
+}
+
+// setup is how an installation differs from the usual.
+type setup struct {
+	sync string                                                      // of the NATS server's files
+	door func(testing.TB, http.Handler) (url string, _ *http.Client) // of the ingress; nil: plain HTTP
+}
+
+func (s setup) install(t testing.TB, opts *oauth.Options, all ...connectors.Connector) *installation {
+	t.Helper()
 	keyset, err := crypto.NewKeyset()
 	must(t, err)
 	keys, err := crypto.ParseKeyset(keyset)
 	must(t, err)
-	in := &installation{t: t, env: testenv.Start(t, nil), keys: keys, keyset: keyset, logs: &lines{}, registry: connectors.NewRegistry()}
+	in := &installation{t: t, env: testenv.Start(t, &testenv.Options{Sync: s.sync}), keys: keys, keyset: keyset, logs: &lines{}, registry: connectors.NewRegistry(),
+		metrics: prometheus.NewRegistry(), client: http.DefaultClient}
 	if opts != nil {
 		in.options = *opts
 	}
@@ -96,7 +123,12 @@ func install(t testing.TB, opts *oauth.Options, all ...connectors.Connector) *in
 		must(t, in.registry.Register(c))
 	}
 	mux := &late{}
-	server := newServer(t, mux)
+	var server string
+	if s.door == nil {
+		server = newServer(t, mux)
+	} else {
+		server, in.client = s.door(t, mux)
+	}
 	in.options.BaseURL = server + "/api/v1"
 	in.url = in.options.BaseURL
 	in.front = in.join(t)
@@ -108,7 +140,7 @@ func install(t testing.TB, opts *oauth.Options, all ...connectors.Connector) *in
 		Bus: in.front.bus, Service: in.front.service, Store: in.front.store, Definitions: in.front.definitions, Scopes: in.front.scopes,
 		Tokens: tokens, Status: connection.NewStatusWriter(in.front.buckets), Apps: in.front.apps,
 		OAuth: oauth.NewFlow(in.front.tokens, in.front.flows, connection.NewSessions(in.front.buckets)),
-	}, &ingress.Options{BaseURL: server, Log: zerolog.New(in.logs)})
+	}, &ingress.Options{BaseURL: server, Metrics: in.metrics, Log: zerolog.New(in.logs)})
 	mux.set(front.Handler())
 	return in
 }
@@ -212,7 +244,7 @@ func (in *installation) call(method, path string, body, reply any) (status int, 
 	req, err := http.NewRequestWithContext(in.t.Context(), method, in.url+path, reader)
 	must(in.t, err)
 	req.Header.Set("Authorization", "Bearer "+in.token.Reveal())
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := in.client.Do(req)
 	must(in.t, err)
 	defer func() { _ = resp.Body.Close() }()
 	data, err := io.ReadAll(resp.Body)

@@ -3,19 +3,15 @@ package oauth
 import (
 	"context"
 	"errors"
-	"io"
-	"net/http"
-	"net/url"
 	"slices"
-	"strings"
+	"time"
 
 	"github.com/hawser-io/hawser/internal/connection"
-	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
 // Disconnect removes a connection. The last one of a grant takes it along, and has
 // it revoked at the provider; that a provider does not answer keeps nobody from
-// leaving.
+// leaving, and is tried again later.
 func (t *Tokens) Disconnect(ctx context.Context, r connection.Ref) error {
 	var config []byte
 	// A connection that cannot be read can still be left.
@@ -29,12 +25,13 @@ func (t *Tokens) Disconnect(ctx context.Context, r connection.Ref) error {
 	if err != nil {
 		return err
 	}
-	t.release(ctx, gone.Grant, r.Key(), config)
+	t.release(ctx, gone.Grant, r, config)
 	return nil
 }
 
-// release takes a connection out of its grant.
-func (t *Tokens) release(ctx context.Context, grant, connectionKey string, config []byte) {
+// release takes a connection out of its grant. The last one takes the grant along: it
+// is revoked, from here if that goes quickly, and else behind the caller's back.
+func (t *Tokens) release(ctx context.Context, grant string, r connection.Ref, config []byte) {
 	if grant == "" {
 		return
 	}
@@ -49,10 +46,16 @@ func (t *Tokens) release(ctx context.Context, grant, connectionKey string, confi
 			t.problem(err)
 			return
 		}
-		g.Connections = slices.DeleteFunc(g.Connections, func(k string) bool { return k == connectionKey })
-		if len(g.Connections) > 0 {
+		if g.State == connection.GrantLeaving {
+			return
+		}
+		g.Connections = slices.DeleteFunc(g.Connections, func(k string) bool { return k == r.Key() })
+		switch {
+		case len(g.Connections) > 0:
 			err = t.Grants.Save(ctx, g)
-		} else {
+		case g.State == connection.GrantLive && t.revocable(g, config):
+			err = t.depart(ctx, g, r.Account, config)
+		default:
 			err = t.Grants.Delete(ctx, g)
 		}
 		if errors.Is(err, connection.ErrConflict) {
@@ -60,94 +63,55 @@ func (t *Tokens) release(ctx context.Context, grant, connectionKey string, confi
 		}
 		if err != nil {
 			t.problem(err)
-		} else if len(g.Connections) == 0 && g.State == connection.GrantLive {
-			t.revokeGrant(ctx, g, config)
 		}
 		return
 	}
 }
 
-func (t *Tokens) revokeGrant(ctx context.Context, g *connection.Grant, config []byte) {
-	opened, err := t.Grants.Open(g)
-	if err != nil {
-		t.problem(err)
-		return
-	}
+// revocable reports whether there is a place to revoke the grant at.
+func (t *Tokens) revocable(g *connection.Grant, config []byte) bool {
 	def, err := t.connector(g.Connector)
 	if err != nil {
-		t.problem(err)
-		return
-	}
-	app, err := t.appOf(ctx, def, config, g.App)
-	if err != nil {
-		t.problem(err)
-		return
-	}
-	t.revoke(ctx, g.Connector, config, app, opened)
-}
-
-// revoke tells the provider (RFC 7009) that the tokens are no longer needed: the
-// refresh token, which takes the access token along, or else that one.
-func (t *Tokens) revoke(ctx context.Context, connector string, config []byte, app connection.App, tokens connection.GrantTokens) {
-	def, err := t.connector(connector)
-	if err != nil {
-		t.problem(err)
-		return
+		return false
 	}
 	urls, err := def.OAuthEndpoints(config)
-	if err != nil || urls.Revocation == "" {
-		return
-	}
-	if app.ClientID == "" {
-		if app, _, err = t.Apps.Get(ctx, def); err != nil {
-			t.problem(err)
-			return
-		}
-	}
-	form := url.Values{}
-	if tokens.Refresh.IsZero() {
-		form.Set("token", tokens.Access.Reveal())
-		form.Set("token_type_hint", "access_token")
-	} else {
-		form.Set("token", tokens.Refresh.Reveal())
-		form.Set("token_type_hint", "refresh_token")
-	}
-	outcome := "revoked"
-	if err := t.postRevocation(ctx, def, urls.Revocation, app, form); err != nil {
-		outcome = "revocation_failed"
-		t.opts.Log.Warn().Str("connector", connector).Msg("a grant could not be revoked at the provider; it was forgotten here")
-	}
-	t.refreshes.WithLabelValues(connector, outcome).Inc()
+	return err == nil && urls.Revocation != ""
 }
 
-func (t *Tokens) postRevocation(ctx context.Context, def *connectors.Connector, to string, app connection.App, form url.Values) error {
-	clientSecret := ""
-	if len(app.ClientSecrets) > 0 {
-		clientSecret = app.ClientSecrets[0].Reveal()
+// revokeWait is how long a disconnect waits for the provider, so that where all is
+// well the grant is revoked when it returns.
+const revokeWait = 2 * time.Second
+
+// depart takes the grant's use away, and begins to revoke it. Its timer is set
+// before, so that a refresher goes on where this process ends.
+func (t *Tokens) depart(ctx context.Context, g *connection.Grant, account string, config []byte) error {
+	if def, err := t.connector(g.Connector); err != nil || !def.Auth.OAuth2.UsesConfig() {
+		config = nil
 	}
-	basic := def.Auth.OAuth2.ClientAuth == connectors.ClientAuthBasic
-	if !basic {
-		form.Set("client_id", app.ClientID)
-		if clientSecret != "" {
-			form.Set("client_secret", clientSecret)
+	if err := t.Grants.Leave(g, account, config); err != nil {
+		return err
+	}
+	g.RetryAt = t.opts.Now().Add(t.opts.CallTimeout + 10*time.Second).UTC()
+	if err := t.Bus.ScheduleRefresh(ctx, g.Key(), g.RetryAt); err != nil {
+		t.problem(err) // the sweep finds it
+	}
+	if err := t.Grants.Save(ctx, g); err != nil {
+		return err
+	}
+	done := make(chan struct{})
+	t.running.Go(func() {
+		defer close(done)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.opts.CallTimeout+10*time.Second)
+		defer cancel()
+		if err := t.Revoke(ctx, g); err != nil {
+			t.problem(err)
 		}
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, strings.NewReader(form.Encode()))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if basic {
-		req.SetBasicAuth(url.QueryEscape(app.ClientID), url.QueryEscape(clientSecret))
-	}
-	resp, err := t.HTTP.Do(req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxReply))
-	if resp.StatusCode/100 != 2 {
-		return errors.New("the revocation endpoint refused")
+	})
+	timer := time.NewTimer(revokeWait)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
 	}
 	return nil
 }

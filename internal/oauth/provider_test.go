@@ -2,8 +2,13 @@ package oauth_test
 
 import (
 	"context"
+	"io"
+	"log"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/hawser-io/hawser/internal/demo"
@@ -70,4 +75,20 @@ func (c *clock) options() *oauth.Options { return &oauth.Options{Now: c.now} }
 
 func optionsWithReturn(allowed string) *oauth.Options {
 	return &oauth.Options{ReturnURLs: []string{allowed}}
+}
+
+// slowProxy stands before a provider, and lets requests for one path through only
+// when wait returns.
+func slowProxy(t testing.TB, provider, path string, wait func()) string {
+	t.Helper()
+	target, err := url.Parse(provider)
+	must(t, err)
+	quiet := log.New(io.Discard, "", 0) // clients that give up are what it is for
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }, ErrorLog: quiet}
+	return newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == path {
+			wait()
+		}
+		proxy.ServeHTTP(w, r)
+	}))
 }

@@ -4,25 +4,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/demo"
 	"github.com/hawser-io/hawser/internal/executor"
 	"github.com/hawser-io/hawser/internal/refresher"
+	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// rounds of the race; HAWSER_SOAK_ROUNDS=200 is what `make soak` runs.
-func rounds(t *testing.T) int {
+// rounds of a race: usual, or HAWSER_SOAK_ROUNDS=200, which is what `make soak` runs.
+func rounds(t *testing.T, usual int) int {
 	text := os.Getenv("HAWSER_SOAK_ROUNDS")
 	if text == "" {
-		return 5
+		return usual
 	}
 	n, err := strconv.Atoi(text)
 	must(t, err)
@@ -80,42 +84,96 @@ func eventually(t testing.TB, what string, ok func() bool) {
 func TestOneRefreshForAllWhoNeedIt(t *testing.T) {
 	t.Parallel()
 	in, p := withDemo(t, nil)
-	grant := in.connectDemo()
-	var nodes []*node
-	for range 4 {
-		nodes = append(nodes, in.runExecutor(t))
-	}
-	for range 2 {
-		nodes = append(nodes, in.runRefresher(t))
-	}
-	for round := 1; round <= rounds(t); round++ {
-		expired := in.expire(grant)
-		for _, n := range nodes {
-			eventually(t, "the caches of all to know", func() bool {
-				g, err := n.grants.Get(t.Context(), grant)
-				return err == nil && g.ExpiresAt.Equal(expired.ExpiresAt)
-			})
-		}
-		must(t, in.front.bus.ScheduleRefresh(t.Context(), grant, time.Now()))
-		began := time.Now()
-		if failures := in.act(t, 64, fmt.Sprintf("round-%d", round)); len(failures) > 0 {
-			t.Fatalf("round %d: %d of 64 actions failed, the first with %s", round, len(failures), failures[0])
-		}
-		t.Logf("round %d: 64 actions in %s", round, time.Since(began).Round(time.Millisecond))
-		if got := stats(t, p); got.Refreshes != round || got.Reuses != 0 {
-			t.Fatalf("round %d: provider counted %+v, want %d refreshes and no reuse", round, got, round)
-		}
+	r := newRace(t, in, p, "demo-oauth", "me", in.connectDemo())
+	for round := range rounds(t, 5) {
+		r.run(t, round+1)
 	}
 }
 
-// act runs n actions at once and returns what the failed ones said.
-func (in *installation) act(t testing.TB, n int, id string) (failures []string) {
+// TestOneRefreshThoughNoActionWaitsForIt is the same race before a token endpoint that
+// takes longer than an action may: it answers only when enough actions have given up.
+// They leave the refresh to go on, and find its token when they are tried again.
+func TestOneRefreshThoughNoActionWaitsForIt(t *testing.T) {
+	t.Parallel()
+	const patience, enough = 300 * time.Millisecond, 16
+	p := startDemo(t)
+	var logs *lines
+	var until atomic.Int64 // how many actions have to have given up
+	slow := oauthConnector("slow", slowProxy(t, p.URL(), "/token", func() {
+		for deadline := time.Now().Add(15 * time.Second); until.Load() > 0 && logs.retries() < until.Load(); time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Error("too few actions gave up: the endpoint was not slow enough to show anything")
+				return
+			}
+		}
+	}), nil)
+	slow.Actions = []connectors.Action{connectors.NewAction("get", get, &connectors.ActionOptions{Idempotent: true, Timeout: patience, MaxAttempts: 50})}
+	in := install(t, nil, slow)
+	in.setApp("slow", demoApp)
+	logs = in.logs
+	b := newBrowser(t)
+	if status, _, body := b.get(in.begin(b, "/scopes/organization/acme/connections/slow", map[string]any{}, approve)); status != http.StatusOK {
+		t.Fatalf("connect: got %d %s", status, body)
+	}
+	c, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, "slow", ""))
+	must(t, err)
+	r := newRace(t, in, p, "slow", "get", c.Grant)
+	for round := range rounds(t, 2) {
+		until.Store(logs.retries() + enough)
+		r.run(t, round+1)
+	}
+}
+
+// race is an installation of four executors and two refreshers around one grant.
+type race struct {
+	*installation
+	provider          *demo.Provider
+	connector, action string
+	grant             string
+	nodes             []*node
+}
+
+func newRace(t *testing.T, in *installation, p *demo.Provider, connector, action, grant string) *race {
+	r := &race{in, p, connector, action, grant, nil}
+	for range 4 {
+		r.nodes = append(r.nodes, in.runExecutor(t))
+	}
+	for range 2 {
+		r.nodes = append(r.nodes, in.runRefresher(t))
+	}
+	return r
+}
+
+// run is one round: the token expires, 64 actions and a timer meet it, and the
+// provider has counted as many refreshes as there were rounds.
+func (r *race) run(t *testing.T, round int) {
+	t.Helper()
+	expired := r.expire(r.grant)
+	for _, n := range r.nodes {
+		eventually(t, "the caches of all to know", func() bool {
+			g, err := n.grants.Get(t.Context(), r.grant)
+			return err == nil && g.ExpiresAt.Equal(expired.ExpiresAt)
+		})
+	}
+	must(t, r.front.bus.ScheduleRefresh(t.Context(), r.grant, time.Now()))
+	began := time.Now()
+	if failures := r.act(t, r.connector, r.action, 64, fmt.Sprintf("round-%d", round)); len(failures) > 0 {
+		t.Fatalf("round %d: %d of 64 actions failed, the first with %s", round, len(failures), failures[0])
+	}
+	t.Logf("round %d: 64 actions in %s", round, time.Since(began).Round(time.Millisecond))
+	if got := stats(t, r.provider); got.Refreshes != round || got.Reuses != 0 {
+		t.Fatalf("round %d: provider counted %+v, want %d refreshes and no reuse", round, got, round)
+	}
+}
+
+// act runs an action n times at once and returns what the failed ones said.
+func (in *installation) act(t testing.TB, connector, action string, n int, id string) (failures []string) {
 	t.Helper()
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for i := range n {
 		wg.Go(func() {
-			a := events.Action{ActionRef: events.ActionRef{Tenant: acme, Connector: "demo-oauth", Action: "me"}, ID: fmt.Sprintf("%s-%d", id, i), Input: []byte(`{}`)}
+			a := events.Action{ActionRef: events.ActionRef{Tenant: acme, Connector: connector, Action: action}, ID: fmt.Sprintf("%s-%d", id, i), Input: []byte(`{}`)}
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			e, err := in.front.bus.Request(ctx, a)

@@ -2,12 +2,16 @@ package oauth_test
 
 import (
 	"context"
+	"io"
+	"net/http"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/oauth"
 	"github.com/hawser-io/hawser/internal/refresher"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -111,12 +115,23 @@ func TestAnEndingRefreshTokenIsToldOnce(t *testing.T) {
 }
 
 // A flood of one provider's grants must not run out of deliveries while it waits for
-// the provider's share.
+// the provider's share, nor call the provider more often at once than it may.
 func TestAFloodOfDueGrantsIsWorkedOff(t *testing.T) {
 	t.Parallel()
-	const grants = 24
-	slow := newSlowServer(t, 20*time.Millisecond)
-	in := install(t, nil, oauthConnector("flood", slow.url, nil))
+	const grants, atOnce = 24, 2
+	var calls, running, most atomic.Int64
+	server := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		calls.Add(1)
+		now := running.Add(1)
+		defer running.Add(-1)
+		for before := most.Load(); now > before && !most.CompareAndSwap(before, now); before = most.Load() {
+		}
+		timer := time.NewTimer(20 * time.Millisecond)
+		defer timer.Stop()
+		<-timer.C
+		_, _ = io.WriteString(w, `{"access_token":"new-access","refresh_token":"new-refresh","expires_in":3600}`)
+	}))
+	in := install(t, nil, oauthConnector("flood", server, nil))
 	in.setApp("flood", demoApp)
 	var keys []string
 	for i := range grants {
@@ -130,12 +145,54 @@ func TestAFloodOfDueGrantsIsWorkedOff(t *testing.T) {
 		keys = append(keys, key)
 	}
 	n := in.join(t)
-	r := refresher.New(refresher.Parts{Bus: n.bus, Tokens: n.tokens, Grants: n.grants, Leases: n.leases}, &refresher.Options{Concurrency: 8, PerProvider: 1})
+	r := refresher.New(refresher.Parts{Bus: n.bus, Tokens: n.tokens, Grants: n.grants, Leases: n.leases}, &refresher.Options{Concurrency: 16, PerProvider: atOnce})
 	run(t, func(ctx context.Context) error { return r.Run(ctx, context.WithoutCancel(ctx), func() {}) })
 	eventually(t, "every grant to be renewed", func() bool {
 		return !slices.ContainsFunc(keys, func(key string) bool { return in.grant(key).Generation != 2 })
 	})
-	if got := slow.calls.Load(); got != grants {
+	if got := calls.Load(); got != grants {
 		t.Errorf("the provider was called %d times, want %d", got, grants)
+	}
+	if got := most.Load(); got != atOnce {
+		t.Errorf("the provider was called %d times at once, want %d: no more, and no less while more is due", got, atOnce)
+	}
+}
+
+// What a refresher has read before it took the lease may be old by then.
+func TestAGrantThatWasRenewedMeanwhileIsNotRenewedAgain(t *testing.T) {
+	t.Parallel()
+	in, p := withDemo(t, nil)
+	grant := in.connectDemo()
+	old := in.expire(grant)
+	_, err := in.join(t).tokens.Fresh(t.Context(), grant)
+	must(t, err)
+	g, err := in.front.tokens.Ahead(t.Context(), old, nil)
+	must(t, err)
+	if got := stats(t, p); g.Generation != 2 || got.Refreshes != 1 || got.Reuses != 0 {
+		t.Errorf("got generation %d, provider counted %+v; want what the first has stored, by one refresh", g.Generation, got)
+	}
+}
+
+// Who waits for his turn so long that his lease would not cover the call gives the
+// lease back before he calls.
+func TestWhoWaitsTooLongForHisTurnDoesNotCall(t *testing.T) {
+	t.Parallel()
+	in, p := withDemo(t, &oauth.Options{CallTimeout: time.Second})
+	grant := in.connectDemo()
+	g := in.expire(grant)
+	waits := 0
+	g, err := in.front.tokens.Ahead(t.Context(), g, func(ctx context.Context) (func(), error) {
+		if waits++; waits == 1 {
+			<-ctx.Done()
+			if got := stats(t, p); got.Refreshes != 0 {
+				t.Errorf("while it waits the provider counted %+v", got)
+			}
+			return nil, ctx.Err()
+		}
+		return func() {}, nil
+	})
+	must(t, err)
+	if got := stats(t, p); waits != 2 || g.Generation != 2 || got.Refreshes != 1 {
+		t.Errorf("got %d turns, generation %d, provider counted %+v; want a second turn, and one refresh", waits, g.Generation, got)
 	}
 }

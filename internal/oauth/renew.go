@@ -19,16 +19,22 @@ var errAgain = errors.New("again")
 // lease; the others wait for what it stores.
 func (t *Tokens) renew(ctx context.Context, key string, n need) (*connection.Grant, error) {
 	holder := events.NewID()
-	for ctx.Err() == nil {
-		g, err := t.Grants.Latest(ctx, key)
-		if err != nil {
-			return nil, missingGrant(err)
+	g := n.known
+	for ; ctx.Err() == nil; g = nil {
+		if g == nil {
+			var err error
+			if g, err = t.Grants.Latest(ctx, key); err != nil {
+				return nil, missingGrant(err)
+			}
 		}
 		now := t.opts.Now()
 		if n.satisfiedBy(g, now) {
 			return g, nil
 		}
-		if g.State == connection.GrantDead {
+		switch g.State {
+		case connection.GrantLeaving:
+			return nil, missingGrant(connection.ErrNotFound)
+		case connection.GrantDead:
 			t.mourn(ctx, g) // again: who marked it may have died before its connections were
 			return nil, deadError(g)
 		}
@@ -44,12 +50,16 @@ func (t *Tokens) renew(ctx context.Context, key string, n need) (*connection.Gra
 			pause(ctx, 20*time.Millisecond+rand.N(60*time.Millisecond))
 			continue
 		}
-		g, err = t.renewUnder(ctx, lease, holder, key, n)
-		t.Leases.Release(context.WithoutCancel(ctx), lease)
-		if errors.Is(err, errAgain) {
-			continue
+		g, err = t.renewUnder(ctx, lease, holder, g, n)
+		if err == nil {
+			// Nobody waits for it any more, and it ends by itself.
+			t.running.Go(func() { t.Leases.Release(context.WithoutCancel(ctx), lease) })
+			return g, nil
 		}
-		return g, err
+		t.Leases.Release(context.WithoutCancel(ctx), lease)
+		if !errors.Is(err, errAgain) {
+			return nil, err
+		}
 	}
 	return nil, connectors.Errorf(connectors.CodeConnectorOAuthTokenFailed, "the token could not be renewed in time; try again")
 }
@@ -65,16 +75,11 @@ func pause(ctx context.Context, d time.Duration) {
 
 // renewUnder makes the one call, between two writes: the intent, which proves that
 // the store takes writes and tells successors that a rotation may have been lost;
-// and the outcome, before anybody uses it.
-func (t *Tokens) renewUnder(ctx context.Context, lease *connection.Lease, holder, key string, n need) (*connection.Grant, error) {
-	g, err := t.Grants.Latest(ctx, key)
-	if err != nil {
-		return nil, missingGrant(err)
-	}
+// and the outcome, before anybody uses it. That g was read before the lease was
+// taken does no harm: the intent is stored over the revision that was read, so
+// whoever has renewed the grant in between is found out there.
+func (t *Tokens) renewUnder(ctx context.Context, lease *connection.Lease, holder string, g *connection.Grant, n need) (*connection.Grant, error) {
 	now := t.opts.Now()
-	if n.satisfiedBy(g, now) || g.State != connection.GrantLive {
-		return g, errAgainUnless(n.satisfiedBy(g, now))
-	}
 	opened, err := t.Grants.Open(g)
 	if err != nil {
 		return nil, err
@@ -101,12 +106,9 @@ func (t *Tokens) renewUnder(ctx context.Context, lease *connection.Lease, holder
 		}
 		return nil
 	}
-	var got reply
-	var failed *failure
-	if g.ClientCredentials {
-		got, failed = e.mint(ctx, g.Requested)
-	} else {
-		got, failed = e.refresh(ctx, opened.Refresh)
+	got, failed, err := t.call(ctx, e, g, opened, lease, n.turn)
+	if err != nil {
+		return nil, err
 	}
 	if failed != nil {
 		t.count(g, failed.verdict.String())
@@ -116,15 +118,30 @@ func (t *Tokens) renewUnder(ctx context.Context, lease *connection.Lease, holder
 	return t.keep(ctx, g, opened, got)
 }
 
+// call makes the call when its turn has come. Waiting for that ends while there is
+// still enough of the lease left.
+func (t *Tokens) call(ctx context.Context, e endpoint, g *connection.Grant, opened connection.GrantTokens, lease *connection.Lease, turn Turn) (reply, *failure, error) {
+	if turn != nil {
+		waiting, cancel := context.WithDeadline(ctx, lease.Until.Add(-e.limit))
+		done, err := turn(waiting)
+		cancel()
+		if err != nil {
+			return reply{}, nil, errAgain
+		}
+		defer done()
+	}
+	var got reply
+	var failed *failure
+	if g.ClientCredentials {
+		got, failed = e.mint(ctx, g.Requested)
+	} else {
+		got, failed = e.refresh(ctx, opened.Refresh)
+	}
+	return got, failed, nil
+}
+
 // wall strips the monotonic clock, which stands still while a machine sleeps.
 func wall(at time.Time) time.Time { return at.Round(0) }
-
-func errAgainUnless(ok bool) error {
-	if ok {
-		return nil
-	}
-	return errAgain
-}
 
 func storeError(err error) error {
 	e := connectors.Errorf(connectors.CodeConnectorDatabaseFailed, "the grant could not be stored; try again")
@@ -230,103 +247,6 @@ func (t *Tokens) appOf(ctx context.Context, def *connectors.Connector, config []
 	}
 	app, _, err := t.Apps.Get(ctx, def)
 	return app, err
-}
-
-// apply puts fresh tokens into the grant as generation g.Generation+1. A refresh
-// token that the provider does not repeat stays.
-func (t *Tokens) apply(g *connection.Grant, old connection.GrantTokens, got reply, outcome string) error {
-	now := t.opts.Now().UTC()
-	tokens := connection.GrantTokens{Access: got.Access, Refresh: got.Refresh}
-	if tokens.Refresh.IsZero() {
-		tokens.Refresh = old.Refresh
-	} else {
-		g.RefreshExpires, g.ExpiryWarned = got.RefreshExpires, false
-	}
-	if err := t.Grants.Seal(g, tokens); err != nil {
-		return err
-	}
-	g.Generation++
-	g.State, g.Intent, g.Failures, g.RetryAt = connection.GrantLive, nil, 0, time.Time{}
-	g.IssuedAt, g.ExpiresAt = now, got.ExpiresAt
-	if got.Scopes != nil {
-		g.Granted = got.Scopes
-	}
-	g.Record(now, outcome)
-	return nil
-}
-
-// keep stores fresh tokens before anybody uses them. From here on nothing may be
-// lost: the caller's patience does not count, and a lost race is run again.
-func (t *Tokens) keep(ctx context.Context, g *connection.Grant, old connection.GrantTokens, got reply) (*connection.Grant, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.opts.StorePatience)
-	defer cancel()
-	from, scopes := g.Generation, g.Granted
-	if err := t.apply(g, old, got, "refreshed"); err != nil {
-		return nil, err
-	}
-	for {
-		err := t.Grants.Save(ctx, g)
-		if err == nil {
-			t.refreshed(ctx, g, scopes)
-			return g, nil
-		}
-		if ctx.Err() != nil {
-			t.opts.Log.Error().Err(err).Str("connector", g.Connector).Msg("fresh tokens could not be stored and are lost")
-			return nil, storeError(err)
-		}
-		pause(ctx, 50*time.Millisecond)
-		newest, err := t.Grants.Latest(ctx, g.Key())
-		switch {
-		case errors.Is(err, connection.ErrNotFound):
-			t.revoke(ctx, g.Connector, nil, connection.App{}, connection.GrantTokens{Access: got.Access, Refresh: got.Refresh})
-			return nil, missingGrant(err)
-		case err != nil:
-			continue
-		case newest.Generation > from && newest.AccessToken == g.AccessToken:
-			t.refreshed(ctx, newest, scopes) // the write whose ack was lost
-			return newest, nil
-		case newest.Generation > from:
-			return newest, nil // a new authorisation overtook us
-		}
-		if err := t.apply(newest, old, got, "refreshed"); err != nil {
-			return nil, err
-		}
-		g = newest
-	}
-}
-
-// failed does with a failed call what its kind demands. No credential is touched,
-// and only a refusal for good changes the grant's state.
-func (t *Tokens) failed(ctx context.Context, g *connection.Grant, f *failure) (*connection.Grant, error) {
-	ctx = context.WithoutCancel(ctx)
-	if errors.Is(f.cause, errHeldBack) {
-		return nil, errAgain
-	}
-	if f.verdict == denied {
-		newest, err := t.Grants.Latest(ctx, g.Key())
-		if err == nil && newest.Generation > g.Generation {
-			return newest, errAgain // somebody has rotated, and what we spent was old
-		}
-		return nil, t.bury(ctx, g, f.word)
-	}
-	g.Failures++
-	g.RetryAt = t.opts.Now().Add(backoff(g.Failures, f.retryAfter)).UTC()
-	if !f.lost {
-		g.Intent = nil
-	}
-	g.Record(t.opts.Now(), f.Error())
-	if err := t.Grants.Save(ctx, g); err != nil && !errors.Is(err, connection.ErrConflict) {
-		t.problem(err)
-	}
-	e := f.coded()
-	if f.verdict == badClient {
-		e.Message = "the provider refuses the OAuth app of " + g.Connector + ": " + f.Error()
-		t.opts.Log.Error().Str("connector", g.Connector).Str("error", f.word).Msg("a provider refuses the client id or secret of an app")
-	}
-	if e.RetryAfter < time.Until(g.RetryAt) {
-		e.RetryAfter = time.Until(g.RetryAt)
-	}
-	return nil, e
 }
 
 // Strings of verdicts, for the metric.

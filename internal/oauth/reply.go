@@ -71,6 +71,9 @@ func (f *failure) coded() *connectors.Error {
 	return &connectors.Error{Code: f.code, Message: f.Error(), Reason: f.word, ProviderStatus: f.status, RetryAfter: f.retryAfter, Cause: f.cause}
 }
 
+// maxToken bounds a token; what is longer would not fit into a request's headers.
+const maxToken = 64 << 10
+
 // Where replies keep things, unless TokenFields says otherwise. The first name
 // with a value wins.
 var tokenNames = map[string][]string{
@@ -116,20 +119,30 @@ func parseReply(o *connectors.OAuth2, status int, header http.Header, body []byt
 		doc, readable = decode(canonical)
 		o = &connectors.OAuth2{ScopeSeparator: o.ScopeSeparator, Expiry: o.Expiry}
 	}
-	if !readable {
+	if !readable && !strings.HasPrefix(o.TokenFields["access_token"], "$") {
 		return reply{}, unreadable(status)
 	}
-	access := scalar(find(o.TokenFields, tokenNames, "access_token", doc))
-	if access == "" || strings.ContainsFunc(access, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+	look := func(name string) any {
+		path := o.TokenFields[name]
+		if of, ok := strings.CutPrefix(path, "$header."); ok {
+			return header.Get(of)
+		}
+		if path == "$body" {
+			return strings.TrimSpace(string(body))
+		}
+		return find(o.TokenFields, tokenNames, name, doc)
+	}
+	access := scalar(look("access_token"))
+	if access == "" || len(access) > maxToken || strings.ContainsFunc(access, func(r rune) bool { return r <= ' ' || r == '<' || r == 0x7f }) {
 		return reply{}, unreadable(status)
 	}
 	return reply{
 		Access:         secret.New(access),
-		Refresh:        secret.New(scalar(find(o.TokenFields, tokenNames, "refresh_token", doc))),
-		Scopes:         scopesOf(o, find(o.TokenFields, tokenNames, "scope", doc)),
-		ExpiresAt:      expiryOf(o.Expiry, find(o.TokenFields, tokenNames, "expires_in", doc), access, now),
-		RefreshExpires: refreshExpiry(o, find(o.TokenFields, tokenNames, "refresh_expires_in", doc), now),
-		Account:        scalar(find(o.TokenFields, nil, "account", doc)),
+		Refresh:        secret.New(scalar(look("refresh_token"))),
+		Scopes:         scopesOf(o, look("scope")),
+		ExpiresAt:      expiryOf(o.Expiry, look("expires_in"), access, now),
+		RefreshExpires: refreshExpiry(o, look("refresh_expires_in"), now),
+		Account:        scalar(look("account")),
 		document:       doc,
 	}, nil
 }

@@ -1,6 +1,7 @@
 package oauth_test
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -11,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -20,9 +21,11 @@ import (
 // dialect is a provider in one answer of its token endpoint.
 type dialect struct {
 	name, contentType, body string
+	header                  string // X-Session-Token
 	status                  int
 	with                    func(*connectors.OAuth2)
 
+	token   string        // default: tok
 	life    time.Duration // of the access token; 0: never ends
 	refresh string
 	granted []string
@@ -61,6 +64,15 @@ func dialects() []dialect {
 		{name: "nonsense as expiry", body: `{"access_token":"tok","expires_in":"abc"}`, life: time.Hour},
 		{name: "zero", body: `{"access_token":"tok","expires_in":0}`},
 		{name: "never, by definition", body: `{"access_token":"tok","expires_in":3600}`, with: expiry(connectors.ExpiryNone)},
+		{name: "the whole body", contentType: "text/plain", body: " tok\n", with: fields("access_token", "$body")},
+		{name: "a page as the whole body", contentType: "text/html", body: `<html>CANARY</html>`, with: fields("access_token", "$body"), code: unread},
+		{name: "a header", header: "tok", body: `{"expires_in":3600}`, with: fields("access_token", "$header.X-Session-Token"), life: time.Hour},
+		{name: "a header without a body", header: "tok", with: fields("access_token", "$header.X-Session-Token")},
+		{name: "a missing header", body: `{"access_token":"CANARY"}`, with: fields("access_token", "$header.X-Session-Token"), code: unread},
+		{name: "a JWT's own end", body: `{"access_token":"` + jwt(soon) + `","expires_in":60}`, with: expiry(connectors.ExpiryJWT), token: jwt(soon), life: 2 * time.Hour},
+		{name: "a date without a zone", body: `{"access_token":"tok","expires_at":"` + soon.Format("2006-01-02T15:04:05") + `"}`, life: 2 * time.Hour},
+		{name: "an error under a name of its own", body: `{"status":{"code":"invalid_grant"},"access_token":"CANARY"}`, with: fields("error", "status.code"), code: failed},
+		{name: "an error as a form", contentType: "application/x-www-form-urlencoded", body: "error=bad_verification_code&error_description=CANARY", code: failed},
 		{name: "in Go", body: `TOKEN tok`, with: func(o *connectors.OAuth2) {
 			o.ParseToken = func(_ int, _ http.Header, body []byte) (json.RawMessage, error) {
 				return json.Marshal(map[string]any{"access_token": strings.TrimPrefix(string(body), "TOKEN "), "expires_in": 3600})
@@ -95,6 +107,9 @@ func TestEveryDialectOfTokenRepliesIsRead(t *testing.T) {
 			kind = "application/json"
 		}
 		w.Header().Set("Content-Type", kind)
+		if all[i].header != "" {
+			w.Header().Set("X-Session-Token", all[i].header)
+		}
 		w.WriteHeader(max(all[i].status, 200))
 		_, _ = io.WriteString(w, all[i].body)
 	}))
@@ -122,8 +137,8 @@ func TestEveryDialectOfTokenRepliesIsRead(t *testing.T) {
 		g := in.grant(c.Grant)
 		opened, err := in.front.grants.Open(g)
 		must(t, err)
-		if got := opened.Access.Reveal(); got != "tok" {
-			t.Errorf("%s: access token %q, want tok", d.name, got)
+		if got, want := opened.Access.Reveal(), cmp.Or(d.token, "tok"); got != want {
+			t.Errorf("%s: access token %q, want %q", d.name, got, want)
 		}
 		if got := opened.Refresh.Reveal(); got != d.refresh {
 			t.Errorf("%s: refresh token %q, want %q", d.name, got, d.refresh)
@@ -134,10 +149,10 @@ func TestEveryDialectOfTokenRepliesIsRead(t *testing.T) {
 		if d.granted == nil {
 			d.granted = []string{"read", "profile"} // as asked
 		}
-		if diff := cmp.Diff(d.granted, g.Granted); diff != "" {
+		if diff := gocmp.Diff(d.granted, g.Granted); diff != "" {
 			t.Errorf("%s: granted scopes (-want +got):\n%s", d.name, diff)
 		}
-		if diff := cmp.Diff(&connection.User{ID: "u", Name: "Una", Email: "una@example.com", Avatar: "p"}, g.User); diff != "" {
+		if diff := gocmp.Diff(&connection.User{ID: "u", Name: "Una", Email: "una@example.com", Avatar: "p"}, g.User); diff != "" {
 			t.Errorf("%s: user (-want +got):\n%s", d.name, diff)
 		}
 	}

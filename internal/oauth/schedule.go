@@ -76,8 +76,3 @@ func backoff(failures int, asked time.Duration) time.Duration {
 func Due(g *connection.Grant, now time.Time) bool {
 	return g.State == connection.GrantLive && renewable(g) && due(g, now)
 }
-
-// Renewable reports whether there is a way to a new token without the user.
-func Renewable(g *connection.Grant) bool {
-	return g.State == connection.GrantLive && renewable(g)
-}

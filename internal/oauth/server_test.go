@@ -20,3 +20,11 @@ func newServer(t testing.TB, h http.Handler) (url string) {
 	t.Cleanup(server.Close)
 	return server.URL
 }
+
+// newTLSServer is a server over https, and a client that trusts it.
+func newTLSServer(t testing.TB, h http.Handler) (url string, client *http.Client) {
+	t.Helper()
+	server := httptest.NewTLSServer(h)
+	t.Cleanup(server.Close)
+	return server.URL, server.Client()
+}

@@ -97,7 +97,16 @@ type need struct {
 	after uint64 // a newer one than this generation
 	early bool   // not yet due for renewal, rather than just not expired
 	now   bool   // do not wait for the end of a backoff
+	// known is the grant as the caller has just read it from the leader, so that it
+	// need not be read again; nil if he has not.
+	known *connection.Grant
+	// turn, if there is one, is waited for before the provider is called.
+	turn Turn
 }
+
+// Turn waits for the right to call a provider, and returns what gives it back; an
+// error if ctx ended first.
+type Turn func(ctx context.Context) (done func(), err error)
 
 // Fresh returns a token that is good for a while yet, and renews it if there is
 // need. CONNECTOR_OAUTH_REFRESH_FAILED: the grant is dead for good;
@@ -122,9 +131,12 @@ func (t *Tokens) Now(ctx context.Context, grant string) (*connection.Grant, erro
 	return t.satisfy(ctx, grant, need{after: g.Generation, now: true})
 }
 
-// Ahead renews the token if its time has come, before it expires.
-func (t *Tokens) Ahead(ctx context.Context, grant string) (*connection.Grant, error) {
-	return t.satisfy(ctx, grant, need{early: true})
+// Ahead renews the token if its time has come, before it expires. The grant is one
+// that was just read from the leader. turn, unless it is nil, is held for as long
+// as the provider is being called: what is written before and after the call keeps
+// nobody else from calling.
+func (t *Tokens) Ahead(ctx context.Context, g *connection.Grant, turn Turn) (*connection.Grant, error) {
+	return t.satisfy(ctx, g.Key(), need{early: true, known: g, turn: turn})
 }
 
 func (t *Tokens) token(ctx context.Context, key string, n need) (Token, error) {
@@ -141,9 +153,12 @@ func (t *Tokens) token(ctx context.Context, key string, n need) (Token, error) {
 
 // satisfy returns a grant with a token as needed.
 func (t *Tokens) satisfy(ctx context.Context, key string, n need) (*connection.Grant, error) {
-	g, err := t.Grants.Get(ctx, key)
-	if err != nil {
-		return nil, missingGrant(err)
+	g := n.known
+	if g == nil {
+		var err error
+		if g, err = t.Grants.Get(ctx, key); err != nil {
+			return nil, missingGrant(err)
+		}
 	}
 	// A flight that was under way may have wanted less than we do.
 	for tries := 0; tries < 4; tries++ {

@@ -3,14 +3,13 @@
 // What it costs grows with what is due, not with what exists.
 //
 //	refresher.go  the role, and what it does with a grant that is due
+//	share.go      what one provider may have of a refresher
 //	sweep.go      heals timers that were lost
 package refresher
 
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
-	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -38,7 +37,8 @@ type Options struct {
 	// PerProvider bounds the calls to one connector's token endpoint, so that a
 	// slow provider holds up only its own. Default 16.
 	PerProvider int
-	// SweepEvery is how often lost timers are looked for. Default 1 h.
+	// SweepEvery is how often lost timers are looked for. Default 6 h: a sweep reads
+	// every grant, which costs some 12 CPU seconds for a million of them.
 	SweepEvery time.Duration
 	Log        zerolog.Logger
 	Now        func() time.Time
@@ -49,14 +49,7 @@ type Refresher struct {
 	Parts
 	opts Options
 
-	mu     sync.Mutex
-	shares map[string]*share // connector → its share
-}
-
-// share is what one provider may have of a refresher.
-type share struct {
-	calls chan struct{} // as many as may call at once
-	users int           // that call or wait; guarded by Refresher.mu
+	shares *shares
 }
 
 // New returns a refresher; Run it.
@@ -72,12 +65,12 @@ func New(parts Parts, opts *Options) *Refresher {
 		o.PerProvider = 16
 	}
 	if o.SweepEvery == 0 {
-		o.SweepEvery = time.Hour
+		o.SweepEvery = 6 * time.Hour
 	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Refresher{Parts: parts, opts: o, shares: map[string]*share{}}
+	return &Refresher{Parts: parts, opts: o, shares: newShares(o.Concurrency, o.PerProvider)}
 }
 
 // Run works until ctx ends, and lets what is in flight finish until grace ends.
@@ -107,6 +100,9 @@ func (r *Refresher) due(ctx context.Context, d *events.Delivery) error {
 	if err != nil {
 		return err
 	}
+	if g.State == connection.GrantLeaving {
+		return r.Tokens.Revoke(ctx, g)
+	}
 	if err := r.Tokens.Warn(ctx, g); err != nil {
 		return err
 	}
@@ -116,19 +112,17 @@ func (r *Refresher) due(ctx context.Context, d *events.Delivery) error {
 	if !oauth.Due(g, r.opts.Now()) {
 		return r.Tokens.Schedule(ctx, g) // a stray timer, or only the warning was due
 	}
-	of := r.enter(g.Connector)
+	of, later := r.shares.enter(g.Connector)
 	if of == nil {
 		// Set again, not handed back: the server counts deliveries, and gives up.
-		return r.Bus.ScheduleRefresh(ctx, key, r.opts.Now().Add(500*time.Millisecond+rand.N(time.Second)))
+		return r.Bus.ScheduleRefresh(ctx, key, r.opts.Now().Add(later))
 	}
-	defer r.leave(g.Connector, of)
-	select {
-	case of.calls <- struct{}{}:
-		defer func() { <-of.calls }()
-	case <-ctx.Done():
-		return ctx.Err()
+	defer r.shares.leave(of)
+	if err := of.begin(ctx); err != nil {
+		return err
 	}
-	_, err = r.Tokens.Ahead(ctx, key)
+	defer of.end(time.Now())
+	_, err = r.Tokens.Ahead(ctx, g, of.call)
 	e, coded := errors.AsType[*connectors.Error](err)
 	switch {
 	case err == nil:
@@ -139,30 +133,6 @@ func (r *Refresher) due(ctx context.Context, d *events.Delivery) error {
 		return r.Bus.ScheduleRefresh(ctx, key, r.opts.Now().Add(e.RetryAfter))
 	}
 	return err
-}
-
-// enter takes part in a provider's share; nil if half of this refresher is its.
-func (r *Refresher) enter(connector string) *share {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	of := r.shares[connector]
-	if of == nil {
-		of = &share{calls: make(chan struct{}, r.opts.PerProvider)}
-		r.shares[connector] = of
-	}
-	if of.users >= max(r.opts.Concurrency/2, 1) {
-		return nil
-	}
-	of.users++
-	return of
-}
-
-func (r *Refresher) leave(connector string, of *share) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if of.users--; of.users == 0 {
-		delete(r.shares, connector)
-	}
 }
 
 // problem logs what no caller can be told.

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/oauth"
 )
 
@@ -44,10 +45,15 @@ func (r *Refresher) Heal(ctx context.Context) (healed int, err error) {
 		if err != nil {
 			return healed, err
 		}
-		if !oauth.Due(g, r.opts.Now().Add(-overdue)) || !oauth.Renewable(g) || g.RetryAt.After(r.opts.Now()) {
+		now := r.opts.Now()
+		late := oauth.Due(g, now.Add(-overdue)) && !g.RetryAt.After(now)
+		if g.State == connection.GrantLeaving {
+			late = g.RetryAt.Before(now.Add(-overdue))
+		}
+		if !late {
 			continue
 		}
-		if err := r.Bus.ScheduleRefresh(ctx, g.Key(), r.opts.Now()); err != nil {
+		if err := r.Bus.ScheduleRefresh(ctx, g.Key(), now); err != nil {
 			return healed, err
 		}
 		healed++

@@ -205,16 +205,7 @@ func (in *inspection) oauth() {
 	if !slices.Contains([]ClientAuth{"", ClientAuthBody, ClientAuthBasic}, o.ClientAuth) {
 		in.bad("auth.oauth2.client_auth", "must be body or basic, got %q", o.ClientAuth)
 	}
-	for name := range o.ExtraParams {
-		if slices.Contains(reservedParams, strings.ToLower(name)) {
-			in.bad("auth.oauth2.extra_params."+name, "is set by the flow itself")
-		}
-	}
-	for name := range o.TokenParams {
-		if slices.Contains(reservedParams, strings.ToLower(name)) {
-			in.bad("auth.oauth2.token_params."+name, "is set by the flow itself")
-		}
-	}
+	in.oauthParams(o)
 	if !slices.Contains(expiryForms, o.Expiry) {
 		in.bad("auth.oauth2.expiry", "is unknown: %q", o.Expiry)
 	}
@@ -229,6 +220,41 @@ func (in *inspection) oauth() {
 	in.template("auth.oauth2.client_secret", o.ClientSecret)
 	if o.Family != "" && !connectorKey.MatchString(o.Family) {
 		in.bad("auth.oauth2.family", "must be [a-z][a-z0-9-]*, got %q", o.Family)
+	}
+}
+
+// oauthParams checks what is added to requests, and what parameters are called.
+func (in *inspection) oauthParams(o *OAuth2) {
+	if !slices.Contains([]TokenBody{"", TokenBodyForm, TokenBodyJSON, TokenBodyQuery}, o.TokenBody) {
+		in.bad("auth.oauth2.token_body", "must be form, json or query, got %q", o.TokenBody)
+	}
+	// called returns the parameter, other than name, that the provider calls own.
+	called := func(own, name string) string {
+		i := slices.IndexFunc(reservedParams, func(other string) bool { return other != name && strings.EqualFold(o.ParamName(other), own) })
+		if i < 0 || own == "" {
+			return ""
+		}
+		return reservedParams[i]
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.ParamNames)) {
+		path, own := "auth.oauth2.param_names."+name, o.ParamNames[name]
+		switch {
+		case !slices.Contains(reservedParams, name):
+			in.bad(path, "is no parameter of the flow")
+		case own == "" && name != "response_type" && name != "scope":
+			in.bad(path, "cannot be left out")
+		case called(own, name) != "":
+			in.bad(path, "is what %s is called", called(own, name))
+		case strings.ContainsFunc(own, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+			in.bad(path, "must not contain blanks or control characters")
+		}
+	}
+	for what, params := range map[string]map[string]string{"extra_params": o.ExtraParams, "token_params": o.TokenParams} {
+		for name := range params {
+			if called(name, "") != "" || slices.Contains(reservedParams, strings.ToLower(name)) {
+				in.bad("auth.oauth2."+what+"."+name, "is set by the flow itself")
+			}
+		}
 	}
 }
 

@@ -17,6 +17,8 @@ import (
 //	account              the provider's account, where who-am-I does not tell it
 //	error                where an error lies inside a reply with status 200
 //
+// Instead of a path, "$header.<name>" is a header of the reply, and "$body" all of it.
+//
 // Names of UserFields: id, name, email, avatar. Names of ResourceFields: id, name,
 // url, and list for where the list lies in the reply ("" is the reply itself).
 // Names that are missing are looked for where the standards and common habit put
@@ -47,6 +49,12 @@ type OAuth2 struct {
 	// Neither can take the place of what the flow itself sends.
 	ExtraParams map[string]string `json:"extra_params,omitempty" yaml:"extra_params,omitempty"`
 	TokenParams map[string]string `json:"token_params,omitempty" yaml:"token_params,omitempty"`
+	// ParamNames says what the provider calls the parameters of the standard, in the
+	// authorization request, its answer, the exchange and the revocation: client_id →
+	// client_key, state → payload. response_type and scope can be "": left out.
+	ParamNames map[string]string `json:"param_names,omitempty" yaml:"param_names,omitempty"`
+	// TokenBody is how requests to the token endpoint are written; "" means form.
+	TokenBody TokenBody `json:"token_body,omitempty" yaml:"token_body,omitempty"`
 	// Family names the providers that share grants; "" means the connector alone.
 	Family string `json:"family,omitempty" yaml:"family,omitempty"`
 
@@ -94,6 +102,25 @@ const (
 	ClientAuthBody  ClientAuth = "body"
 	ClientAuthBasic ClientAuth = "basic"
 )
+
+// TokenBody is a way to write the parameters of a token request.
+type TokenBody string
+
+// The ways.
+const (
+	TokenBodyForm  TokenBody = "form"
+	TokenBodyJSON  TokenBody = "json"  // an object of strings
+	TokenBodyQuery TokenBody = "query" // of the URL; the body is empty
+)
+
+// ParamName is what the provider calls a parameter of the standard; "" is that it
+// does not want it.
+func (o *OAuth2) ParamName(name string) string {
+	if own, ok := o.ParamNames[name]; ok {
+		return own
+	}
+	return name
+}
 
 // GrantFamily is the name under which the connector's grants are kept.
 func (c *Connector) GrantFamily() string {

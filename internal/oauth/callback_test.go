@@ -1,0 +1,226 @@
+package oauth_test
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/demo"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+const onDemoOfGlobex = "/scopes/organization/globex/connections/demo-oauth"
+
+// parameter replaces one parameter of a URL.
+func parameter(t testing.TB, text, name, value string) string {
+	t.Helper()
+	u, err := url.Parse(text)
+	must(t, err)
+	q := u.Query()
+	q.Set(name, value)
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+func parameterOf(t testing.TB, text, name string) string {
+	t.Helper()
+	u, err := url.Parse(text)
+	must(t, err)
+	return u.Query().Get(name)
+}
+
+// cookies are what a browser has for the ingress.
+func (in *installation) cookies(b *browser) []*http.Cookie {
+	in.t.Helper()
+	u, err := url.Parse(in.url)
+	must(in.t, err)
+	return b.Jar.Cookies(u)
+}
+
+// refusedFor expects a callback to be refused for a reason, and nothing exchanged.
+func (in *installation) refusedFor(b *browser, p *demo.Provider, callback, reason string) {
+	in.t.Helper()
+	status, location, body := b.get(callback)
+	if status != http.StatusBadRequest || location != "" || !strings.Contains(body, `"reason":"`+reason+`"`) {
+		in.t.Errorf("got %d %s to %q, want 400 with reason %s", status, body, location, reason)
+	}
+	if got := stats(in.t, p); got.Exchanges != 0 {
+		in.t.Errorf("provider counted %+v, want no exchange", got)
+	}
+}
+
+// unconnected expects tenants to have no connection and no grant.
+func (in *installation) unconnected(connector string, tenants ...string) {
+	in.t.Helper()
+	for _, tenant := range tenants {
+		if status, problem := in.call(http.MethodGet, "/scopes/organization/"+tenant+"/connections/"+connector, nil, nil); status != http.StatusNotFound {
+			in.t.Errorf("%s at %s: got %d %v, want 404", tenant, connector, status, &problem)
+		}
+	}
+	for g, err := range in.front.grants.List(in.t.Context(), ">") {
+		must(in.t, err)
+		in.t.Errorf("a grant of %s was stored", g.Tenant())
+	}
+}
+
+// A flow of one tenant cannot be finished by a browser that belongs to another's,
+// whichever way round: neither the victim's account lands at the attacker, nor the
+// attacker's at the victim.
+func TestACallbackOfAForeignTenantIsRefused(t *testing.T) {
+	t.Parallel()
+	t.Run("its state, in a browser with a flow of its own", func(t *testing.T) {
+		t.Parallel()
+		in, p := withDemo(t, nil)
+		attacker, victim := newBrowser(t), newBrowser(t)
+		theirs := in.begin(attacker, onDemoOfGlobex, map[string]any{}, approve)
+		ours := in.begin(victim, onDemo, map[string]any{}, approve)
+		in.refusedFor(victim, p, theirs, "wrong_browser")
+		in.unconnected("demo-oauth", "acme", "globex")
+		in.refusedFor(attacker, p, theirs, "replayed") // that flow is used up for its owner too
+		if status, _, body := victim.get(ours); status != http.StatusOK {
+			t.Errorf("the victim's own flow: got %d %s, want 200", status, body)
+		}
+	})
+	t.Run("its state, with the cookie's value under the other's name", func(t *testing.T) {
+		t.Parallel()
+		in, p := withDemo(t, nil)
+		attacker, victim := newBrowser(t), newBrowser(t)
+		theirs := in.begin(attacker, onDemoOfGlobex, map[string]any{}, approve)
+		in.begin(victim, onDemo, map[string]any{}, approve)
+		forged := newBrowser(t)
+		u, err := url.Parse(in.url)
+		must(t, err)
+		forged.Jar.SetCookies(u, []*http.Cookie{{Name: in.cookies(attacker)[0].Name, Value: in.cookies(victim)[0].Value, Path: "/"}})
+		in.refusedFor(forged, p, theirs, "wrong_browser")
+		in.unconnected("demo-oauth", "acme", "globex")
+	})
+	t.Run("its code, with a state of one's own", func(t *testing.T) {
+		t.Parallel()
+		in, p := withDemo(t, nil)
+		attacker, victim := newBrowser(t), newBrowser(t)
+		theirs := in.begin(victim, onDemo, map[string]any{}, approve)
+		ours := in.begin(attacker, onDemoOfGlobex, map[string]any{}, approve)
+		// PKCE: the code is good only with the verifier of the flow that asked for it.
+		injected := parameter(t, ours, "code", parameterOf(t, theirs, "code"))
+		if status, _, body := attacker.get(injected); status != http.StatusBadGateway || !strings.Contains(body, string(connectors.CodeConnectorOAuthTokenFailed)) {
+			t.Errorf("got %d %s, want 502 CONNECTOR_OAUTH_TOKEN_FAILED", status, body)
+		}
+		if got := stats(t, p); got.Exchanges != 0 {
+			t.Errorf("provider counted %+v, want no exchange", got)
+		}
+		in.unconnected("demo-oauth", "acme", "globex")
+	})
+}
+
+// A flow of one connector cannot be finished at another's callback: a provider that
+// is in league with an attacker does not get at codes for others.
+func TestACallbackOfAForeignConnectorIsRefused(t *testing.T) {
+	t.Parallel()
+	p := startDemo(t)
+	in := install(t, nil, append(demoConnectors(p), oauthConnector("other", p.URL(), nil))...)
+	in.setApp("demo-oauth", demoApp)
+	in.setApp("other", demoApp)
+	b := newBrowser(t) // the same one has a flow at each
+	here := in.begin(b, onDemo, map[string]any{}, approve)
+	there := in.begin(b, "/scopes/organization/acme/connections/other", map[string]any{}, approve)
+	in.refusedFor(b, p, strings.Replace(here, "/demo-oauth/", "/other/", 1), "mismatch")
+	in.refusedFor(b, p, here, "replayed")
+	in.unconnected("demo-oauth", "acme")
+	in.unconnected("other", "acme")
+	if status, _, body := b.get(there); status != http.StatusOK {
+		t.Errorf("the other connector's own callback: got %d %s, want 200", status, body)
+	}
+	kinds := in.kinds()
+	if !slices.Contains(kinds, "oauth.failed") {
+		t.Errorf("events: got %v, want oauth.failed", kinds)
+	}
+}
+
+// Over https the cookies have the prefix with which browsers keep other hosts and
+// plain connections from setting them.
+func TestCookiesOverHTTPSBelongToTheHostAlone(t *testing.T) {
+	t.Parallel()
+	p := startDemo(t)
+	in := setup{door: newTLSServer}.install(t, nil, demoConnectors(p)...)
+	in.setApp("demo-oauth", demoApp)
+	b := newBrowser(t)
+	b.Transport = in.client.Transport
+	check := func(what string, resp *http.Response, age func(int) bool) {
+		t.Helper()
+		_ = resp.Body.Close()
+		if len(resp.Cookies()) != 1 {
+			t.Fatalf("%s: got cookies %v, want one", what, resp.Cookies())
+		}
+		c := resp.Cookies()[0]
+		if !strings.HasPrefix(c.Name, "__Host-hawser-") || !c.Secure || !c.HttpOnly || c.Path != "/" || c.Domain != "" || c.SameSite != http.SameSiteLaxMode || !age(c.MaxAge) {
+			t.Errorf("%s: got cookie %s, want __Host-, Secure, HttpOnly, Lax, for the whole host and no domain", what, c)
+		}
+	}
+	get := func(to string) *http.Response {
+		t.Helper()
+		resp, err := b.Get(to)
+		must(t, err)
+		return resp
+	}
+	var started struct {
+		URL string `json:"authorization_url"`
+	}
+	in.call(http.MethodPut, onDemo, map[string]any{}, &started)
+	if !strings.HasPrefix(started.URL, "https://") {
+		t.Errorf("the link is %s, want one over https", started.URL)
+	}
+	opened := get(started.URL)
+	check("start", opened, func(age int) bool { return age > 590 && age <= 600 })
+	_, callback, _ := b.post(opened.Header.Get("Location"), approve)
+	done := get(callback)
+	if done.StatusCode != http.StatusOK {
+		t.Errorf("callback: got %d, want 200", done.StatusCode)
+	}
+	check("callback", done, func(age int) bool { return age < 0 })
+	if c := in.demoConnection(); c.State != connection.Active {
+		t.Errorf("the connection is %s, want active", c.State)
+	}
+	check("connect session", get(in.session(map[string]any{}).URL), func(age int) bool { return age > 0 })
+}
+
+// Some providers say only in the callback's query what every later call needs.
+func TestWhatTheCallbackSaysIsThereInEveryCall(t *testing.T) {
+	t.Parallel()
+	p := startDemo(t)
+	books := oauthConnector("books", p.URL(), func(o *connectors.OAuth2) {
+		o.Metadata = map[string]string{"realm": "query.realmId", "member": "user.id"}
+	})
+	type config struct {
+		Realm  string `json:"realm,omitempty"`
+		Member string `json:"member,omitempty"`
+		Ledger string `json:"ledger" jsonschema:"default=main"`
+	}
+	books.Config = connectors.SchemaFor[config]()
+	books.Actions = []connectors.Action{connectors.NewAction("where", func(_ context.Context, call *connectors.Call, _ struct{}) (config, error) {
+		return connectors.ConfigAs[config](call)
+	}, &connectors.ActionOptions{Idempotent: true})}
+	in := install(t, nil, books)
+	in.setApp("books", demoApp)
+	in.runExecutor(t)
+	b := newBrowser(t)
+	callback := in.begin(b, "/scopes/organization/acme/connections/books", map[string]any{"config": map[string]string{"ledger": "second"}}, approve)
+	if status, _, body := b.get(parameter(t, callback, "realmId", "9130 0<1>")); status != http.StatusOK {
+		t.Fatalf("callback: got %d %s", status, body)
+	}
+	a := events.Action{ActionRef: events.ActionRef{Tenant: acme, Connector: "books", Action: "where"}, ID: "where-1", Input: []byte(`{}`)}
+	e, err := in.front.bus.Request(t.Context(), a)
+	must(t, err)
+	if got, want := string(e.Data()), `{"data":{"realm":"9130 0\u003c1\u003e","member":"usr_ava","ledger":"second"}}`; got != want {
+		t.Errorf("the call's config: got %s, want %s", got, want)
+	}
+	var v connection.View
+	in.call(http.MethodGet, "/scopes/organization/acme/connections/books", nil, &v)
+	if !strings.Contains(string(v.Config), `"realm":"9130 0`) {
+		t.Errorf("the connection shows %s, want the realm", v.Config)
+	}
+}

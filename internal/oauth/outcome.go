@@ -1,0 +1,134 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hawser-io/hawser/internal/connection"
+)
+
+// apply puts fresh tokens into the grant as generation g.Generation+1. A refresh
+// token that the provider does not repeat stays.
+func (t *Tokens) apply(g *connection.Grant, old connection.GrantTokens, got reply, outcome string) error {
+	now := t.opts.Now().UTC()
+	tokens := connection.GrantTokens{Access: got.Access, Refresh: got.Refresh}
+	if tokens.Refresh.IsZero() {
+		tokens.Refresh = old.Refresh
+	} else {
+		g.RefreshExpires, g.ExpiryWarned = got.RefreshExpires, false
+	}
+	if err := t.Grants.Seal(g, tokens); err != nil {
+		return err
+	}
+	g.Generation++
+	g.State, g.Intent, g.Failures, g.RetryAt, g.Leaving = connection.GrantLive, nil, 0, time.Time{}, nil
+	g.IssuedAt, g.ExpiresAt = now, got.ExpiresAt
+	if got.Scopes != nil {
+		g.Granted = got.Scopes
+	}
+	g.Record(now, outcome)
+	return nil
+}
+
+// keep stores fresh tokens before anybody uses them. From here on nothing may be
+// lost: the caller's patience does not count, and a lost race is run again.
+func (t *Tokens) keep(ctx context.Context, g *connection.Grant, old connection.GrantTokens, got reply) (*connection.Grant, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.opts.StorePatience)
+	defer cancel()
+	from, scopes := g.Generation, g.Granted
+	if err := t.apply(g, old, got, "refreshed"); err != nil {
+		return nil, err
+	}
+	timer := t.scheduleBeside(ctx, g)
+	defer timer()
+	for {
+		err := t.Grants.Save(ctx, g)
+		if err == nil {
+			t.refreshed(ctx, g, scopes)
+			return g, nil
+		}
+		if ctx.Err() != nil {
+			t.opts.Log.Error().Err(err).Str("connector", g.Connector).Msg("fresh tokens could not be stored and are lost")
+			return nil, storeError(err)
+		}
+		pause(ctx, 50*time.Millisecond)
+		newest, err := t.Grants.Latest(ctx, g.Key())
+		switch {
+		case errors.Is(err, connection.ErrNotFound):
+			t.giveBack(ctx, g, connection.GrantTokens{Access: got.Access, Refresh: got.Refresh})
+			return nil, missingGrant(err)
+		case err != nil:
+			continue
+		case newest.State == connection.GrantLeaving:
+			return nil, t.handOver(ctx, newest, old, got)
+		case newest.Generation > from && newest.AccessToken == g.AccessToken:
+			t.refreshed(ctx, newest, scopes) // the write whose ack was lost
+			return newest, nil
+		case newest.Generation > from:
+			timer()
+			if err := t.Schedule(ctx, newest); err != nil { // ours may have taken its timer's place
+				t.problem(err)
+			}
+			return newest, nil // a new authorisation overtook us
+		}
+		if err := t.apply(newest, old, got, "refreshed"); err != nil {
+			return nil, err
+		}
+		g = newest
+	}
+}
+
+// handOver leaves fresh tokens to the revocation of a grant that lost its last
+// connection while it was being renewed.
+func (t *Tokens) handOver(ctx context.Context, g *connection.Grant, old connection.GrantTokens, got reply) error {
+	tokens := connection.GrantTokens{Access: got.Access, Refresh: got.Refresh}
+	if tokens.Refresh.IsZero() {
+		tokens.Refresh = old.Refresh
+	}
+	err := t.Grants.Seal(g, tokens)
+	if err == nil {
+		err = t.Grants.Save(ctx, g)
+	}
+	if err != nil {
+		t.problem(err)
+	}
+	if err := t.Bus.ScheduleRefresh(ctx, g.Key(), g.RetryAt); err != nil { // ours may have taken its timer's place
+		t.problem(err)
+	}
+	return missingGrant(connection.ErrNotFound)
+}
+
+// failed does with a failed call what its kind demands. No credential is touched,
+// and only a refusal for good changes the grant's state.
+func (t *Tokens) failed(ctx context.Context, g *connection.Grant, f *failure) (*connection.Grant, error) {
+	ctx = context.WithoutCancel(ctx)
+	if errors.Is(f.cause, errHeldBack) {
+		return nil, errAgain
+	}
+	if f.verdict == denied {
+		newest, err := t.Grants.Latest(ctx, g.Key())
+		if err == nil && newest.Generation > g.Generation {
+			return newest, errAgain // somebody has rotated, and what we spent was old
+		}
+		return nil, t.bury(ctx, g, f.word)
+	}
+	g.Failures++
+	g.RetryAt = t.opts.Now().Add(backoff(g.Failures, f.retryAfter)).UTC()
+	if !f.lost {
+		g.Intent = nil
+	}
+	g.Record(t.opts.Now(), f.Error())
+	if err := t.Grants.Save(ctx, g); err != nil && !errors.Is(err, connection.ErrConflict) {
+		t.problem(err)
+	}
+	e := f.coded()
+	if f.verdict == badClient {
+		e.Message = "the provider refuses the OAuth app of " + g.Connector + ": " + f.Error()
+		t.opts.Log.Error().Str("connector", g.Connector).Str("error", f.word).Msg("a provider refuses the client id or secret of an app")
+	}
+	if e.RetryAfter < time.Until(g.RetryAt) {
+		e.RetryAfter = time.Until(g.RetryAt)
+	}
+	return nil, e
+}

@@ -1,0 +1,167 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+// maxRevocations is how often a grant is tried to be revoked; with the backoff
+// that is some three hours.
+const maxRevocations = 20
+
+// Revoke tries to have a grant revoked that nobody uses any more, and forgets it
+// when that is done or has come to nothing for good. Else it comes back by its
+// timer. A grant that somebody has authorised anew meanwhile stays.
+func (t *Tokens) Revoke(ctx context.Context, g *connection.Grant) error {
+	if g.State != connection.GrantLeaving || g.Leaving == nil {
+		return nil
+	}
+	failed := t.revokeGrant(ctx, g)
+	if failed != nil && failed.again && g.Leaving.Tries+1 < maxRevocations {
+		g.Leaving.Tries++
+		g.RetryAt = t.opts.Now().Add(backoff(g.Leaving.Tries, failed.retryAfter)).UTC()
+		if err := t.Bus.ScheduleRefresh(ctx, g.Key(), g.RetryAt); err != nil {
+			return err
+		}
+		return ignoreConflict(t.Grants.Save(ctx, g))
+	}
+	if err := t.Grants.Delete(ctx, g); err != nil {
+		return ignoreConflict(err)
+	}
+	if failed != nil {
+		t.opts.Log.Warn().Str("connector", g.Connector).Int("tries", g.Leaving.Tries+1).
+			Msg("a grant could not be revoked at the provider; it was forgotten here")
+		c := &connection.Connection{Scope: g.Scope, Identity: g.Identity, Connector: g.Connector, Account: g.Leaving.Account}
+		t.Service.Announce(ctx, events.OAuthFailed, c, events.Data{
+			Operation: "revoke", ErrorCode: string(connectors.CodeConnectorOAuthTokenFailed), ErrorMessage: failed.Error(),
+		})
+	}
+	return nil
+}
+
+// ignoreConflict: somebody has authorised the grant anew, or revoked it.
+func ignoreConflict(err error) error {
+	if errors.Is(err, connection.ErrConflict) || errors.Is(err, connection.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// unrevoked is a revocation that failed. It holds nothing that the provider wrote.
+type unrevoked struct {
+	again      bool // it may help to try again
+	retryAfter time.Duration
+}
+
+func (*unrevoked) Error() string {
+	return "the provider could not be told that its tokens are no longer used; they end by themselves, or in the provider's settings"
+}
+
+func (t *Tokens) revokeGrant(ctx context.Context, g *connection.Grant) *unrevoked {
+	config, err := t.Grants.LeftConfig(g)
+	if err != nil {
+		t.problem(err)
+		return &unrevoked{}
+	}
+	opened, err := t.Grants.Open(g)
+	if err != nil {
+		t.problem(err)
+		return &unrevoked{}
+	}
+	def, err := t.connector(g.Connector)
+	if err != nil {
+		return &unrevoked{again: true} // its definition may come back
+	}
+	app, err := t.appOf(ctx, def, config, g.App)
+	if err != nil {
+		return &unrevoked{again: true}
+	}
+	return t.revoke(ctx, def, config, app, opened)
+}
+
+// giveBack revokes tokens that came when their grant was already gone.
+func (t *Tokens) giveBack(ctx context.Context, g *connection.Grant, tokens connection.GrantTokens) {
+	def, err := t.connector(g.Connector)
+	if err != nil {
+		return
+	}
+	if app, err := t.appOf(ctx, def, nil, g.App); err == nil {
+		t.revoke(ctx, def, nil, app, tokens)
+	}
+}
+
+// revoke tells the provider (RFC 7009) that the tokens are no longer needed: the
+// refresh token, which takes the access token along, or else that one. nil also
+// where a provider has no such place.
+func (t *Tokens) revoke(ctx context.Context, def *connectors.Connector, config []byte, app connection.App, tokens connection.GrantTokens) *unrevoked {
+	urls, err := def.OAuthEndpoints(config)
+	if err != nil || urls.Revocation == "" {
+		return nil
+	}
+	form := url.Values{"token": {tokens.Refresh.Reveal()}, "token_type_hint": {"refresh_token"}}
+	if tokens.Refresh.IsZero() {
+		form = url.Values{"token": {tokens.Access.Reveal()}, "token_type_hint": {"access_token"}}
+	}
+	secrets := app.ClientSecrets
+	if len(secrets) == 0 {
+		secrets = []secret.Text{{}} // a public client
+	}
+	var failed *unrevoked
+	for _, s := range secrets {
+		var status int
+		if status, failed = t.postRevocation(ctx, def, urls.Revocation, app.ClientID, s, form); status != http.StatusUnauthorized {
+			break // else it may be the client's other secret that is good
+		}
+	}
+	outcome := "revoked"
+	if failed != nil {
+		outcome = "revocation_failed"
+	}
+	t.refreshes.WithLabelValues(def.Key, outcome).Inc()
+	return failed
+}
+
+func (t *Tokens) postRevocation(ctx context.Context, def *connectors.Connector, to, id string, clientSecret secret.Text, form url.Values) (int, *unrevoked) {
+	o := def.Auth.OAuth2
+	basic := o.ClientAuth == connectors.ClientAuthBasic
+	if !basic {
+		form.Set(o.ParamName("client_id"), id)
+		if !clientSecret.IsZero() {
+			form.Set(o.ParamName("client_secret"), clientSecret.Reveal())
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, t.opts.CallTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, strings.NewReader(form.Encode()))
+	if err != nil {
+		return 0, &unrevoked{}
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if basic {
+		req.SetBasicAuth(url.QueryEscape(id), url.QueryEscape(clientSecret.Reveal()))
+	}
+	resp, err := t.HTTP.Do(req)
+	if err != nil {
+		return 0, &unrevoked{again: true}
+	}
+	defer func() { _ = resp.Body.Close() }()
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxReply))
+	switch status := resp.StatusCode; {
+	case status/100 == 2:
+		return status, nil
+	case status >= 500, status == http.StatusTooManyRequests, status == http.StatusRequestTimeout:
+		return status, &unrevoked{again: true, retryAfter: retryAfter(resp.Header, t.opts.Now())}
+	default:
+		return status, &unrevoked{}
+	}
+}

@@ -1,0 +1,203 @@
+package oauth_test
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+// revoker is a provider whose revocation endpoint answers as it is told.
+type revoker struct {
+	*http.ServeMux
+	mu      sync.Mutex
+	answers []int // statuses, in order; then 200; 0 hangs until the client gives up
+	tokens  []string
+}
+
+func newRevoker(answers ...int) *revoker {
+	r := &revoker{http.NewServeMux(), sync.Mutex{}, answers, nil}
+	r.HandleFunc("POST /revoke", r.revoke)
+	return r
+}
+
+func (v *revoker) revoke(w http.ResponseWriter, r *http.Request) {
+	v.mu.Lock()
+	status := http.StatusOK
+	if len(v.answers) > 0 {
+		status, v.answers = v.answers[0], v.answers[1:]
+	}
+	v.tokens = append(v.tokens, r.FormValue("token"))
+	v.mu.Unlock()
+	if status == 0 {
+		<-r.Context().Done()
+		return
+	}
+	w.WriteHeader(status)
+}
+
+func (v *revoker) seen() []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.Clone(v.tokens)
+}
+
+const onGone = "/scopes/organization/acme/connections/gone"
+
+// leaves disconnects and expects the connection to be gone at once.
+func (in *installation) leaves(t *testing.T) (took time.Duration) {
+	t.Helper()
+	began := time.Now()
+	if status, problem := in.call(http.MethodDelete, onGone, nil, nil); status != http.StatusNoContent {
+		t.Errorf("disconnect: got %d %v, want 204", status, &problem)
+	}
+	took = time.Since(began)
+	if status, _ := in.call(http.MethodGet, onGone, nil, nil); status != http.StatusNotFound {
+		t.Errorf("after it: got %d, want 404", status)
+	}
+	if kinds := in.kinds(); !slices.Contains(kinds, "connector.disconnected") {
+		t.Errorf("events: got %v, want connector.disconnected", kinds)
+	}
+	return took
+}
+
+func (in *installation) forgotten(grant string) bool {
+	_, err := in.front.grants.Latest(in.t.Context(), grant)
+	return errors.Is(err, connection.ErrNotFound)
+}
+
+// failures are the data of oauth.failed.
+func (in *installation) failures() (all []events.Data) {
+	in.t.Helper()
+	for _, e := range in.events() {
+		if e.Type() == events.OAuthFailed.Type() {
+			var data events.Data
+			must(in.t, e.DataAs(&data))
+			all = append(all, data)
+		}
+	}
+	return all
+}
+
+func TestAFailedRevocationIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	provider := newRevoker(500, 500)
+	in := install(t, nil, oauthConnector("gone", newServer(t, provider), nil))
+	in.setApp("gone", demoApp)
+	grant := in.plant(t, "gone")
+	in.leaves(t)
+	g := in.grant(grant)
+	if g.State != connection.GrantLeaving || len(g.Connections) != 0 {
+		t.Errorf("the grant is %s with %v, want one that leaves, without connections", g.State, g.Connections)
+	}
+	if _, err := in.front.tokens.Fresh(t.Context(), grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthRefreshFailed}) {
+		t.Errorf("a token of it: got %v, want CONNECTOR_OAUTH_REFRESH_FAILED", err)
+	}
+	in.runRefresher(t)
+	eventually(t, "the grant to be forgotten", func() bool { return in.forgotten(grant) })
+	if diff := cmp.Diff([]string{"old-refresh", "old-refresh", "old-refresh"}, provider.seen()); diff != "" {
+		t.Errorf("what was revoked (-want +got):\n%s", diff)
+	}
+	if got := in.failures(); len(got) > 0 {
+		t.Errorf("got %+v, want no failure: it was revoked in the end", got)
+	}
+}
+
+func TestARefusedRevocationIsToldAndForgotten(t *testing.T) {
+	t.Parallel()
+	provider := newRevoker(401, 400) // the first secret is not the client's any more
+	in := install(t, nil, oauthConnector("gone", newServer(t, provider), nil))
+	in.setApp("gone", connection.App{ClientID: "demo-client", ClientSecrets: []secret.Text{secret.New("new"), secret.New("old")}})
+	grant := in.plant(t, "gone")
+	in.leaves(t)
+	if !in.forgotten(grant) || len(provider.seen()) != 2 {
+		t.Errorf("forgotten %t after %d tries, want one try with each secret, and no more", in.forgotten(grant), len(provider.seen()))
+	}
+	got := in.failures()
+	if len(got) != 1 || got[0].Operation != "revoke" || got[0].ErrorCode != "CONNECTOR_OAUTH_TOKEN_FAILED" {
+		t.Errorf("got %+v, want one failure of revoke", got)
+	}
+}
+
+func TestDisconnectingNeverWaitsForTheProvider(t *testing.T) {
+	t.Parallel()
+	provider := newRevoker(0)
+	in := install(t, &oauth.Options{CallTimeout: 5 * time.Second}, oauthConnector("gone", newServer(t, provider), nil))
+	in.setApp("gone", demoApp)
+	grant := in.plant(t, "gone")
+	if took := in.leaves(t); took > 4*time.Second {
+		t.Errorf("it took %s while the provider hangs", took)
+	}
+	in.runRefresher(t)
+	eventually(t, "the grant to be forgotten", func() bool { return in.forgotten(grant) })
+}
+
+// Whoever authorises the account again wants its tokens: revoking the old ones now
+// would end the new ones too at many providers.
+func TestANewAuthorisationEndsTheRevocation(t *testing.T) {
+	t.Parallel()
+	provider := newRevoker(500)
+	kind := newSlowServer(t, 0)
+	in := install(t, nil, oauthConnector("gone", kind.url, func(o *connectors.OAuth2) {
+		o.UserInfoURL, o.RevocationURL = "", newServer(t, provider)+"/revoke"
+		o.TokenFields = map[string]string{"account": "access_token"}
+	}))
+	in.setApp("gone", demoApp)
+	in.connectBlindly("gone")
+	c, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, "gone", ""))
+	must(t, err)
+	in.leaves(t)
+	g := in.grant(c.Grant)
+	if g.State != connection.GrantLeaving {
+		t.Fatalf("the grant is %s, want leaving", g.State)
+	}
+	in.connectBlindly("gone")
+	must(t, in.front.tokens.Revoke(t.Context(), g)) // a timer that read it before; it must not forget the new one
+	in.runRefresher(t)
+	must(t, in.front.bus.ScheduleRefresh(t.Context(), c.Grant, time.Now()))
+	eventually(t, "the timer to be seen", func() bool {
+		due, err := in.front.bus.Subjects(t.Context(), events.Refresh, in.front.bus.RefreshDues())
+		must(t, err)
+		timers, err := in.front.bus.Subjects(t.Context(), events.Refresh, in.front.bus.RefreshTimers())
+		must(t, err)
+		return len(due) == 0 && len(timers) == 1
+	})
+	if now := in.grant(c.Grant); now.State != connection.GrantLive || now.Leaving != nil || len(now.Connections) != 1 {
+		t.Errorf("the grant is %s with %v, want live with its connection", now.State, now.Connections)
+	}
+}
+
+// What the revocation's address is made of goes with the connection; the grant keeps
+// it, sealed, for as long as it is needed.
+func TestARevocationMadeOfTheConfigIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	provider := newRevoker(503)
+	server := newServer(t, provider)
+	def := oauthConnector("gone", server, func(o *connectors.OAuth2) { o.RevocationURL = server + "/${config.site}" })
+	in := install(t, nil, def)
+	in.setApp("gone", demoApp)
+	key := in.plant(t, "gone")
+	var v connection.View
+	if status, problem := in.call(http.MethodPatch, onGone, map[string]any{"config": map[string]string{"site": "revoke"}}, &v); status != http.StatusOK {
+		t.Fatalf("set the site: got %d %v", status, &problem)
+	}
+	in.leaves(t)
+	if g := in.grant(key); g.Leaving == nil || len(g.Leaving.Config) < 8 || g.Leaving.Config[:7] != "enc:v1:" || !slices.Contains(g.Sealed, "/leaving/config") {
+		t.Errorf("kept %+v, want the config as an envelope", g.Leaving)
+	}
+	in.runRefresher(t)
+	eventually(t, "the grant to be forgotten", func() bool { return in.forgotten(key) })
+	if got := provider.seen(); len(got) != 2 {
+		t.Errorf("%d tries, want two", len(got))
+	}
+}

@@ -1,0 +1,169 @@
+package oauth_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/refresher"
+	"github.com/hawser-io/hawser/pkg/kvstore"
+)
+
+// BenchmarkRefresherScale renews 1,000 due grants among few and among many others
+// that are not due. What it costs the refresher, a process of its own here, must
+// depend on the first number only: its CPU, its memory, and the time to its first
+// look at what is due. The many are HAWSER_BENCH_GRANTS, default 100,000; a million
+// take some minutes to store.
+func BenchmarkRefresherScale(b *testing.B) {
+	many := 100_000
+	if text := os.Getenv("HAWSER_BENCH_GRANTS"); text != "" {
+		var err error
+		many, err = strconv.Atoi(text)
+		must(b, err)
+	}
+	for _, n := range []int{10_000, many} {
+		b.Run(fmt.Sprintf("grants=%d", n), func(b *testing.B) { benchmarkScale(b, n) })
+	}
+}
+
+func benchmarkScale(b *testing.B, n int) {
+	endpoint := newTokenEndpoint(b)
+	in := install(b, nil, oauthConnector("bench", endpoint.url, nil))
+	in.setApp("bench", demoApp)
+	began := time.Now()
+	keys := plantMany(b, in, n)
+	b.Logf("%d grants and timers stored in %s", n, time.Since(began).Round(time.Second))
+	began = time.Now()
+	child, out := in.child(b, orders{Refresher: true})
+	line, err := out.ReadString('\n')
+	must(b, err)
+	if line != "serving\n" {
+		b.Fatalf("the refresher says %q", line)
+	}
+	b.ReportMetric(float64(time.Since(began).Milliseconds()), "start-ms")
+	pid := child.Process.Pid
+	var spent time.Duration
+	for b.Loop() {
+		var before time.Duration
+		endpoint.waitForDue(b, in, keys, func() { before = cpuOf(b, pid) })
+		time.Sleep(time.Second) // for what follows the last answer
+		spent += cpuOf(b, pid) - before
+	}
+	b.ReportMetric(float64(spent.Milliseconds())/float64(b.N), "cpu-ms/1000-due")
+	b.ReportMetric(float64(peakMemory(b, pid))/(1<<20), "peak-MiB")
+	before := cpuOf(b, pid)
+	sweeping := time.Now()
+	must(b, child.Process.Signal(sweepSignal))
+	line, err = out.ReadString('\n')
+	must(b, err)
+	if line != "healed 0\n" {
+		b.Fatalf("the sweep says %q", line)
+	}
+	b.ReportMetric((cpuOf(b, pid) - before).Seconds(), "cpu-s/sweep")
+	b.ReportMetric(time.Since(sweeping).Seconds(), "s/sweep")
+	b.ReportMetric(float64(peakMemory(b, pid))/(1<<20), "peak-MiB-with-sweep")
+}
+
+// sweepSignal has the refresher of [beRefresher] sweep.
+const sweepSignal = syscall.SIGUSR1
+
+// beRefresher is a refresher until its process is killed. At a signal it sweeps.
+func beRefresher(ctx context.Context, parts oauth.Parts, tokens *oauth.Tokens) error {
+	r := refresher.New(refresher.Parts{Bus: parts.Bus, Tokens: tokens, Grants: parts.Grants, Leases: parts.Leases}, nil)
+	var g errgroup.Group
+	g.Go(func() error { return parts.Grants.Run(ctx) })
+	g.Go(func() error { return parts.Apps.Run(ctx) })
+	g.Go(func() error { return r.Run(ctx, ctx, func() { fmt.Println("serving") }) })
+	g.Go(func() error {
+		sweeps := make(chan os.Signal, 1)
+		signal.Notify(sweeps, sweepSignal)
+		for range sweeps {
+			healed, err := r.Heal(ctx)
+			if err != nil {
+				return err
+			}
+			fmt.Println("healed", healed)
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+// cpuOf is the CPU time that a process has used.
+func cpuOf(b *testing.B, pid int) time.Duration {
+	b.Helper()
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	must(b, err)
+	_, rest, _ := strings.Cut(string(data), ") ")
+	fields := strings.Fields(rest)
+	user, err := strconv.Atoi(fields[11])
+	must(b, err)
+	system, err := strconv.Atoi(fields[12])
+	must(b, err)
+	const tick = 10 * time.Millisecond // USER_HZ, on Linux everywhere 100
+	return time.Duration(user+system) * tick
+}
+
+// peakMemory is the most that a process has held, in bytes.
+func peakMemory(b *testing.B, pid int) int {
+	b.Helper()
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	must(b, err)
+	_, rest, _ := bytes.Cut(data, []byte("VmHWM:"))
+	kib, err := strconv.Atoi(string(bytes.Fields(rest)[0]))
+	must(b, err)
+	return kib << 10
+}
+
+// plantMany stores n grants with their timers, a day ahead, and returns the keys of
+// the first dueGrants. It waits for none of the acks before the end.
+func plantMany(b *testing.B, in *installation, n int) (keys []string) {
+	b.Helper()
+	nc := in.env.Conn(b)
+	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(4096), jetstream.WithPublishAsyncErrHandler(
+		func(_ jetstream.JetStream, m *nats.Msg, err error) { b.Errorf("%s: %v", m.Subject, err) }))
+	must(b, err)
+	buckets := in.front.buckets
+	buckets.Grants = planting{buckets.Grants, js, "$KV." + in.front.bus.Bucket("grants") + "."}
+	grants := connection.NewGrants(connection.NewStore(buckets, in.keys, "hawser"))
+	at := "@at " + time.Now().Add(24*time.Hour).UTC().Format(time.RFC3339Nano)
+	for i := range n {
+		grant, err := benchGrant(in, grants, i)
+		must(b, err)
+		must(b, grants.Save(b.Context(), grant))
+		_, err = js.PublishMsgAsync(&nats.Msg{Subject: in.front.bus.RefreshTimer(grant.Key()), Header: nats.Header{
+			jetstream.ScheduleHeader: {at}, jetstream.ScheduleTargetHeader: {in.front.bus.RefreshDue(grant.Key())},
+		}})
+		must(b, err)
+		if len(keys) < dueGrants {
+			keys = append(keys, grant.Key())
+		}
+	}
+	<-js.PublishAsyncComplete()
+	return keys
+}
+
+// planting creates records without waiting.
+type planting struct {
+	kvstore.Store
+	js     jetstream.JetStream
+	prefix string
+}
+
+func (p planting) Create(_ context.Context, key string, value []byte, _ time.Duration) (uint64, error) {
+	_, err := p.js.PublishAsync(p.prefix+key, value)
+	return 0, err
+}
