@@ -33,7 +33,9 @@ func TestTroubleOfOursIsToldToTheOwner(t *testing.T) {
 	if r := s.do(t, "POST", ofAva+"/ghost/resolve", ""); r.status != http.StatusNotFound { // nobody's trouble
 		t.Errorf("%d %s", r.status, r.body)
 	}
-	eventually(t, "the record is seen to be spoilt", func() bool { return s.do(t, "POST", ofAva+"/probe/resolve", "").status == http.StatusInternalServerError })
+	eventually(t, "the record is seen to be spoilt", func() bool {
+		return s.do(t, "POST", ofAva+"/probe/resolve", "").status == http.StatusInternalServerError
+	})
 	e := heard.Event(t)
 	var data events.Data
 	if err := json.Unmarshal(e.Data(), &data); err != nil {
