@@ -7,6 +7,7 @@
 //	overtake.go  requests that are let pass by a backlog of others
 //	flights.go   a request that is worked on here is not begun again
 //	handler.go   calling the connector's code: config, auth, deadline
+//	crew.go      goroutines for foreign code
 //	claim.go     requests that may not be repeated blindly
 //	witness.go   whether a provider may have done something
 //	outcome.go   what becomes of a failure: park, postpone, bury

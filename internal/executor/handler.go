@@ -65,7 +65,7 @@ func (x *Executor) context(ctx context.Context, c *connectors.Connector, call *c
 		made, err = c.Context(ctx, call)
 		return json.RawMessage("{}"), err
 	}}
-	_, err := within(ctx, func() (json.RawMessage, error) { return prepare.Run(ctx, call, nil) })
+	_, err := x.within(ctx, func() (json.RawMessage, error) { return prepare.Run(ctx, call, nil) })
 	if err == nil {
 		call.Context = made
 	}
@@ -89,9 +89,9 @@ func (x *Executor) bearer(ctx context.Context, c *connectors.Connector, call *co
 // handle runs the handler.
 func (j *job) handle(ctx context.Context, call *connectors.Call, input json.RawMessage) (json.RawMessage, error) {
 	j.metrics.running.Inc()
-	return within(ctx, func() (json.RawMessage, error) {
+	return j.within(ctx, func() (json.RawMessage, error) {
 		defer j.metrics.running.Dec()
-		return j.action.Run(ctx, call, input)
+		return j.action.RunChecked(ctx, call, input)
 	})
 }
 
@@ -102,16 +102,16 @@ const stubborn = time.Second
 // within returns what f returns. Foreign code that does not heed its context is
 // left behind a moment after ctx has ended: its caller is answered, and what it
 // returns later is thrown away.
-func within(ctx context.Context, f func() (json.RawMessage, error)) (json.RawMessage, error) {
+func (x *Executor) within(ctx context.Context, f func() (json.RawMessage, error)) (json.RawMessage, error) {
 	type answer struct {
 		output json.RawMessage
 		err    error
 	}
 	answers := make(chan answer, 1)
-	go func() {
+	x.crew.run(func() {
 		output, err := f()
 		answers <- answer{output, err}
-	}()
+	})
 	var late <-chan time.Time
 	done := ctx.Done()
 	for {

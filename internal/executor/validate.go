@@ -13,7 +13,7 @@ import (
 func (x *Executor) answerValidate(ctx context.Context, c *connectors.Connector, ask events.Ask) events.Reply {
 	ctx, cancel := context.WithTimeout(ctx, callPatience)
 	defer cancel()
-	_, err := within(ctx, func() (json.RawMessage, error) { return nil, x.validate(ctx, c, ask.Data) })
+	_, err := x.within(ctx, func() (json.RawMessage, error) { return nil, x.validate(ctx, c, ask.Data) })
 	if err == nil {
 		return events.Reply{Data: []byte(`{}`)}
 	}

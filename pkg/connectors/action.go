@@ -75,13 +75,18 @@ func undecodable(err error) error {
 // Messages are freed from call.Secrets and from the URLs of requests. Run returns
 // when the handler does, so a handler has to respect its context.
 func (a *Action) Run(ctx context.Context, call *Call, input json.RawMessage) (json.RawMessage, error) {
-	in, err := a.CheckInput(input)
+	checked, err := a.CheckInput(input)
 	if err != nil {
 		return nil, err
 	}
+	return a.RunChecked(ctx, call, checked)
+}
+
+// RunChecked is Run of an input that CheckInput has returned.
+func (a *Action) RunChecked(ctx context.Context, call *Call, checked json.RawMessage) (json.RawMessage, error) {
 	ctx, cancel := context.WithTimeout(ctx, a.TimeLimit())
 	defer cancel()
-	out, err := a.call(ctx, call, in)
+	out, err := a.call(ctx, call, checked)
 	if err != nil {
 		return nil, failure(err, call)
 	}
