@@ -1,4 +1,5 @@
-// Package web is the pages that end users see, plain HTML without scripts.
+// Package web is the pages that end users see, plain HTML without scripts, and the
+// operator's console.
 package web
 
 import (

@@ -58,9 +58,11 @@ func (s *site) acted(kind, operation string, want int) {
 	s.t.Helper()
 	all := s.messages(events.Lifecycle, "hawser.event.*.*.*."+kind)
 	for _, m := range all {
-		var data struct{ Operation, Actor string }
+		e, err := events.Decode(m.Header, m.Data)
+		must(s.t, err)
+		var data struct{ Operation string }
 		must(s.t, json.Unmarshal(m.Data, &data))
-		if data.Operation != operation || data.Actor != tokenName || strings.Contains(string(m.Data)+fmt.Sprint(m.Header), s.token.Reveal()) {
+		if data.Operation != operation || events.Extension(e, events.ExtActor) != tokenName || strings.Contains(string(m.Data)+fmt.Sprint(m.Header), s.token.Reveal()) {
 			s.t.Errorf("%s says %s, want the operation %s by %q", kind, m.Data, operation, tokenName)
 		}
 	}

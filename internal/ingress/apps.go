@@ -55,6 +55,9 @@ func (env EnvApps) read(connector string, names ...string) []secret.Text {
 // those of the operator's app where the provider signs with the app's.
 func (i *Ingress) secrets(ctx context.Context, d *delivery) ([]secret.Text, error) {
 	own, err := i.Store.SigningSecrets(d.conn, d.webhook.SecretField)
+	if err != nil {
+		i.occurred(ctx, d.conn.About(), "webhook", connectors.AsError(err))
+	}
 	if err != nil || d.webhook.AppSecret == "" {
 		return own, err
 	}

@@ -101,6 +101,23 @@ func TestOperatorsRoutesRefuseParametersThatTheyDoNotKnow(t *testing.T) {
 	}
 }
 
+func TestAReplayRefusesNamesThatItDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	s.connect(t, "probe")
+	for body, path := range map[string]string{
+		`{"since":"2026-01-01T00:00:00Z","untill":"2026-01-02T00:00:00Z"}`: "untill", `[]`: "", `{}`: "since", `{"since":"yesterday"}`: "since", "": "",
+	} {
+		r := s.do(t, "POST", ofAva+"/probe/replay", body)
+		if r.status != http.StatusBadRequest || !strings.Contains(r.body, `"path":"`+path+`"`) {
+			t.Errorf("%s: %d %s, want 400 that names %q", body, r.status, r.body, path)
+		}
+	}
+	if r := s.do(t, "POST", ofAva+"/probe/replay?acount=a", `{"since":"2026-01-01T00:00:00Z"}`); r.status != http.StatusBadRequest {
+		t.Errorf("a misspelt account: %d %s", r.status, r.body)
+	}
+}
+
 // A request whose subject nobody can read is evidence of another form than a
 // webhook's.
 func TestAnUnreadableRequestIsListedInQuarantineAsWhatItIs(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 func TestTroubleOfOursIsToldToTheOwner(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	s.connect(t, "probe")
+	path := s.connect(t, "probe")
 	key := "organization.ava=40example=2Ecom.probe.default"
 	entry, err := s.Buckets.Connections.Get(t.Context(), key)
 	if err != nil {
@@ -25,7 +25,7 @@ func TestTroubleOfOursIsToldToTheOwner(t *testing.T) {
 	if err := json.Unmarshal(entry.Value, &record); err != nil || record.Config.APIKey == "" {
 		t.Fatalf("%s: %v", entry.Value, err)
 	}
-	spoilt := strings.ReplaceAll(string(entry.Value), record.Config.APIKey, record.Config.WebhookSecret)
+	spoilt := strings.NewReplacer(record.Config.APIKey, record.Config.WebhookSecret, record.Config.WebhookSecret, record.Config.APIKey).Replace(string(entry.Value))
 	if _, err := s.Buckets.Connections.Update(t.Context(), key, []byte(spoilt), entry.Revision); err != nil {
 		t.Fatal(err)
 	}
@@ -43,5 +43,12 @@ func TestTroubleOfOursIsToldToTheOwner(t *testing.T) {
 	}
 	if e.Type() != "hawser.error.occurred" || data.ErrorCode != "CONNECTOR_DECRYPT_FAILED" || data.Operation != "connections.resolve" || e.Subject() != "organization/ava@example.com/probe" {
 		t.Errorf("heard %s of %s: %s", e.Type(), e.Subject(), e.Data())
+	}
+	if r := s.deliverOnce(t, path, "d1", "{}"); r.status != http.StatusInternalServerError || r.code() != "CONNECTOR_DECRYPT_FAILED" {
+		t.Errorf("a delivery: %d %s", r.status, r.body)
+	}
+	e = heard.Event(t)
+	if err := json.Unmarshal(e.Data(), &data); err != nil || e.Type() != "hawser.error.occurred" || data.Operation != "webhook" {
+		t.Errorf("of the delivery is heard %s: %s", e.Type(), e.Data())
 	}
 }

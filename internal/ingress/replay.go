@@ -96,14 +96,18 @@ func (i *Ingress) replaySpan(w http.ResponseWriter, r *http.Request) (any, error
 	if err != nil {
 		return nil, bodyError(err, maxRequestBody, connectors.CodeConnectorConfigInvalid)
 	}
-	var s span
-	if err := json.Unmarshal(body, &s); err != nil || s.Since.IsZero() {
-		return nil, invalid("since", "since is needed, and since and until are RFC 3339 times")
+	s, err := readSpan(body)
+	if err != nil {
+		return nil, err
 	}
 	if s.Until.IsZero() {
 		s.Until = time.Now()
 	}
-	ref := connection.NewRef(events.Tenant{Scope: r.PathValue("scope"), Identity: i.identityOf(r)}, r.PathValue("connector"), r.URL.Query().Get("account"))
+	q, err := knownQuery(r, "account")
+	if err != nil {
+		return nil, err
+	}
+	ref := connection.NewRef(events.Tenant{Scope: r.PathValue("scope"), Identity: i.identityOf(r)}, r.PathValue("connector"), q.Get("account"))
 	conn, err := i.Store.Get(r.Context(), ref)
 	if err != nil {
 		return nil, err
@@ -115,6 +119,24 @@ func (i *Ingress) replaySpan(w http.ResponseWriter, r *http.Request) (any, error
 		filter += events.Token(s.Type)
 	}
 	return i.replayAll(r.Context(), conn, filter, s)
+}
+
+// readSpan refuses names that it does not know: a misspelt until would replay more
+// than was wished.
+func readSpan(body []byte) (s span, err error) {
+	var given map[string]json.RawMessage
+	if err := json.Unmarshal(body, &given); err != nil {
+		return s, invalid("", "must be a JSON object")
+	}
+	for name := range given {
+		if name != "since" && name != "until" && name != "type" {
+			return s, invalid(name, "is no parameter of a replay")
+		}
+	}
+	if err := json.Unmarshal(body, &s); err != nil || s.Since.IsZero() {
+		return s, invalid("since", "since is needed, and since and until are RFC 3339 times")
+	}
+	return s, nil
 }
 
 func (i *Ingress) replayAll(ctx context.Context, conn *connection.Connection, filter string, s span) (any, error) {

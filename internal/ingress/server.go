@@ -50,6 +50,11 @@ func (i *Ingress) routes() http.Handler {
 	mux.HandleFunc("GET "+base+"/connectors/{connector}/oauth/reconnect/{token}", i.reconnectOAuth)
 	mux.HandleFunc("GET "+base+"/connectors/{connector}/oauth/callback", i.callbackOAuth)
 	mux.HandleFunc("GET "+web.StylePath, web.Style)
+	console := web.Console(base)
+	mux.Handle("GET /console", http.RedirectHandler("/console/", http.StatusMovedPermanently))
+	for _, file := range []string{"{$}", "console.js", "console.css"} {
+		mux.Handle("GET /console/"+file, console)
+	}
 	mux.HandleFunc("GET /connect/{token}", i.openSession)
 	mux.Handle("POST /connect/{token}", http.NewCrossOriginProtection().Handler(http.HandlerFunc(i.answerSession)))
 	mux.HandleFunc("GET /connect/{token}/status", i.sessionStatus)

@@ -22,13 +22,16 @@ type dataFolder string
 
 func (d dataFolder) path(name string) string { return filepath.Join(string(d), name) }
 
-// keyset reads the keyset, and makes it if there is none and records is false: a
-// folder with records and without their keys must not get new keys.
-func (d dataFolder) keyset() (keys *crypto.Keyring, isNew bool, err error) {
+// keyset reads the keyset, and makes it if there is none. A folder with records
+// and without their keys gets no new keys: they would open nothing.
+func (d dataFolder) keyset(prefix string) (keys *crypto.Keyring, isNew bool, err error) {
 	path := d.path("keyset.json")
 	keys, err = crypto.LoadKeyset(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return keys, false, err
+	}
+	if d.hasRecords(prefix) {
+		return nil, false, fmt.Errorf("%s is gone, and the folder holds records that nothing else opens: put it back from a backup, or begin anew with another --data folder", path)
 	}
 	text, err := crypto.NewKeyset()
 	if err != nil {
@@ -39,6 +42,12 @@ func (d dataFolder) keyset() (keys *crypto.Keyring, isNew bool, err error) {
 	}
 	keys, err = crypto.ParseKeyset(text)
 	return keys, true, err
+}
+
+// hasRecords reports whether the server has kept a check value of a keyset here.
+func (d dataFolder) hasRecords(prefix string) bool {
+	found, err := filepath.Glob(d.path(filepath.Join("jetstream", "*", "streams", "KV_"+prefix+"-keys")))
+	return err == nil && len(found) > 0
 }
 
 // adminToken reads the token, and makes it if there is none.

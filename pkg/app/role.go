@@ -55,6 +55,9 @@ type roles struct{ ingress, executor, refresher bool }
 
 // join runs roles against a NATS system elsewhere.
 func (p *program) join(ctx context.Context, name string, s shared, r remote, play roles) error {
+	if err := s.check(); err != nil {
+		return err
+	}
 	log := s.logger(p)
 	keys, err := crypto.Load(r.Keyset, nil)
 	if err != nil {
@@ -179,7 +182,7 @@ func (n *node) ingress() *ingress.Ingress {
 		Deliveries: n.deliveries, OAuth: oauth.NewFlow(n.oauth, connection.NewFlows(n.store), connection.NewSessions(n.buckets)), Apps: n.apps,
 	}, &ingress.Options{
 		Apps: ingress.EnvApps(os.Getenv), HTTP: &outward,
-		BaseURL: n.baseURL, BasePath: n.settings.BasePath, Metrics: n.metrics, Log: n.log,
+		BaseURL: n.baseURL, BasePath: n.settings.BasePath + "/", Metrics: n.metrics, Log: n.log,
 	})
 }
 

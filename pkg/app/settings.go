@@ -1,9 +1,17 @@
 package app
 
 import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/safehttp"
+	"github.com/hawser-io/hawser/pkg/events"
 )
 
 // shared are the settings that every role knows. Each flag is also HAWSER_<FLAG>.
@@ -28,6 +36,38 @@ type remote struct {
 	NATSCreds string `name:"nats-creds" help:"File with the credentials." type:"path" placeholder:"FILE"`
 	Keyset    string `help:"File with the keyset, or env:NAME." placeholder:"FILE" required:""`
 	HTTP      string `name:"http" help:"Address to listen on." default:"${http}"`
+}
+
+var basePathForm = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$`)
+
+// check refuses what cannot be meant, before anything is made, and brings base URL
+// and base path into one form: neither ends with a slash.
+func (s *shared) check() error {
+	if _, err := events.NewNames(s.Prefix); err != nil {
+		return fmt.Errorf("--prefix: not a subject prefix: %w", err)
+	}
+	if _, err := connection.ParseScopes(s.Scopes); err != nil {
+		return err
+	}
+	if _, err := safehttp.ParseNetworks(s.AllowNetworks); err != nil {
+		return err
+	}
+	if s.BaseURL != "" {
+		u, err := url.Parse(s.BaseURL)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			return fmt.Errorf("--base-url %q: the URL by which providers reach the ingress is needed, such as https://hooks.example.com", s.BaseURL)
+		}
+		s.BaseURL = strings.TrimRight(s.BaseURL, "/")
+	}
+	path := strings.Trim(s.BasePath, "/")
+	if path != "" {
+		path = "/" + path
+	}
+	if !basePathForm.MatchString(path) {
+		return fmt.Errorf("--base-path %q: a plain path is needed, such as /api/v1", s.BasePath)
+	}
+	s.BasePath = path
+	return nil
 }
 
 func (s shared) logger(p *program) zerolog.Logger {

@@ -37,6 +37,9 @@ func (c *upCommand) Run(ctx context.Context, p *program) (err error) {
 	if c.Connectors != "" {
 		return errors.New("--connectors: definitions in files are not read by this version; build an executor with your connector instead, see examples/go-connector")
 	}
+	if err := c.check(); err != nil {
+		return err
+	}
 	log := c.logger(p)
 	server, err := embedded.Start(ctx, embedded.Options{DataDir: c.Data, Listen: c.NATS, Sync: c.Sync, Prefix: c.Prefix, Log: log})
 	if err != nil {
@@ -64,7 +67,7 @@ func (c *upCommand) Run(ctx context.Context, p *program) (err error) {
 // said at the end of the ready line.
 func (c *upCommand) serve(ctx context.Context, p *program, server *embedded.Server, listener net.Listener, log zerolog.Logger, own []connectors.Connector, extra string) error {
 	folder := dataFolder(c.Data)
-	keys, isNew, err := folder.keyset()
+	keys, isNew, err := folder.keyset(c.Prefix)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}

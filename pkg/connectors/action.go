@@ -32,8 +32,8 @@ func NewAction[In, Out any](key string, handler func(context.Context, *Call, In)
 		Input: SchemaFor[In](), Output: SchemaFor[Out](),
 		Idempotent: opts.Idempotent, Timeout: opts.Timeout, MaxAttempts: opts.MaxAttempts,
 		Handler: func(ctx context.Context, call *Call, input json.RawMessage) (json.RawMessage, error) {
-			var in In
-			if err := json.Unmarshal(input, &in); err != nil {
+			in, err := decodeInput[In](input)
+			if err != nil {
 				return nil, undecodable(err)
 			}
 			out, err := handler(ctx, call, in)

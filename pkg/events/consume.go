@@ -111,16 +111,10 @@ func (l *loop) run(work func()) {
 }
 
 // finish lets no more come, and waits for the handlers and for the server to have
-// their acks. What was on its way here is handled while there is time for it.
+// their acks. What was on its way here goes back, to whoever is not about to end.
 func (l *loop) finish(grace context.Context) {
 	if l.pull != nil {
-		l.pull.drain(func(msg *nats.Msg) {
-			if grace.Err() != nil || l.places.take(1) == 0 {
-				_ = msg.Nak()
-				return
-			}
-			l.start(grace, msg)
-		})
+		l.pull.drain(func(msg *nats.Msg) { _ = msg.Nak() })
 	}
 	close(l.idle)
 	l.running.Wait()

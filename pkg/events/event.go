@@ -69,6 +69,7 @@ const (
 	ExtPath        = "hawserpath"     // of a webhook's request, its secret masked
 	ExtVerified    = "hawserverified" // "false" for a webhook accepted without a signature
 	ExtDelivery    = "hawserdelivery" // the provider's delivery id
+	ExtActor       = "hawseractor"    // who asked for it: the name of an API token
 	ExtReplayOf    = "replayof"       // id of the webhook that this one repeats, by an operator's wish
 	ExtTraceParent = "traceparent"
 	ExtTraceState  = "tracestate"
@@ -95,10 +96,13 @@ type Data struct {
 	ErrorCode     string     `json:"errorCode,omitempty"`
 	ErrorMessage  string     `json:"errorMessage,omitempty"`
 	Operation     string     `json:"operation,omitempty"`
-	Actor         string     `json:"actor,omitempty"` // who asked for it: the name of an API token
 	NextAttemptAt *time.Time `json:"nextAttemptAt,omitempty"`
 	GrantedScopes []string   `json:"grantedScopes,omitempty"`
 	URL           string     `json:"url,omitempty"`
+
+	// Actor is who asked for it, the name of an API token. It is no data of the
+	// event, but its extension hawseractor.
+	Actor string `json:"-"`
 }
 
 // Milliseconds gives a duration the form in which [Data] carries it.
@@ -133,7 +137,11 @@ func NewLifecycle(role string, kind Kind, about About, data Data) Event {
 	if err != nil {
 		panic(fmt.Sprintf("events: %v", err)) // Data holds nothing that cannot be marshalled
 	}
-	return New(role, kind.Type(), about, body)
+	e := New(role, kind.Type(), about, body)
+	if data.Actor != "" {
+		e.SetExtension(ExtActor, data.Actor)
+	}
+	return e
 }
 
 func (a About) subject() string {
