@@ -102,7 +102,7 @@ type system struct {
 const benchSecret = "bench-signing-secret"
 
 // newSystem starts the roles and connects the bench connector once.
-func newSystem(b *testing.B, sync string, play roles) *system {
+func newSystem(b *testing.B, sync string, play roles, more ...connectors.Connector) *system {
 	b.Helper()
 	env := testenv.Start(b, &testenv.Options{Sync: sync})
 	text, err := crypto.NewKeyset()
@@ -122,7 +122,7 @@ func newSystem(b *testing.B, sync string, play roles) *system {
 		b.Fatal(err)
 	}
 	settings := shared{Prefix: "hawser", Scopes: connection.DefaultScopes, BasePath: "/api/v1", Grace: 5 * time.Second, Concurrency: 64, Replicas: 1}
-	n, err := newNode(b.Context(), settings, "http://"+listener.Addr().String(), nc, keys, zerolog.Nop(), []connectors.Connector{benchConnector()})
+	n, err := newNode(b.Context(), settings, "http://"+listener.Addr().String(), nc, keys, zerolog.Nop(), append(more, benchConnector()))
 	if err != nil {
 		b.Fatal(err)
 	}
