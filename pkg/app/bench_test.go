@@ -113,6 +113,24 @@ func newSystem(b *testing.B, sync string, play roles, more ...connectors.Connect
 	if err != nil {
 		b.Fatal(err)
 	}
+	n := startNode(b, env, keys, play, more...)
+	s := &system{node: n, env: env, tenant: events.Tenant{Scope: "organization", Identity: "org_1"}}
+	if !play.executor {
+		if err := n.definitions.Publish(b.Context(), n.registry.All()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	view, err := n.service.Connect(b.Context(), connection.NewRef(s.tenant, "bench", ""), connection.ConnectInput{Config: json.RawMessage(`{"secret":"` + benchSecret + `"}`)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	s.webhookURL = view.WebhookURL
+	return s
+}
+
+// startNode starts roles on the server until the benchmark ends.
+func startNode(b *testing.B, env *testenv.Env, keys *crypto.Keyring, play roles, more ...connectors.Connector) *node {
+	b.Helper()
 	nc, err := env.Server().Connect(append(events.ConnectOptions("bench"), nats.Timeout(30*time.Second))...)
 	if err != nil {
 		b.Fatal(err)
@@ -141,18 +159,7 @@ func newSystem(b *testing.B, sync string, play roles, more ...connectors.Connect
 	case err := <-done:
 		b.Fatal(err)
 	}
-	s := &system{node: n, env: env, tenant: events.Tenant{Scope: "organization", Identity: "org_1"}}
-	if !play.executor {
-		if err := n.definitions.Publish(b.Context(), n.registry.All()); err != nil {
-			b.Fatal(err)
-		}
-	}
-	view, err := n.service.Connect(b.Context(), connection.NewRef(s.tenant, "bench", ""), connection.ConnectInput{Config: json.RawMessage(`{"secret":"` + benchSecret + `"}`)})
-	if err != nil {
-		b.Fatal(err)
-	}
-	s.webhookURL = view.WebhookURL
-	return s
+	return n
 }
 
 // perSecond runs work in so many goroutines for so long and returns the rate.
