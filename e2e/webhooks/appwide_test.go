@@ -63,6 +63,11 @@ func TestAnAppsWebhookReachesEveryConnectionOfItsAccount(t *testing.T) {
 			t.Errorf("%s got %d events, want %d", subject, got, want)
 		}
 	}
+	for _, m := range s.messages(events.Webhooks, ">") {
+		if string(m.Data) != `{"teams":[{"id":"T1"},{"id":"T2"}]}` {
+			t.Errorf("a batch was not kept whole: %s", m.Data)
+		}
+	}
 	if status, _ := s.toApp(`{"teams":[{"id":"T1"}]}`, "evt_2", "wrong"); status != http.StatusUnauthorized {
 		t.Errorf("a wrong signature got %d, want 401", status)
 	}

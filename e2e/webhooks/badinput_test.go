@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/hawser-io/hawser/pkg/events"
+	"github.com/hawser-io/hawser/pkg/secret"
 )
 
 // TestBadInputIsRefusedAndNeverStored is the ingress's part of the bad-input
@@ -95,6 +97,62 @@ func TestBadInputIsRefusedAndNeverStored(t *testing.T) {
 	}
 	if got := len(s.messages(events.Webhooks, ">")); got != 0 {
 		t.Errorf("%d bad deliveries were stored", got)
+	}
+}
+
+// Whoever guesses addresses is slowed down, and nobody else: a connection that is
+// called regularly is served all the while, and any other a moment later.
+func TestGuessingAddressesIsRateLimited(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, siteOptions{noExecutor: true}, probe())
+	c, rare := s.connect("org_1", secretConfig), s.connect("org_2", secretConfig)
+	var n count
+	deliver := func(url string) int {
+		body := fmt.Sprintf(`{"n":%d}`, n.Add(1))
+		return s.send(0, "POST", url, body, signed(signingSecret, body, "", time.Now())).status
+	}
+	s.eventually("it is known", func() bool {
+		return deliver(c.WebhookURL) == http.StatusAccepted && s.store.KnowsURL(secret.New(segment(c.WebhookURL)))
+	})
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+				a := s.send(0, "POST", fmt.Sprintf("/connectors/probe/webhook/%032x", n.Add(1)), "{}", nil)
+				if a.status == http.StatusTooManyRequests && a.header.Get("Retry-After") != "" {
+					return
+				}
+				if a.status != http.StatusUnauthorized {
+					t.Errorf("a guess got %d %s", a.status, a.body)
+				}
+			}
+			t.Error("guesses are never too many")
+		})
+	}
+	all.Wait()
+	for range 5 {
+		if status := deliver(c.WebhookURL); status != http.StatusAccepted {
+			t.Errorf("a delivery among guesses got %d", status)
+		}
+	}
+	s.eventually("the other is served", func() bool { return deliver(rare.WebhookURL) == http.StatusAccepted })
+}
+
+// What is zipped stays zipped: the signature is of the bytes that came, and nobody
+// unfolds a bomb.
+func TestAZippedBodyIsStoredAsItCame(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, siteOptions{noExecutor: true}, probe())
+	c := s.connect("org_1", secretConfig)
+	bomb := zipped(t, strings.Repeat("0", 64<<20))
+	h := signed(signingSecret, bomb, "evt_1", time.Now())
+	h["Content-Encoding"] = []string{"gzip"}
+	if a := s.send(0, "POST", c.WebhookURL, bomb, h); a.status != http.StatusAccepted {
+		t.Fatalf("got %d %s", a.status, a.body)
+	}
+	stored := s.messages(events.Webhooks, ">")
+	if len(stored) != 1 || string(stored[0].Data) != bomb || stored[0].Header.Get("Content-Encoding") != "gzip" {
+		t.Errorf("stored %d, with the headers %v", len(stored), stored[0].Header)
 	}
 }
 

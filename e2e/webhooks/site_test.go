@@ -144,7 +144,7 @@ func newSite(t testing.TB, o siteOptions, all ...connectors.Connector) *site {
 		if name == connection.BucketDedup {
 			bucket.TTL = connection.DedupHorizon
 		}
-		return natskv.Open(ctx, s.js, bucket, nil)
+		return natskv.Open(ctx, s.js, bucket, &natskv.Options{Timeout: 30 * time.Second})
 	})
 	must(t, err)
 	s.keyset, err = crypto.NewKeyset()

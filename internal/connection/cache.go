@@ -101,6 +101,14 @@ func (c *cache[T]) get(ctx context.Context, key string) (T, error) {
 	return c.read(ctx, key)
 }
 
+// holds reports whether get would answer from memory.
+func (c *cache[T]) holds(key string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known, ok := c.items.Peek(key)
+	return ok && c.now().Sub(known.at) < cacheMaxAge
+}
+
 // read reads the record of key from the store, and holds it.
 func (c *cache[T]) read(ctx context.Context, key string) (T, error) {
 	for try := 0; ; try++ {

@@ -118,6 +118,9 @@ func (s *Store) ByWebhookURL(ctx context.Context, connector string, url secret.T
 	return c, nil
 }
 
+// KnowsURL reports whether a URL is one that was used lately, without asking anybody.
+func (s *Store) KnowsURL(url secret.Text) bool { return s.urls.holds(hashWebhookSecret(url)) }
+
 func unknownURL(err error) error {
 	if err == nil || errors.Is(err, kvstore.ErrNotFound) {
 		return connectors.Errorf(connectors.CodeConnectorWebhookVerificationFailed, "this webhook URL is not known here")

@@ -65,6 +65,8 @@ type Ingress struct {
 	// rejections bounds the events about refused deliveries, which strangers
 	// can make us emit.
 	rejections *rate.Limiter
+	// guesses bounds the lookups of addresses that are nobody's.
+	guesses *rate.Limiter
 	// evidenceRate bounds what is kept of refused deliveries.
 	evidenceRate *rate.Limiter
 	roomAsked    atomic.Int64 // when the quarantine was last looked at, in Unix nanoseconds
@@ -107,7 +109,7 @@ func New(parts Parts, opts *Options) *Ingress {
 		closing: closing, close: sync.OnceFunc(func() { close(closing) }), feeds: make(chan struct{}, mostFeeds),
 		Parts: parts, opts: o, log: o.Log.With().Str("role", "ingress").Logger(), metrics: newMetrics(o.Metrics),
 		slots: make(chan struct{}, o.MostRequests), waiting: make(chan struct{}, max(o.MostRequests/2, 1)),
-		rejections: rate.NewLimiter(50, 100), evidenceRate: rate.NewLimiter(10, 100), handshakes: newLimits(),
+		rejections: rate.NewLimiter(50, 100), evidenceRate: rate.NewLimiter(10, 100), handshakes: newLimits(), guesses: rate.NewLimiter(guessesPerSecond, guessesAtOnce),
 		large: make(chan struct{}, mostLarge), bulky: make(chan struct{}, mostBulky), recent: newRecent(),
 		keys: webhook.NewKeys(&webhook.KeysOptions{HTTP: o.HTTP}),
 	}

@@ -8,6 +8,12 @@ import (
 )
 
 const (
+	// Addresses that are nobody's cost a read of the store each. Beyond so many,
+	// only those that were used lately are looked at: whoever guesses slows down
+	// nobody who is called regularly.
+	guessesPerSecond = 50
+	guessesAtOnce    = 500
+
 	handshakesPerSecond = 10
 	handshakesAtOnce    = 50
 	// shakers bounds whose handshakes are counted. Who is forgotten begins anew.

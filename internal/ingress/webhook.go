@@ -80,7 +80,17 @@ func (i *Ingress) call(r *http.Request, body []byte) webhook.Request {
 func (i *Ingress) addressed(r *http.Request, connector string) (*connection.Connection, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), storePatience)
 	defer cancel()
-	return i.Store.ByWebhookURL(ctx, connector, secret.New(r.PathValue("secret")))
+	url := secret.New(r.PathValue("secret"))
+	if i.guesses.Tokens() < 1 && !i.Store.KnowsURL(url) {
+		e := connectors.Errorf(connectors.CodeConnectorRateLimited, "too many calls of addresses that are nobody's; try again")
+		e.RetryAfter = time.Second
+		return nil, e
+	}
+	conn, err := i.Store.ByWebhookURL(ctx, connector, url)
+	if errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorWebhookVerificationFailed}) {
+		i.guesses.Allow()
+	}
+	return conn, err
 }
 
 // judge decides about a delivery whose connection is known. That it is genuine

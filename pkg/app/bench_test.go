@@ -102,7 +102,7 @@ type system struct {
 const benchSecret = "bench-signing-secret"
 
 // newSystem starts the roles and connects the bench connector once.
-func newSystem(b *testing.B, sync string, play roles) *system {
+func newSystem(b *testing.B, sync string, play roles, more ...connectors.Connector) *system {
 	b.Helper()
 	env := testenv.Start(b, &testenv.Options{Sync: sync})
 	text, err := crypto.NewKeyset()
@@ -113,6 +113,24 @@ func newSystem(b *testing.B, sync string, play roles) *system {
 	if err != nil {
 		b.Fatal(err)
 	}
+	n := startNode(b, env, keys, play, more...)
+	s := &system{node: n, env: env, tenant: events.Tenant{Scope: "organization", Identity: "org_1"}}
+	if !play.executor {
+		if err := n.definitions.Publish(b.Context(), n.registry.All()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	view, err := n.service.Connect(b.Context(), connection.NewRef(s.tenant, "bench", ""), connection.ConnectInput{Config: json.RawMessage(`{"secret":"` + benchSecret + `"}`)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	s.webhookURL = view.WebhookURL
+	return s
+}
+
+// startNode starts roles on the server until the benchmark ends.
+func startNode(b *testing.B, env *testenv.Env, keys *crypto.Keyring, play roles, more ...connectors.Connector) *node {
+	b.Helper()
 	nc, err := env.Server().Connect(append(events.ConnectOptions("bench"), nats.Timeout(30*time.Second))...)
 	if err != nil {
 		b.Fatal(err)
@@ -122,7 +140,7 @@ func newSystem(b *testing.B, sync string, play roles) *system {
 		b.Fatal(err)
 	}
 	settings := shared{Prefix: "hawser", Scopes: connection.DefaultScopes, BasePath: "/api/v1", Grace: 5 * time.Second, Concurrency: 64, Replicas: 1}
-	n, err := newNode(b.Context(), settings, "http://"+listener.Addr().String(), nc, keys, zerolog.Nop(), []connectors.Connector{benchConnector()})
+	n, err := newNode(b.Context(), settings, "http://"+listener.Addr().String(), nc, keys, zerolog.Nop(), append(more, benchConnector()))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -141,18 +159,7 @@ func newSystem(b *testing.B, sync string, play roles) *system {
 	case err := <-done:
 		b.Fatal(err)
 	}
-	s := &system{node: n, env: env, tenant: events.Tenant{Scope: "organization", Identity: "org_1"}}
-	if !play.executor {
-		if err := n.definitions.Publish(b.Context(), n.registry.All()); err != nil {
-			b.Fatal(err)
-		}
-	}
-	view, err := n.service.Connect(b.Context(), connection.NewRef(s.tenant, "bench", ""), connection.ConnectInput{Config: json.RawMessage(`{"secret":"` + benchSecret + `"}`)})
-	if err != nil {
-		b.Fatal(err)
-	}
-	s.webhookURL = view.WebhookURL
-	return s
+	return n
 }
 
 // perSecond runs work in so many goroutines for so long and returns the rate.

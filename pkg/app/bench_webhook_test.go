@@ -102,7 +102,7 @@ func bareHandler(b *testing.B, s *system) string {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if _, err := js.CreateStream(b.Context(), jetstream.StreamConfig{Name: "FLOOR", Subjects: []string{"floor.>"}, MaxBytes: 8 << 30, Discard: jetstream.DiscardNew}); err != nil {
+	if _, err := js.CreateOrUpdateStream(b.Context(), jetstream.StreamConfig{Name: "FLOOR", Subjects: []string{"floor.>"}, MaxBytes: 8 << 30, Discard: jetstream.DiscardNew}); err != nil {
 		b.Fatal(err)
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -1,0 +1,92 @@
+package webhooks_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+// What is known of a connection's webhooks is written apart from its credentials:
+// its record stays at its revision, whatever becomes of deliveries.
+func TestHealthIsToldWithoutTouchingTheCredentials(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, siteOptions{}, withHandler(1, func(_ context.Context, _ *connectors.Call, d *connectors.Delivery) error {
+		if strings.Contains(string(d.Body), "bad") {
+			return connectors.Permanent(errors.New("no"))
+		}
+		return nil
+	}))
+	c := s.connect("org_1", secretConfig)
+	key := connection.NewRef(events.Tenant{Scope: "organization", Identity: "org_1"}, "probe", "").Key()
+	before, err := s.buckets.Connections.Get(t.Context(), key)
+	must(t, err)
+	last := func() (outcome struct{ Result, Code string }) {
+		var view struct {
+			Status struct {
+				LastWebhook json.RawMessage `json:"last_webhook"`
+			}
+		}
+		s.api("GET", ofOrg1, "", http.StatusOK, &view)
+		_ = json.Unmarshal(view.Status.LastWebhook, &outcome) // none yet
+		return outcome
+	}
+	for _, step := range []struct{ body, secret, result, code string }{
+		{`{"n":1}`, signingSecret, "success", ""},
+		{`{"n":2}`, "wrong", "error", "CONNECTOR_WEBHOOK_VERIFICATION_FAILED"},
+		{`{"n":3}`, signingSecret, "success", ""},
+		{`{"bad":1}`, signingSecret, "error", "CONNECTOR_ACTION_FAILED"},
+	} {
+		s.send(0, "POST", c.WebhookURL, step.body, signed(step.secret, step.body, "evt_"+step.body, time.Now()))
+		s.eventually(step.body+" is the last that is known", func() bool { o := last(); return o.Result == step.result && o.Code == step.code })
+	}
+	after, err := s.buckets.Connections.Get(t.Context(), key)
+	must(t, err)
+	if after.Revision != before.Revision {
+		t.Errorf("the record is at revision %d, and was at %d", after.Revision, before.Revision)
+	}
+}
+
+// A webhook without signatures is taken where its connector says so, and never in
+// silence: the event says it, and the metric counts it.
+func TestUnsignedWebhooksAreCounted(t *testing.T) {
+	t.Parallel()
+	c := probe()
+	c.Webhook.Verify, c.Webhook.SecretField = []connectors.Verification{{Scheme: connectors.SchemeUnsigned}}, ""
+	s := newSite(t, siteOptions{}, c)
+	conn := s.connect("org_1", `{}`)
+	for _, id := range []string{"evt_1", "evt_2"} {
+		if a := s.send(0, "POST", conn.WebhookURL, `{}`, http.Header{"X-Delivery": {id}}); a.status != http.StatusAccepted {
+			t.Errorf("got %d %s", a.status, a.body)
+		}
+	}
+	families, err := s.metrics.Gather()
+	must(t, err)
+	counted := 0.0
+	for _, f := range families {
+		if f.GetName() == "hawser_webhooks_unsigned_total" {
+			counted = f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	if counted != 2 {
+		t.Errorf("the metric counts %v, want 2", counted)
+	}
+	s.eventually("both are announced", func() bool {
+		return len(s.messages(events.Lifecycle, "hawser.event.*.*.*.webhook.received")) == 2
+	})
+	for _, m := range s.messages(events.Lifecycle, "hawser.event.*.*.*.webhook.received") {
+		if !strings.Contains(string(m.Data), `"verified":false`) {
+			t.Errorf("the event says %s", m.Data)
+		}
+	}
+	if got := s.messages(events.Webhooks, ">")[0].Header.Get("ce-hawserverified"); got != "false" {
+		t.Errorf("the stored event says verified %q", got)
+	}
+}
