@@ -37,7 +37,7 @@ func (t *Tokens) keep(ctx context.Context, g *connection.Grant, old connection.G
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.opts.StorePatience)
 	defer cancel()
 	from, scopes := g.Generation, g.Granted
-	if err := t.apply(g, old, got, "refreshed"); err != nil {
+	if err := t.apply(g, old, got, got.outcome()); err != nil {
 		return nil, err
 	}
 	timer := t.scheduleBeside(ctx, g)
@@ -72,7 +72,7 @@ func (t *Tokens) keep(ctx context.Context, g *connection.Grant, old connection.G
 			}
 			return newest, nil // a new authorisation overtook us
 		}
-		if err := t.apply(newest, old, got, "refreshed"); err != nil {
+		if err := t.apply(newest, old, got, got.outcome()); err != nil {
 			return nil, err
 		}
 		g = newest
@@ -115,7 +115,7 @@ func (t *Tokens) failed(ctx context.Context, g *connection.Grant, f *failure) (*
 	}
 	g.Failures++
 	g.RetryAt = t.opts.Now().Add(backoff(g.Failures, f.retryAfter)).UTC()
-	if !f.lost {
+	if !f.lost && !g.Intent.Lost {
 		g.Intent = nil
 	}
 	g.Record(t.opts.Now(), f.Error())

@@ -1,6 +1,7 @@
 package connectors
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -75,6 +76,31 @@ type OAuth2 struct {
 	// describe: it returns a reply in the standard form (RFC 6749 section 5). Programs
 	// that do not have the connector's code read replies by the fields alone.
 	ParseToken func(status int, header http.Header, body []byte) (json.RawMessage, error) `json:"-" yaml:"-"`
+	// Repair is how new tokens are had when a rotation may have been lost: the
+	// provider has rotated, and its answer has not arrived. It is used in place of
+	// the old refresh token, which a provider that detects reuse would punish.
+	Repair *Repair `json:"repair,omitempty" yaml:"repair,omitempty"`
+	// RepairToken is a way of repair that Repair cannot describe. It returns a reply
+	// in the standard form; nil, nil: there is no repair, the old token is tried.
+	RepairToken func(ctx context.Context, lost *LostToken) (json.RawMessage, error) `json:"-" yaml:"-"`
+}
+
+// Repair asks the refresh URL for new tokens with a JWT that the client signs (HS256
+// with its secret; iss and sub are its id, it is good for a minute).
+type Repair struct {
+	GrantType string `json:"grant_type" yaml:"grant_type"`
+	// AssertionParam is the parameter that carries the JWT; "" means that it is the
+	// request's bearer token.
+	AssertionParam string `json:"assertion_param,omitempty" yaml:"assertion_param,omitempty"`
+}
+
+// LostToken is what a repair has to work with.
+type LostToken struct {
+	HTTP         *http.Client // with a deadline
+	URL          string       // of refreshes
+	ClientID     string
+	ClientSecret Secret
+	Refresh      Secret // the old one, spent for all we know
 }
 
 // ExpiryForm is how a token reply says when a token ends.
