@@ -36,7 +36,7 @@ func (t *Tokens) apply(g *connection.Grant, old connection.GrantTokens, got repl
 func (t *Tokens) keep(ctx context.Context, g *connection.Grant, old connection.GrantTokens, got reply) (*connection.Grant, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.opts.StorePatience)
 	defer cancel()
-	from, scopes := g.Generation, g.Granted
+	from, scopes, born := g.Generation, g.Granted, g.IssuedAt
 	if err := t.apply(g, old, got, got.outcome()); err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func (t *Tokens) keep(ctx context.Context, g *connection.Grant, old connection.G
 	for {
 		err := t.Grants.Save(ctx, g)
 		if err == nil {
-			t.refreshed(ctx, g, scopes)
+			t.refreshed(ctx, g, scopes, born)
 			return g, nil
 		}
 		if ctx.Err() != nil {
@@ -63,7 +63,7 @@ func (t *Tokens) keep(ctx context.Context, g *connection.Grant, old connection.G
 		case newest.State == connection.GrantLeaving:
 			return nil, t.handOver(ctx, newest, old, got)
 		case newest.Generation > from && newest.AccessToken == g.AccessToken:
-			t.refreshed(ctx, newest, scopes) // the write whose ack was lost
+			t.refreshed(ctx, newest, scopes, born) // the write whose ack was lost
 			return newest, nil
 		case newest.Generation > from:
 			timer()
