@@ -92,6 +92,9 @@ func (t *Tokens) renewUnder(ctx context.Context, lease *connection.Lease, holder
 		return nil, err
 	}
 	lost := g.Intent != nil && (g.Intent.Holder != holder || g.Intent.Lost)
+	if lost && e.def.Auth.OAuth2.LacksRepair() {
+		return nil, lacksCode(e.def)
+	}
 	g.Intent = &connection.Intent{Generation: g.Generation + 1, Holder: holder, At: now.UTC(), Lost: lost}
 	if err := t.Grants.Save(ctx, g); err != nil {
 		if errors.Is(err, connection.ErrConflict) {
@@ -187,6 +190,9 @@ func (t *Tokens) endpointOf(ctx context.Context, g *connection.Grant) (endpoint,
 	if err != nil {
 		return endpoint{}, err
 	}
+	if err := complete(def); err != nil {
+		return endpoint{}, err
+	}
 	urls, err := def.OAuthEndpoints(config)
 	if err != nil {
 		return endpoint{}, err
@@ -244,6 +250,23 @@ func (t *Tokens) connector(key string) (*connectors.Connector, error) {
 		return nil, connectors.Errorf(connectors.CodeConnectorOAuthNotConfigured, "%s is not an OAuth connector", key)
 	}
 	return c, nil
+}
+
+// elsewhere is after what time somebody with a connector's code may have used it.
+const elsewhere = time.Minute
+
+// complete refuses a connector whose token replies are read by code that this
+// program does not have: before a code or a refresh token is spent on it.
+func complete(def *connectors.Connector) error {
+	if def.Auth.OAuth2.Complete() {
+		return nil
+	}
+	return lacksCode(def)
+}
+
+func lacksCode(def *connectors.Connector) error {
+	return &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured, RetryAfter: elsewhere,
+		Message: "tokens of " + def.Key + " are read or repaired by its code, which this program does not have: build the program with the connector"}
 }
 
 // appOf is the client of the tenant's config, else the operator's of that name.

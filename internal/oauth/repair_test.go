@@ -191,6 +191,10 @@ func TestARepairInCode(t *testing.T) {
 				t.Fatal("a lost answer gave a token")
 			}
 			in.expire(grant)
+			in.registry = connectors.NewRegistry()
+			if _, err := in.join(t).tokens.Fresh(t.Context(), grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
+				t.Errorf("without the code: got %v, want that it is left to who has it", err)
+			}
 			token, err := in.front.tokens.Fresh(t.Context(), grant)
 			if tc.code == "" {
 				must(t, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -72,9 +73,13 @@ type OAuth2 struct {
 	// "Authorization" and "Bearer ".
 	TokenHeader string `json:"token_header,omitempty" yaml:"token_header,omitempty"`
 	TokenPrefix string `json:"token_prefix,omitempty" yaml:"token_prefix,omitempty"`
+	// Hooks are the names of the functions below that the connector's code has, for
+	// programs that have its definition only. [Connector.Definition] fills it in.
+	Hooks []string `json:"hooks,omitempty" yaml:"-"`
 	// ParseToken reads replies of the token endpoint that the fields above cannot
-	// describe: it returns a reply in the standard form (RFC 6749 section 5). Programs
-	// that do not have the connector's code read replies by the fields alone.
+	// describe: it returns a reply in the standard form (RFC 6749 section 5). An ingress
+	// that does not have the connector's code refuses to begin an authorisation, and a
+	// refresher leaves its grants to executors, which have it.
 	ParseToken func(status int, header http.Header, body []byte) (json.RawMessage, error) `json:"-" yaml:"-"`
 	// Repair is how new tokens are had when a rotation may have been lost: the
 	// provider has rotated, and its answer has not arrived. It is used in place of
@@ -146,6 +151,42 @@ func (o *OAuth2) ParamName(name string) string {
 		return own
 	}
 	return name
+}
+
+// Names of Hooks.
+const (
+	hookParseToken  = "parse_token"
+	hookRepairToken = "repair_token"
+)
+
+// withHooks is o with the names of its functions.
+func (o *OAuth2) withHooks() *OAuth2 {
+	if o == nil {
+		return nil
+	}
+	named := *o
+	if o.ParseToken != nil || o.RepairToken != nil {
+		named.Hooks = nil
+	}
+	if o.ParseToken != nil {
+		named.Hooks = append(named.Hooks, hookParseToken)
+	}
+	if o.RepairToken != nil {
+		named.Hooks = append(named.Hooks, hookRepairToken)
+	}
+	return &named
+}
+
+// Complete reports whether all that token replies need to be read is there: a
+// connector's definition, without its code, lacks its ParseToken.
+func (o *OAuth2) Complete() bool {
+	return o.ParseToken != nil || !slices.Contains(o.Hooks, hookParseToken)
+}
+
+// LacksRepair reports whether the connector's code could repair a lost rotation, and
+// is not there.
+func (o *OAuth2) LacksRepair() bool {
+	return o.RepairToken == nil && slices.Contains(o.Hooks, hookRepairToken)
 }
 
 // GrantFamily is the name under which the connector's grants are kept.
