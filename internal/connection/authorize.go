@@ -119,7 +119,7 @@ func (s *Service) Latest(ctx context.Context, r Ref) (*Connection, error) {
 
 // LatestByKey reads a record by its key.
 func (s *Service) LatestByKey(ctx context.Context, key string) (*Connection, error) {
-	r, err := parseKey(key)
+	r, err := ParseKey(key)
 	if err != nil {
 		return nil, databaseError("read the connection", err)
 	}

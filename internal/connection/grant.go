@@ -89,6 +89,8 @@ type Intent struct {
 	Generation uint64    `json:"generation"` // that the call would make
 	Holder     string    `json:"holder"`
 	At         time.Time `json:"at"`
+	// Lost says that there was one before it, without an outcome.
+	Lost bool `json:"lost,omitempty"`
 }
 
 // Leaving is what is left to do for a grant that nobody uses.

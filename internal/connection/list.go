@@ -80,7 +80,7 @@ func listed(entry kvstore.Entry) (*Connection, error) {
 	if err == nil {
 		return c, nil
 	}
-	r, malformed := parseKey(entry.Key)
+	r, malformed := ParseKey(entry.Key)
 	if malformed != nil {
 		return nil, fmt.Errorf("connection records: %w", malformed)
 	}

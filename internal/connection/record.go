@@ -48,8 +48,8 @@ func NewRef(t events.Tenant, connector, account string) Ref {
 	return Ref{t, connector, account}
 }
 
-// parseKey reverses [Ref.Key].
-func parseKey(key string) (Ref, error) {
+// ParseKey reverses [Ref.Key].
+func ParseKey(key string) (Ref, error) {
 	tokens := strings.Split(key, ".")
 	if len(tokens) != 4 {
 		return Ref{}, fmt.Errorf("%q is not <scope>.<identity>.<connector>.<account>", key)

@@ -10,14 +10,33 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// refreshed follows a stored refresh.
-func (t *Tokens) refreshed(ctx context.Context, g *connection.Grant, scopes []string) {
-	t.each(ctx, g, func(c *connection.Connection) {
+// refreshed follows a stored refresh of a token that was issued at born.
+func (t *Tokens) refreshed(ctx context.Context, g *connection.Grant, scopes []string, born time.Time) {
+	gone := t.each(ctx, g, func(c *connection.Connection) {
 		t.Service.Announce(ctx, events.OAuthRefreshed, c, events.Data{GrantedScopes: g.Granted})
 		if !sameScopes(scopes, g.Granted) {
 			t.Service.Announce(ctx, events.OAuthScopeChanged, c, events.Data{GrantedScopes: g.Granted})
 		}
 	})
+	if len(gone) > 0 && t.opts.Now().Sub(born) > settled {
+		t.running.Go(func() { t.disown(context.WithoutCancel(ctx), g.Key(), gone) })
+	}
+}
+
+// settled is an age from which on a grant's connections are stored, if they ever are.
+const settled = time.Minute
+
+// disown takes connections out of a grant that are gone from it: who disconnected
+// them, or authorised them by another grant, died before this was done.
+func (t *Tokens) disown(ctx context.Context, grant string, gone []string) {
+	for _, key := range gone {
+		r, err := connection.ParseKey(key)
+		if err != nil {
+			t.problem(err)
+			continue
+		}
+		t.release(ctx, grant, r, nil)
+	}
 }
 
 // Schedule sets the grant's timer, the only one it has.
@@ -46,20 +65,21 @@ func (t *Tokens) scheduleBeside(ctx context.Context, g *connection.Grant) (wait 
 	return func() { <-done }
 }
 
-// each calls f with the connections that share the grant.
-func (t *Tokens) each(ctx context.Context, g *connection.Grant, f func(*connection.Connection)) {
+// each calls f with the connections that share the grant, and returns the keys of
+// those that do not, though the grant has them.
+func (t *Tokens) each(ctx context.Context, g *connection.Grant, f func(*connection.Connection)) (gone []string) {
 	for _, key := range g.Connections {
 		c, err := t.Service.LatestByKey(ctx, key)
-		if err != nil {
-			if !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorNotConnected}) {
-				t.problem(err)
-			}
-			continue
-		}
-		if c.Grant == g.Key() {
+		switch {
+		case errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorNotConnected}), err == nil && c.Grant != g.Key():
+			gone = append(gone, key)
+		case err != nil:
+			t.problem(err)
+		default:
 			f(c)
 		}
 	}
+	return gone
 }
 
 // bury marks the grant dead, once for good, and has its owners told.

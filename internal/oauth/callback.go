@@ -67,7 +67,7 @@ func (f *Flow) Callback(ctx context.Context, connector string, query url.Values,
 		return out, refusal
 	}
 	out.ReturnURL, out.SessionKey = flow.ReturnURL, flow.Session
-	status, err := f.complete(ctx, flow, query)
+	status, err := f.conclude(ctx, flow, query)
 	if err != nil {
 		refusal = connectors.AsError(err)
 		f.refuse(ctx, flow, refusal)

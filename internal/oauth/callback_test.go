@@ -2,6 +2,7 @@ package oauth_test
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
@@ -204,23 +205,33 @@ func TestWhatTheCallbackSaysIsThereInEveryCall(t *testing.T) {
 	books.Actions = []connectors.Action{connectors.NewAction("where", func(_ context.Context, call *connectors.Call, _ struct{}) (config, error) {
 		return connectors.ConfigAs[config](call)
 	}, &connectors.ActionOptions{Idempotent: true})}
+	books.DefaultConfig = json.RawMessage(`{"ledger":"third"}`)
 	in := install(t, nil, books)
 	in.setApp("books", demoApp)
 	in.runExecutor(t)
-	b := newBrowser(t)
-	callback := in.begin(b, "/scopes/organization/acme/connections/books", map[string]any{"config": map[string]string{"ledger": "second"}}, approve)
-	if status, _, body := b.get(parameter(t, callback, "realmId", "9130 0<1>")); status != http.StatusOK {
-		t.Fatalf("callback: got %d %s", status, body)
-	}
-	a := events.Action{ActionRef: events.ActionRef{Tenant: acme, Connector: "books", Action: "where"}, ID: "where-1", Input: []byte(`{}`)}
-	e, err := in.front.bus.Request(t.Context(), a)
-	must(t, err)
-	if got, want := string(e.Data()), `{"data":{"realm":"9130 0\u003c1\u003e","member":"usr_ava","ledger":"second"}}`; got != want {
-		t.Errorf("the call's config: got %s, want %s", got, want)
-	}
-	var v connection.View
-	in.call(http.MethodGet, "/scopes/organization/acme/connections/books", nil, &v)
-	if !strings.Contains(string(v.Config), `"realm":"9130 0`) {
-		t.Errorf("the connection shows %s, want the realm", v.Config)
+	for account, tc := range map[string]struct {
+		body   map[string]any
+		ledger string
+	}{
+		"own":     {map[string]any{"config": map[string]string{"ledger": "second"}}, "second"},
+		"default": {map[string]any{}, "third"},
+	} {
+		path := "/scopes/organization/acme/connections/books?account=" + account
+		b := newBrowser(t)
+		callback := in.begin(b, path, tc.body, approve)
+		if status, _, body := b.get(parameter(t, callback, "realmId", "9130 0<1>")); status != http.StatusOK {
+			t.Fatalf("callback: got %d %s", status, body)
+		}
+		a := events.Action{ActionRef: events.ActionRef{Tenant: acme, Connector: "books", Action: "where"}, ID: "where-" + account, Input: []byte(`{}`), Account: account}
+		e, err := in.front.bus.Request(t.Context(), a)
+		must(t, err)
+		if got, want := string(e.Data()), `{"data":{"realm":"9130 0\u003c1\u003e","member":"usr_ava","ledger":"`+tc.ledger+`"}}`; got != want {
+			t.Errorf("the call's config: got %s, want %s", got, want)
+		}
+		var v connection.View
+		in.call(http.MethodGet, path, nil, &v)
+		if !strings.Contains(string(v.Config), `"realm":"9130 0`) {
+			t.Errorf("the connection shows %s, want the realm", v.Config)
+		}
 	}
 }

@@ -23,6 +23,9 @@ func (t *Tokens) Connect(ctx context.Context, r connection.Ref, in connection.Co
 	if err != nil {
 		return nil, err
 	}
+	if err := complete(withCode); err != nil {
+		return nil, err
+	}
 	urls, err := def.OAuthEndpoints(config)
 	if err != nil {
 		return nil, err

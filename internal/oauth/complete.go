@@ -13,9 +13,9 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// complete turns a checked callback into a connection. Once the code is spent, the
+// conclude turns a checked callback into a connection. Once the code is spent, the
 // work no longer ends with the browser's patience.
-func (f *Flow) complete(ctx context.Context, flow *connection.Flow, query url.Values) (status string, err error) {
+func (f *Flow) conclude(ctx context.Context, flow *connection.Flow, query url.Values) (status string, err error) {
 	code, refusal := answer(query)
 	if refusal != nil {
 		return "", refusal
@@ -26,6 +26,9 @@ func (f *Flow) complete(ctx context.Context, flow *connection.Flow, query url.Va
 	}
 	def, err := f.connector(flow.Connector)
 	if err != nil {
+		return "", err
+	}
+	if err := complete(def); err != nil {
 		return "", err
 	}
 	config := json.RawMessage(secrets.Config.Reveal())

@@ -7,6 +7,7 @@
 //	outcome.go     what a call has brought: tokens stored, or a failure
 //	aftermath.go   what follows a refresh: events, the next timer, a grant's end
 //	schedule.go    when a token is to be renewed
+//	repair.go      the provider's way back from a lost rotation
 //	endpoint.go    calls of the token endpoint, by x/oauth2
 //	reply.go       what token endpoints answer, in all their dialects
 //	expiry.go      how replies say when a token ends

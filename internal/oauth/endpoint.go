@@ -114,6 +114,11 @@ func (e endpoint) once(ctx context.Context, call func(context.Context) error) (r
 	return r.reply, nil
 }
 
+// clientOf is the client that once has made for a call.
+func clientOf(ctx context.Context) *http.Client {
+	return ctx.Value(oauth2.HTTPClient).(*http.Client)
+}
+
 // errHeldBack is why a request did not leave.
 var errHeldBack = errors.New("the request was held back")
 

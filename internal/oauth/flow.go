@@ -59,6 +59,11 @@ func (f *Flow) Start(ctx context.Context, r connection.Ref, in StartInput) (*Sta
 	if def.Auth.Kind != connectors.AuthOAuth2 {
 		return nil, connectors.Errorf(connectors.CodeConnectorOAuthNotConfigured, "%s is not connected by a user's authorisation", r.Connector)
 	}
+	if withCode, err := f.connector(r.Connector); err != nil {
+		return nil, err
+	} else if err := complete(withCode); err != nil {
+		return nil, err
+	}
 	if err := f.checkReturn(in.ReturnURL); err != nil {
 		return nil, err
 	}

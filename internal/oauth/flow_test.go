@@ -11,6 +11,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
 )
 
 func TestAFlowConnectsAndKeepsItsTokensSealed(t *testing.T) {
@@ -190,9 +191,19 @@ func TestADenialIsToldAsSuch(t *testing.T) {
 	t.Parallel()
 	in, _ := withDemo(t, nil)
 	b := newBrowser(t)
-	_, location, _ := b.get(in.begin(b, onDemo, map[string]any{"return_url": in.url + "/done"}, url.Values{"decision": {"deny"}}))
+	callback := in.begin(b, onDemo, map[string]any{"return_url": in.url + "/done"}, url.Values{"decision": {"deny"}})
+	_, location, _ := b.get(callback)
 	if want := in.url + "/done?connector=demo-oauth&error=CONNECTOR_OAUTH_DENIED&reason=access_denied&status=error"; location != want {
 		t.Errorf("got %s, want %s", location, want)
+	}
+	if status, _, body := b.get(callback); status != http.StatusBadRequest || !strings.Contains(body, `"reason":"replayed"`) {
+		t.Errorf("again: got %d %s, want a state that is used up", status, body)
+	}
+	var failed events.Data
+	all := in.events()
+	must(t, all[len(all)-2].DataAs(&failed))
+	if all[len(all)-2].Type() != events.OAuthFailed.Type() || failed.ErrorCode != "CONNECTOR_OAUTH_DENIED" || failed.Operation != "access_denied" {
+		t.Errorf("event: got %s %+v, want oauth.failed with the provider's error", all[len(all)-2].Type(), failed)
 	}
 }
 

@@ -36,8 +36,8 @@ func (t *Tokens) apply(g *connection.Grant, old connection.GrantTokens, got repl
 func (t *Tokens) keep(ctx context.Context, g *connection.Grant, old connection.GrantTokens, got reply) (*connection.Grant, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.opts.StorePatience)
 	defer cancel()
-	from, scopes := g.Generation, g.Granted
-	if err := t.apply(g, old, got, "refreshed"); err != nil {
+	from, scopes, born := g.Generation, g.Granted, g.IssuedAt
+	if err := t.apply(g, old, got, got.outcome()); err != nil {
 		return nil, err
 	}
 	timer := t.scheduleBeside(ctx, g)
@@ -45,7 +45,7 @@ func (t *Tokens) keep(ctx context.Context, g *connection.Grant, old connection.G
 	for {
 		err := t.Grants.Save(ctx, g)
 		if err == nil {
-			t.refreshed(ctx, g, scopes)
+			t.refreshed(ctx, g, scopes, born)
 			return g, nil
 		}
 		if ctx.Err() != nil {
@@ -63,7 +63,7 @@ func (t *Tokens) keep(ctx context.Context, g *connection.Grant, old connection.G
 		case newest.State == connection.GrantLeaving:
 			return nil, t.handOver(ctx, newest, old, got)
 		case newest.Generation > from && newest.AccessToken == g.AccessToken:
-			t.refreshed(ctx, newest, scopes) // the write whose ack was lost
+			t.refreshed(ctx, newest, scopes, born) // the write whose ack was lost
 			return newest, nil
 		case newest.Generation > from:
 			timer()
@@ -72,7 +72,7 @@ func (t *Tokens) keep(ctx context.Context, g *connection.Grant, old connection.G
 			}
 			return newest, nil // a new authorisation overtook us
 		}
-		if err := t.apply(newest, old, got, "refreshed"); err != nil {
+		if err := t.apply(newest, old, got, got.outcome()); err != nil {
 			return nil, err
 		}
 		g = newest
@@ -115,7 +115,7 @@ func (t *Tokens) failed(ctx context.Context, g *connection.Grant, f *failure) (*
 	}
 	g.Failures++
 	g.RetryAt = t.opts.Now().Add(backoff(g.Failures, f.retryAfter)).UTC()
-	if !f.lost {
+	if !f.lost && !g.Intent.Lost {
 		g.Intent = nil
 	}
 	g.Record(t.opts.Now(), f.Error())

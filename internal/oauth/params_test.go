@@ -2,6 +2,7 @@ package oauth_test
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/oauth"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
@@ -141,5 +143,34 @@ func TestParametersAreSaidAsTheProviderWantsToHearThem(t *testing.T) {
 				t.Errorf("what the provider was asked (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// A program that has only the definition of a connector spends no code and no refresh
+// token on replies that it cannot read.
+func TestWhoLacksTheCodeToReadATokenDoesNotAskForOne(t *testing.T) {
+	t.Parallel()
+	provider := &listener{}
+	odd := oauthConnector("odd", newServer(t, provider), func(o *connectors.OAuth2) {
+		o.UserInfoURL, o.RevocationURL = "", ""
+		o.ParseToken = func(_ int, _ http.Header, body []byte) (json.RawMessage, error) { return body, nil }
+	})
+	in := install(t, nil, odd)
+	in.setApp("odd", demoApp)
+	grant := in.plant(t, "odd")
+	in.registry = connectors.NewRegistry() // of the programs to come
+	without := in.join(t)
+	if _, err := without.tokens.Fresh(t.Context(), grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
+		t.Errorf("fresh: got %v, want CONNECTOR_OAUTH_NOT_CONFIGURED", err)
+	}
+	flow := oauth.NewFlow(without.tokens, without.flows, connection.NewSessions(without.buckets))
+	if _, err := flow.Start(t.Context(), connection.NewRef(acme, "odd", "second"), oauth.StartInput{}); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
+		t.Errorf("start: got %v, want CONNECTOR_OAUTH_NOT_CONFIGURED", err)
+	}
+	if len(provider.asked) != 0 {
+		t.Errorf("the provider was asked %v, want nothing", provider.asked)
+	}
+	if _, err := in.front.tokens.Fresh(t.Context(), grant); err != nil {
+		t.Errorf("with the code: %v", err)
 	}
 }

@@ -91,7 +91,11 @@ func (t *Tokens) renewUnder(ctx context.Context, lease *connection.Lease, holder
 	if err != nil {
 		return nil, err
 	}
-	g.Intent = &connection.Intent{Generation: g.Generation + 1, Holder: holder, At: now.UTC()}
+	lost := g.Intent != nil && (g.Intent.Holder != holder || g.Intent.Lost)
+	if lost && e.def.Auth.OAuth2.LacksRepair() {
+		return nil, lacksCode(e.def)
+	}
+	g.Intent = &connection.Intent{Generation: g.Generation + 1, Holder: holder, At: now.UTC(), Lost: lost}
 	if err := t.Grants.Save(ctx, g); err != nil {
 		if errors.Is(err, connection.ErrConflict) {
 			return nil, errAgain
@@ -114,13 +118,15 @@ func (t *Tokens) renewUnder(ctx context.Context, lease *connection.Lease, holder
 		t.count(g, failed.verdict.String())
 		return t.failed(ctx, g, failed)
 	}
-	t.count(g, "refreshed")
+	t.count(g, got.outcome())
 	return t.keep(ctx, g, opened, got)
 }
 
 // call makes the call when its turn has come. Waiting for that ends while there is
-// still enough of the lease left.
-func (t *Tokens) call(ctx context.Context, e endpoint, g *connection.Grant, opened connection.GrantTokens, lease *connection.Lease, turn Turn) (reply, *failure, error) {
+// still enough of the lease left. Where a rotation may have been lost, and the
+// provider has a way back from that, it is taken: before the old refresh token is
+// tried, which could be punished, and before the grant is given up.
+func (t *Tokens) call(ctx context.Context, e endpoint, g *connection.Grant, opened connection.GrantTokens, lease *connection.Lease, turn Turn) (got reply, failed *failure, err error) {
 	if turn != nil {
 		waiting, cancel := context.WithDeadline(ctx, lease.Until.Add(-e.limit))
 		done, err := turn(waiting)
@@ -130,14 +136,31 @@ func (t *Tokens) call(ctx context.Context, e endpoint, g *connection.Grant, open
 		}
 		defer done()
 	}
-	var got reply
-	var failed *failure
 	if g.ClientCredentials {
 		got, failed = e.mint(ctx, g.Requested)
-	} else {
-		got, failed = e.refresh(ctx, opened.Refresh)
+		return got, failed, nil
+	}
+	lost := g.Intent.Lost
+	if lost && e.repairable() {
+		if got, failed = e.repair(ctx, opened.Refresh); failed == nil || failed.verdict == transient {
+			got.repaired = true
+			return got, failed, nil
+		}
+	}
+	got, failed = e.refresh(ctx, opened.Refresh)
+	if failed != nil && failed.verdict == denied && !lost && e.repairable() && t.isNewest(ctx, g) {
+		if repaired, unrepaired := e.repair(ctx, opened.Refresh); unrepaired == nil {
+			repaired.repaired = true
+			return repaired, nil, nil
+		}
 	}
 	return got, failed, nil
+}
+
+// isNewest reports whether nobody has renewed the grant.
+func (t *Tokens) isNewest(ctx context.Context, g *connection.Grant) bool {
+	newest, err := t.Grants.Latest(ctx, g.Key())
+	return err == nil && newest.Generation == g.Generation
 }
 
 // wall strips the monotonic clock, which stands still while a machine sleeps.
@@ -165,6 +188,9 @@ func (t *Tokens) cannot(ctx context.Context, g *connection.Grant, n need, now ti
 func (t *Tokens) endpointOf(ctx context.Context, g *connection.Grant) (endpoint, error) {
 	def, config, err := t.definition(ctx, g)
 	if err != nil {
+		return endpoint{}, err
+	}
+	if err := complete(def); err != nil {
 		return endpoint{}, err
 	}
 	urls, err := def.OAuthEndpoints(config)
@@ -224,6 +250,23 @@ func (t *Tokens) connector(key string) (*connectors.Connector, error) {
 		return nil, connectors.Errorf(connectors.CodeConnectorOAuthNotConfigured, "%s is not an OAuth connector", key)
 	}
 	return c, nil
+}
+
+// elsewhere is after what time somebody with a connector's code may have used it.
+const elsewhere = time.Minute
+
+// complete refuses a connector whose token replies are read by code that this
+// program does not have: before a code or a refresh token is spent on it.
+func complete(def *connectors.Connector) error {
+	if def.Auth.OAuth2.Complete() {
+		return nil
+	}
+	return lacksCode(def)
+}
+
+func lacksCode(def *connectors.Connector) error {
+	return &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured, RetryAfter: elsewhere,
+		Message: "tokens of " + def.Key + " are read or repaired by its code, which this program does not have: build the program with the connector"}
 }
 
 // appOf is the client of the tenant's config, else the operator's of that name.

@@ -21,7 +21,16 @@ type reply struct {
 	ExpiresAt       time.Time
 	RefreshExpires  time.Time
 	Account         string
-	document        any // the whole, for metadata; holds tokens
+	document        any  // the whole, for metadata; holds tokens
+	repaired        bool // by the provider's way of repair
+}
+
+// outcome is the reply's word in histories and metrics.
+func (r reply) outcome() string {
+	if r.repaired {
+		return "repaired"
+	}
+	return "refreshed"
 }
 
 // String keeps a reply out of texts.

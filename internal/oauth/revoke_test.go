@@ -201,3 +201,26 @@ func TestARevocationMadeOfTheConfigIsTriedAgain(t *testing.T) {
 		t.Errorf("%d tries, want two", len(got))
 	}
 }
+
+// Whoever disconnects may die between the connection and its grant. The next refresh
+// finds out that nobody uses the grant, and has it revoked.
+func TestAGrantThatLostItsConnectionIsRevokedAfterAll(t *testing.T) {
+	t.Parallel()
+	provider := newRevoker()
+	provider.HandleFunc("POST /token", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"access_token":"a","refresh_token":"new-refresh","expires_in":3600}`))
+	})
+	in := install(t, nil, oauthConnector("gone", newServer(t, provider), nil))
+	in.setApp("gone", demoApp)
+	grant := in.plant(t, "gone")
+	if _, err := in.front.service.Disconnect(t.Context(), connection.NewRef(acme, "gone", "")); err != nil { // the record alone
+		t.Fatal(err)
+	}
+	if _, err := in.front.tokens.Ahead(t.Context(), in.grant(grant), nil); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the grant to be forgotten", func() bool { return in.forgotten(grant) })
+	if diff := cmp.Diff([]string{"new-refresh"}, provider.seen()); diff != "" {
+		t.Errorf("what was revoked (-want +got):\n%s", diff)
+	}
+}

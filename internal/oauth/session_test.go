@@ -105,6 +105,33 @@ func TestASessionBelongsToItsBrowserAndItsConnectors(t *testing.T) {
 	}
 }
 
+func TestASessionEnds(t *testing.T) {
+	t.Parallel()
+	clock := newClock()
+	in, _ := withDemo(t, clock.options())
+	made := in.session(map[string]any{"connectors": []string{"demo-oauth"}})
+	b := newBrowser(t)
+	if status, _, body := b.get(made.URL); status != http.StatusOK {
+		t.Fatalf("the link: got %d %s", status, body)
+	}
+	clock.advance(connection.SessionLife)
+	if status, _, body := b.get(made.URL); status != http.StatusBadRequest || !strings.Contains(body, "expired") {
+		t.Errorf("later: got %d %s, want expired", status, body)
+	}
+	if status, _, body := b.post(made.URL, url.Values{"connector": {"demo-oauth"}}); status != http.StatusBadRequest || !strings.Contains(body, "expired") {
+		t.Errorf("connecting later: got %d %s, want expired", status, body)
+	}
+}
+
+func TestTheOnlySiteIsChosenWithoutAsking(t *testing.T) {
+	t.Parallel()
+	in, _ := withDemo(t, nil)
+	in.connectDemo()
+	if c := in.demoConnection(); c.State != connection.Active || c.Resource == nil || len(c.Resources) != 0 {
+		t.Errorf("got %s with %v of %v, want active at the only site", c.State, c.Resource, c.Resources)
+	}
+}
+
 func TestSiteSelectionIsNeverSilent(t *testing.T) {
 	t.Parallel()
 	in, _ := withDemo(t, nil)

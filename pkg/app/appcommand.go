@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -45,7 +46,12 @@ func (c *appSetCommand) Run(ctx context.Context, p *program) error {
 		}
 		token = strings.TrimSpace(string(data))
 	}
-	body, err := json.Marshal(map[string]any{"client_id": c.ClientID, "client_secrets": secrets, "scopes": c.Scope, "extra_params": c.Param})
+	body, err := json.Marshal(struct { // what is not said is not there: the API takes no null
+		ClientID string            `json:"client_id"`
+		Secrets  []string          `json:"client_secrets,omitempty"`
+		Scopes   []string          `json:"scopes,omitempty"`
+		Params   map[string]string `json:"extra_params,omitempty"`
+	}{c.ClientID, secrets, c.Scope, c.Param})
 	if err != nil {
 		return err
 	}
@@ -64,12 +70,24 @@ func (c *appSetCommand) Run(ctx context.Context, p *program) error {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
-		var problem struct{ Code, Detail string }
-		_ = json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(&problem)
-		return fmt.Errorf("the app was not set: %d %s %s", resp.StatusCode, problem.Code, problem.Detail)
+		return notSet(resp)
 	}
 	_, err = fmt.Fprintf(p.stdout, "app of %s is set: client %s, %d secrets\n", c.Connector, c.ClientID, len(secrets))
 	return err
+}
+
+// notSet says why, with all that is wrong with the request.
+func notSet(resp *http.Response) error {
+	var problem struct {
+		Code, Detail string
+		Errors       []struct{ Path, Message string }
+	}
+	_ = json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(&problem)
+	text := fmt.Sprintf("the app was not set: %d %s %s", resp.StatusCode, problem.Code, problem.Detail)
+	for _, e := range problem.Errors {
+		text += "\n  " + e.Path + ": " + e.Message
+	}
+	return errors.New(text)
 }
 
 func (c *appSetCommand) secrets() ([]string, error) {

@@ -28,11 +28,35 @@ type Connection struct {
 	PreviousWebhookURLUntil *time.Time          `json:"previous_webhook_url_until,omitempty"`
 	Tags                    map[string]string   `json:"tags,omitempty"`
 	Metadata                connectors.Metadata `json:"metadata"` // of the connector
-	CreatedAt               time.Time           `json:"created_at"`
-	UpdatedAt               time.Time           `json:"updated_at"`
-	Status                  *Status             `json:"status,omitempty"` // from Get only
+	// Of connections by OAuth: the site they belong to, or the sites that wait for
+	// [Scope.Select]; the user, as the provider tells it; the scopes that were
+	// granted, and when the access token ends.
+	Resource      *Resource  `json:"resource,omitempty"`
+	Resources     []Resource `json:"resources,omitempty"`
+	User          *User      `json:"user,omitempty"`
+	GrantedScopes []string   `json:"granted_scopes,omitempty"`
+	ExpiresAt     *time.Time `json:"expires_at,omitempty"`
+
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+	Status    *Status   `json:"status,omitempty"` // from Get only
 	// Error is set if the secrets of the record cannot be opened.
 	Error *connectors.Error `json:"error,omitempty"`
+}
+
+// Resource is a site of the provider's account.
+type Resource struct {
+	ID   string `json:"id"`
+	Name string `json:"name,omitempty"`
+	URL  string `json:"url,omitempty"`
+}
+
+// User is the person or account behind a connection.
+type User struct {
+	ID     string `json:"id"`
+	Name   string `json:"name,omitempty"`
+	Email  string `json:"email,omitempty"`
+	Avatar string `json:"avatar,omitempty"`
 }
 
 // Status is the health of a connection: when it was last used, and how that went.

@@ -3,6 +3,10 @@ package client_test
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,6 +17,7 @@ import (
 	"github.com/hawser-io/hawser/pkg/app"
 	"github.com/hawser-io/hawser/pkg/client"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/secret"
 )
 
 // exampleHawser is what the examples run against: `hawser up`, with a connector.
@@ -45,15 +50,15 @@ func startExampleHawser() *exampleHawser {
 	ctx, h.stop = context.WithCancel(context.Background())
 	out := &output{ready: make(chan struct{})}
 	go func() {
-		h.ended <- app.Run(ctx, "hawser", []string{"up", "--data", h.folder, "--http", "127.0.0.1:0", "--nats", "127.0.0.1:0", "--sync", "5s", "--log-level", "warn"}, out, h.messenger())
+		h.ended <- app.Run(ctx, "hawser", []string{"up", "--demo", "--demo-addr", "127.0.0.1:0", "--data", h.folder, "--http", "127.0.0.1:0", "--nats", "127.0.0.1:0", "--sync", "5s", "--log-level", "warn"}, out, h.messenger())
 	}()
 	select {
 	case <-out.ready:
 	case <-h.ended:
 		panic(out.String())
 	}
-	url := regexp.MustCompile(`nats://[0-9.:]+`).FindString(out.String())
-	if h.nc, err = nats.Connect(url, nats.UserCredentials(filepath.Join(h.folder, "nats.creds"))); err != nil {
+	address := regexp.MustCompile(`nats://[0-9.:]+`).FindString(out.String())
+	if h.nc, err = nats.Connect(address, nats.UserCredentials(filepath.Join(h.folder, "nats.creds"))); err != nil {
 		panic(err)
 	}
 	return h
@@ -87,6 +92,32 @@ func connectMessenger(c *client.Client, organization string) *client.Scope {
 		panic(err)
 	}
 	return scope
+}
+
+// approve is an end user's browser: it opens a link, says yes to whatever the provider
+// asks, and ends where the last redirect leads.
+func approve(link secret.Text) (page string) {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		panic(err)
+	}
+	transport := &http.Transport{DisableKeepAlives: true}
+	browser := &http.Client{Jar: jar, Transport: transport}
+	asked, err := browser.Get(link.Reveal())
+	if err != nil {
+		panic(err)
+	}
+	_ = asked.Body.Close()
+	answered, err := browser.PostForm(asked.Request.URL.String(), url.Values{"decision": {"approve"}})
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = answered.Body.Close() }()
+	text, err := io.ReadAll(answered.Body)
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
 }
 
 func finishSlowPosts() { close(examples.hawser.slow) }

@@ -46,7 +46,8 @@ type ConnectOptions struct {
 // that encoding/json writes as an object; a [connectors.Secret] in it is sent in
 // the clear, as nowhere else. Errors: CONNECTOR_NOT_FOUND,
 // CONNECTOR_ALREADY_CONNECTED, CONNECTOR_CONFIG_INVALID with all field errors,
-// CONNECTOR_SCOPE_INVALID, CONNECTOR_SCOPE_IDENTIFIER_REQUIRED.
+// CONNECTOR_SCOPE_INVALID, CONNECTOR_SCOPE_IDENTIFIER_REQUIRED. What is connected by
+// its user's authorisation takes [Scope.Authorize].
 //
 // The connection returned is the only one, until [Scope.RotateWebhook], whose
 // WebhookURL is whole.
@@ -59,7 +60,11 @@ func (s *Scope) Connect(ctx context.Context, connector string, config any, opts 
 		request.set("tags", opts.Tags, opts.Tags != nil)
 		request.set("replace", opts.Replace, opts.Replace)
 	}
-	return reply[*Connection](ctx, s.client, "connections.connect", request)
+	made, err := reply[*Connection](ctx, s.client, "connections.connect", request)
+	if err == nil && made.ID == "" { // what was made waits for a browser, which nobody will open
+		return nil, connectors.Errorf(connectors.CodeConnectorConfigInvalid, "%s is connected by its user's authorisation: use Authorize", connector)
+	}
+	return made, err
 }
 
 // ListOptions narrow a list. The page is cut after the filters.

@@ -46,6 +46,7 @@ func (c *Connector) Definition() ([]byte, error) {
 		Config: c.Config, DefaultConfig: c.publicDefaults(), BaseURL: c.BaseURL, Auth: c.Auth, Webhook: c.Webhook,
 		Validates: c.HasValidate(),
 	}
+	d.Auth.OAuth2 = c.Auth.OAuth2.withHooks()
 	for i := range c.Actions {
 		a := &c.Actions[i]
 		d.Actions = append(d.Actions, actionDefinition{

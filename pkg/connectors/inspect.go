@@ -206,6 +206,9 @@ func (in *inspection) oauth() {
 		in.bad("auth.oauth2.client_auth", "must be body or basic, got %q", o.ClientAuth)
 	}
 	in.oauthParams(o)
+	if o.Repair != nil && o.Repair.GrantType == "" {
+		in.bad("auth.oauth2.repair.grant_type", "is required")
+	}
 	if !slices.Contains(expiryForms, o.Expiry) {
 		in.bad("auth.oauth2.expiry", "is unknown: %q", o.Expiry)
 	}

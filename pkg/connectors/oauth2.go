@@ -1,8 +1,10 @@
 package connectors
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -71,10 +73,39 @@ type OAuth2 struct {
 	// "Authorization" and "Bearer ".
 	TokenHeader string `json:"token_header,omitempty" yaml:"token_header,omitempty"`
 	TokenPrefix string `json:"token_prefix,omitempty" yaml:"token_prefix,omitempty"`
+	// Hooks are the names of the functions below that the connector's code has, for
+	// programs that have its definition only. [Connector.Definition] fills it in.
+	Hooks []string `json:"hooks,omitempty" yaml:"-"`
 	// ParseToken reads replies of the token endpoint that the fields above cannot
-	// describe: it returns a reply in the standard form (RFC 6749 section 5). Programs
-	// that do not have the connector's code read replies by the fields alone.
+	// describe: it returns a reply in the standard form (RFC 6749 section 5). An ingress
+	// that does not have the connector's code refuses to begin an authorisation, and a
+	// refresher leaves its grants to executors, which have it.
 	ParseToken func(status int, header http.Header, body []byte) (json.RawMessage, error) `json:"-" yaml:"-"`
+	// Repair is how new tokens are had when a rotation may have been lost: the
+	// provider has rotated, and its answer has not arrived. It is used in place of
+	// the old refresh token, which a provider that detects reuse would punish.
+	Repair *Repair `json:"repair,omitempty" yaml:"repair,omitempty"`
+	// RepairToken is a way of repair that Repair cannot describe. It returns a reply
+	// in the standard form; nil, nil: there is no repair, the old token is tried.
+	RepairToken func(ctx context.Context, lost *LostToken) (json.RawMessage, error) `json:"-" yaml:"-"`
+}
+
+// Repair asks the refresh URL for new tokens with a JWT that the client signs (HS256
+// with its secret; iss and sub are its id, it is good for a minute).
+type Repair struct {
+	GrantType string `json:"grant_type" yaml:"grant_type"`
+	// AssertionParam is the parameter that carries the JWT; "" means that it is the
+	// request's bearer token.
+	AssertionParam string `json:"assertion_param,omitempty" yaml:"assertion_param,omitempty"`
+}
+
+// LostToken is what a repair has to work with.
+type LostToken struct {
+	HTTP         *http.Client // with a deadline
+	URL          string       // of refreshes
+	ClientID     string
+	ClientSecret Secret
+	Refresh      Secret // the old one, spent for all we know
 }
 
 // ExpiryForm is how a token reply says when a token ends.
@@ -120,6 +151,42 @@ func (o *OAuth2) ParamName(name string) string {
 		return own
 	}
 	return name
+}
+
+// Names of Hooks.
+const (
+	hookParseToken  = "parse_token"
+	hookRepairToken = "repair_token"
+)
+
+// withHooks is o with the names of its functions.
+func (o *OAuth2) withHooks() *OAuth2 {
+	if o == nil {
+		return nil
+	}
+	named := *o
+	if o.ParseToken != nil || o.RepairToken != nil {
+		named.Hooks = nil
+	}
+	if o.ParseToken != nil {
+		named.Hooks = append(named.Hooks, hookParseToken)
+	}
+	if o.RepairToken != nil {
+		named.Hooks = append(named.Hooks, hookRepairToken)
+	}
+	return &named
+}
+
+// Complete reports whether all that token replies need to be read is there: a
+// connector's definition, without its code, lacks its ParseToken.
+func (o *OAuth2) Complete() bool {
+	return o.ParseToken != nil || !slices.Contains(o.Hooks, hookParseToken)
+}
+
+// LacksRepair reports whether the connector's code could repair a lost rotation, and
+// is not there.
+func (o *OAuth2) LacksRepair() bool {
+	return o.RepairToken == nil && slices.Contains(o.Hooks, hookRepairToken)
 }
 
 // GrantFamily is the name under which the connector's grants are kept.

@@ -111,10 +111,17 @@ func (l *loop) run(work func()) {
 }
 
 // finish lets no more come, and waits for the handlers and for the server to have
-// their acks. What was on its way here goes back, to whoever is not about to end.
+// their acks. What was on its way here is handled while there is time for it: to
+// hand it back would count as a delivery that failed.
 func (l *loop) finish(grace context.Context) {
 	if l.pull != nil {
-		l.pull.drain(func(msg *nats.Msg) { _ = msg.Nak() })
+		l.pull.drain(func(msg *nats.Msg) {
+			if grace.Err() != nil || l.places.take(1) == 0 {
+				_ = msg.Nak()
+				return
+			}
+			l.start(grace, msg)
+		})
 	}
 	close(l.idle)
 	l.running.Wait()

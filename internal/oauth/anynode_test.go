@@ -1,0 +1,64 @@
+package oauth_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/pkg/connectors"
+)
+
+// flow is the flow of a further process.
+func (in *installation) flow(t testing.TB) *oauth.Flow {
+	t.Helper()
+	n := in.join(t)
+	return oauth.NewFlow(n.tokens, n.flows, connection.NewSessions(n.buckets))
+}
+
+// A flow is begun at one node, opened at another, and comes back, again and again
+// and at once, to several: it is taken once.
+func TestAFlowGoesThroughAnyNodeAndIsTakenOnce(t *testing.T) {
+	t.Parallel()
+	in, p := withDemo(t, nil)
+	var started struct {
+		URL string `json:"authorization_url"`
+	}
+	in.call(http.MethodPut, onDemo, map[string]any{}, &started)
+	to, cookie, err := in.flow(t).Open(t.Context(), "demo-oauth", started.URL[strings.LastIndex(started.URL, "/")+1:], func(string) string { return "" })
+	must(t, err)
+	_, callback, _ := newBrowser(t).post(to, approve)
+	u, err := url.Parse(callback)
+	must(t, err)
+	browser := func(name string) string {
+		if name == cookie.Name {
+			return cookie.Value
+		}
+		return ""
+	}
+	flows := []*oauth.Flow{in.flow(t), in.flow(t), in.flow(t)}
+	var taken atomic.Int64
+	var wg sync.WaitGroup
+	for i := range 24 {
+		wg.Go(func() {
+			_, failed := flows[i%3].Callback(t.Context(), "demo-oauth", u.Query(), browser)
+			switch {
+			case failed == nil:
+				taken.Add(1)
+			case failed.Code != connectors.CodeConnectorOAuthStateInvalid || failed.Reason != "replayed":
+				t.Errorf("got %v %s, want replayed", failed, failed.Reason)
+			}
+		})
+	}
+	wg.Wait()
+	if got := stats(t, p); taken.Load() != 1 || got.Exchanges != 1 {
+		t.Errorf("taken %d times, provider counted %+v; want once", taken.Load(), got)
+	}
+	if c := in.demoConnection(); c.State != connection.Active {
+		t.Errorf("the connection is %s, want active", c.State)
+	}
+}

@@ -1,0 +1,212 @@
+package oauth_test
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+const (
+	repairGrant  = "urn:test:grant-type:jwt-bearer"
+	repairSecret = "a-secret-to-sign-with"
+)
+
+// mender is a provider with rotation and reuse detection, that gives new tokens to a
+// client that proves itself by a JWT.
+type mender struct {
+	mu    sync.Mutex
+	n     int
+	dead  bool
+	drops int      // answers that are lost after the rotation
+	asked []string // what was asked for
+}
+
+func (m *mender) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch grant := r.FormValue("grant_type"); {
+	case grant == repairGrant && verified(r.Header.Get("Authorization")):
+		m.asked, m.dead = append(m.asked, "repair"), false
+	case grant == "refresh_token" && !m.dead && r.FormValue("refresh_token") == m.token():
+		m.asked = append(m.asked, "refresh")
+	default:
+		m.asked, m.dead = append(m.asked, "refused "+grant), true
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, `{"error":"invalid_grant"}`)
+		return
+	}
+	m.n++
+	if m.drops > 0 {
+		m.drops--
+		panic(http.ErrAbortHandler)
+	}
+	_, _ = fmt.Fprintf(w, `{"access_token":"a","refresh_token":%q,"expires_in":3600}`, m.token())
+}
+
+func (m *mender) token() string {
+	if m.n == 0 {
+		return "old-refresh"
+	}
+	return fmt.Sprint("refresh-", m.n)
+}
+
+func (m *mender) requests() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]string{}, m.asked...)
+}
+
+// verified checks an assertion as a provider would, with code of its own.
+func verified(header string) bool {
+	parts := strings.Split(strings.TrimPrefix(header, "Bearer "), ".")
+	if len(parts) != 3 {
+		return false
+	}
+	mac := hmac.New(sha256.New, []byte(repairSecret))
+	mac.Write([]byte(parts[0] + "." + parts[1]))
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	var claims struct {
+		Iss, Sub string
+		Exp      int64
+	}
+	left := func() time.Duration { return time.Until(time.Unix(claims.Exp, 0)) }
+	return err == nil && json.Unmarshal(payload, &claims) == nil && claims.Iss == "demo-client" && claims.Sub == "demo-client" &&
+		left() > 0 && left() <= time.Minute && parts[2] == base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+func withMender(t *testing.T, repair func(*connectors.OAuth2)) (in *installation, m *mender, grant string) {
+	t.Helper()
+	m = &mender{}
+	in = install(t, &oauth.Options{CallTimeout: time.Second}, oauthConnector("mend", newServer(t, m), func(o *connectors.OAuth2) {
+		o.UserInfoURL, o.RevocationURL = "", ""
+		repair(o)
+	}))
+	in.setApp("mend", connection.App{ClientID: "demo-client", ClientSecrets: []secret.Text{secret.New(repairSecret)}})
+	return in, m, in.plant(t, "mend")
+}
+
+func byAssertion(o *connectors.OAuth2) { o.Repair = &connectors.Repair{GrantType: repairGrant} }
+
+// A process is killed between the provider's answer and the store. The successor
+// finds the intent, and asks by the way of repair; the spent token is never shown.
+func TestAKillIsHealedByTheWayOfRepair(t *testing.T) {
+	t.Parallel()
+	in, m, grant := withMender(t, byAssertion)
+	victim, _ := in.child(t, orders{Grant: grant, Kill: true, Timeout: time.Second})
+	if err := victim.Wait(); err == nil {
+		t.Fatal("the child was not killed")
+	}
+	token, err := in.front.tokens.Fresh(t.Context(), grant)
+	must(t, err)
+	if diff := cmp.Diff([]string{"refresh", "repair"}, m.requests()); diff != "" || token.Generation != 2 {
+		t.Errorf("generation %d; the provider was asked (-want +got):\n%s", token.Generation, diff)
+	}
+	g := in.grant(grant)
+	if last := g.History[len(g.History)-1]; last.Outcome != "repaired" || g.Intent != nil || g.State != connection.GrantLive {
+		t.Errorf("history ends with %q, intent %v, %s; want repaired, none, live", last.Outcome, g.Intent, g.State)
+	}
+	in.expire(grant)
+	_, err = in.front.tokens.Fresh(t.Context(), grant) // and what the repair gave is rotated as any
+	must(t, err)
+}
+
+// The answers to a refresh and to its repair are lost. That a rotation may be lost
+// is remembered until there are tokens.
+func TestALostRotationIsRememberedUntilItIsRepaired(t *testing.T) {
+	t.Parallel()
+	in, m, grant := withMender(t, byAssertion)
+	m.drops = 2
+	for range 2 {
+		if _, err := in.front.tokens.Fresh(t.Context(), grant); err == nil {
+			t.Fatal("a lost answer gave a token")
+		}
+		in.expire(grant)
+	}
+	_, err := in.front.tokens.Fresh(t.Context(), grant)
+	must(t, err)
+	if diff := cmp.Diff([]string{"refresh", "repair", "repair"}, m.requests()); diff != "" {
+		t.Errorf("the provider was asked (-want +got):\n%s", diff)
+	}
+}
+
+// A token that somebody else has spent is refused, and the grant repaired before it
+// is given up.
+func TestARefusedTokenIsRepairedBeforeTheGrantIsGivenUp(t *testing.T) {
+	t.Parallel()
+	in, m, grant := withMender(t, byAssertion)
+	m.n = 7
+	_, err := in.front.tokens.Fresh(t.Context(), grant)
+	must(t, err)
+	if diff := cmp.Diff([]string{"refused refresh_token", "repair"}, m.requests()); diff != "" {
+		t.Errorf("the provider was asked (-want +got):\n%s", diff)
+	}
+}
+
+func TestARepairInCode(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name   string
+		repair func(context.Context, *connectors.LostToken) (json.RawMessage, error)
+		code   connectors.Code // "": a token
+		asked  []string
+		state  connection.GrantState
+	}{
+		{"gives tokens", func(_ context.Context, lost *connectors.LostToken) (json.RawMessage, error) {
+			if lost.Refresh.Reveal() != "old-refresh" || lost.ClientSecret.Reveal() != repairSecret || lost.HTTP == nil || lost.URL == "" {
+				return nil, errors.New("not all is there")
+			}
+			return json.RawMessage(`{"access_token":"by-code","expires_in":60}`), nil
+		}, "", []string{"refresh"}, connection.GrantLive},
+		{"has none for this", func(context.Context, *connectors.LostToken) (json.RawMessage, error) { return nil, nil },
+			connectors.CodeConnectorOAuthRefreshFailed, []string{"refresh", "refused refresh_token"}, connection.GrantDead},
+		{"is refused", func(context.Context, *connectors.LostToken) (json.RawMessage, error) {
+			return nil, connectors.Permanent(errors.New("unknown installation"))
+		}, connectors.CodeConnectorOAuthRefreshFailed, []string{"refresh", "refused refresh_token"}, connection.GrantDead},
+		{"fails for now", func(context.Context, *connectors.LostToken) (json.RawMessage, error) {
+			return nil, errors.New("away")
+		}, connectors.CodeConnectorOAuthTokenFailed, []string{"refresh"}, connection.GrantLive},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			in, m, grant := withMender(t, func(o *connectors.OAuth2) { o.RepairToken = tc.repair })
+			m.drops = 1
+			if _, err := in.front.tokens.Fresh(t.Context(), grant); err == nil {
+				t.Fatal("a lost answer gave a token")
+			}
+			in.expire(grant)
+			in.registry = connectors.NewRegistry()
+			if _, err := in.join(t).tokens.Fresh(t.Context(), grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
+				t.Errorf("without the code: got %v, want that it is left to who has it", err)
+			}
+			token, err := in.front.tokens.Fresh(t.Context(), grant)
+			if tc.code == "" {
+				must(t, err)
+				if token.Access.Reveal() != "by-code" {
+					t.Error("the token is not the one that the code gave")
+				}
+			} else if !errors.Is(err, &connectors.Error{Code: tc.code}) {
+				t.Errorf("got %v, want %s", err, tc.code)
+			}
+			if diff := cmp.Diff(tc.asked, m.requests()); diff != "" || in.grant(grant).State != tc.state {
+				t.Errorf("the grant is %s; the provider was asked (-want +got):\n%s", in.grant(grant).State, diff)
+			}
+		})
+	}
+}

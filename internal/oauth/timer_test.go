@@ -1,0 +1,112 @@
+package oauth_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/refresher"
+	"github.com/hawser-io/hawser/pkg/events"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+// A token is renewed a quarter of its life before its end, at most a quarter of an
+// hour, and a tenth of that sooner or later, so that not all come at once. Each grant
+// has one timer.
+func TestTimersKeepTheirMarginAndSpread(t *testing.T) {
+	t.Parallel()
+	in := install(t, nil)
+	for _, tc := range []struct{ life, margin time.Duration }{
+		{24 * time.Hour, 15 * time.Minute}, {time.Hour, 15 * time.Minute}, {20 * time.Minute, 5 * time.Minute}, {time.Minute, 15 * time.Second},
+	} {
+		now := time.Now()
+		var earliest, latest time.Duration
+		for i := range 40 {
+			g := in.front.grants.New(connection.GrantKey(acme, "timed", "client", tc.life.String()+strings.Repeat("x", i)))
+			g.RefreshToken, g.IssuedAt, g.ExpiresAt = "there is one", now, now.Add(tc.life)
+			for range 2 { // the second takes the place of the first
+				must(t, in.front.tokens.Schedule(t.Context(), g))
+			}
+			before := g.ExpiresAt.Sub(in.timer(t, g.Key()))
+			if before < tc.margin*9/10-time.Second || before > tc.margin*11/10+time.Second {
+				t.Errorf("a token of %s is renewed %s before its end, want %s, a tenth more or less", tc.life, before, tc.margin)
+			}
+			if i == 0 || before < earliest {
+				earliest = before
+			}
+			latest = max(latest, before)
+		}
+		if latest-earliest < tc.margin/20 {
+			t.Errorf("tokens of %s are renewed between %s and %s before their end: that is no spread", tc.life, earliest, latest)
+		}
+	}
+	never := in.front.grants.New(connection.GrantKey(acme, "timed", "client", "never"))
+	never.RefreshToken, never.IssuedAt = "there is one", time.Now()
+	must(t, in.front.tokens.Schedule(t.Context(), never))
+	timers, err := in.front.bus.Subjects(t.Context(), events.Refresh, in.front.bus.RefreshTimers())
+	must(t, err)
+	if len(timers) != 160 {
+		t.Errorf("%d timers, want one for each of 160 grants, and none for a token that does not end", len(timers))
+	}
+}
+
+// timer is when the grant's timer fires.
+func (in *installation) timer(t *testing.T, grant string) time.Time {
+	t.Helper()
+	stream, err := in.front.bus.JetStream().Stream(t.Context(), in.front.bus.Stream(events.Refresh))
+	must(t, err)
+	msg, err := stream.GetLastMsgForSubject(t.Context(), in.front.bus.RefreshTimer(grant))
+	must(t, err)
+	at, err := time.Parse(time.RFC3339Nano, strings.TrimPrefix(msg.Header.Get(jetstream.ScheduleHeader), "@at "))
+	must(t, err)
+	return at
+}
+
+// A provider that does not answer holds up its own grants only.
+func TestASlowProviderHoldsUpOnlyItsOwn(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	stuck := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+	}))
+	defer close(release)
+	quick := newSlowServer(t, 0)
+	in := install(t, nil, oauthConnector("stuck", stuck, nil), oauthConnector("quick", quick.url, nil))
+	in.setApp("stuck", demoApp)
+	in.setApp("quick", demoApp)
+	plant := func(connector string, i int) string {
+		g := in.front.grants.New(connection.GrantKey(acme, connector, "demo-client", strings.Repeat("x", i+1)))
+		g.Scope, g.Identity, g.Family, g.Connector, g.App = acme.Scope, acme.Identity, connector, connector, connector
+		g.Generation, g.IssuedAt, g.ExpiresAt = 1, time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
+		must(t, in.front.grants.Seal(g, connection.GrantTokens{Access: secret.New("a"), Refresh: secret.New("r")}))
+		must(t, in.front.grants.Save(t.Context(), g))
+		must(t, in.front.bus.ScheduleRefresh(t.Context(), g.Key(), time.Now()))
+		return g.Key()
+	}
+	for i := range 40 {
+		plant("stuck", i)
+	}
+	n := in.join(t)
+	r := refresher.New(refresher.Parts{Bus: n.bus, Tokens: n.tokens, Grants: n.grants, Leases: n.leases}, &refresher.Options{Concurrency: 8, PerProvider: 2})
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx, ctx, func() {}) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	for i := range 12 {
+		key := plant("quick", i)
+		eventually(t, "a grant of the quick provider to be renewed", func() bool { return in.grant(key).Generation == 2 })
+	}
+}
