@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -67,15 +68,7 @@ func TestUnsignedWebhooksAreCounted(t *testing.T) {
 			t.Errorf("got %d %s", a.status, a.body)
 		}
 	}
-	families, err := s.metrics.Gather()
-	must(t, err)
-	counted := 0.0
-	for _, f := range families {
-		if f.GetName() == "hawser_webhooks_unsigned_total" {
-			counted = f.GetMetric()[0].GetCounter().GetValue()
-		}
-	}
-	if counted != 2 {
+	if counted := s.counter("hawser_webhooks_unsigned_total"); counted != 2 {
 		t.Errorf("the metric counts %v, want 2", counted)
 	}
 	s.eventually("both are announced", func() bool {
@@ -88,5 +81,51 @@ func TestUnsignedWebhooksAreCounted(t *testing.T) {
 	}
 	if got := s.messages(events.Webhooks, ">")[0].Header.Get("ce-hawserverified"); got != "false" {
 		t.Errorf("the stored event says verified %q", got)
+	}
+}
+
+// counter is a metric without labels of the first ingress.
+func (s *site) counter(name string) float64 {
+	s.t.Helper()
+	families, err := s.metrics.Gather()
+	must(s.t, err)
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	s.t.Fatalf("there is no metric %s", name)
+	return 0
+}
+
+// Whoever sends forgeries fills neither the quarantine nor the stream of events:
+// what is kept is bounded, and what is not is counted.
+func TestEvidenceOfForgeriesIsBounded(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, siteOptions{noExecutor: true}, probe())
+	c := s.connect("org_1", secretConfig)
+	const forgeries, senders = 600, 12
+	began := time.Now()
+	var all sync.WaitGroup
+	for range senders {
+		all.Go(func() {
+			for range forgeries / senders {
+				if a := s.send(0, "POST", c.WebhookURL, `{}`, signed("wrong", `{}`, "", time.Now())); a.status != http.StatusUnauthorized {
+					t.Errorf("a forgery got %d %s", a.status, a.body)
+				}
+			}
+		})
+	}
+	all.Wait()
+	kept, dropped := len(s.messages(events.Quarantine, ">")), s.counter("hawser_webhook_evidence_dropped_total")
+	if most := 100 + int(10*time.Since(began).Seconds()) + 1; kept > most || kept < 100 {
+		t.Errorf("evidence of %d forgeries is kept, want 100 to %d", kept, most)
+	}
+	if kept+int(dropped) != forgeries {
+		t.Errorf("%d are kept and %v counted, want %d together", kept, dropped, forgeries)
+	}
+	must(t, s.js.Conn().FlushTimeout(30*time.Second))
+	if told, most := len(s.messages(events.Lifecycle, "hawser.event.*.*.*.webhook.rejected")), 100+int(50*time.Since(began).Seconds())+1; told > most {
+		t.Errorf("%d refusals were announced, want %d at most", told, most)
 	}
 }

@@ -1,0 +1,79 @@
+package webhook_test
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"math/big"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hawser-io/hawser/internal/webhook"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+// FuzzKeys: whatever stands at the address of a provider's keys, or is configured
+// as a public key, nothing panics, and nothing verifies that another key signed.
+func FuzzKeys(f *testing.F) {
+	private := rsaKeys()["k1"]
+	ours := &keyServer{private: map[string]*rsa.PrivateKey{"k1": private}}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		f.Fatal(err)
+	}
+	spki, err := x509.MarshalPKIXPublicKey(&private.PublicKey)
+	if err != nil {
+		f.Fatal(err)
+	}
+	modulus := base64.RawURLEncoding.EncodeToString(private.N.Bytes())
+	for _, seed := range []string{
+		"", "{}", ours.document(), `{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB"}]}`, `{"keys":[{"kty":"RSA","n":"` + modulus + `","e":"AQ"}]}`, `{"keys":null}`, `{"keys":[{"kty":1}]}`,
+		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki})),
+		string(pem.EncodeToMemory(&pem.Block{Type: "RSA PUBLIC KEY", Bytes: x509.MarshalPKCS1PublicKey(&private.PublicKey)})), "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----",
+	} {
+		f.Add([]byte(seed))
+	}
+	other := rsaKeys()["k2"] // whose public half nobody is given
+	bearing := request("Authorization", "Bearer "+token(f, `{"alg":"RS256","kid":"k1"}`, valid(), rs256(f, other)), "b")
+	digest := sha256.Sum256([]byte("b"))
+	signature, err := rsa.SignPKCS1v15(rand.Reader, other, crypto.SHA256, digest[:])
+	if err != nil {
+		f.Fatal(err)
+	}
+	signed := request("X-Signature", base64.StdEncoding.EncodeToString(signature), "b")
+	signed.Header.Set("X-Cert", "https://a.example.com/c.pem")
+	byCertificate := byPublicKey(connectors.SchemeRSA, "")
+	byCertificate.Verify[0].Key = connectors.Key{CertificateURL: "header.X-Cert", Addresses: []string{"https://a.example.com/*"}}
+	byConfig := byPublicKey(connectors.SchemeRSA, connectors.EncodingPEM)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s := &keyServer{respond: func(*http.Request) (*http.Response, error) { return answer(200, string(data)), nil }}
+		for name, c := range map[string]struct {
+			webhook *connectors.Webhook
+			request webhook.Request
+		}{
+			"key set":     {bearer(&connectors.JWT{Algorithm: "RS256", JWKS: keyServerURL, Audience: "{url}"}), bearing},
+			"certificate": {byCertificate, signed},
+			"configured":  {byConfig, signed},
+		} {
+			e, err := webhook.Compile(c.webhook, &webhook.Options{Keys: s.keys(func() time.Time { return now })})
+			if err != nil {
+				t.Fatal(err)
+			}
+			configured := secret.New(string(data))
+			if err := e.CheckSecret(configured); err != nil && len(data) > 20 && strings.Contains(err.Error(), string(data)) {
+				t.Errorf("the refusal shows what was configured: %v", err)
+			}
+			if _, err := e.Verify(t.Context(), c.request, []secret.Text{configured}); err == nil {
+				t.Errorf("%s: verified with %q", name, data)
+			}
+		}
+	})
+}
