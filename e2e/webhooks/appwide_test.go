@@ -2,6 +2,7 @@ package webhooks_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -73,6 +74,40 @@ func TestAnAppsWebhookReachesEveryConnectionOfItsAccount(t *testing.T) {
 	}
 	if item := s.quarantine(1)[0]; item.Reason != "signature" || item.Redrivable {
 		t.Errorf("the evidence says %+v", item)
+	}
+}
+
+// A provider that signs with the OAuth client's secret signs with the one that
+// tokens are asked for with: it is set once, and rotated in one place.
+func TestTheClientsSecretsOfAnAppVerifyItsWebhooks(t *testing.T) {
+	t.Parallel()
+	c := appProbe()
+	c.Webhook.AppSecret, c.Webhook.SecretField = connectors.AppClientSecret, ""
+	s := newSite(t, siteOptions{noExecutor: true}, c)
+	conn := s.connect("org_1", `{"team":"T1"}`)
+	n := 0
+	want := func(secret string, status int) {
+		t.Helper()
+		for _, url := range []string{conn.WebhookURL, appURL} {
+			s.eventually(fmt.Sprintf("%s answers %d to %s", url, status, secret), func() bool {
+				n++
+				body := fmt.Sprintf(`{"n":%d,"teams":[{"id":"T1"}]}`, n)
+				return s.send(0, "POST", url, body, signed(secret, body, fmt.Sprint("evt_", n), time.Now())).status == status
+			})
+		}
+	}
+	if a := s.send(0, "POST", appURL, `{}`, signed("canary-new", `{}`, "", time.Now())); a.status != http.StatusNotFound {
+		t.Errorf("without an app its URL answers %d", a.status)
+	}
+	s.api("PUT", "/apps/probe", `{"client_id":"id","client_secrets":["canary-new","canary-old"]}`, http.StatusOK, nil)
+	want("canary-new", http.StatusAccepted)
+	want("canary-old", http.StatusAccepted)
+	want("canary-other", http.StatusUnauthorized)
+	s.api("PUT", "/apps/probe", `{"client_id":"id","client_secrets":["canary-new"]}`, http.StatusOK, nil)
+	want("canary-old", http.StatusUnauthorized)
+	want("canary-new", http.StatusAccepted)
+	if strings.Contains(s.everything(), "canary-") {
+		t.Error("a secret lies in the clear")
 	}
 }
 

@@ -179,6 +179,7 @@ func (s *site) assemble(ctx context.Context, o siteOptions) {
 	}, &oauth.Options{BaseURL: baseURL + ingress.DefaultBasePath})
 	s.running.Go(func() error { return s.store.Run(ctx) })
 	s.running.Go(func() error { return tokens.Run(ctx) })
+	s.running.Go(func() error { return apps.Run(ctx) })
 	s.running.Go(func() error { return status.Run(ctx, onError) })
 	if !o.noExecutor {
 		o.executor.Log, o.executor.Metrics = zerolog.New(s.log), s.metrics

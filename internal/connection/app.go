@@ -36,6 +36,8 @@ type appRecord struct {
 	ExtraParams   map[string]string `json:"extra_params,omitempty"`
 	UpdatedAt     time.Time         `json:"updated_at"`
 	Sealed        []string          `json:"sealed"`
+
+	opened *opened
 }
 
 // AppView is an app as callers see it: how many secrets, not which.
@@ -70,6 +72,7 @@ func NewApps(store *Store, getenv func(string) string) *Apps {
 		if err := json.Unmarshal(e.Value, &r); err != nil {
 			return nil, fmt.Errorf("app record %s is malformed", e.Key)
 		}
+		r.opened = &opened{} // an app's webhooks are verified with its secrets
 		return &r, nil
 	})}
 }
@@ -106,7 +109,9 @@ func (a *Apps) Named(ctx context.Context, name string) (App, bool, error) {
 	}
 	app := App{ClientID: record.ClientID, Scopes: record.Scopes, ExtraParams: record.ExtraParams}
 	for i, envelope := range record.ClientSecrets {
-		s, err := a.store.openText(bucketApps, events.Token(name), secretPointer(i), envelope)
+		s, err := record.opened.get(secretPointer(i), func() (secret.Text, error) {
+			return a.store.openText(bucketApps, events.Token(name), secretPointer(i), envelope)
+		})
 		if err != nil {
 			return App{}, false, err
 		}

@@ -2,6 +2,7 @@ package ingress
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -22,17 +23,22 @@ type Apps interface {
 // capitals and _ for -:
 //
 //	HAWSER_APP_<CONNECTOR>_WEBHOOK_SECRET, …_WEBHOOK_SECRET_PREVIOUS
-//	HAWSER_APP_<CONNECTOR>_CLIENT_SECRET, …_CLIENT_SECRET_PREVIOUS
+//	HAWSER_APP_<CONNECTOR>_CLIENT_SECRET, …_CLIENT_SECRET_PREVIOUS  several: separated by blanks
 //	HAWSER_APP_<CONNECTOR>_VERIFY_TOKEN
 type EnvApps func(name string) string
 
 // WebhookSecrets implements [Apps].
 func (env EnvApps) WebhookSecrets(_ context.Context, connector string, which connectors.AppSecret) ([]secret.Text, error) {
-	name := "_WEBHOOK_SECRET"
-	if which == connectors.AppClientSecret {
-		name = "_CLIENT_SECRET"
+	if which == connectors.AppWebhookSecret {
+		return env.read(connector, "_WEBHOOK_SECRET", "_WEBHOOK_SECRET_PREVIOUS"), nil
 	}
-	return env.read(connector, name, name+"_PREVIOUS"), nil
+	var all []secret.Text
+	for _, texts := range env.read(connector, "_CLIENT_SECRET", "_CLIENT_SECRET_PREVIOUS") {
+		for text := range strings.FieldsSeq(texts.Reveal()) {
+			all = append(all, secret.New(text))
+		}
+	}
+	return all, nil
 }
 
 // VerifyTokens implements [Apps].
@@ -61,8 +67,26 @@ func (i *Ingress) secrets(ctx context.Context, d *delivery) ([]secret.Text, erro
 	if err != nil || d.webhook.AppSecret == "" {
 		return own, err
 	}
-	app, err := i.opts.Apps.WebhookSecrets(ctx, d.conn.Connector, d.webhook.AppSecret)
+	def, err := i.Definitions.Get(d.conn.Connector)
+	if err != nil {
+		return own, err
+	}
+	app, err := i.appSecrets(ctx, def)
 	return append(own, app...), err
+}
+
+// appSecrets are what the operator's app signs with. Where that is its OAuth
+// client secret, it is the one that tokens are asked for with: see [connection.Apps].
+func (i *Ingress) appSecrets(ctx context.Context, def *connectors.Connector) ([]secret.Text, error) {
+	all, err := i.opts.Apps.WebhookSecrets(ctx, def.Key, def.Webhook.AppSecret)
+	if err != nil || def.Webhook.AppSecret != connectors.AppClientSecret || i.Apps == nil {
+		return all, err
+	}
+	app, _, err := i.Apps.Get(ctx, def)
+	if errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
+		return all, nil
+	}
+	return append(all, app.ClientSecrets...), err
 }
 
 // tokens are the verify tokens of the connection's handshakes.

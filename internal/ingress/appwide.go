@@ -91,7 +91,7 @@ func (i *Ingress) app(ctx context.Context, def *connectors.Connector) (secrets, 
 	}
 	var err error
 	if w.AppSecret != "" {
-		if secrets, err = i.opts.Apps.WebhookSecrets(ctx, def.Key, w.AppSecret); err != nil {
+		if secrets, err = i.appSecrets(ctx, def); err != nil {
 			return nil, nil, connectors.AsError(err)
 		}
 	}
