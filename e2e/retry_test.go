@@ -3,12 +3,8 @@ package e2e_test
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -70,54 +66,4 @@ func TestASenderThatTriesAgainHasEveryDeliveryStoredOnce(t *testing.T) {
 		t.Errorf("%d deliveries were acknowledged, and %d are stored", sent.Load(), len(stored))
 	}
 	t.Logf("%d deliveries, %d retries over %d kills", sent.Load(), retried.Load(), kills)
-}
-
-// TestSlowClientsDoNotStopTheOthers opens as many connections as the limit of
-// open files allows, at most 10,000: some never end their headers, some never
-// send the body that they announced.
-func TestSlowClientsDoNotStopTheOthers(t *testing.T) {
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		t.Fatal(err)
-	}
-	slow := min(10_000, int(limit.Cur)-500)
-	h := up(t)
-	c := h.connectDemo("organization/org_1")
-	address := strings.TrimPrefix(h.http, "http://")
-	path := strings.TrimPrefix(c.WebhookURL, h.http)
-	held := make([]net.Conn, 0, slow)
-	defer func() {
-		for _, conn := range held {
-			_ = conn.Close()
-		}
-	}()
-	dialer := net.Dialer{Timeout: 30 * time.Second}
-	for n := range slow {
-		conn, err := dialer.DialContext(t.Context(), "tcp", address)
-		if err != nil {
-			t.Fatalf("slow client %d: %v", n, err)
-		}
-		held = append(held, conn)
-		request := "POST " + path + " HTTP/1.1\r\nHost: x\r\nX-Slow: 1"
-		if n%2 == 0 {
-			request += "\r\nContent-Length: 1000\r\n\r\n{"
-		}
-		if _, err := conn.Write([]byte(request)); err != nil {
-			t.Fatalf("slow client %d: %v", n, err)
-		}
-	}
-	slowest := time.Duration(0)
-	for n := range 50 {
-		began := time.Now()
-		body := fmt.Sprintf(`{"n":%d}`, n)
-		a, err := send(t.Context(), "POST", c.WebhookURL, body, append(sign(body, signingSecret, time.Now()), "X-Demo-Delivery", fmt.Sprint(n))...)
-		if err != nil || a.status != http.StatusAccepted {
-			t.Fatalf("delivery %d beside %d slow clients: %d %s %v", n, slow, a.status, a.body, err)
-		}
-		slowest = max(slowest, time.Since(began))
-	}
-	if slowest > 5*time.Second {
-		t.Errorf("beside %d slow clients the slowest of 50 deliveries took %v", slow, slowest)
-	}
-	t.Logf("%d slow clients; the slowest of 50 deliveries took %v", slow, slowest)
 }

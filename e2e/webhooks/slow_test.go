@@ -58,16 +58,16 @@ func TestTenThousandSlowClientsStopNobody(t *testing.T) {
 	const deliveries = 100
 	for n := range deliveries {
 		body := fmt.Sprintf(`{"n":%d}`, n)
-		req, err := http.NewRequestWithContext(t.Context(), "POST", front.url+path, strings.NewReader(body))
-		must(t, err)
-		req.Header = signed(signingSecret, body, fmt.Sprintf("evt_%d", n), time.Now())
 		began := time.Now()
-		resp, err := client.Do(req)
-		must(t, err)
-		answer, _ := io.ReadAll(resp.Body)
-		_ = resp.Body.Close()
-		if resp.StatusCode != http.StatusAccepted {
-			t.Fatalf("delivery %d got %s %s", n, resp.Status, answer)
+		for {
+			status, answer := deliver(t, front.url+path, body, fmt.Sprintf("evt_%d", n))
+			if status == http.StatusAccepted || status == http.StatusOK {
+				break
+			}
+			// A machine that is busy with the crowd may say: try again.
+			if status != http.StatusServiceUnavailable || time.Since(began) > 5*time.Second {
+				t.Fatalf("delivery %d got %d %s", n, status, answer)
+			}
 		}
 		slowest = max(slowest, time.Since(began))
 	}
@@ -78,6 +78,19 @@ func TestTenThousandSlowClientsStopNobody(t *testing.T) {
 		t.Errorf("only %d clients were there to the end", still)
 	}
 	t.Logf("%d connections held, the slowest of %d deliveries took %v", held, deliveries, slowest)
+}
+
+func deliver(t *testing.T, url, body, id string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), "POST", url, strings.NewReader(body))
+	must(t, err)
+	req.Header = signed(signingSecret, body, id, time.Now())
+	resp, err := client.Do(req)
+	must(t, err)
+	answer, err := io.ReadAll(resp.Body)
+	must(t, err)
+	_ = resp.Body.Close()
+	return resp.StatusCode, string(answer)
 }
 
 // crowd keeps connections open, and opens those anew that the server has ended.
