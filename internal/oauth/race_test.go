@@ -98,7 +98,7 @@ func TestOneRefreshThoughNoActionWaitsForIt(t *testing.T) {
 	// Who gives up is tried again after half a second, a second, and so on: on a busy
 	// machine too few of those must not be enough, so an action does nothing that
 	// takes time but to get its token.
-	const patience, enough = 500 * time.Millisecond, 16
+	const patience, enough = time.Second, 16
 	p := startDemo(t)
 	var logs *lines
 	var until atomic.Int64 // how many actions have to have given up
