@@ -39,7 +39,7 @@ bench: ## the benchmark table: Hawser against a floor measured in the same run
 	$(GO) test -run '^$$' -bench . -benchtime 3s -count 1 -timeout 30m ./pkg/app/ ./internal/connection/ ./internal/oauth/
 
 .PHONY: soak
-soak: ## the refresh races, 200 rounds each with the race detector
+soak: ## the refresh races, 200 rounds each with the race detector (20 of the one that waits for leases)
 	HAWSER_SOAK_ROUNDS=200 $(GO) test -race -run OneRefresh -count 1 -timeout 30m ./internal/oauth/
 
 .PHONY: fuzz

@@ -91,6 +91,8 @@ func verified(header string) bool {
 		left() > 0 && left() <= time.Minute && parts[2] == base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
+var menderApp = connection.App{ClientID: "demo-client", ClientSecrets: []secret.Text{secret.New(repairSecret)}}
+
 func withMender(t *testing.T, repair func(*connectors.OAuth2)) (in *installation, m *mender, grant string) {
 	t.Helper()
 	m = &mender{}
@@ -98,7 +100,7 @@ func withMender(t *testing.T, repair func(*connectors.OAuth2)) (in *installation
 		o.UserInfoURL, o.RevocationURL = "", ""
 		repair(o)
 	}))
-	in.setApp("mend", connection.App{ClientID: "demo-client", ClientSecrets: []secret.Text{secret.New(repairSecret)}})
+	in.setApp("mend", menderApp)
 	return in, m, in.plant(t, "mend")
 }
 

@@ -1,8 +1,10 @@
 package connectors_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -74,6 +76,8 @@ func TestDefinitionOfAnOAuthConnector(t *testing.T) {
 			UserInfoURL: "https://docs.example/me", Issuer: "https://docs.example", Scopes: []string{"read"}, OptionalScopes: []string{"write"},
 			ScopeSeparator: ",", ClientAuth: connectors.ClientAuthBasic, ExtraParams: map[string]string{"prompt": "consent"}, Family: "docs-suite",
 			TokenFields: map[string]string{"access_token": "authed_user.access_token"}, UserFields: map[string]string{"id": "user.id"},
+			ParamNames: map[string]string{"client_id": "client_key", "response_type": ""}, TokenBody: connectors.TokenBodyJSON,
+			Repair: &connectors.Repair{GrantType: "urn:docs:jwt-bearer"},
 		}},
 	})
 	golden(t, "definitions/docs.json", c)
@@ -86,6 +90,34 @@ func TestDefinitionOfAnOAuthConnector(t *testing.T) {
 	}
 	if got := fmt.Sprint(*back); got != string(mustDefine(t, c)) {
 		t.Errorf("a connector prints as %s, want its definition", got)
+	}
+}
+
+// Programs that have only the definition know what its code could do.
+func TestADefinitionNamesTheHooksOfItsOAuth(t *testing.T) {
+	t.Parallel()
+	o := connectors.OAuth2{AuthorizationURL: "https://docs.example/authorize", TokenURL: "https://docs.example/token"}
+	o.ParseToken = func(int, http.Header, []byte) (json.RawMessage, error) { return nil, nil }
+	o.RepairToken = func(context.Context, *connectors.LostToken) (json.RawMessage, error) { return nil, nil }
+	c := registered(t, connectors.Connector{
+		Key: "docs", Config: connectors.SchemaFor[struct{}](), BaseURL: "https://api.docs.example", Auth: connectors.Auth{Kind: connectors.AuthOAuth2, OAuth2: &o},
+	})
+	if !c.Auth.OAuth2.Complete() || c.Auth.OAuth2.LacksRepair() {
+		t.Error("the connector itself lacks its code")
+	}
+	doc := mustDefine(t, c)
+	if want := `"hooks":["parse_token","repair_token"]`; !strings.Contains(string(doc), want) {
+		t.Errorf("got %s, want %s in it", doc, want)
+	}
+	back, err := connectors.ParseDefinition(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if back.Auth.OAuth2.Complete() || !back.Auth.OAuth2.LacksRepair() {
+		t.Error("the definition does not say that code is missing")
+	}
+	if again := mustDefine(t, back); string(again) != string(doc) {
+		t.Errorf("the definition changes on its way:\n%s\n%s", doc, again)
 	}
 }
 

@@ -1,0 +1,100 @@
+package oauth_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/pkg/connectors"
+)
+
+// TestOneRefreshPastAStoppedHolder is the race with a process in it that has taken the
+// lease, written its intent, and been stopped: the others wait for the lease's end,
+// one of them refreshes, and the stopped one wakes to what they have stored.
+func TestOneRefreshPastAStoppedHolder(t *testing.T) {
+	t.Parallel()
+	const limit = 2 * time.Second
+	in, p := withDemo(t, &oauth.Options{CallTimeout: limit})
+	r := newRace(t, in, p, "demo-oauth", "me", in.connectDemo())
+	for round := range max(rounds(t, 1)/10, 1) { // each takes as long as a lease
+		var holder *exec.Cmd
+		var out *bufio.Reader
+		r.run(t, round+1, func() {
+			holder, out = in.child(t, orders{Grant: r.grant, Stop: true, Timeout: limit})
+			eventually(t, "the holder to write its intent and stop", func() bool { return in.grant(r.grant).Intent != nil && stopped(holder.Process.Pid) })
+		})
+		must(t, holder.Process.Signal(syscall.SIGCONT))
+		line, err := out.ReadString('\n')
+		must(t, err)
+		if want := fmt.Sprintf("generation %d\n", round+2); line != want {
+			t.Fatalf("round %d: the holder got %q, want %q", round+1, line, want)
+		}
+		if got := stats(t, p); got.Refreshes != round+1 || got.Reuses != 0 {
+			t.Fatalf("round %d: after the holder woke the provider counted %+v, want %d refreshes and no reuse", round+1, got, round+1)
+		}
+	}
+}
+
+// still is an action that asks the provider nothing: what it needs is a token.
+func still(context.Context, *connectors.Call, struct{}) (struct{}, error) { return struct{}{}, nil }
+
+// killedThenRaced has a process killed between the provider's answer and the store, and
+// then 64 actions on four executors and two refreshers meet what it has left.
+func killedThenRaced(t *testing.T, repair func(*connectors.OAuth2)) (in *installation, m *mender, grant string, failures []string) {
+	t.Helper()
+	m = &mender{}
+	mend := oauthConnector("mend", newServer(t, m), func(o *connectors.OAuth2) {
+		o.UserInfoURL, o.RevocationURL = "", ""
+		repair(o)
+	})
+	mend.Actions = []connectors.Action{connectors.NewAction("still", still, &connectors.ActionOptions{Idempotent: true})}
+	in = install(t, &oauth.Options{CallTimeout: time.Second}, mend)
+	in.setApp("mend", menderApp)
+	grant = in.plant(t, "mend")
+	victim, _ := in.child(t, orders{Grant: grant, Kill: true, Timeout: time.Second})
+	if victim.Wait() == nil {
+		t.Fatal("the child was not killed")
+	}
+	r := newRace(t, in, nil, "mend", "still", grant)
+	must(t, in.front.bus.ScheduleRefresh(t.Context(), grant, time.Now()))
+	return in, m, grant, r.act(t, "mend", "still", 64, "after-the-kill")
+}
+
+func TestAKillInTheRaceIsRepairedOnce(t *testing.T) {
+	t.Parallel()
+	_, m, _, failures := killedThenRaced(t, byAssertion)
+	if len(failures) > 0 {
+		t.Errorf("%d of 64 actions failed, the first with %s", len(failures), failures[0])
+	}
+	if got := m.requests(); !slices.Equal(got, []string{"refresh", "repair"}) {
+		t.Errorf("the provider was asked %v, want the refresh of the victim and one repair", got)
+	}
+}
+
+func TestAKillInTheRaceIsToldOnceWhereNothingCanRepairIt(t *testing.T) {
+	t.Parallel()
+	in, m, grant, failures := killedThenRaced(t, func(*connectors.OAuth2) {})
+	if len(failures) != 64 || !strings.Contains(failures[0], string(connectors.CodeConnectorOAuthRefreshFailed)) {
+		t.Errorf("%d of 64 actions failed, want all with CONNECTOR_OAUTH_REFRESH_FAILED: %v", len(failures), failures)
+	}
+	if got := m.requests(); !slices.Equal(got, []string{"refresh", "refused refresh_token"}) {
+		t.Errorf("the provider was asked %v, want the refresh of the victim and one more", got)
+	}
+	told := 0
+	for _, kind := range in.kinds() {
+		if kind == "oauth.needs_reauth" {
+			told++
+		}
+	}
+	if g := in.grant(grant); told != 1 || g.State != connection.GrantDead {
+		t.Errorf("needs_reauth was said %d times and the grant is %s, want once, for good", told, g.State)
+	}
+}
