@@ -4,7 +4,7 @@
 SHELL := bash
 GO ?= go
 FUZZTIME ?= 30s
-FUZZJOBS ?= 3
+FUZZJOBS ?= 6
 PACKAGES := ./...
 
 .PHONY: help
@@ -43,5 +43,5 @@ soak: ## the refresh races, 200 rounds each with the race detector (20 of the on
 	HAWSER_SOAK_ROUNDS=200 $(GO) test -race -run OneRefresh -count 1 -timeout 30m ./internal/oauth/
 
 .PHONY: fuzz
-fuzz: ## every fuzz target for FUZZTIME (30s), FUZZJOBS (3) at a time
+fuzz: ## every fuzz target for FUZZTIME (30s), FUZZJOBS (6) at a time
 	@FUZZTIME=$(FUZZTIME) FUZZJOBS=$(FUZZJOBS) GO=$(GO) .ci/fuzz

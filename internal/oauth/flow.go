@@ -280,8 +280,8 @@ var ours = []string{"client_id", "client_secret", "redirect_uri", "response_type
 // browser next: to our own URL that binds it.
 func (f *Flow) Reconnect(ctx context.Context, connector, token string) (string, error) {
 	body, signature, _ := strings.Cut(token, ".")
-	raw, err := encoding.DecodeString(body)
-	mac, macErr := encoding.DecodeString(signature)
+	raw, err := decodeURL(body)
+	mac, macErr := decodeURL(signature)
 	if err != nil || macErr != nil {
 		return "", stateInvalid(reasonMalformed)
 	}

@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/hawser-io/hawser/internal/connection"
@@ -46,13 +47,21 @@ func sign(key secret.Text, parts ...[]byte) []byte {
 // handle of a flow, as the URL carries it.
 type handle struct{ nonce []byte }
 
+// decodeURL takes one spelling of each value: the decoder itself passes over line breaks.
+func decodeURL(text string) ([]byte, error) {
+	if at := strings.IndexAny(text, "\r\n"); at >= 0 {
+		return nil, base64.CorruptInputError(at)
+	}
+	return encoding.DecodeString(text)
+}
+
 func newHandle(key secret.Text) (text string, h handle) {
 	raw := random()
 	return encoding.EncodeToString(raw), handle{sign(key, []byte("flow"), raw)}
 }
 
 func parseHandle(key secret.Text, text string) (handle, bool) {
-	raw, err := encoding.DecodeString(text)
+	raw, err := decodeURL(text)
 	if err != nil || len(raw) != 32 {
 		return handle{}, false
 	}
@@ -96,7 +105,7 @@ func stateInvalid(reason string) *connectors.Error {
 
 // parseState checks a state's signature.
 func parseState(key secret.Text, text string) (handle, time.Time, *connectors.Error) {
-	raw, err := encoding.DecodeString(text)
+	raw, err := decodeURL(text)
 	if err != nil || len(raw) != stateBytes {
 		return handle{}, time.Time{}, stateInvalid(reasonMalformed)
 	}

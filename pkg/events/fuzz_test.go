@@ -65,6 +65,9 @@ func FuzzDecode(f *testing.F) {
 		if e.DataContentType() == "" && len(e.Data()) > 0 && got["datacontenttype"] == "application/json" {
 			want["datacontenttype"] = "application/json" // which was implied
 		}
+		if got["datacontenttype"] == "application/json" {
+			want["data"] = strings.Trim(want["data"], " \t\r\n") // which is no part of a JSON value
+		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatalf("structured mode (-want +got):\n%s", diff)
 		}
