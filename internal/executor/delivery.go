@@ -2,6 +2,7 @@ package executor
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/textproto"
@@ -119,18 +120,14 @@ func (h *handling) ref() connection.Ref {
 // call runs the handler under its time limit. One that does not heed its context
 // is left behind, and what it returns later is thrown away.
 func (h *handling) call(ctx context.Context, call *connectors.Call, d *connectors.Delivery) error {
-	outcome := make(chan error, 1)
+	ctx, cancel := context.WithTimeout(ctx, h.connector.Webhook.TimeLimit())
+	defer cancel()
 	h.metrics.running.Inc()
-	go func() {
+	_, err := h.within(ctx, func() (json.RawMessage, error) {
 		defer h.metrics.running.Dec()
-		outcome <- h.connector.Webhook.Handle(ctx, call, d)
-	}()
-	select {
-	case err := <-outcome:
-		return err
-	case <-time.After(h.connector.Webhook.TimeLimit() + stubborn):
-		return timedOut()
-	}
+		return nil, h.connector.Webhook.Handle(ctx, call, d)
+	})
+	return err
 }
 
 func (h *handling) delivery(body []byte) *connectors.Delivery {
@@ -156,7 +153,7 @@ func (h *handling) conclude(ctx context.Context, failure error) error {
 	}
 	e := connectors.AsError(failure)
 	if e.Code == connectors.CodeConnectorDatabaseFailed && connectors.IsRetryable(failure) {
-		return failure // our own trouble, which is no attempt
+		return failure // our own trouble: neither parked nor dead
 	}
 	if connectors.IsRetryable(failure) && h.attempt < h.connector.Webhook.AttemptLimit() {
 		next := time.Now().Add(retryDelay(failure, h.attempt))

@@ -8,9 +8,9 @@ import (
 )
 
 // received turns each stored webhook into its lifecycle event, notes that it is
-// stored, and hands it to the connector's handler. It reads the stream, so that the path between a
-// provider's request and its 202 has one write and no more, and so that no crash
-// can lose the event of a webhook that was acknowledged.
+// stored, and hands it to the connector's handler. It reads the stream, so that
+// the path between a provider's request and its 202 has one write and no more, and
+// so that no crash can lose the event of a webhook that was acknowledged.
 func (x *Executor) received(ctx context.Context, d *events.Delivery) error {
 	tenant, connector, _, err := x.Bus.ParseWebhook(d.Subject)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -51,6 +52,7 @@ type loop struct {
 	known   bool    // the durable exists
 	pull    *puller // nil until there is a connection
 	places  *slots
+	workers atomic.Int64
 	idle    chan func() // to workers that have nothing to do
 	running sync.WaitGroup
 }
@@ -73,7 +75,7 @@ func (l *loop) turn(ctx, grace context.Context) (err error) {
 		return nil
 	}
 	free := 1 + l.places.take(pullBatch-1)
-	defer func() { l.places.release(max(free, 0)) }()
+	defer func() { l.places.release(free) }()
 	return l.pull.take(ctx, free, func(msg *nats.Msg) {
 		free--
 		l.start(grace, msg)
@@ -96,14 +98,20 @@ func (l *loop) start(grace context.Context, msg *nats.Msg) {
 }
 
 // run gives work to a worker that is idle, or to a new one. A worker stays, since
-// its stack has grown to what handlers need; there are never more than places.
+// its stack has grown to what handlers need; those beyond the places end.
 func (l *loop) run(work func()) {
 	select {
 	case l.idle <- work:
 	default:
+		l.workers.Add(1)
 		l.running.Go(func() {
+			defer l.workers.Add(-1)
 			work()
-			for work := range l.idle {
+			for l.workers.Load() <= int64(l.Most) {
+				work, more := <-l.idle
+				if !more {
+					return
+				}
 				work()
 			}
 		})

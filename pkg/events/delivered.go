@@ -3,6 +3,7 @@ package events
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -58,26 +59,19 @@ func (n Names) WebhookOf(subject string) (string, error) {
 
 // ParkWebhook has a stored webhook handed out again at the given time, and
 // returns when that is stored. Only the place of the webhook waits, not its
-// body. id tells webhooks apart: parking one again replaces what waits.
+// body, unless it has none in the stream (Sequence 0). id tells webhooks apart: parking one again replaces what waits.
 func (b *Bus) ParkWebhook(ctx context.Context, webhook *Delivery, id string, attempts int, at time.Time) error {
 	due, err := b.moved(webhook.Subject, "webhook", "due.webhook")
 	if err != nil {
 		return err
 	}
-	h := Header{}
+	h, data := Header{HeaderSequence: {strconv.FormatUint(webhook.Sequence, 10)}}, []byte(nil)
 	if webhook.Sequence == 0 {
-		h = ownHeaders(webhook.Header)
-	} else {
-		h[HeaderSequence] = []string{strconv.FormatUint(webhook.Sequence, 10)}
+		h, data = ownHeaders(webhook.Header), webhook.Data
 	}
 	setTrace(ctx, h)
 	h[HeaderAttempt] = []string{strconv.Itoa(attempts)}
-	h[jetstream.ScheduleHeader] = []string{"@at " + at.UTC().Format(time.RFC3339Nano)}
-	h[jetstream.ScheduleTargetHeader] = []string{due}
-	var data []byte
-	if webhook.Sequence == 0 {
-		data = webhook.Data
-	}
+	maps.Copy(h, schedule(at, due))
 	return b.publishStored(ctx, b.parkedWebhook(id), h, data, nil)
 }
 

@@ -92,11 +92,13 @@ func endOf(status *nats.Msg) error {
 }
 
 // drain tells the server that nothing more is wanted, and hands to see what it has
-// sent until then.
+// sent until then. A server that does not answer is not waited for.
 func (p *puller) drain(see func(*nats.Msg)) {
 	if err := p.sub.Drain(); err != nil {
 		return // the connection is gone, and what was on it
 	}
+	patience := time.AfterFunc(pullLate, func() { _ = p.sub.Unsubscribe() })
+	defer patience.Stop()
 	for msg := range p.arrived {
 		if msg.Reply != "" {
 			see(msg)

@@ -58,3 +58,28 @@ func TestATenantsMessageIsNeverTakenForTheServersWord(t *testing.T) {
 		t.Errorf("%d of %d messages in %v", handed.Load(), 2*len(forged), took)
 	}
 }
+
+// A process that is told to end does so also when its server hangs.
+func TestConsumeEndsThoughItsServerDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	env, _ := start(t)
+	bus, proxy := proxied(t, env)
+	ctx, stop := context.WithCancel(t.Context())
+	got, ended := make(chan string, 1), make(chan error, 1)
+	go func() {
+		ended <- bus.Consume(ctx, t.Context(), requests(t, bus), func(_ context.Context, d *events.Delivery) error { got <- d.Subject; return nil })
+	}()
+	publishAction(t, bus, request("1"))
+	receive(t, "the request", got)
+	proxy.Pause()
+	defer proxy.Resume()
+	stop()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(8 * time.Second):
+		t.Error("still not ended")
+	}
+}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"strings"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // RefreshTimer is the subject on which a grant's timer waits. There is one per
@@ -33,13 +31,5 @@ func (n Names) GrantDue(subject string) string {
 // ScheduleRefresh has the grant come due at the given time, and no more at any
 // other that was set before. It returns when the stream has it.
 func (b *Bus) ScheduleRefresh(ctx context.Context, grant string, at time.Time) error {
-	h := Header{}
-	h[jetstream.ScheduleHeader] = []string{"@at " + at.UTC().Format(time.RFC3339Nano)}
-	h[jetstream.ScheduleTargetHeader] = []string{b.RefreshDue(grant)}
-	p, err := b.PublishRaw(b.RefreshTimer(grant), h, nil, nil)
-	if err != nil {
-		return err
-	}
-	_, err = p.Wait(ctx)
-	return err
+	return b.publishStored(ctx, b.RefreshTimer(grant), schedule(at, b.RefreshDue(grant)), nil, nil)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -30,21 +31,14 @@ func (b *Bus) PublishAction(ctx context.Context, a Action) error {
 }
 
 // store publishes a request, with headers of ours, and waits for the ack.
-func (b *Bus) store(ctx context.Context, subject string, a Action, ours map[string]string, opts *PublishOptions) error {
+func (b *Bus) store(ctx context.Context, subject string, a Action, ours Header, opts *PublishOptions) error {
 	if err := checkID(a.ID); err != nil {
 		return fmt.Errorf("%w: %w", ErrRequest, err)
 	}
 	h := a.Headers()
 	setTrace(ctx, h)
-	for name, value := range ours {
-		h[name] = []string{value}
-	}
-	p, err := b.PublishRaw(subject, h, a.Input, opts)
-	if err != nil {
-		return err
-	}
-	_, err = p.Wait(ctx)
-	return err
+	maps.Copy(h, ours)
+	return b.publishStored(ctx, subject, h, a.Input, opts)
 }
 
 // Request stores a request and waits for its result until ctx ends, which is

@@ -3,8 +3,6 @@ package events
 import (
 	"context"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // A connection that usually hears webhooks has a timer, one per connection and
@@ -19,11 +17,7 @@ func (n Names) DueSilences() string { return n.prefix + ".due.silence.>" }
 // AwaitSilence sets the timer of a tenant's account at a connector.
 func (b *Bus) AwaitSilence(ctx context.Context, t Tenant, connector, account string, at time.Time) error {
 	whose := t.Tokens() + "." + Token(connector) + "." + Token(account)
-	h := Header{
-		jetstream.ScheduleHeader:       {"@at " + at.UTC().Format(time.RFC3339Nano)},
-		jetstream.ScheduleTargetHeader: {b.prefix + ".due.silence." + whose},
-	}
-	return b.publishStored(ctx, b.prefix+".parked.silence."+hashOf(whose), h, nil, nil)
+	return b.publishStored(ctx, b.prefix+".parked.silence."+hashOf(whose), schedule(at, b.prefix+".due.silence."+whose), nil, nil)
 }
 
 // ParseSilence reads the subject of a timer.
