@@ -4,7 +4,6 @@
 package webhooks_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -16,7 +15,6 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -81,26 +79,8 @@ type site struct {
 	fronts      []*httptest.Server
 	stop        context.CancelFunc
 	running     errgroup.Group
-	log         *logged
+	log         *testenv.Log
 	metrics     *prometheus.Registry
-}
-
-// logged is what the roles have logged.
-type logged struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 // tokenName is what the API token of tests is called.
@@ -120,7 +100,7 @@ func newSite(t testing.TB, o siteOptions, all ...connectors.Connector) *site {
 	t.Helper()
 	env := testenv.Start(t, nil)
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	s := &site{t: t, env: env, stop: stop, token: connection.NewToken(), registry: connectors.NewRegistry(), log: &logged{}, metrics: prometheus.NewRegistry()}
+	s := &site{t: t, env: env, stop: stop, token: connection.NewToken(), registry: connectors.NewRegistry(), log: &testenv.Log{}, metrics: prometheus.NewRegistry()}
 	t.Cleanup(func() {
 		stop()
 		for _, f := range s.fronts {

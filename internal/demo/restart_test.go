@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/hawser-io/hawser/internal/demo"
+	"github.com/hawser-io/hawser/internal/testenv"
 )
 
 func TestARestartForgetsNothing(t *testing.T) {
@@ -202,7 +203,7 @@ func TestATornLastLineIsDroppedAndADamagedOneIsNot(t *testing.T) {
 
 func TestNothingAtRestOrInTheLogIsSecret(t *testing.T) {
 	t.Parallel()
-	var log logged
+	var log testenv.Log
 	b := setup(t, &demo.Options{Log: zerolog.New(&log)})
 	address, _ := receiver(t, 200)
 	code, verifier := b.code("read", "write")

@@ -10,7 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -69,32 +69,19 @@ type node struct {
 
 // lines collects logs.
 type lines struct {
-	mu       sync.Mutex
-	text     strings.Builder
-	retrying int64
+	testenv.Log
+	retrying atomic.Int64
 }
 
 func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if bytes.Contains(p, []byte(`"outcome":"retrying"`)) {
-		l.retrying++
+		l.retrying.Add(1)
 	}
-	return l.text.Write(p)
+	return l.Log.Write(p)
 }
 
 // retries is how many attempts at actions have failed and will be repeated.
-func (l *lines) retries() int64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.retrying
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
+func (l *lines) retries() int64 { return l.retrying.Load() }
 
 // install starts an installation that knows all, with an ingress on loopback.
 func install(t testing.TB, opts *oauth.Options, all ...connectors.Connector) *installation {

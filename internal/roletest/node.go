@@ -8,13 +8,11 @@
 package roletest
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
 	"net/netip"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -63,7 +61,7 @@ type Node struct {
 	OAuth       *oauth.Tokens
 	Providers   *http.Client // for providers on loopback
 	Registry    *connectors.Registry
-	Log         *Log
+	Log         *testenv.Log
 }
 
 // Start assembles a node and keeps its caches fresh until the test ends.
@@ -72,7 +70,7 @@ func Start(t testing.TB, opts *Options) *Node {
 	if opts == nil {
 		opts = &Options{}
 	}
-	n := &Node{Env: opts.Env, Bus: opts.Bus, Keys: opts.Keys, Registry: connectors.NewRegistry(), Log: &Log{}}
+	n := &Node{Env: opts.Env, Bus: opts.Bus, Keys: opts.Keys, Registry: connectors.NewRegistry(), Log: &testenv.Log{}}
 	if n.Env == nil {
 		n.Env = testenv.Start(t, nil)
 	}
@@ -174,39 +172,6 @@ func (n *Node) Connect(t testing.TB, tenant events.Tenant, connector, config str
 
 // Logger writes into Log.
 func (n *Node) Logger() zerolog.Logger { return zerolog.New(n.Log) }
-
-// Log keeps what was logged. Safe for concurrent use.
-type Log struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *Log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *Log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-// Lines returns the lines that hold every one of the words.
-func (l *Log) Lines(words ...string) []string {
-	var out []string
-lines:
-	for line := range strings.Lines(l.String()) {
-		for _, w := range words {
-			if !strings.Contains(line, w) {
-				continue lines
-			}
-		}
-		out = append(out, line)
-	}
-	return out
-}
 
 func newKeys(t testing.TB) *crypto.Keyring {
 	t.Helper()

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -12,31 +11,15 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/hawser-io/hawser/internal/testenv"
 )
-
-// output is written by a program and read by its test.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
 
 // up runs `hawser up` on a folder until stop, and returns where it serves HTTP.
 func up(t *testing.T, dir string, args ...string) (address string, stop func() int) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	var out output
+	var out testenv.Log
 	ended := make(chan int, 1)
 	go func() {
 		ended <- Run(ctx, "hawser", append([]string{"up", "--data", dir, "--http", "127.0.0.1:0", "--nats", "off", "--sync", "1s"}, args...), &out)
@@ -70,7 +53,7 @@ func TestSettingsThatCannotBeMeantAreRefusedBeforeAnythingIsMade(t *testing.T) {
 		{"--allow-networks", "10.0.0.0", "network"},
 	} {
 		dir := filepath.Join(t.TempDir(), "data")
-		var out output
+		var out testenv.Log
 		if status := Run(t.Context(), "hawser", []string{"up", c.flag, c.value, "--data", dir, "--http", "127.0.0.1:0", "--nats", "off"}, &out); status == 0 || !strings.Contains(out.String(), c.want) {
 			t.Errorf("%s %q: exit %d, %s", c.flag, c.value, status, out.String())
 		}
@@ -126,7 +109,7 @@ func TestAFolderWithRecordsGetsNoNewKeyset(t *testing.T) {
 	if err := os.Rename(keyset, keyset+".away"); err != nil {
 		t.Fatal(err)
 	}
-	var out output
+	var out testenv.Log
 	status := Run(t.Context(), "hawser", []string{"up", "--data", dir, "--http", "127.0.0.1:0", "--nats", "off"}, &out)
 	if status == 0 || !strings.Contains(out.String(), "keyset.json") || !strings.Contains(out.String(), "backup") {
 		t.Errorf("exit %d, %s", status, out.String())
