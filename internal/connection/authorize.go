@@ -9,7 +9,6 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/kvstore"
-	"github.com/hawser-io/hawser/pkg/secret"
 )
 
 // Prepare makes the checks of connect for a connection whose credentials come
@@ -211,9 +210,6 @@ func (s *Service) Select(ctx context.Context, r Ref, resourceID string, metadata
 		return []events.Kind{events.ConnectorConnected}, c.become(Active)
 	})
 }
-
-// View shows a record.
-func (s *Service) View(c *Connection) *View { return s.view(c, secret.Text{}) }
 
 // addGrant shows what is known of the connection's grant.
 func (s *Service) addGrant(ctx context.Context, v *View, c *Connection) {

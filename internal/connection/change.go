@@ -126,7 +126,7 @@ func (s *Service) changeAnd(ctx context.Context, r Ref, alter func(*draft) ([]ev
 		if err != nil {
 			return nil, s.absent(err, r)
 		}
-		before := c.Webhook.hashes()
+		before, account := c.Webhook.hashes(), c.ProviderAccount
 		d := draft{Connection: c}
 		d.definition, _ = s.definitions.Get(r.Connector) // gone: then nothing new is secret
 		kinds, err := alter(&d)
@@ -155,6 +155,9 @@ func (s *Service) changeAnd(ctx context.Context, r Ref, alter func(*draft) ([]ev
 			return nil, databaseError("store the connection", err)
 		}
 		s.store.removeURLs(ctx, without(before, c.Webhook.hashes())...)
+		if account != c.ProviderAccount {
+			s.store.removeRoute(ctx, c, account)
+		}
 		for _, kind := range kinds {
 			s.announce(ctx, kind, c, about(c))
 		}

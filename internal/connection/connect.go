@@ -94,7 +94,7 @@ func (s *Service) existing(ctx context.Context, r Ref) (*Connection, error) {
 // first: an entry without its record matches nothing. The caller announces.
 func (s *Service) save(ctx context.Context, def *connectors.Connector, c *Connection, config json.RawMessage) (*View, error) {
 	r, isNew := c.Ref(), c.revision == 0
-	before := c.Webhook.hashes()
+	before, wasOf := c.Webhook.hashes(), c.ProviderAccount
 	url := s.urlOf(def, c)
 	if account := providerAccount(def, config); account != "" {
 		c.ProviderAccount = account
@@ -120,6 +120,9 @@ func (s *Service) save(ctx context.Context, def *connectors.Connector, c *Connec
 		return nil, databaseError("store the connection", err)
 	}
 	s.store.removeURLs(ctx, without(before, c.Webhook.hashes())...)
+	if wasOf != c.ProviderAccount {
+		s.store.removeRoute(ctx, c, wasOf)
+	}
 	if isNew {
 		s.store.removeStatus(ctx, r) // of a connection that was here before
 	}

@@ -60,7 +60,7 @@ func (s *Store) addRoute(ctx context.Context, c *Connection) error {
 	if c.ProviderAccount == "" {
 		return nil
 	}
-	return s.changeRoute(ctx, c, func(keys []string) ([]string, error) {
+	return s.changeRoute(ctx, c, c.ProviderAccount, func(keys []string) ([]string, error) {
 		if len(keys) >= maxRoutes {
 			return nil, connectors.Errorf(connectors.CodeConnectorConfigInvalid, "%d connections share this account of the provider, and more cannot be served", maxRoutes)
 		}
@@ -68,19 +68,20 @@ func (s *Store) addRoute(ctx context.Context, c *Connection) error {
 	})
 }
 
-// removeRoute takes a connection out. What stays behind leads nowhere.
-func (s *Store) removeRoute(ctx context.Context, c *Connection) {
-	if c.ProviderAccount != "" {
+// removeRoute takes a connection out of an account that it was of. What stays behind
+// leads nowhere.
+func (s *Store) removeRoute(ctx context.Context, c *Connection, providerAccount string) {
+	if providerAccount != "" {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 		defer cancel()
-		_ = s.changeRoute(ctx, c, func(keys []string) ([]string, error) { return keys, nil })
+		_ = s.changeRoute(ctx, c, providerAccount, func(keys []string) ([]string, error) { return keys, nil })
 	}
 }
 
 // changeRoute hands the list without the connection to alter.
-func (s *Store) changeRoute(ctx context.Context, c *Connection, alter func([]string) ([]string, error)) error {
+func (s *Store) changeRoute(ctx context.Context, c *Connection, providerAccount string, alter func([]string) ([]string, error)) error {
 	key := c.Ref().Key()
-	_, err := kvstore.Modify(ctx, s.buckets.Routes, routeKey(c.Connector, c.ProviderAccount), func(old []byte) ([]byte, error) {
+	_, err := kvstore.Modify(ctx, s.buckets.Routes, routeKey(c.Connector, providerAccount), func(old []byte) ([]byte, error) {
 		var before []string
 		if old != nil {
 			if err := json.Unmarshal(old, &before); err != nil {

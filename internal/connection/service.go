@@ -1,6 +1,7 @@
 package connection
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -23,6 +24,7 @@ type Service struct {
 	definitions *Definitions
 	scopes      Scopes
 	bus         *events.Bus
+	role        string
 	baseURL     string
 	now         func() time.Time
 	onError     func(error)
@@ -32,6 +34,7 @@ type Service struct {
 
 // ServiceOptions of a [Service].
 type ServiceOptions struct {
+	Role    string // the source of the events, default "ingress"
 	BaseURL string // public, with the base path, without a slash at the end
 	Now     func() time.Time
 	OnError func(error) // told of events that could not be announced
@@ -46,7 +49,7 @@ func NewService(store *Store, definitions *Definitions, scopes Scopes, bus *even
 	if opts == nil {
 		opts = &ServiceOptions{}
 	}
-	s := &Service{store: store, definitions: definitions, scopes: scopes, bus: bus,
+	s := &Service{store: store, definitions: definitions, scopes: scopes, bus: bus, role: cmp.Or(opts.Role, "ingress"),
 		baseURL: strings.TrimSuffix(opts.BaseURL, "/"), now: opts.Now, onError: opts.OnError, grants: opts.Grants, checkSecret: opts.CheckSecret}
 	if s.now == nil {
 		s.now = time.Now
@@ -94,7 +97,7 @@ func (s *Service) Disconnect(ctx context.Context, r Ref) (*Connection, error) {
 			return nil, s.absent(s.store.readError(err, r), r)
 		}
 		s.store.removeURLs(ctx, c.Webhook.hashes()...)
-		s.store.removeRoute(ctx, c)
+		s.store.removeRoute(ctx, c, c.ProviderAccount)
 		s.store.removeStatus(ctx, r)
 		s.announce(ctx, events.ConnectorDisconnected, c, events.Data{})
 		return c, nil
@@ -114,7 +117,7 @@ func (s *Service) announce(ctx context.Context, kind events.Kind, c *Connection,
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), announceTimeout)
 	defer cancel()
 	data.Actor = Actor(ctx)
-	e := events.NewLifecycle("ingress", kind, c.About(), data)
+	e := events.NewLifecycle(s.role, kind, c.About(), data)
 	subject := s.bus.Event(c.Ref().Tenant, c.Connector, kind)
 	var err error
 	for range 3 {

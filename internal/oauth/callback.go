@@ -16,11 +16,10 @@ import (
 
 // Outcome is how a callback ended, for the browser.
 type Outcome struct {
-	Status     string // success, selection_required or error
-	Connector  string
-	ReturnURL  string // "" if the browser is not to be sent anywhere
-	SessionKey string // of the connect session that the flow belonged to
-	Clear      Cookie // to be removed; "" if none
+	Status    string // success, selection_required or error
+	Connector string
+	ReturnURL string // "" if the browser is not to be sent anywhere
+	Clear     Cookie // to be removed; "" if none
 }
 
 // Location is where to send the browser, "" if nowhere. It says how it went, and
@@ -66,7 +65,7 @@ func (f *Flow) Callback(ctx context.Context, connector string, query url.Values,
 		f.refuse(ctx, flow, refusal)
 		return out, refusal
 	}
-	out.ReturnURL, out.SessionKey = flow.ReturnURL, flow.Session
+	out.ReturnURL = flow.ReturnURL
 	status, err := f.conclude(ctx, flow, query)
 	if err != nil {
 		refusal = connectors.AsError(err)

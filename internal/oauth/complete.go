@@ -80,6 +80,7 @@ func (a *arrival) settle(ctx context.Context) (string, error) {
 	replaceable := errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorNotConnected}) ||
 		a.flow.Replace && errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorDecryptFailed})
 	if err != nil && !replaceable {
+		a.abandon(ctx)
 		return "", err
 	}
 	if old != nil && a.flow.Reconnect != "" && old.ID != a.flow.Reconnect {
@@ -126,14 +127,7 @@ func (a *arrival) settle(ctx context.Context) (string, error) {
 
 // finish announces what is stored, and wakes the siblings of a grant that was dead.
 func (a *arrival) finish(ctx context.Context, c *connection.Connection, g *connection.Grant) {
-	a.each(ctx, g, func(sibling *connection.Connection) {
-		if sibling.ID == c.ID {
-			return
-		}
-		if err := a.Service.Revive(ctx, sibling.Ref(), g.Key()); err != nil {
-			a.problem(err)
-		}
-	})
+	a.wake(ctx, g)
 	status := SessionConnected
 	a.Service.Announce(ctx, events.OAuthCompleted, c, events.Data{GrantedScopes: g.Granted})
 	if c.State == connection.Selecting {

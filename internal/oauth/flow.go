@@ -46,7 +46,6 @@ type StartInput struct {
 type Started struct {
 	AuthorizationURL string    `json:"authorization_url"`
 	ExpiresAt        time.Time `json:"expires_at"`
-	handle           string
 }
 
 // Start begins an authorisation. The URL is ours: opened in the end user's browser
@@ -90,7 +89,7 @@ func (f *Flow) Start(ctx context.Context, r connection.Ref, in StartInput) (*Sta
 		return nil, err
 	}
 	f.announce(ctx, events.OAuthStarted, flow, "", events.Data{})
-	return &Started{f.opts.BaseURL + "/connectors/" + r.Connector + "/oauth/start/" + text, expires, text}, nil
+	return &Started{f.opts.BaseURL + "/connectors/" + r.Connector + "/oauth/start/" + text, expires}, nil
 }
 
 func (f *Flow) redirectURI(connector string) string {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
 // Disconnect removes a connection. The last one of a grant takes it along, and has
@@ -29,8 +30,10 @@ func (t *Tokens) Disconnect(ctx context.Context, r connection.Ref) error {
 	return nil
 }
 
-// release takes a connection out of its grant. The last one takes the grant along: it
-// is revoked, from here if that goes quickly, and else behind the caller's back.
+// release takes a connection out of its grant, unless it uses the grant: of two who
+// connect it at once, the slower must not take away what the faster has stored. The
+// last one takes the grant along: it is revoked, from here if that goes quickly, and
+// else behind the caller's back.
 func (t *Tokens) release(ctx context.Context, grant string, r connection.Ref, config []byte) {
 	if grant == "" {
 		return
@@ -38,6 +41,13 @@ func (t *Tokens) release(ctx context.Context, grant string, r connection.Ref, co
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.opts.CallTimeout)
 	defer cancel()
 	for range 16 {
+		used, err := t.uses(ctx, r, grant)
+		if err != nil {
+			t.problem(err)
+		}
+		if used || err != nil {
+			return
+		}
 		g, err := t.Grants.Latest(ctx, grant)
 		if errors.Is(err, connection.ErrNotFound) {
 			return
@@ -66,6 +76,15 @@ func (t *Tokens) release(ctx context.Context, grant string, r connection.Ref, co
 		}
 		return
 	}
+}
+
+// uses reports whether the connection is there and has the grant.
+func (t *Tokens) uses(ctx context.Context, r connection.Ref, grant string) (bool, error) {
+	c, err := t.Service.Latest(ctx, r)
+	if errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorNotConnected}) {
+		return false, nil
+	}
+	return c != nil && c.Grant == grant, err
 }
 
 // revocable reports whether there is a place to revoke the grant at.

@@ -31,12 +31,15 @@ func (t *Tokens) apply(g *connection.Grant, old connection.GrantTokens, got repl
 	return nil
 }
 
+// storePatience is how long fresh tokens are tried to be stored.
+const storePatience = time.Minute
+
 // keep stores fresh tokens before anybody uses them. From here on nothing may be
 // lost: the caller's patience does not count, and a lost race is run again.
 func (t *Tokens) keep(ctx context.Context, g *connection.Grant, old connection.GrantTokens, got reply) (*connection.Grant, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.opts.StorePatience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storePatience)
 	defer cancel()
-	from, scopes, born := g.Generation, g.Granted, g.IssuedAt
+	from, scopes, born, buried := g.Generation, g.Granted, g.IssuedAt, false
 	if err := t.apply(g, old, got, got.outcome()); err != nil {
 		return nil, err
 	}
@@ -45,6 +48,9 @@ func (t *Tokens) keep(ctx context.Context, g *connection.Grant, old connection.G
 	for {
 		err := t.Grants.Save(ctx, g)
 		if err == nil {
+			if buried {
+				t.wake(ctx, g)
+			}
 			t.refreshed(ctx, g, scopes, born)
 			return g, nil
 		}
@@ -72,11 +78,21 @@ func (t *Tokens) keep(ctx context.Context, g *connection.Grant, old connection.G
 			}
 			return newest, nil // a new authorisation overtook us
 		}
+		buried = newest.State == connection.GrantDead // by who found our token spent
 		if err := t.apply(newest, old, got, got.outcome()); err != nil {
 			return nil, err
 		}
 		g = newest
 	}
+}
+
+// wake makes connections work again whose grant was dead.
+func (t *Tokens) wake(ctx context.Context, g *connection.Grant) {
+	t.each(ctx, g, func(c *connection.Connection) {
+		if err := t.Service.Revive(ctx, c.Ref(), g.Key()); err != nil {
+			t.problem(err)
+		}
+	})
 }
 
 // handOver leaves fresh tokens to the revocation of a grant that lost its last
@@ -92,6 +108,7 @@ func (t *Tokens) handOver(ctx context.Context, g *connection.Grant, old connecti
 	}
 	if err != nil {
 		t.problem(err)
+		t.giveBack(ctx, g, tokens)
 	}
 	if err := t.Bus.ScheduleRefresh(ctx, g.Key(), g.RetryAt); err != nil { // ours may have taken its timer's place
 		t.problem(err)

@@ -93,7 +93,7 @@ func (e endpoint) repairByCode(ctx context.Context, old secret.Text) (reply, *fa
 	if len(e.app.ClientSecrets) > 0 {
 		lost.ClientSecret = e.app.ClientSecrets[0]
 	}
-	doc, err := e.def.Auth.OAuth2.RepairToken(ctx, lost)
+	doc, err := guarded(func() ([]byte, error) { return e.def.Auth.OAuth2.RepairToken(ctx, lost) })
 	switch {
 	case err != nil && connectors.IsPermanent(err):
 		return reply{}, &failure{verdict: refused, code: connectors.CodeConnectorOAuthTokenFailed, cause: err}

@@ -3,6 +3,7 @@ package oauth
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -108,6 +109,17 @@ var clientWords = []string{
 // Words that ask for patience.
 var laterWords = []string{"temporarily_unavailable", "server_error", "slow_down", "rate_limited", "ratelimited", "internal_error"}
 
+// guarded runs a connector's code for tokens. A panic is its error: it would end the
+// process, since others wait for the same answer. What was thrown may hold a token.
+func guarded[T any](f func() (T, error)) (answer T, err error) {
+	defer func() {
+		if recover() != nil {
+			err = errors.New("oauth: the connector's code panicked")
+		}
+	}()
+	return f()
+}
+
 // parseReply reads an answer of the token endpoint.
 func parseReply(o *connectors.OAuth2, status int, header http.Header, body []byte, now time.Time) (reply, *failure) {
 	doc, readable := decode(body)
@@ -121,7 +133,7 @@ func parseReply(o *connectors.OAuth2, status int, header http.Header, body []byt
 		return reply{}, refusal(status, word)
 	}
 	if o.ParseToken != nil {
-		canonical, err := o.ParseToken(status, header, body)
+		canonical, err := guarded(func() ([]byte, error) { return o.ParseToken(status, header, body) })
 		if err != nil {
 			return reply{}, unreadable(status)
 		}

@@ -204,11 +204,7 @@ func TestAJWTSaysItselfWhenItEnds(t *testing.T) {
 func TestClientCredentialsConnectAndRenew(t *testing.T) {
 	t.Parallel()
 	p := startDemo(t)
-	machine := oauthConnector("machine", p.URL(), func(o *connectors.OAuth2) {
-		o.AuthorizationURL, o.UserInfoURL, o.ClientAuth = "", "", connectors.ClientAuthBasic
-	})
-	machine.Auth.Kind = connectors.AuthClientCredentials
-	in := install(t, nil, machine)
+	in := install(t, nil, machine(p.URL(), nil))
 	in.setApp("machine", demoApp)
 	const path = "/scopes/organization/acme/connections/machine"
 	if status, problem := in.call(http.MethodPut, path, map[string]any{}, nil); status != http.StatusCreated {

@@ -40,11 +40,9 @@ type Options struct {
 	ReturnURLs []string
 	// CallTimeout bounds one call of a token endpoint. Default 20 s.
 	CallTimeout time.Duration
-	// StorePatience is how long fresh tokens are tried to be stored. Default 60 s.
-	StorePatience time.Duration
-	Metrics       prometheus.Registerer // default: none
-	Log           zerolog.Logger
-	Now           func() time.Time
+	Metrics     prometheus.Registerer // default: none
+	Log         zerolog.Logger
+	Now         func() time.Time
 }
 
 func (o *Options) withDefaults() Options {
@@ -54,9 +52,6 @@ func (o *Options) withDefaults() Options {
 	}
 	if out.CallTimeout == 0 {
 		out.CallTimeout = 20 * time.Second
-	}
-	if out.StorePatience == 0 {
-		out.StorePatience = time.Minute
 	}
 	if out.Now == nil {
 		out.Now = time.Now

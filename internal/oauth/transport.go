@@ -32,19 +32,25 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	token, err := t.tokens.Fresh(ctx, t.grant)
 	if err != nil {
+		if req.Body != nil {
+			_ = req.Body.Close() // as a RoundTripper has to
+		}
 		return nil, err
 	}
 	resp, err := t.with(token).RoundTrip(req)
 	if err != nil || resp.StatusCode != http.StatusUnauthorized || !t.carries(req.URL) {
 		return resp, err
 	}
-	again, ok := replay(ctx, req)
-	if !ok {
-		return resp, nil
+	if req.Body != nil && req.Body != http.NoBody && req.GetBody == nil {
+		return resp, nil // it cannot be sent again
 	}
 	newer, err := t.tokens.Renew(ctx, t.grant, token.Generation)
 	if err != nil {
 		return resp, nil // the provider's 401 is the better answer
+	}
+	again, ok := replay(ctx, req)
+	if !ok {
+		return resp, nil
 	}
 	_ = resp.Body.Close()
 	return t.with(newer).RoundTrip(again)
@@ -52,11 +58,11 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // with is the transport that carries one token.
 func (t *transport) with(token Token) http.RoundTripper {
-	return connectors.NewTransport(t.base, Bear(t.def, t.runtime, token))
+	return connectors.NewTransport(t.base, bear(t.def, t.runtime, token))
 }
 
-// Bear adds the token to a runtime.
-func Bear(def *connectors.Connector, runtime connectors.Runtime, token Token) connectors.Runtime {
+// bear adds the token to a runtime.
+func bear(def *connectors.Connector, runtime connectors.Runtime, token Token) connectors.Runtime {
 	header, prefix := def.Auth.OAuth2.Carrier()
 	headers := map[string]secret.Text{header: secret.New(prefix + token.Access.Reveal())}
 	for name, value := range runtime.Headers {
@@ -77,9 +83,6 @@ func replay(ctx context.Context, req *http.Request) (*http.Request, bool) {
 	again := req.Clone(ctx)
 	if req.Body == nil || req.Body == http.NoBody {
 		return again, true
-	}
-	if req.GetBody == nil {
-		return nil, false
 	}
 	body, err := req.GetBody()
 	again.Body = body

@@ -37,11 +37,8 @@ type Options struct {
 	// PerProvider bounds the calls to one connector's token endpoint, so that a
 	// slow provider holds up only its own. Default 16.
 	PerProvider int
-	// SweepEvery is how often lost timers are looked for. Default 6 h: a sweep reads
-	// every grant, which costs some 12 CPU seconds for a million of them.
-	SweepEvery time.Duration
-	Log        zerolog.Logger
-	Now        func() time.Time
+	Log         zerolog.Logger
+	Now         func() time.Time
 }
 
 // Refresher renews what is due.
@@ -63,9 +60,6 @@ func New(parts Parts, opts *Options) *Refresher {
 	}
 	if o.PerProvider == 0 {
 		o.PerProvider = 16
-	}
-	if o.SweepEvery == 0 {
-		o.SweepEvery = 6 * time.Hour
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -100,17 +94,17 @@ func (r *Refresher) due(ctx context.Context, d *events.Delivery) error {
 	if err != nil {
 		return err
 	}
-	if g.State == connection.GrantLeaving {
-		return r.Tokens.Revoke(ctx, g)
-	}
-	if err := r.Tokens.Warn(ctx, g); err != nil {
-		return err
-	}
-	if g.State != connection.GrantLive {
+	switch g.State {
+	case connection.GrantLeaving:
+	case connection.GrantLive:
+		if err := r.Tokens.Warn(ctx, g); err != nil {
+			return err
+		}
+		if !oauth.Due(g, r.opts.Now()) {
+			return r.Tokens.Schedule(ctx, g) // a stray timer, or only the warning was due
+		}
+	default:
 		return nil
-	}
-	if !oauth.Due(g, r.opts.Now()) {
-		return r.Tokens.Schedule(ctx, g) // a stray timer, or only the warning was due
 	}
 	of, later := r.shares.enter(g.Connector)
 	if of == nil {
@@ -122,6 +116,14 @@ func (r *Refresher) due(ctx context.Context, d *events.Delivery) error {
 		return err
 	}
 	defer of.end(time.Now())
+	if g.State == connection.GrantLeaving {
+		done, err := of.call(ctx)
+		if err != nil {
+			return err
+		}
+		defer done()
+		return r.Tokens.Revoke(ctx, g)
+	}
 	_, err = r.Tokens.Ahead(ctx, g, of.call)
 	e, coded := errors.AsType[*connectors.Error](err)
 	switch {

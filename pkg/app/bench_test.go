@@ -140,7 +140,7 @@ func startNode(b *testing.B, env *testenv.Env, keys *crypto.Keyring, play roles,
 		b.Fatal(err)
 	}
 	settings := shared{Prefix: "hawser", Scopes: connection.DefaultScopes, BasePath: "/api/v1", Grace: 5 * time.Second, Concurrency: 64, Replicas: 1}
-	n, err := newNode(b.Context(), settings, "http://"+listener.Addr().String(), nc, keys, zerolog.Nop(), append(more, benchConnector()))
+	n, err := newNode(b.Context(), "ingress", settings, "http://"+listener.Addr().String(), nc, keys, zerolog.Nop(), append(more, benchConnector()))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -53,8 +53,9 @@ type node struct {
 }
 
 // newNode makes streams and buckets as they have to be, checks that the keyset is
-// the one the records were sealed with, and reads the catalogue.
-func newNode(ctx context.Context, settings shared, baseURL string, nc *nats.Conn, keys *crypto.Keyring, log zerolog.Logger, own []connectors.Connector) (*node, error) {
+// the one the records were sealed with, and reads the catalogue. role is the source
+// of what it announces.
+func newNode(ctx context.Context, role string, settings shared, baseURL string, nc *nats.Conn, keys *crypto.Keyring, log zerolog.Logger, own []connectors.Connector) (*node, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	n := &node{settings: settings, baseURL: baseURL, log: log, nc: nc, keys: keys, metrics: newRegistry(), registry: connectors.NewRegistry()}
@@ -82,7 +83,7 @@ func newNode(ctx context.Context, settings shared, baseURL string, nc *nats.Conn
 	n.leases = connection.NewLeases(n.buckets)
 	n.apps = connection.NewApps(n.store, os.Getenv)
 	n.service = connection.NewService(n.store, n.definitions, n.scopes, n.bus, &connection.ServiceOptions{
-		BaseURL: baseURL + settings.BasePath, OnError: n.problem, Grants: n.grants, CheckSecret: webhook.CheckSecret,
+		Role: role, BaseURL: baseURL + settings.BasePath, OnError: n.problem, Grants: n.grants, CheckSecret: webhook.CheckSecret,
 	})
 	n.observe()
 	return n, n.definitions.Load(ctx)

@@ -72,7 +72,7 @@ func (p *program) join(ctx context.Context, name string, s shared, r remote, pla
 	if err != nil {
 		return fmt.Errorf("listen on --http %s: %w", r.HTTP, err)
 	}
-	n, err := newNode(ctx, s, baseURL(s, listener), nc, keys, log, p.own)
+	n, err := newNode(ctx, name, s, baseURL(s, listener), nc, keys, log, p.own)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}

@@ -81,7 +81,7 @@ func (c *upCommand) serve(ctx context.Context, p *program, server *embedded.Serv
 		return errors.Join(err, listener.Close())
 	}
 	defer nc.Close()
-	n, err := newNode(ctx, c.shared, baseURL(c.shared, listener), nc, keys, log, own)
+	n, err := newNode(ctx, "ingress", c.shared, baseURL(c.shared, listener), nc, keys, log, own)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}

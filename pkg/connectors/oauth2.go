@@ -13,7 +13,7 @@ import (
 //
 // Names of TokenFields (name → dotted path in the reply of the token endpoint):
 //
-//	access_token refresh_token token_type scope id_token
+//	access_token refresh_token scope
 //	expires_in           when the access token ends, in the form that Expiry says
 //	refresh_expires_in   when the refresh token ends, in the same form
 //	account              the provider's account, where who-am-I does not tell it
