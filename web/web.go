@@ -7,6 +7,7 @@ import (
 	"embed"
 	"html/template"
 	"net/http"
+	"slices"
 )
 
 //go:embed *.html
@@ -40,13 +41,26 @@ type Page struct {
 // Option is something to choose.
 type Option struct{ Value, Label, Description string }
 
-// Field is an input of a form. Type is text, password, number, checkbox, select or textarea.
+// Field is an input of a form. Type is text, password, number, checkbox, select,
+// multiselect or textarea. Only a multiselect has several values.
 type Field struct {
-	Name, Label, Type, Description, Value string
-	Required                              bool
-	Options                               []Option
-	Error                                 string
+	Name, Label, Type, Description string
+	Values                         []string
+	Required                       bool
+	Options                        []Option
+	Error                          string
 }
+
+// Value is the only one, or "".
+func (f Field) Value() string {
+	if len(f.Values) == 0 {
+		return ""
+	}
+	return f.Values[0]
+}
+
+// Chosen reports whether an option is.
+func (f Field) Chosen(value string) bool { return slices.Contains(f.Values, value) }
 
 // Render writes a page. It is not stored, not framed, and sends no referrer.
 func Render(w http.ResponseWriter, status int, name string, p Page) {

@@ -2,11 +2,8 @@ package ingress
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
-	"strconv"
-	"strings"
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/oauth"
@@ -49,11 +46,11 @@ func (i *Ingress) openSession(w http.ResponseWriter, r *http.Request) {
 	case s.Status == oauth.SessionSelecting:
 		i.showSites(w, r, s)
 	case len(offers) == 1:
-		i.showForm(w, r, s, offers[0], nil, nil)
+		showForm(w, s, offers[0], nil, nil)
 	case chosen != "":
 		for _, c := range offers {
 			if c.Key == chosen {
-				i.showForm(w, r, s, c, nil, nil)
+				showForm(w, s, c, nil, nil)
 				return
 			}
 		}
@@ -124,7 +121,7 @@ func (i *Ingress) connectSession(w http.ResponseWriter, r *http.Request, s *conn
 	if err != nil {
 		e := connectors.AsError(err)
 		if e.Code == connectors.CodeConnectorConfigInvalid {
-			i.showForm(w, r, s, def, form, e)
+			showForm(w, s, def, form, e)
 			return
 		}
 		i.showFailure(w, r, e)
@@ -167,78 +164,6 @@ func (i *Ingress) showSites(w http.ResponseWriter, r *http.Request, s *connectio
 		page.Options = append(page.Options, web.Option{Value: site.ID, Label: site.Name, Description: site.URL})
 	}
 	web.Render(w, http.StatusOK, "choose", page)
-}
-
-// showForm shows the connector's config as a form. Secrets that were entered before
-// are not shown again.
-func (i *Ingress) showForm(w http.ResponseWriter, _ *http.Request, s *connection.Session, def *connectors.Connector, entered url.Values, wrong *connectors.Error) {
-	page := web.Page{Title: "Connect " + nameOf(def), Text: def.Metadata.Description, Tenant: forWhom(s), Connector: def.Key}
-	status := http.StatusOK
-	if wrong != nil {
-		status, page.Text = http.StatusBadRequest, wrong.Message
-	}
-	for _, f := range def.Config.Fields() {
-		field := web.Field{Name: f.Name, Label: f.Label, Type: "text", Description: f.Description, Required: f.Required, Value: entered.Get("config." + f.Name)}
-		if entered == nil && f.Default != nil {
-			field.Value = strings.Trim(string(rawOf(f.Default)), `"`)
-		}
-		switch {
-		case f.Secret:
-			field.Type, field.Value = "password", ""
-		case f.Type == "boolean":
-			field.Type, field.Required = "checkbox", false
-		case f.Type == "select" || f.Type == "textarea" || f.Type == "number":
-			field.Type = string(f.Type)
-		}
-		for _, o := range f.Options {
-			value := strings.Trim(string(rawOf(o.Value)), `"`)
-			field.Options = append(field.Options, web.Option{Value: value, Label: o.Label})
-		}
-		for _, e := range problemsOf(wrong) {
-			if e.Path == f.Name {
-				field.Error = e.Message
-			}
-		}
-		page.Fields = append(page.Fields, field)
-	}
-	web.Render(w, status, "form", page)
-}
-
-func problemsOf(e *connectors.Error) []connectors.FieldError {
-	if e == nil {
-		return nil
-	}
-	return e.Errors
-}
-
-func rawOf(v any) []byte {
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return nil
-	}
-	return raw
-}
-
-// configOf makes a config of a form's fields; what was left empty is left out.
-func configOf(def *connectors.Connector, form url.Values) []byte {
-	config := map[string]any{}
-	for _, f := range def.Config.Fields() {
-		text := form.Get("config." + f.Name)
-		if f.Type == "boolean" {
-			config[f.Name] = text == "true"
-			continue
-		}
-		if text == "" {
-			continue
-		}
-		config[f.Name] = text
-		if f.Type == "number" {
-			if n, err := strconv.ParseFloat(text, 64); err == nil {
-				config[f.Name] = n
-			}
-		}
-	}
-	return rawOf(config)
 }
 
 func forWhom(s *connection.Session) string { return "For " + s.Scope + " " + s.Identity }

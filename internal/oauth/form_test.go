@@ -1,0 +1,66 @@
+package oauth_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/pkg/connectors"
+)
+
+const manyKinds = `{"type":"object","additionalProperties":false,"properties":{
+	"name":{"type":"string","default":"R&D \"x\""},
+	"level":{"enum":[1,2,3]},
+	"places":{"type":"array","items":{"enum":["eu","us","ap"]}},
+	"proxy":{"type":"object","properties":{"host":{"type":"string"},"port":{"type":"integer"}}},
+	"labels":{"type":"object","additionalProperties":{"type":"string"}},
+	"key":{"type":"string","format":"textarea","secret":true},
+	"note":{"type":"string","format":"textarea"},
+	"strict":{"type":"boolean"}}}`
+
+// Whatever a schema asks for can be entered in the form of a connect link.
+func TestTheFormMakesConfigsOfEveryKind(t *testing.T) {
+	t.Parallel()
+	schema, err := connectors.ParseSchema([]byte(manyKinds))
+	must(t, err)
+	in := install(t, nil, connectors.Connector{Key: "kinds", Config: schema})
+	made := in.session(map[string]any{"connectors": []string{"kinds"}})
+	b := newBrowser(t)
+	_, _, page := b.get(made.URL)
+	for _, want := range []string{`value="R&amp;D &#34;x&#34;"`, `<select multiple id="f-places"`, `name="config.proxy.host"`, `<textarea id="f-key"`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the form has no %s:\n%s", want, page)
+		}
+	}
+	status, _, page := b.post(made.URL, url.Values{
+		"connector": {"kinds"}, "config.name": {`R&D "x"`}, "config.level": {"2"}, "config.places": {"eu", "ap"},
+		"config.proxy.host": {"h"}, "config.proxy.port": {"8080"}, "config.labels": {`{"a":"b"}`},
+		"config.key": {"-----BEGIN KEY-----\nx\n-----END KEY-----"}, "config.note": {`{"is":"text"}`}, "config.strict": {"true"},
+	})
+	if status != http.StatusOK {
+		t.Fatalf("got %d\n%s", status, page)
+	}
+	c, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, "kinds", ""))
+	must(t, err)
+	doc, err := in.front.store.OpenConfig(c)
+	must(t, err)
+	var got map[string]any
+	must(t, json.Unmarshal(doc, &got))
+	want := map[string]any{
+		"name": `R&D "x"`, "level": 2.0, "places": []any{"eu", "ap"}, "proxy": map[string]any{"host": "h", "port": 8080.0},
+		"labels": map[string]any{"a": "b"}, "key": "-----BEGIN KEY-----\nx\n-----END KEY-----", "note": `{"is":"text"}`, "strict": true,
+	}
+	if a, b := string(encoded(t, got)), string(encoded(t, want)); a != b {
+		t.Errorf("the config is %s, want %s", a, b)
+	}
+}
+
+func encoded(t *testing.T, v any) []byte {
+	t.Helper()
+	doc, err := json.Marshal(v)
+	must(t, err)
+	return doc
+}
