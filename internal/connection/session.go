@@ -29,6 +29,7 @@ type Session struct {
 	Status    string `json:"status"`
 	Connector string `json:"connector,omitempty"` // what was chosen
 	Code      string `json:"code,omitempty"`      // of a failure
+	Flow      string `json:"flow,omitempty"`      // record of the authorisation that it waits for
 
 	key      string
 	revision uint64

@@ -48,7 +48,7 @@ func (o Outcome) Location(failed *connectors.Error) string {
 //	malformed      no state, or not of our form
 //	bad_signature  not made here
 //	expired        more than ten minutes old
-//	replayed       used before, or never stored
+//	replayed       used before, never stored, or not the one that a session waits for
 //	mismatch       of another connector, or (iss) of another authorization server
 //	wrong_browser  not the one that opened the flow
 //
@@ -60,6 +60,9 @@ func (f *Flow) Callback(ctx context.Context, connector string, query url.Values,
 	if refusal == nil {
 		out.Clear = f.flowCookie(h, flow)
 		refusal = f.checkBound(connector, flow, query, cookie(out.Clear.Name))
+	}
+	if refusal == nil {
+		refusal = f.awaited(ctx, h, flow)
 	}
 	if refusal != nil {
 		f.refuse(ctx, flow, refusal)

@@ -46,6 +46,8 @@ type StartInput struct {
 type Started struct {
 	AuthorizationURL string    `json:"authorization_url"`
 	ExpiresAt        time.Time `json:"expires_at"`
+
+	record string // where the flow lies
 }
 
 // Start begins an authorisation. The URL is ours: opened in the end user's browser
@@ -89,7 +91,7 @@ func (f *Flow) Start(ctx context.Context, r connection.Ref, in StartInput) (*Sta
 		return nil, err
 	}
 	f.announce(ctx, events.OAuthStarted, flow, "", events.Data{})
-	return &Started{f.opts.BaseURL + "/connectors/" + r.Connector + "/oauth/start/" + text, expires}, nil
+	return &Started{f.opts.BaseURL + "/connectors/" + r.Connector + "/oauth/start/" + text, expires, h.record()}, nil
 }
 
 func (f *Flow) redirectURI(connector string) string {

@@ -115,13 +115,11 @@ func (f *Flow) Offers(s *connection.Session) []*connectors.Connector {
 
 // SessionConnect connects what the user chose. It returns where to go on, "" if the
 // connection is made already. Each session makes one connection: it is claimed
-// before, by revision.
+// before, by revision, and of the authorisations that a user begins in it only the
+// last is taken.
 func (f *Flow) SessionConnect(ctx context.Context, s *connection.Session, connector string, config []byte) (next string, err error) {
 	if !slices.ContainsFunc(f.Offers(s), func(c *connectors.Connector) bool { return c.Key == connector }) {
 		return "", connectors.Errorf(connectors.CodeForbidden, "this link is not for %.64q", connector)
-	}
-	if s.Status == SessionConnected || s.Status == SessionSelecting {
-		return "", stateInvalid(reasonReplayed)
 	}
 	ref := connection.NewRef(events.Tenant{Scope: s.Scope, Identity: s.Identity}, connector, s.Account)
 	in := connection.ConnectInput{Config: config}
@@ -129,17 +127,21 @@ func (f *Flow) SessionConnect(ctx context.Context, s *connection.Session, connec
 	if err != nil {
 		return "", err
 	}
-	s.Connector, s.Status, s.Code = connector, SessionPending, ""
-	if err := f.sessions.Save(ctx, s); errors.Is(err, connection.ErrConflict) {
+	// Who asks again while a connection is being made would be told that it failed.
+	underWay := s.Status == SessionPending && s.Flow == "" && def.Auth.Kind != connectors.AuthOAuth2
+	if s.Status == SessionConnected || s.Status == SessionSelecting || underWay {
 		return "", stateInvalid(reasonReplayed)
-	} else if err != nil {
+	}
+	s.Connector, s.Status, s.Code, s.Flow = connector, SessionPending, "", ""
+	if err := f.claim(ctx, s); err != nil {
 		return "", err
 	}
 	switch {
 	case def.Auth.Kind == connectors.AuthOAuth2:
 		var started *Started
 		if started, err = f.Start(ctx, ref, StartInput{ConnectInput: in, ReturnURL: s.ReturnURL, session: s.Key()}); err == nil {
-			return started.AuthorizationURL, nil
+			s.Flow = started.record
+			return started.AuthorizationURL, f.claim(ctx, s)
 		}
 	case def.Auth.OAuth2 != nil:
 		_, err = f.Connect(ctx, ref, in)
@@ -150,10 +152,41 @@ func (f *Flow) SessionConnect(ctx context.Context, s *connection.Session, connec
 	if err != nil {
 		s.Status, s.Code = SessionFailed, string(connectors.AsError(err).Code)
 	}
+	// What became of it is told also if the user has gone.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sessionPatience)
+	defer cancel()
 	if saveErr := f.sessions.Save(ctx, s); saveErr != nil {
 		f.problem(saveErr)
 	}
 	return "", err
+}
+
+const sessionPatience = 5 * time.Second
+
+// claim stores the session, unless somebody else has changed it.
+func (f *Flow) claim(ctx context.Context, s *connection.Session) error {
+	err := f.sessions.Save(ctx, s)
+	if errors.Is(err, connection.ErrConflict) {
+		return stateInvalid(reasonReplayed)
+	}
+	return err
+}
+
+// awaited refuses a flow that its session, if it has one, does not wait for.
+func (f *Flow) awaited(ctx context.Context, h handle, flow *connection.Flow) *connectors.Error {
+	if flow.Session == "" {
+		return nil
+	}
+	s, err := f.sessions.Latest(ctx, flow.Session)
+	switch {
+	case errors.Is(err, connection.ErrNotFound):
+		return stateInvalid(reasonExpired)
+	case err != nil:
+		return connectors.AsError(err)
+	case s.Status != SessionPending || s.Flow != h.record():
+		return stateInvalid(reasonReplayed)
+	}
+	return nil
 }
 
 // SessionSites are the sites that a session's user has to choose from.

@@ -73,6 +73,31 @@ func TestASessionLeadsThroughChoiceConsentAndSite(t *testing.T) {
 	}
 }
 
+// A user who goes back and begins again has two ways to the provider, of which one
+// leads to a connection.
+func TestOfTheFlowsOfASessionTheLastIsTaken(t *testing.T) {
+	t.Parallel()
+	in, p := withDemo(t, nil)
+	made := in.session(map[string]any{"connectors": []string{"demo-oauth"}})
+	b := newBrowser(t)
+	b.get(made.URL)
+	var callbacks []string
+	for range 2 {
+		_, _, body := b.post(made.URL, url.Values{"connector": {"demo-oauth"}})
+		callbacks = append(callbacks, in.consent(b, linkOf(t, body), approve))
+	}
+	in.refusedFor(b, p, callbacks[0], "replayed")
+	if status, _, body := b.get(callbacks[1]); status != http.StatusOK {
+		t.Fatalf("the last: got %d\n%s", status, body)
+	}
+	if c := in.demoConnection(); c.State != connection.Active {
+		t.Errorf("the connection is %s", c.State)
+	}
+	if _, _, body := b.get(made.URL + "/status"); !strings.Contains(body, `"status":"connected"`) {
+		t.Errorf("status: got %s, want connected", body)
+	}
+}
+
 func TestASessionBelongsToItsBrowserAndItsConnectors(t *testing.T) {
 	t.Parallel()
 	in, _ := withDemo(t, nil)
