@@ -17,6 +17,8 @@ const (
 	cacheBytes = 32 << 20
 	// cacheMaxAge bounds how long a missed notification can matter.
 	cacheMaxAge = time.Minute
+	// readPatience bounds a read: callers wait for an answer, be it that there is none.
+	readPatience = 1500 * time.Millisecond
 	// rereads bounds how often a read that the watch has overtaken is repeated.
 	rereads = 3
 )
@@ -111,6 +113,8 @@ func (c *cache[T]) holds(key string) bool {
 
 // read reads the record of key from the store, and holds it.
 func (c *cache[T]) read(ctx context.Context, key string) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, readPatience)
+	defer cancel()
 	for try := 0; ; try++ {
 		c.mu.Lock()
 		r, epoch := c.beginLocked(key), c.epoch

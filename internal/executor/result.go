@@ -69,7 +69,7 @@ func (j *job) about() events.About {
 // lost may be stored, so before it is repeated, and by whom may have slept, the
 // subject is looked at: subscribers that hear what is published, whether or not
 // the stream takes it, shall not hear two.
-func (j *job) publishResult(ctx context.Context, result events.Event) (published bool, err error) {
+func (j *job) publishResult(ctx context.Context, result *events.Message) (published bool, err error) {
 	look := j.delivery.Attempt > 1 || time.Since(j.began) > j.opts.AckWait/3
 	err = patiently(ctx, func() error {
 		if look {

@@ -13,10 +13,9 @@ import (
 
 // message is a verified delivery as it is stored.
 type message struct {
-	event   events.Event
+	event   *events.Message
 	dedup   string // message id by which the streams know a repetition; "" if nothing tells one
 	subject string
-	kept    events.Header // the provider's
 }
 
 // message makes the event of a delivery: the body as it came, and the provider's
@@ -35,13 +34,12 @@ func (i *Ingress) message(d *delivery, filed webhook.Delivery, v webhook.Verifie
 		e.SetExtension(events.ExtVerified, "false")
 		i.metrics.unsigned.Inc()
 	}
-	m := &message{subject: i.Bus.Webhook(d.conn.Ref().Tenant, d.conn.Connector, filed.Type), kept: events.Header{}}
+	keepHeaders(e.Header, d.Header, secretHeaders(d.webhook), d.urlSecret())
+	m := &message{event: e, subject: i.Bus.Webhook(d.conn.Ref().Tenant, d.conn.Connector, filed.Type)}
 	if filed.ID != "" {
 		e.SetExtension(events.ExtDelivery, filed.ID)
 		m.dedup = d.conn.Ref().Key() + "/" + events.Token(filed.ID)
 	}
-	m.event = e
-	keepHeaders(m.kept, d.Header, secretHeaders(d.webhook), d.urlSecret())
 	return m
 }
 
@@ -116,15 +114,11 @@ func (i *Ingress) send(ctx context.Context, d *delivery, m *message) (ack events
 			return ack, err
 		}
 		e.SetExtension(events.ExtDataRef, ref)
-		e.DataEncoded = nil
-	}
-	header, data := events.EncodeTraced(ctx, e)
-	for name, values := range m.kept {
-		header[name] = values
+		e.Data = nil
 	}
 	sent := time.Now()
 	defer func() { i.metrics.ackSeconds.Observe(time.Since(sent).Seconds()) }()
-	pending, err := i.Bus.PublishRaw(m.subject, header, data, &events.PublishOptions{MsgID: m.dedup})
+	pending, err := i.Bus.PublishAsync(ctx, m.subject, e, &events.PublishOptions{MsgID: m.dedup})
 	if err == nil {
 		ack, err = pending.Wait(ctx)
 	}

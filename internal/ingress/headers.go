@@ -38,8 +38,9 @@ func keepHeaders(out events.Header, in http.Header, secrets map[string]bool, url
 		return
 	}
 	room = maxKeptHeaders
-	for _, name := range slices.Sorted(maps.Keys(out)) {
-		if size := sizeOf(name, out[name]); size <= room {
+	for _, name := range slices.Sorted(maps.Keys(in)) {
+		values, kept := out[name]
+		if size := sizeOf(name, values); kept && size <= room {
 			room -= size
 		} else {
 			delete(out, name)

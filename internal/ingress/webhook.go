@@ -12,9 +12,9 @@ import (
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// storePatience bounds what a delivery may wait for our own stores, before and
-// again after its body was read: a provider that hears 503 soon tries again, and
-// one that hears nothing may give up.
+// storePatience bounds what a delivery may wait for our own stores once its body
+// is read: a provider that hears 503 soon tries again, and one that hears nothing
+// may give up. To find the connection, before, may take as long.
 const storePatience = 1500 * time.Millisecond
 
 // receive is the path of a provider's webhook for one connection:
@@ -78,15 +78,13 @@ func (i *Ingress) call(r *http.Request, body []byte) webhook.Request {
 
 // addressed is the connection that the URL belongs to.
 func (i *Ingress) addressed(r *http.Request, connector string) (*connection.Connection, error) {
-	ctx, cancel := context.WithTimeout(r.Context(), storePatience)
-	defer cancel()
 	url := secret.New(r.PathValue("secret"))
 	if i.guesses.Tokens() < 1 && !i.Store.KnowsURL(url) {
 		e := connectors.Errorf(connectors.CodeConnectorRateLimited, "too many calls of addresses that are nobody's; try again")
 		e.RetryAfter = time.Second
 		return nil, e
 	}
-	conn, err := i.Store.ByWebhookURL(ctx, connector, url)
+	conn, err := i.Store.ByWebhookURL(r.Context(), connector, url)
 	if errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorWebhookVerificationFailed}) {
 		i.guesses.Allow()
 	}

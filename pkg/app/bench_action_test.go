@@ -139,10 +139,11 @@ func (l *loop) consume(b *testing.B) {
 		b.Fatal(err)
 	}
 	about := events.About{Tenant: events.Tenant{Scope: "organization", Identity: "org_1"}, Connector: "bench", Account: "default", ConnectionID: events.NewID(), RequestID: "1"}
-	header, data := events.EncodeTraced(events.EnsureTrace(b.Context()), events.New("executor", events.ActionCompleted.Type(), about, []byte(`{"data":{"text":"hello"}}`)))
+	result := events.New("executor", events.ActionCompleted.Type(), about, []byte(`{"data":{"text":"hello"}}`))
+	result.SetExtension(events.ExtTraceParent, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 	running, err := consumer.Consume(func(msg jetstream.Msg) {
 		go func() {
-			future, err := l.js.PublishMsgAsync(&nats.Msg{Subject: l.result + msg.Headers().Get("ce-id"), Header: header, Data: data})
+			future, err := l.js.PublishMsgAsync(&nats.Msg{Subject: l.result + msg.Headers().Get("ce-id"), Header: result.Header, Data: result.Data})
 			if err != nil {
 				return
 			}

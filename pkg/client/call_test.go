@@ -156,8 +156,9 @@ func aCallThatIsGivenUpGoesOn(t *testing.T, s *system) {
 	}()
 	_, err = org.Action("echo", "hold").Call(ctx, said{"later"})
 	pending, ok := errors.AsType[*client.PendingError](err)
-	if !ok || !pending.Stored || !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), pending.ID) {
-		t.Fatalf("error of a call given up = %v, want a stored request and its id", err)
+	// The executor can be faster than the ack, so whether it is Stored may not be known.
+	if !ok || !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), pending.ID) {
+		t.Fatalf("error of a call given up = %v, want a request that goes on, and its id", err)
 	}
 	if _, err := org.Action("echo", "hold").Result(t.Context(), pending.ID); !errors.Is(err, client.ErrNoResult) {
 		t.Errorf("result while the handler runs: %v, want ErrNoResult", err)

@@ -66,11 +66,10 @@ func TestACallIgnoresGarbageOnTheSubjectOfItsResult(t *testing.T) {
 	w.requests(t, func(a *events.Action) error {
 		subject := w.bus.Result(a.ActionRef, a.ID)
 		answer := events.New("test", events.ActionCompleted.Type(), a.About(), []byte(`{"data":{"text":"real"}}`))
-		header, data := events.Encode(answer)
 		for _, msg := range []*nats.Msg{
 			{Subject: subject, Data: []byte("garbage")},
 			{Subject: subject, Data: []byte(`{}`), Header: nats.Header{"ce-specversion": {"1.0"}, "ce-type": {"hawser.action.completed"}}},
-			{Subject: subject, Data: data, Header: header},
+			{Subject: subject, Data: answer.Data, Header: answer.Header},
 		} {
 			if err := w.nc.PublishMsg(msg); err != nil {
 				return err

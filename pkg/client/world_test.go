@@ -44,7 +44,7 @@ func about(identity string) events.About {
 	return events.About{Tenant: events.Tenant{Scope: "organization", Identity: identity}, Connector: "echo", Account: "default"}
 }
 
-func (w *world) publish(t *testing.T, subject string, e events.Event) (id string) {
+func (w *world) publish(t *testing.T, subject string, e *events.Message) (id string) {
 	t.Helper()
 	if _, err := w.bus.Publish(t.Context(), subject, e, nil); err != nil {
 		t.Fatal(err)

@@ -28,12 +28,23 @@ func attributes(e events.Event) map[string]string {
 	return out
 }
 
+// decoded is m as a reader has it.
+func decoded(t testing.TB, m *events.Message) events.Event {
+	t.Helper()
+	e, err := events.Decode(m.Header, m.Data)
+	if err != nil {
+		t.Fatalf("Decode: %v", err)
+	}
+	return e
+}
+
 // goldenEvent has every kind of attribute, and values that need escaping.
-func goldenEvent() events.Event {
-	e := events.New("executor", events.ActionCompleted.Type(), events.About{
+func goldenEvent(t testing.TB) events.Event {
+	t.Helper()
+	e := decoded(t, events.New("executor", events.ActionCompleted.Type(), events.About{
 		Tenant: events.Tenant{Scope: "organization", Identity: `Ünï "q" 100%`}, Connector: "demo-key", Account: "second",
 		ConnectionID: "0199e3a0-7c1d-7b5e-9a52-4b1f5f3c2d10", RequestID: "order 7",
-	}, []byte(`{"data":{"id":"<1>"}}`))
+	}, []byte(`{"data":{"id":"<1>"}}`)))
 	e.SetID("0199e3a0-7c1d-7b5e-9a52-4b1f5f3c2d11")
 	e.SetTime(time.Date(2026, 11, 21, 22, 0, 0, 123456789, time.FixedZone("", 3600)))
 	e.SetDataSchema("https://hawser.example/schemas/result")
@@ -47,23 +58,23 @@ func goldenEvent() events.Event {
 
 func TestBinaryModeIsWrittenAsAlways(t *testing.T) {
 	t.Parallel()
-	h, data := events.Encode(goldenEvent())
+	m := events.Encode(goldenEvent(t))
 	var out strings.Builder
-	names := make([]string, 0, len(h))
-	for name := range h {
+	names := make([]string, 0, len(m.Header))
+	for name := range m.Header {
 		names = append(names, name)
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		fmt.Fprintf(&out, "%s: %s\n", name, strings.Join(h[name], " | "))
+		fmt.Fprintf(&out, "%s: %s\n", name, strings.Join(m.Header[name], " | "))
 	}
-	fmt.Fprintf(&out, "\n%s\n", data)
+	fmt.Fprintf(&out, "\n%s\n", m.Data)
 	golden(t, "binary.golden.txt", []byte(out.String()))
 }
 
 func TestStructuredModeIsWrittenAsAlways(t *testing.T) {
 	t.Parallel()
-	h, data, err := events.EncodeStructured(goldenEvent())
+	h, data, err := events.EncodeStructured(goldenEvent(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,16 +86,12 @@ func TestStructuredModeIsWrittenAsAlways(t *testing.T) {
 
 func TestBothModesCarryTheWholeEvent(t *testing.T) {
 	t.Parallel()
-	want := goldenEvent()
-	h, data := events.Encode(want)
-	got, err := events.Decode(h, data)
-	if err != nil {
-		t.Fatalf("Decode binary: %v", err)
-	}
+	want := goldenEvent(t)
+	got := decoded(t, events.Encode(want))
 	if diff := cmp.Diff(attributes(want), attributes(got)); diff != "" {
 		t.Errorf("binary mode (-want +got):\n%s", diff)
 	}
-	h, data, err = events.EncodeStructured(want)
+	h, data, err := events.EncodeStructured(want)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,12 +109,11 @@ func TestEveryByteOfDataSurvivesBothModes(t *testing.T) {
 		for _, data := range []string{`{"a": 1}`, `{"a":`, "plain", "\xff\xfe", "null", `"s"`, " ", "\x00", "{\"a\":\"\xff\"}"} {
 			e := events.New("ingress", "hawser.webhook.x", events.About{Tenant: ava, Connector: "demo-key"}, []byte(data))
 			e.SetDataContentType(contentType)
-			h, body := events.Encode(e)
-			got, err := events.Decode(h, body)
-			if err != nil || string(got.Data()) != data {
-				t.Errorf("binary, %q: data %q came back as %q, %v", contentType, data, got.Data(), err)
+			got := decoded(t, e)
+			if string(got.Data()) != data {
+				t.Errorf("binary, %q: data %q came back as %q", contentType, data, got.Data())
 			}
-			h, body, err = events.EncodeStructured(e)
+			h, body, err := events.EncodeStructured(got)
 			if err != nil {
 				t.Errorf("EncodeStructured, %q, data %q: %v", contentType, data, err)
 			}
@@ -127,8 +133,7 @@ func TestDataThatIsACloudEventStaysData(t *testing.T) {
 	for _, contentType := range []string{"application/cloudevents+json; charset=utf-8", "Application/CloudEvents+JSON", "application/cloudevents-batch+json"} {
 		e := events.New("ingress", "hawser.webhook.x", events.About{Tenant: ava, Connector: "demo-key", Account: "mine"}, []byte(body))
 		e.SetDataContentType(contentType)
-		h, data := events.Encode(e)
-		got, err := events.Decode(h, data)
+		got, err := events.Decode(e.Header, e.Data)
 		if err != nil || got.ID() != e.ID() || events.Extension(got, events.ExtAccount) != "mine" || got.DataContentType() != contentType {
 			t.Errorf("%s: got id %q, account %q, content type %q, %v", contentType, got.ID(), events.Extension(got, events.ExtAccount), got.DataContentType(), err)
 		}
@@ -139,15 +144,11 @@ func TestWhatAProviderSentWrongCanStillBeRead(t *testing.T) {
 	t.Parallel()
 	e := events.New("ingress", "hawser.webhook.\xff\nx ", events.About{Tenant: events.Tenant{Scope: "o", Identity: "\xff"}, Connector: "c"}, []byte("x"))
 	e.SetDataContentType("application/json; charset")
-	h, data := events.Encode(e)
-	got, err := events.Decode(h, data)
-	if err != nil {
-		t.Fatalf("Decode: %v", err)
-	}
+	got := decoded(t, e)
 	if got.Type() != "hawser.webhook.\uFFFD\nx " || got.DataContentType() != "application/octet-stream" || events.Extension(got, events.ExtIdentity) != "\uFFFD" {
 		t.Errorf("got type %q, content type %q, identity %q", got.Type(), got.DataContentType(), events.Extension(got, events.ExtIdentity))
 	}
-	if raw := h.Get("content-type"); raw != "application/json; charset" {
+	if raw := e.Header.Get("content-type"); raw != "application/json; charset" {
 		t.Errorf("header content-type: got %q, want the provider's", raw)
 	}
 }
@@ -232,12 +233,9 @@ func TestInvalidBinaryEventsAreRefusedWithoutQuotingThem(t *testing.T) {
 
 func TestNewEventsAreValidAndSayWhatTheyAreAbout(t *testing.T) {
 	t.Parallel()
-	e := events.NewLifecycle("executor", events.ActionRetrying, events.About{
+	e := decoded(t, events.NewLifecycle("executor", events.ActionRetrying, events.About{
 		Tenant: ava, Connector: "demo-key", Account: "second", ConnectionID: "c1", RequestID: "r1",
-	}, events.Data{Action: "postMessage", Attempt: 2, DurationMs: events.Milliseconds(1500 * time.Microsecond)})
-	if err := e.Validate(); err != nil {
-		t.Errorf("Validate: %v", err)
-	}
+	}, events.Data{Action: "postMessage", Attempt: 2, DurationMs: events.Milliseconds(1500 * time.Microsecond)}))
 	got := attributes(e)
 	if len(got["id"]) != 36 || got["id"][14] != '7' || time.Since(e.Time()) > time.Minute {
 		t.Errorf("id %s, time %s: want a UUIDv7 and now", got["id"], got["time"])
@@ -254,7 +252,7 @@ func TestNewEventsAreValidAndSayWhatTheyAreAbout(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("event (-want +got):\n%s", diff)
 	}
-	if e := events.New("ingress", "t", events.About{Tenant: ava, Connector: "c", Account: "default"}, nil); e.Subject() != "organization/ava@example.com/c" {
+	if e := decoded(t, events.New("ingress", "t", events.About{Tenant: ava, Connector: "c", Account: "default"}, nil)); e.Subject() != "organization/ava@example.com/c" {
 		t.Errorf("subject with the default account: got %q", e.Subject())
 	}
 }

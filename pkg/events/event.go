@@ -2,18 +2,15 @@ package events
 
 import (
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
-	"net/url"
 	"strings"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
-	"github.com/cloudevents/sdk-go/v2/types"
 	"github.com/google/uuid"
 )
 
-// Event is a CloudEvent 1.0.
+// Event is a CloudEvent 1.0, as [Decode] reads it. What is published is a [Message].
 type Event = event.Event
 
 // Kind is what happened, "noun.verb". The CloudEvents type is "hawser." and it.
@@ -111,61 +108,12 @@ func Milliseconds(d time.Duration) *float64 {
 	return &ms
 }
 
-// New returns an event with a new id (UUIDv7), the time, and what it is about.
-// data is JSON; role (ingress, executor, refresher) becomes the source. It stands
-// on the path of every webhook, so it fills the SDK's type by hand: its setters
-// check what is known to be right here.
-func New(role, eventType string, about About, data []byte) Event {
-	subject, jsonType := about.subject(), event.ApplicationJSON
-	return Event{
-		Context: &event.EventContextV1{
-			ID:              NewID(),
-			Source:          types.URIRef{URL: url.URL{Path: "/hawser/" + role}},
-			Type:            eventType,
-			Time:            &types.Timestamp{Time: time.Now().UTC()},
-			Subject:         &subject,
-			DataContentType: &jsonType,
-			Extensions:      about.extensions(),
-		},
-		DataEncoded: data,
-	}
-}
-
-// NewLifecycle returns the lifecycle event of kind.
-func NewLifecycle(role string, kind Kind, about About, data Data) Event {
-	body, err := json.Marshal(data)
-	if err != nil {
-		panic(fmt.Sprintf("events: %v", err)) // Data holds nothing that cannot be marshalled
-	}
-	e := New(role, kind.Type(), about, body)
-	if data.Actor != "" {
-		e.SetExtension(ExtActor, data.Actor)
-	}
-	return e
-}
-
 func (a About) subject() string {
 	s := a.Scope + "/" + a.Identity + "/" + a.Connector
 	if a.Account != "" && a.Account != "default" {
 		s += "/" + a.Account
 	}
 	return s
-}
-
-func (a About) extensions() map[string]any {
-	out := make(map[string]any, 8) // what lifecycle events have; a larger map costs as much again
-	set := func(name, value string) {
-		if value != "" {
-			out[name] = value
-		}
-	}
-	set(ExtScope, a.Scope)
-	set(ExtIdentity, a.Identity)
-	set(ExtConnector, a.Connector)
-	set(ExtAccount, a.Account)
-	set(ExtConnection, a.ConnectionID)
-	set(ExtRequest, a.RequestID)
-	return out
 }
 
 // NewID returns a new UUIDv7.

@@ -46,15 +46,15 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
-		h, body := events.Encode(e)
-		again, err := events.Decode(h, body)
+		m := events.Encode(e)
+		again, err := events.Decode(m.Header, m.Data)
 		if err != nil {
-			t.Fatalf("binary mode cannot be read again: %v\n%v", err, h)
+			t.Fatalf("binary mode cannot be read again: %v\n%v", err, m.Header)
 		}
 		if diff := cmp.Diff(attributes(e), attributes(again)); diff != "" {
 			t.Fatalf("binary mode (-want +got):\n%s", diff)
 		}
-		h, body, err = events.EncodeStructured(e)
+		h, body, err := events.EncodeStructured(e)
 		if err != nil {
 			t.Fatalf("structured mode: %v", err)
 		}
@@ -141,8 +141,7 @@ func FuzzAttribute(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		e := events.New("r", "t", events.About{Tenant: events.Tenant{Scope: "o", Identity: s}, Connector: "c"}, nil)
-		h, data := events.Encode(e)
-		for name, values := range h {
+		for name, values := range e.Header {
 			for _, v := range values {
 				for i := range len(v) {
 					if v[i] <= ' ' || v[i] >= 0x7f {
@@ -151,11 +150,11 @@ func FuzzAttribute(f *testing.F) {
 				}
 			}
 		}
-		got, err := events.Decode(h, data)
+		got, err := events.Decode(e.Header, e.Data)
 		if want := strings.ToValidUTF8(s, "\uFFFD"); err != nil || events.Extension(got, events.ExtIdentity) != want {
 			t.Fatalf("identity %q came back as %q, %v", s, events.Extension(got, events.ExtIdentity), err)
 		}
-		_, body, err := events.EncodeStructured(e)
+		_, body, err := events.EncodeStructured(got)
 		if err != nil || !json.Valid(body) {
 			t.Fatalf("structured: %v, %s", err, body)
 		}

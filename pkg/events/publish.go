@@ -40,35 +40,35 @@ type Pending struct {
 	bus    *Bus
 }
 
-// Publish stores e on subject and waits for the stream's ack, at most the bus's
+// Publish stores m on subject and waits for the stream's ack, at most the bus's
 // publish timeout. The trace of ctx travels with it. Errors: [ErrUnavailable]
 // (it may be stored or not: repeat with the same MsgID, or First), [ErrExists],
 // [ErrTooLarge], [ErrSubject].
-func (b *Bus) Publish(ctx context.Context, subject string, e Event, opts *PublishOptions) (Ack, error) {
-	p, err := b.PublishAsync(ctx, subject, e, opts)
+func (b *Bus) Publish(ctx context.Context, subject string, m *Message, opts *PublishOptions) (Ack, error) {
+	p, err := b.PublishAsync(ctx, subject, m, opts)
 	if err != nil {
 		return Ack{}, err
 	}
 	return p.Wait(ctx)
 }
 
-// PublishAsync sends e without waiting; [Pending.Wait] tells what became of it.
+// PublishAsync sends m without waiting; [Pending.Wait] tells what became of it.
 // Several callers share one write to the network.
-func (b *Bus) PublishAsync(ctx context.Context, subject string, e Event, opts *PublishOptions) (*Pending, error) {
-	h, data := EncodeTraced(ctx, e)
-	return b.PublishRaw(subject, h, data, opts)
+func (b *Bus) PublishAsync(ctx context.Context, subject string, m *Message, opts *PublishOptions) (*Pending, error) {
+	setTrace(ctx, m.Header)
+	return b.PublishRaw(subject, m.Header, m.Data, opts)
 }
 
 // Send is PublishAsync without an ack, for events that tell of a beginning and
 // that another event follows: messages of one connection reach a stream in their
 // order, so the ack of a later one says that this one had its turn. What cannot
 // be sent is lost.
-func (b *Bus) Send(ctx context.Context, subject string, e Event) error {
+func (b *Bus) Send(ctx context.Context, subject string, m *Message) error {
 	if err := checkSubject(subject); err != nil {
 		return err
 	}
-	h, data := EncodeTraced(ctx, e)
-	if err := b.nc.PublishMsg(&nats.Msg{Subject: subject, Header: h, Data: data}); err != nil {
+	setTrace(ctx, m.Header)
+	if err := b.nc.PublishMsg(&nats.Msg{Subject: subject, Header: m.Header, Data: m.Data}); err != nil {
 		return fmt.Errorf("publish %s: %w", subject, classify(err))
 	}
 	return nil
@@ -81,16 +81,24 @@ func (b *Bus) PublishRaw(subject string, h Header, data []byte, opts *PublishOpt
 		return nil, err
 	}
 	if opts != nil && opts.MsgID != "" {
-		h[jetstream.MsgIDHeader] = []string{messageID(opts.MsgID)}
+		put(h, jetstream.MsgIDHeader, messageID(opts.MsgID))
 	}
 	if opts != nil && opts.First {
-		h[jetstream.ExpectedLastSubjSeqHeader] = []string{"0"}
+		put(h, jetstream.ExpectedLastSubjSeqHeader, "0")
 	}
 	future, err := b.js.PublishMsgAsync(&nats.Msg{Subject: subject, Header: h, Data: data})
 	if err != nil {
 		return nil, fmt.Errorf("publish %s: %w", subject, classify(err))
 	}
 	return &Pending{future, b}, nil
+}
+
+// put writes a header of a publish. One that says so already is left alone: the
+// client may be reading the headers still, to send them once more.
+func put(h Header, name, value string) {
+	if v := h[name]; len(v) != 1 || v[0] != value {
+		h[name] = []string{value}
+	}
 }
 
 // Wait returns the stream's ack. See [Bus.Publish] for the errors.

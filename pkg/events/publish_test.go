@@ -14,7 +14,7 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-func lifecycle(kind events.Kind) events.Event {
+func lifecycle(kind events.Kind) *events.Message {
 	return events.NewLifecycle("executor", kind, events.About{Tenant: ava, Connector: "demo-key"}, events.Data{})
 }
 

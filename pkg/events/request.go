@@ -96,14 +96,13 @@ func (b *Bus) awaitResult(ctx context.Context, results <-chan *nats.Msg, subject
 // stream has it. It is said again by the publisher rather than republished by the
 // stream, which halves the rate of the stream (decision 5); whoever misses it
 // finds it in the stream.
-func (b *Bus) PublishResult(ctx context.Context, a Action, e Event) error {
-	h, data := EncodeTraced(ctx, e)
-	p, err := b.PublishRaw(b.Result(a.ActionRef, a.ID), h, data, &PublishOptions{First: true})
+func (b *Bus) PublishResult(ctx context.Context, a Action, m *Message) error {
+	p, err := b.PublishAsync(ctx, b.Result(a.ActionRef, a.ID), m, &PublishOptions{First: true})
 	if err == nil {
 		_, err = p.Wait(ctx)
 	}
 	if err == nil && a.Awaited {
-		_ = b.nc.PublishMsg(&nats.Msg{Subject: b.stored(a.ActionRef, a.ID), Header: h, Data: data})
+		_ = b.nc.PublishMsg(&nats.Msg{Subject: b.stored(a.ActionRef, a.ID), Header: m.Header, Data: m.Data})
 	}
 	return err
 }

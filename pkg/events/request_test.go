@@ -94,11 +94,11 @@ func TestRequestIgnoresWhatIsNoResult(t *testing.T) {
 	a := request("1")
 	nc := env.Conn(t)
 	consume(t, bus, requests(t, bus), func(context.Context, *events.Delivery) error {
-		h, data := events.Encode(events.New("executor", events.ActionStarted.Type(), a.About(), []byte(`{"data":"early"}`)))
+		early := events.New("executor", events.ActionStarted.Type(), a.About(), []byte(`{"data":"early"}`))
 		// The stream is not to hold it: the first to be stored is the result.
-		h["Nats-Expected-Last-Subject-Sequence"] = []string{"99"}
+		early.Header["Nats-Expected-Last-Subject-Sequence"] = []string{"99"}
 		garbage := events.Header{"Nats-Expected-Last-Subject-Sequence": {"99"}}
-		for _, msg := range []*nats.Msg{{Header: garbage, Data: []byte("garbage")}, {Header: h, Data: data}} {
+		for _, msg := range []*nats.Msg{{Header: garbage, Data: []byte("garbage")}, {Header: early.Header, Data: early.Data}} {
 			msg.Subject = bus.Result(a.ActionRef, a.ID)
 			if err := nc.PublishMsg(msg); err != nil {
 				t.Error(err)

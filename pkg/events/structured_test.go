@@ -88,7 +88,7 @@ func TestInvalidStructuredEventsAreRefusedWithoutQuotingThem(t *testing.T) {
 
 func TestAnInvalidEventIsNotWritten(t *testing.T) {
 	t.Parallel()
-	e := goldenEvent()
+	e := goldenEvent(t)
 	e.SetType("")
 	if _, _, err := events.EncodeStructured(e); err == nil {
 		t.Error("EncodeStructured of an event without type: want an error")

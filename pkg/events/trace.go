@@ -71,21 +71,14 @@ func TraceID(ctx context.Context) string {
 	return ""
 }
 
-// EncodeTraced writes e in binary mode, with the trace of ctx.
-func EncodeTraced(ctx context.Context, e Event) (Header, []byte) {
-	h, data := Encode(e)
-	setTrace(ctx, h)
-	return h, data
-}
-
 // setTrace writes ctx's trace into a binary-mode header.
 func setTrace(ctx context.Context, h Header) {
 	var c traceCarrier
 	traceFormat.Inject(ctx, &c)
 	if c.parent != "" {
-		h[attributePrefix+ExtTraceParent] = []string{c.parent}
+		put(h, attributePrefix+ExtTraceParent, c.parent)
 	}
 	if c.state != "" {
-		h[attributePrefix+ExtTraceState] = []string{percentEncode(c.state)}
+		put(h, attributePrefix+ExtTraceState, percentEncode(c.state))
 	}
 }

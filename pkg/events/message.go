@@ -1,0 +1,123 @@
+package events
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+)
+
+// Message is an event on its way out, in binary mode. [New] and [NewLifecycle]
+// write its attributes straight into the headers: each webhook and each action
+// makes some, and the SDK's type would be filled only to be read again. [Encode]
+// makes one of an [Event]. It is for one goroutine at a time; once published it
+// may be published again, but not be changed.
+type Message struct {
+	Header Header
+	Data   []byte
+
+	id     string
+	values []string // of the headers, in one piece
+}
+
+const (
+	// usualAttributes and usualHeaders are what a webhook has: those of the event,
+	// and with them the provider's.
+	usualAttributes = 20
+	usualHeaders    = 28
+)
+
+// New returns an event with a new id (UUIDv7), the time, and what it is about.
+// data is JSON; role (ingress, executor, refresher) becomes the source.
+func New(role, eventType string, about About, data []byte) *Message {
+	m := &Message{Header: make(Header, usualHeaders), Data: data, values: make([]string, 0, usualAttributes)}
+	m.set("ce-specversion", event.CloudEventsVersionV1)
+	m.SetID(NewID())
+	m.set("ce-source", "/hawser/"+role)
+	m.set("ce-type", eventType)
+	m.put("ce-time", time.Now().UTC().Format(time.RFC3339Nano))
+	m.set("ce-subject", about.subject())
+	m.SetDataContentType(event.ApplicationJSON)
+	m.set("ce-"+ExtScope, about.Scope)
+	m.set("ce-"+ExtIdentity, about.Identity)
+	m.set("ce-"+ExtConnector, about.Connector)
+	m.set("ce-"+ExtAccount, about.Account)
+	m.set("ce-"+ExtConnection, about.ConnectionID)
+	m.set("ce-"+ExtRequest, about.RequestID)
+	return m
+}
+
+// NewLifecycle returns the lifecycle event of kind.
+func NewLifecycle(role string, kind Kind, about About, data Data) *Message {
+	body, err := json.Marshal(data)
+	if err != nil {
+		panic(fmt.Sprintf("events: %v", err)) // Data holds nothing that cannot be marshalled
+	}
+	m := New(role, kind.Type(), about, body)
+	m.set("ce-"+ExtActor, data.Actor)
+	return m
+}
+
+// Encode writes e in binary mode. What [Decode] could not read is made readable:
+// in attributes, what is not UTF-8 becomes U+FFFD, and a content type that is
+// none is told in the header content-type only.
+func Encode(e Event) *Message {
+	c := contextOf(e)
+	m := &Message{Header: make(Header, 12+len(c.Extensions)), Data: e.DataEncoded, values: make([]string, 0, 10+len(c.Extensions))}
+	m.set("ce-specversion", event.CloudEventsVersionV1)
+	m.SetID(c.ID)
+	m.set("ce-source", c.GetSource())
+	m.set("ce-type", c.Type)
+	m.set("ce-subject", c.GetSubject())
+	if t := c.GetTime(); !t.IsZero() {
+		m.set("ce-time", t.UTC().Format(time.RFC3339Nano))
+	}
+	m.set("ce-dataschema", c.GetDataSchema())
+	m.SetDataContentType(c.GetDataContentType())
+	for name, value := range c.Extensions {
+		m.SetExtension(name, formatted(value))
+	}
+	return m
+}
+
+// ID is the event's id, which New makes, or SetID sets.
+func (m *Message) ID() string { return m.id }
+
+// SetID gives the event an id that follows from something else.
+func (m *Message) SetID(id string) {
+	m.id = id
+	m.set("ce-id", id)
+}
+
+// SetExtension sets an extension; "" is none. name is one of ours, or consists of
+// the letters a to z and digits.
+func (m *Message) SetExtension(name, value string) { m.set(attributePrefix+name, value) }
+
+// SetDataContentType says what the data is, where it is not JSON.
+func (m *Message) SetDataContentType(ct string) {
+	if ct == "" {
+		return
+	}
+	if !isStructuredType(ct) {
+		m.put(contentType, ct)
+	} else {
+		delete(m.Header, contentType)
+	}
+	if !isMediaType(ct) {
+		ct = "application/octet-stream"
+	}
+	m.set(dataContentType, ct)
+}
+
+func (m *Message) set(header, value string) {
+	if value != "" {
+		m.put(header, percentEncode(value))
+	}
+}
+
+func (m *Message) put(header, value string) {
+	n := len(m.values)
+	m.values = append(m.values, value)
+	m.Header[header] = m.values[n : n+1 : n+1]
+}
