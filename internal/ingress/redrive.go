@@ -247,8 +247,7 @@ func (i *Ingress) redriveDeadLetter(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, connectors.Errorf(connectors.CodeInternal, "the dead letter cannot be read")
 	}
-	// Derived, so that asking twice is asking once.
-	id := dead.ID + "-redriven-" + strconv.FormatUint(d.Sequence, 10)
+	id := events.RedrivenID(dead, d)
 	if err := i.Bus.Redrive(r.Context(), d, id); err != nil {
 		return nil, storeError(err)
 	}
