@@ -14,9 +14,6 @@ import (
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// errUnconfirmed says that the address of a handshake answered, but not with a 2xx.
-var errUnconfirmed = errors.New("the address that confirms did not answer with a success")
-
 // receiveApp is the path of a webhook for one of the operator's apps: one URL for
 // all who use the app. It is verified with the app's secret, and routed by the
 // provider's account to every connection of it.
@@ -29,13 +26,14 @@ func (i *Ingress) receiveApp(w http.ResponseWriter, r *http.Request) {
 	i.metrics.observeWebhook(i.knownName(connector), status, refusal)
 }
 
+// takeApp does the work, as take does: our own stores are waited for before the
+// body, and again after it.
 func (i *Ingress) takeApp(w http.ResponseWriter, r *http.Request, connector string) (int, *connectors.Error) {
-	ctx := r.Context()
 	def, err := i.Definitions.Get(connector)
 	if err != nil {
 		return 0, connectors.AsError(err)
 	}
-	secrets, tokens, refusal := i.app(ctx, def)
+	secrets, tokens, refusal := i.app(r.Context(), def)
 	if refusal != nil {
 		return 0, refusal
 	}
@@ -48,13 +46,15 @@ func (i *Ingress) takeApp(w http.ResponseWriter, r *http.Request, connector stri
 		return 0, bodyError(err, def.Webhook.BodyLimit(), connectors.CodeConnectorWebhookValidationFailed)
 	}
 	defer done()
+	ctx, cancel := context.WithTimeout(r.Context(), storePatience)
+	defer cancel()
 	request := i.call(r, body)
 	reply, err := engine.Handshake(ctx, request, secrets, tokens)
 	if err != nil {
 		return 0, i.distrustApp(ctx, connector, request, unverified(err))
 	}
 	if reply != nil {
-		return i.shake(ctx, w, def, nil, reply)
+		return i.shake(r.Context(), w, def, nil, reply)
 	}
 	if !engine.Accepts(r.Method) {
 		notAllowed(w, def.Webhook.AllowedMethods())
@@ -72,12 +72,17 @@ func (i *Ingress) takeApp(w http.ResponseWriter, r *http.Request, connector stri
 	if refusal != nil {
 		return 0, refusal
 	}
+	return answerAll(w, receipts), nil
+}
+
+// answerAll answers a delivery for several connections: as new if it is for one.
+func answerAll(w http.ResponseWriter, receipts []receipt) int {
 	status := http.StatusOK
 	if slices.ContainsFunc(receipts, func(r receipt) bool { return !r.Duplicate }) {
 		status = http.StatusAccepted
 	}
 	writeJSON(w, status, jsonType, map[string]any{"webhooks": receipts})
-	return status, nil
+	return status
 }
 
 // app returns what an app's webhooks are verified with. An app without a secret
@@ -89,6 +94,8 @@ func (i *Ingress) app(ctx context.Context, def *connectors.Connector) (secrets, 
 	if w == nil || w.Delivery.Account == "" || slices.ContainsFunc(w.Verify, func(v connectors.Verification) bool { return v.Scheme == connectors.SchemeUnsigned }) {
 		return nil, nil, none
 	}
+	ctx, cancel := context.WithTimeout(ctx, storePatience)
+	defer cancel()
 	var err error
 	if w.AppSecret != "" {
 		if secrets, err = i.appSecrets(ctx, def); err != nil {
