@@ -166,9 +166,11 @@ func (i *Ingress) record(ctx context.Context, e *evidence) error {
 	}
 	event := events.New("ingress", "hawser.webhook.quarantined", e.about(), doc)
 	event.SetID(e.ID)
-	_, err = i.Bus.Publish(ctx, i.Bus.Quarantine(e.Connector, e.Reason), event, nil)
+	if _, err = i.Bus.Publish(ctx, i.Bus.Quarantine(e.Connector, e.Reason), event, nil); err != nil {
+		return err
+	}
 	i.metrics.quarantined.WithLabelValues(e.Connector, e.Reason).Inc()
-	return err
+	return nil
 }
 
 // testify leaves evidence of a delivery that was refused to its sender's face. It is
@@ -191,13 +193,9 @@ func (i *Ingress) testify(ctx context.Context, e *evidence, r webhook.Request, k
 	}
 }
 
-const (
-	roomEvery = 10 * time.Second
-	// evidenceShare is how many bytes of the quarantine mere evidence may fill.
-	evidenceShare = 512 << 20
-)
+const roomEvery = 10 * time.Second
 
-// roomForEvidence looks at the stream now and then.
+// roomForEvidence looks at the stream now and then: mere evidence may fill half of it.
 func (i *Ingress) roomForEvidence(ctx context.Context) bool {
 	now := time.Now().UnixNano()
 	last := i.roomAsked.Load()
@@ -205,7 +203,7 @@ func (i *Ingress) roomForEvidence(ctx context.Context) bool {
 		return !i.full.Load()
 	}
 	state, err := i.Bus.State(ctx, events.Quarantine)
-	i.full.Store(err != nil || state.Bytes > evidenceShare)
+	i.full.Store(err != nil || state.MaxBytes > 0 && state.Bytes > state.MaxBytes/2)
 	return !i.full.Load()
 }
 
