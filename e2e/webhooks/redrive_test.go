@@ -26,7 +26,7 @@ func (s *site) of(org string) int {
 
 func TestARedriveIsForThoseAccountsOnlyThatNobodyHadConnected(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, siteOptions{noExecutor: true, ingress: apps()}, unnumbered(appProbe()))
+	s := newSite(t, siteOptions{ingress: apps()}, unnumbered(appProbe()))
 	s.connect("org_1", `{"team":"T1"}`)
 	s.eventually("T1 is known", func() bool {
 		all, err := s.store.ByProviderAccount(t.Context(), "probe", "T1")
@@ -45,7 +45,7 @@ func TestARedriveIsForThoseAccountsOnlyThatNobodyHadConnected(t *testing.T) {
 
 func TestARedriveKnowsEveryAccountHoweverManyThereAre(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, siteOptions{noExecutor: true, ingress: apps()}, unnumbered(appProbe()))
+	s := newSite(t, siteOptions{ingress: apps()}, unnumbered(appProbe()))
 	var teams []string
 	for n := range 101 {
 		teams = append(teams, fmt.Sprintf(`{"id":"T%03d"}`, n))
@@ -73,8 +73,7 @@ func TestARedriveThatWasCutOffAndAskedForAgainStoresOnce(t *testing.T) {
 	for name, c := range map[string]connectors.Connector{"for a connection": unnumbered(probe()), "for an app": unnumbered(appProbe())} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			options := siteOptions{noExecutor: true, ingresses: 2, ingress: apps()}
-			s := newSite(t, options, c)
+			s := newSite(t, siteOptions{ingresses: 2, ingress: apps()}, c)
 			url, secret := appURL, appSecret
 			if c.Webhook.AppSecret == "" {
 				url, secret = s.connect("org_1", secretConfig).WebhookURL, signingSecret
