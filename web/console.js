@@ -109,27 +109,40 @@ function showEvent(event) {
   while (list.children.length > mostEvents + 1) list.lastChild.remove();
 }
 
-// follow reads the feed, and goes on where it was when it is cut off.
+// read shows the events of one answer of the feed, and tells the id of each.
+async function read(response, seen) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let rest = ""; ; ) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const frames = (rest + value).split("\n\n");
+    rest = frames.pop();
+    for (const lines of frames.map((frame) => frame.split("\n"))) {
+      const data = lines.filter((l) => l.startsWith("data: ")).map((l) => l.slice(6)).join("\n");
+      seen(lines.find((l) => l.startsWith("id: "))?.slice(4));
+      if (data) showEvent(JSON.parse(data));
+    }
+  }
+}
+
+const soonest = 2000, latest = 60000; // milliseconds before the feed is asked for again
+
+// follow reads the feed, and goes on where it was when it is cut off: soon, and ever
+// later while it is refused. It ends with a token that is not accepted.
 async function follow(ended) {
   table("events", ["At", "Type", "Subject", "Action", "Error"], []);
-  for (let last = ""; !ended.aborted; ) {
+  for (let last = "", wait = soonest; !ended.aborted; ) {
     try {
       const headers = { Authorization: "Bearer " + token, ...(last && { "Last-Event-ID": last }) };
       const response = await fetch(api + "/events", { headers, signal: ended });
-      const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-      for (let rest = ""; ; ) {
-        const { value, done } = await reader.read();
-        if (done) break;
-        const frames = (rest + value).split("\n\n");
-        rest = frames.pop();
-        for (const lines of frames.map((frame) => frame.split("\n"))) {
-          const data = lines.filter((l) => l.startsWith("data: ")).map((l) => l.slice(6)).join("\n");
-          last = lines.find((l) => l.startsWith("id: "))?.slice(4) ?? last;
-          if (data) showEvent(JSON.parse(data));
-        }
+      if (response.status === 401 || response.status === 403) {
+        at("message").textContent = "The events end here: the API token is not accepted any more. Enter one that is.";
+        return;
       }
-    } catch { /* cut off: again */ }
-    await new Promise((resolve) => setTimeout(resolve, 2000));
+      wait = response.ok ? soonest : Math.min(2 * wait, latest);
+      if (response.ok) await read(response, (id) => { last = id ?? last; });
+    } catch { wait = Math.min(2 * wait, latest); /* cut off: again */ }
+    if (!ended.aborted) await new Promise((resolve) => setTimeout(resolve, wait));
   }
 }
 

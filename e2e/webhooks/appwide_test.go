@@ -1,6 +1,7 @@
 package webhooks_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -15,11 +16,13 @@ import (
 
 const appSecret, oldAppSecret = "canary-app-secret-1", "canary-app-secret-0"
 
-// appProbe signs with the app's secret, and names the account in the body.
+// appProbe signs with the app's secret, and names the account in the body. Whose
+// account it is is an executor's to say.
 func appProbe() connectors.Connector {
 	c := probe()
 	c.Webhook.AppSecret, c.Webhook.AccountField = connectors.AppWebhookSecret, "team"
 	c.Webhook.Delivery.Account = "{body.teams.*.id}"
+	c.Validate = func(context.Context, *connectors.Call) error { return nil }
 	return c
 }
 
@@ -48,7 +51,7 @@ func (s *site) toApp(body, delivery, secret string) (int, receipts) {
 
 func TestAnAppsWebhookReachesEveryConnectionOfItsAccount(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, siteOptions{noExecutor: true, ingress: apps()}, appProbe())
+	s := newSite(t, siteOptions{ingress: apps()}, appProbe())
 	for org, team := range map[string]string{"org_1": "T1", "org_2": "T1", "org_3": "T2", "org_4": "T9"} {
 		s.connect(org, `{"team":"`+team+`"}`)
 	}
@@ -83,7 +86,7 @@ func TestTheClientsSecretsOfAnAppVerifyItsWebhooks(t *testing.T) {
 	t.Parallel()
 	c := appProbe()
 	c.Webhook.AppSecret, c.Webhook.SecretField = connectors.AppClientSecret, ""
-	s := newSite(t, siteOptions{noExecutor: true}, c)
+	s := newSite(t, siteOptions{}, c)
 	conn := s.connect("org_1", `{"team":"T1"}`)
 	n := 0
 	want := func(secret string, status int) {
@@ -113,7 +116,7 @@ func TestTheClientsSecretsOfAnAppVerifyItsWebhooks(t *testing.T) {
 
 func TestADeliveryForAnAccountThatNobodyConnectedWaitsInQuarantine(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, siteOptions{noExecutor: true, ingress: apps()}, appProbe())
+	s := newSite(t, siteOptions{ingress: apps()}, appProbe())
 	status, r := s.toApp(`{"teams":[{"id":"T7"}]}`, "evt_1", appSecret)
 	if status != http.StatusAccepted || len(r.Webhooks) != 1 || !r.Webhooks[0].Quarantined {
 		t.Fatalf("got %d %+v, want 202 and a receipt of the quarantine", status, r)
@@ -132,7 +135,7 @@ func TestADeliveryForAnAccountThatNobodyConnectedWaitsInQuarantine(t *testing.T)
 
 func TestRoutesFollowConnectChangeAndDisconnect(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, siteOptions{noExecutor: true, ingress: apps()}, appProbe())
+	s := newSite(t, siteOptions{ingress: apps()}, appProbe())
 	s.connect("org_1", `{"team":"T1"}`)
 	of := func(team string) int {
 		all, err := s.store.ByProviderAccount(t.Context(), "probe", team)

@@ -15,6 +15,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -168,7 +169,13 @@ func (s *site) assemble(ctx context.Context, o siteOptions) {
 			Claims: connection.NewClaims(s.buckets), Status: status, Deliveries: connection.NewDeliveries(s.buckets, 0), HTTP: http.DefaultClient,
 		}, &o.executor)
 		must(t, x.Prepare(ctx))
-		s.running.Go(func() error { return x.Run(ctx, ctx, func() {}) })
+		serving := make(chan struct{})
+		s.running.Go(func() error { return x.Run(ctx, ctx, sync.OnceFunc(func() { close(serving) })) })
+		select {
+		case <-serving:
+		case <-time.After(30 * time.Second):
+			t.Fatal("the executor does not serve")
+		}
 	}
 	o.ingress.BaseURL, o.ingress.Log = baseURL, zerolog.New(s.log)
 	for n := range max(1, o.ingresses) {

@@ -29,7 +29,9 @@ func TestTenThousandSlowClientsStopNobody(t *testing.T) {
 	if files.Max < slowClients+1000 {
 		t.Fatalf("at most %d files can be open here; %d are needed: ulimit -Hn", files.Max, slowClients+1000)
 	}
-	s := newSite(t, siteOptions{noExecutor: true, ingress: apps()}, appProbe())
+	probe := appProbe()
+	probe.Webhook.AccountField, probe.Validate = "", nil // nothing is for an account here
+	s := newSite(t, siteOptions{noExecutor: true, ingress: apps()}, probe)
 	c := s.connect("org_1", secretConfig)
 	binary := filepath.Join(t.TempDir(), "ingress")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../../cmd/ingress").CombinedOutput(); err != nil {

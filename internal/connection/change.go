@@ -202,6 +202,11 @@ func (s *Service) mergeConfig(d *draft, patch json.RawMessage, grace *time.Durat
 		d.retire(def.Webhook.SecretField, current, config, *grace, s.now().UTC())
 	}
 	d.config, d.ConnectorVersion = config, def.Version
+	if def.LearnsAccount() && !def.HasValidate() && providerAccount(def, current) != providerAccount(def, config) {
+		e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the config is not valid")
+		e.Errors = []connectors.FieldError{{Path: "config." + def.Webhook.AccountField, Message: "is what the provider says, and changes with an authorisation only"}}
+		return e
+	}
 	if account := providerAccount(def, config); account != "" {
 		d.ProviderAccount = account
 	}

@@ -79,7 +79,7 @@ func (i *Ingress) secrets(ctx context.Context, d *delivery) ([]secret.Text, erro
 // client secret, it is the one that tokens are asked for with: see [connection.Apps].
 func (i *Ingress) appSecrets(ctx context.Context, def *connectors.Connector) ([]secret.Text, error) {
 	all, err := i.opts.Apps.WebhookSecrets(ctx, def.Key, def.Webhook.AppSecret)
-	if err != nil || def.Webhook.AppSecret != connectors.AppClientSecret || i.Apps == nil {
+	if err != nil || def.Webhook.AppSecret != connectors.AppClientSecret {
 		return all, err
 	}
 	app, _, err := i.Apps.Get(ctx, def)

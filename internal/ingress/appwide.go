@@ -14,9 +14,6 @@ import (
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// errUnconfirmed says that the address of a handshake answered, but not with a 2xx.
-var errUnconfirmed = errors.New("the address that confirms did not answer with a success")
-
 // receiveApp is the path of a webhook for one of the operator's apps: one URL for
 // all who use the app. It is verified with the app's secret, and routed by the
 // provider's account to every connection of it.
@@ -29,13 +26,14 @@ func (i *Ingress) receiveApp(w http.ResponseWriter, r *http.Request) {
 	i.metrics.observeWebhook(i.knownName(connector), status, refusal)
 }
 
+// takeApp does the work, as take does: our own stores are waited for before the
+// body, and again after it.
 func (i *Ingress) takeApp(w http.ResponseWriter, r *http.Request, connector string) (int, *connectors.Error) {
-	ctx := r.Context()
 	def, err := i.Definitions.Get(connector)
 	if err != nil {
 		return 0, connectors.AsError(err)
 	}
-	secrets, tokens, refusal := i.app(ctx, def)
+	secrets, tokens, refusal := i.app(r.Context(), def)
 	if refusal != nil {
 		return 0, refusal
 	}
@@ -48,13 +46,15 @@ func (i *Ingress) takeApp(w http.ResponseWriter, r *http.Request, connector stri
 		return 0, bodyError(err, def.Webhook.BodyLimit(), connectors.CodeConnectorWebhookValidationFailed)
 	}
 	defer done()
+	ctx, cancel := context.WithTimeout(r.Context(), storePatience)
+	defer cancel()
 	request := i.call(r, body)
 	reply, err := engine.Handshake(ctx, request, secrets, tokens)
 	if err != nil {
 		return 0, i.distrustApp(ctx, connector, request, unverified(err))
 	}
 	if reply != nil {
-		return i.shake(ctx, w, def, nil, reply)
+		return i.shake(r.Context(), w, def, nil, reply)
 	}
 	if !engine.Accepts(r.Method) {
 		notAllowed(w, def.Webhook.AllowedMethods())
@@ -68,16 +68,21 @@ func (i *Ingress) takeApp(w http.ResponseWriter, r *http.Request, connector stri
 		i.testify(ctx, newEvidence(quarantineSchema, refusal.Code, connector, i.appPath(connector), nil, request), request, true)
 		return 0, refusal
 	}
-	receipts, refusal := i.dispatch(ctx, def, engine, request, verified, true)
+	receipts, refusal := i.dispatch(ctx, &mailing{Request: request, def: def, filed: engine.Extract(request), verified: verified})
 	if refusal != nil {
 		return 0, refusal
 	}
+	return answerAll(w, receipts), nil
+}
+
+// answerAll answers a delivery for several connections: as new if it is for one.
+func answerAll(w http.ResponseWriter, receipts []receipt) int {
 	status := http.StatusOK
 	if slices.ContainsFunc(receipts, func(r receipt) bool { return !r.Duplicate }) {
 		status = http.StatusAccepted
 	}
 	writeJSON(w, status, jsonType, map[string]any{"webhooks": receipts})
-	return status, nil
+	return status
 }
 
 // app returns what an app's webhooks are verified with. An app without a secret
@@ -89,6 +94,8 @@ func (i *Ingress) app(ctx context.Context, def *connectors.Connector) (secrets, 
 	if w == nil || w.Delivery.Account == "" || slices.ContainsFunc(w.Verify, func(v connectors.Verification) bool { return v.Scheme == connectors.SchemeUnsigned }) {
 		return nil, nil, none
 	}
+	ctx, cancel := context.WithTimeout(ctx, storePatience)
+	defer cancel()
 	var err error
 	if w.AppSecret != "" {
 		if secrets, err = i.appSecrets(ctx, def); err != nil {
@@ -107,40 +114,62 @@ func (i *Ingress) app(ctx context.Context, def *connectors.Connector) (secrets, 
 // fanOut bounds the deposits of one delivery that are under way at once.
 const fanOut = 16
 
-// dispatch stores a verified delivery for every connection of the accounts it is
-// for. What is for nobody here is kept in quarantine if park is set, and else
-// CONNECTOR_NOT_CONNECTED. If one cannot be stored, the whole is refused: the
-// provider tries again, and those that have it drop the repetition.
-func (i *Ingress) dispatch(ctx context.Context, def *connectors.Connector, engine *webhook.Engine, request webhook.Request, verified webhook.Verified, park bool) ([]receipt, *connectors.Error) {
-	filed := engine.Extract(request)
-	var conns []*connection.Connection
-	var missing []string
-	for _, account := range filed.Accounts {
-		found, err := i.Store.ByProviderAccount(ctx, def.Key, account)
+// mailing is a verified delivery to an app, on its way to connections.
+type mailing struct {
+	webhook.Request
+	def      *connectors.Connector
+	filed    webhook.Delivery
+	verified webhook.Verified
+	evidence string // the id of that which it is redriven from; "" if the provider sends it
+}
+
+// dispatch stores a delivery for every connection of the accounts it is for. What
+// is for nobody here is kept in quarantine. If one cannot be stored, the whole is
+// refused: the provider tries again, and those that have it drop the repetition.
+func (i *Ingress) dispatch(ctx context.Context, m *mailing) ([]receipt, *connectors.Error) {
+	conns, missing, refusal := i.ofAccounts(ctx, m.def.Key, m.filed.Accounts)
+	if refusal != nil {
+		return nil, refusal
+	}
+	receipts, refusal := i.hand(ctx, m, conns)
+	if refusal != nil || len(missing) == 0 && len(m.filed.Accounts) > 0 {
+		return receipts, refusal
+	}
+	kept, refusal := i.parkUnroutable(ctx, m, missing)
+	return append(receipts, kept), refusal
+}
+
+// ofAccounts are the connections of a provider's accounts, and the accounts that
+// have none.
+func (i *Ingress) ofAccounts(ctx context.Context, connector string, accounts []string) (conns []*connection.Connection, missing []string, refusal *connectors.Error) {
+	for _, account := range accounts {
+		found, err := i.Store.ByProviderAccount(ctx, connector, account)
 		if err != nil {
-			return nil, connectors.AsError(err)
+			return nil, nil, connectors.AsError(err)
 		}
 		if len(found) == 0 {
 			missing = append(missing, account)
 		}
 		conns = append(conns, found...)
 	}
-	lost := len(missing) > 0 || len(filed.Accounts) == 0
-	if lost && !park {
-		return nil, connectors.Errorf(connectors.CodeConnectorNotConnected, "no connection is of the account that this delivery is for")
-	}
+	return conns, missing, nil
+}
+
+// hand stores a delivery for each of the connections, or sets it aside.
+func (i *Ingress) hand(ctx context.Context, m *mailing, conns []*connection.Connection) ([]receipt, *connectors.Error) {
 	receipts := make([]receipt, len(conns), len(conns)+1)
 	var g errgroup.Group
 	g.SetLimit(fanOut)
 	for n, conn := range conns {
 		g.Go(func() error {
-			d := &delivery{Request: request, conn: conn, webhook: def.Webhook, path: i.appPath(def.Key)}
-			m := i.message(d, filed, verified)
+			d := &delivery{Request: m.Request, conn: conn, webhook: m.def.Webhook, path: i.appPath(m.def.Key)}
+			one := i.message(d, m.filed, m.verified)
+			one.redriven(d, m.evidence)
 			var refusal *connectors.Error
 			if err := receives(conn); err != nil {
-				receipts[n], refusal = i.setAside(ctx, d, m, connectors.AsError(err))
+				receipts[n], refusal = i.setAside(ctx, d, one, connectors.AsError(err))
 			} else {
-				receipts[n], refusal = i.store(ctx, d, m)
+				receipts[n], refusal = i.store(ctx, d, one)
 			}
 			if refusal != nil {
 				return refusal
@@ -151,25 +180,22 @@ func (i *Ingress) dispatch(ctx context.Context, def *connectors.Connector, engin
 	if err := g.Wait(); err != nil {
 		return nil, connectors.AsError(err)
 	}
-	if !lost {
-		return receipts, nil
-	}
-	kept, refusal := i.parkUnroutable(ctx, def.Key, request, filed, missing)
-	return append(receipts, kept), refusal
+	return receipts, nil
 }
 
 // parkUnroutable keeps a delivery for accounts that nobody has connected.
-func (i *Ingress) parkUnroutable(ctx context.Context, connector string, request webhook.Request, d webhook.Delivery, missing []string) (receipt, *connectors.Error) {
-	kept := newEvidence(quarantineUnroutable, connectors.CodeConnectorNotConnected, connector, i.appPath(connector), nil, request)
-	kept.ProviderAccounts = missing[:min(len(missing), maxListed)]
+func (i *Ingress) parkUnroutable(ctx context.Context, m *mailing, missing []string) (receipt, *connectors.Error) {
+	connector := m.def.Key
+	kept := newEvidence(quarantineUnroutable, connectors.CodeConnectorNotConnected, connector, i.appPath(connector), nil, m.Request)
+	kept.ProviderAccounts = missing
 	id := ""
-	if d.ID != "" {
-		id = "unroutable/" + connector + "/" + d.ID
+	if m.filed.ID != "" {
+		id = "unroutable/" + connector + "/" + m.filed.ID
 	}
 	duplicate, refusal := i.recent.once(ctx, id, func() (bool, *connectors.Error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storePatience)
 		defer cancel()
-		return false, i.park(ctx, kept, request)
+		return false, i.park(ctx, kept, m.Request)
 	})
 	return receipt{ID: kept.ID, Duplicate: duplicate, Quarantined: true}, refusal
 }

@@ -40,7 +40,9 @@ type evidence struct {
 	Identity     string          `json:"identity,omitempty"`
 	Account      string          `json:"account,omitempty"`
 	ConnectionID string          `json:"connection_id,omitempty"`
-	// ProviderAccounts are whom an unroutable delivery is for.
+	// ProviderAccounts are those that nobody had connected when an unroutable delivery
+	// came: all of them, since a redrive is for no other. They are at most 1,000, and
+	// what is kept is bounded together with them. A list shows the first 100.
 	ProviderAccounts []string `json:"provider_accounts,omitempty"`
 	Method           string   `json:"method"`
 	Path             string   `json:"path"`
@@ -62,8 +64,8 @@ type original struct {
 }
 
 const (
-	// maxKept is the largest body that is kept of a delivery that was verified:
-	// sealed and encoded twice, it still fits into a message.
+	// maxKept is the largest body that is kept of a delivery that was verified, with
+	// the accounts it is for: sealed and encoded twice, it still fits into a message.
 	maxKept = 480 << 10
 	// maxKeptUnverified is the same for what strangers may have sent.
 	maxKeptUnverified = 64 << 10
@@ -124,7 +126,11 @@ func (e *evidence) about() events.About {
 
 // keep seals the whole request into the evidence.
 func (i *Ingress) keep(e *evidence, r webhook.Request, most int) error {
-	if len(r.Body) > most {
+	size := len(r.Body)
+	for _, account := range e.ProviderAccounts {
+		size += len(account)
+	}
+	if size > most {
 		return errNotKept
 	}
 	plain, err := json.Marshal(original{r.Method, r.PublicURL, r.Header, r.Body, r.Now})
@@ -160,9 +166,11 @@ func (i *Ingress) record(ctx context.Context, e *evidence) error {
 	}
 	event := events.New("ingress", "hawser.webhook.quarantined", e.about(), doc)
 	event.SetID(e.ID)
-	_, err = i.Bus.Publish(ctx, i.Bus.Quarantine(e.Connector, e.Reason), event, nil)
+	if _, err = i.Bus.Publish(ctx, i.Bus.Quarantine(e.Connector, e.Reason), event, nil); err != nil {
+		return err
+	}
 	i.metrics.quarantined.WithLabelValues(e.Connector, e.Reason).Inc()
-	return err
+	return nil
 }
 
 // testify leaves evidence of a delivery that was refused to its sender's face. It is
@@ -185,13 +193,9 @@ func (i *Ingress) testify(ctx context.Context, e *evidence, r webhook.Request, k
 	}
 }
 
-const (
-	roomEvery = 10 * time.Second
-	// evidenceShare is how many bytes of the quarantine mere evidence may fill.
-	evidenceShare = 512 << 20
-)
+const roomEvery = 10 * time.Second
 
-// roomForEvidence looks at the stream now and then.
+// roomForEvidence looks at the stream now and then: mere evidence may fill half of it.
 func (i *Ingress) roomForEvidence(ctx context.Context) bool {
 	now := time.Now().UnixNano()
 	last := i.roomAsked.Load()
@@ -199,7 +203,7 @@ func (i *Ingress) roomForEvidence(ctx context.Context) bool {
 		return !i.full.Load()
 	}
 	state, err := i.Bus.State(ctx, events.Quarantine)
-	i.full.Store(err != nil || state.Bytes > evidenceShare)
+	i.full.Store(err != nil || state.MaxBytes > 0 && state.Bytes > state.MaxBytes/2)
 	return !i.full.Load()
 }
 

@@ -52,7 +52,7 @@ func (i *Ingress) listQuarantine(r *http.Request) (any, error) {
 		if item.evidence, ok = i.evidenceOf(d); !ok {
 			return item, false
 		}
-		item.Sealed = ""
+		item.Sealed, item.ProviderAccounts = "", item.ProviderAccounts[:min(len(item.ProviderAccounts), maxListed)]
 		same := func(name, value string) bool { return q.Get(name) == "" || q.Get(name) == value }
 		return item, same("scope", item.Scope) && same("identity", item.Identity) && same("connection", item.ConnectionID)
 	})
@@ -60,6 +60,8 @@ func (i *Ingress) listQuarantine(r *http.Request) (any, error) {
 
 // redriveQuarantine takes a delivery through verification again, as of the time
 // it came, with the secrets of now, and stores it. It leaves the quarantine then.
+// Asking twice, or again after a crash in between, stores it once: see
+// [message.redriven].
 func (i *Ingress) redriveQuarantine(r *http.Request) (any, error) {
 	d, err := i.filed(r, events.Quarantine, "delivery in quarantine")
 	if err != nil {
@@ -133,14 +135,28 @@ func (i *Ingress) again(ctx context.Context, e evidence, request webhook.Request
 	if refusal := engine.CheckPayload(request); refusal != nil {
 		return nil, refusal
 	}
-	stored, refusal := i.store(ctx, d, i.message(d, engine.Extract(request), verified))
+	m := i.message(d, engine.Extract(request), verified)
+	m.redriven(d, e.ID)
+	stored, refusal := i.store(ctx, d, m)
 	if refusal != nil {
 		return nil, refusal
 	}
 	return []receipt{stored}, nil
 }
 
-// againApp does so for a delivery to an app: the account may be connected by now.
+// redriven gives a message that nothing else tells from its repetitions an id that
+// is of the evidence it is made of ("": of none). So it is remembered for as long as
+// a provider's own ids are: by the stream for its window, and for days by the
+// executors that read it. After that, evidence that could not be removed is a new
+// delivery.
+func (m *message) redriven(d *delivery, evidence string) {
+	if m.dedup == "" && evidence != "" {
+		m.dedup = d.conn.Ref().Key() + "/redriven/" + evidence
+	}
+}
+
+// againApp does so for a delivery to an app: the accounts may be connected by now.
+// It is for those only that were not when it came; the others have it.
 func (i *Ingress) againApp(ctx context.Context, e evidence, request webhook.Request) ([]receipt, *connectors.Error) {
 	def, err := i.Definitions.Get(e.Connector)
 	if err != nil {
@@ -161,7 +177,19 @@ func (i *Ingress) againApp(ctx context.Context, e evidence, request webhook.Requ
 	if refusal := engine.CheckPayload(request); refusal != nil {
 		return nil, refusal
 	}
-	return i.dispatch(ctx, def, engine, request, verified, false)
+	m := &mailing{Request: request, def: def, filed: engine.Extract(request), verified: verified, evidence: e.ID}
+	accounts := e.ProviderAccounts
+	if len(accounts) == 0 {
+		accounts = m.filed.Accounts // it was refused, or its account not understood: nobody has it
+	}
+	conns, missing, refusal := i.ofAccounts(ctx, def.Key, accounts)
+	if refusal != nil {
+		return nil, refusal
+	}
+	if len(missing) > 0 || len(accounts) == 0 {
+		return nil, connectors.Errorf(connectors.CodeConnectorNotConnected, "no connection is of the account that this delivery is for")
+	}
+	return i.hand(ctx, m, conns)
 }
 
 // acted announces what an operator did. What was done stands whether or not the
@@ -219,8 +247,7 @@ func (i *Ingress) redriveDeadLetter(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, connectors.Errorf(connectors.CodeInternal, "the dead letter cannot be read")
 	}
-	// Derived, so that asking twice is asking once.
-	id := dead.ID + "-redriven-" + strconv.FormatUint(d.Sequence, 10)
+	id := events.RedrivenID(dead, d)
 	if err := i.Bus.Redrive(r.Context(), d, id); err != nil {
 		return nil, storeError(err)
 	}

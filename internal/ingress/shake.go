@@ -2,6 +2,7 @@ package ingress
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -55,6 +56,9 @@ const (
 	visitTimeout = 10 * time.Second
 	maxVisit     = 64 << 10
 )
+
+// errUnconfirmed says that the address of a handshake answered, but not with a 2xx.
+var errUnconfirmed = errors.New("the address that confirms did not answer with a success")
 
 // visit fetches an address that matched the descriptor's, without credentials. A
 // redirect would lead to one that did not, and is no success.

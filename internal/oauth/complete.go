@@ -218,8 +218,16 @@ func (a *arrival) describe(g *connection.Grant, account string) {
 	}
 }
 
-// metadata puts what the flow has learnt into the config.
+// metadata puts what the flow has learnt into the config. Whose account it is is
+// learnt, or not there: who types another's would get its webhooks. A connection
+// that is renewed keeps what it has learnt before.
 func (a *arrival) metadata(config json.RawMessage, chosen *connection.Resource) (json.RawMessage, error) {
+	if a.flow.Reconnect == "" && a.def.LearnsAccount() && !a.def.HasValidate() {
+		var err error
+		if config, err = without(config, a.def.Webhook.AccountField); err != nil {
+			return nil, err
+		}
+	}
 	return fill(a.def, config, func(from, name string) (any, bool) {
 		switch from {
 		case "token":
@@ -235,16 +243,35 @@ func (a *arrival) metadata(config json.RawMessage, chosen *connection.Resource) 
 	})
 }
 
+// without is the config without a top-level field.
+func without(config json.RawMessage, field string) (json.RawMessage, error) {
+	doc, err := members(config)
+	if err != nil {
+		return nil, err
+	}
+	delete(doc, field)
+	return json.Marshal(doc)
+}
+
+func members(config json.RawMessage) (map[string]json.RawMessage, error) {
+	doc := map[string]json.RawMessage{}
+	if len(config) == 0 {
+		return doc, nil
+	}
+	if err := json.Unmarshal(config, &doc); err != nil {
+		return nil, connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the config is not an object")
+	}
+	return doc, nil
+}
+
 // fill puts values into the config at the top-level fields that Metadata names.
 func fill(def *connectors.Connector, config json.RawMessage, value func(from, name string) (any, bool)) (json.RawMessage, error) {
 	if len(def.Auth.OAuth2.Metadata) == 0 {
 		return config, nil
 	}
-	doc := map[string]json.RawMessage{}
-	if len(config) > 0 {
-		if err := json.Unmarshal(config, &doc); err != nil {
-			return nil, connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the config is not an object")
-		}
+	doc, err := members(config)
+	if err != nil {
+		return nil, err
 	}
 	for field, source := range def.Auth.OAuth2.Metadata {
 		from, name, _ := strings.Cut(source, ".")

@@ -2,9 +2,8 @@ package webhook
 
 import "github.com/hawser-io/hawser/pkg/connectors"
 
-// Payload returns the JSON document of a request: its body, or the form field
-// that holds it. nil if the field is absent.
-func (e *Engine) Payload(r Request) []byte {
+// payloadOf is [PayloadOf] of the engine's webhook.
+func (e *Engine) payloadOf(r Request) []byte {
 	v := view{engine: e, request: &r}
 	if e.payload == "" || !v.isForm() {
 		return r.Body
@@ -22,7 +21,7 @@ func (e *Engine) CheckPayload(r Request) *connectors.Error {
 	if e.webhook.Schema == nil {
 		return nil
 	}
-	if _, problems := e.webhook.Schema.Validate(e.Payload(r)); len(problems) > 0 {
+	if _, problems := e.webhook.Schema.Validate(e.payloadOf(r)); len(problems) > 0 {
 		refusal := connectors.Errorf(connectors.CodeConnectorWebhookValidationFailed, "the payload does not fit the connector's schema")
 		refusal.Errors = problems
 		return refusal
@@ -30,8 +29,9 @@ func (e *Engine) CheckPayload(r Request) *connectors.Error {
 	return nil
 }
 
-// PayloadOf is [Engine.Payload] for who has no engine: an executor that hands a
-// stored delivery to a handler.
+// PayloadOf returns the JSON document of a request, for an executor that hands a
+// stored delivery to a handler: its body, or the form field that holds it. nil if
+// the field is absent.
 func PayloadOf(w *connectors.Webhook, r Request) []byte {
-	return (&Engine{payload: w.Payload}).Payload(r)
+	return (&Engine{payload: w.Payload}).payloadOf(r)
 }

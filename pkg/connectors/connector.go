@@ -7,6 +7,7 @@ package connectors
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -53,6 +54,20 @@ type Connector struct {
 // HasValidate reports whether the connector checks new connections by code, be
 // it here or in the program that published the definition.
 func (c *Connector) HasValidate() bool { return c.Validate != nil || c.validates }
+
+// ProvesAccount reports whether the account in Webhook.AccountField is the tenant's
+// for sure: Validate has the provider's word for it, or [Connector.LearnsAccount].
+func (c *Connector) ProvesAccount() bool { return c.HasValidate() || c.LearnsAccount() }
+
+// LearnsAccount reports whether a user's authorisation fills Webhook.AccountField
+// with what the provider says. A callback's query is not: browsers write it.
+func (c *Connector) LearnsAccount() bool {
+	if c.Webhook == nil || c.Webhook.AccountField == "" || c.Auth.Kind != AuthOAuth2 || c.Auth.OAuth2 == nil {
+		return false
+	}
+	from, _, _ := strings.Cut(c.Auth.OAuth2.Metadata[c.Webhook.AccountField], ".")
+	return from == "token" || from == "user" || from == "resource"
+}
 
 // Metadata describes a connector to people.
 type Metadata struct {

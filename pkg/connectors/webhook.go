@@ -32,7 +32,13 @@ type Webhook struct {
 	// verification secret, e.g. "webhookSecret".
 	SecretField string `json:"secret_field,omitempty" yaml:"secret_field,omitempty"`
 	// AccountField is the dotted path of the config field that holds the
-	// provider's account id of a connection, by which app-wide webhooks find it.
+	// provider's account id of a connection, by which app-wide webhooks find it:
+	// whoever's config names an account gets its webhooks. So with Delivery.Account
+	// it is refused at registration unless the account is proven: by a Validate that
+	// asks the provider with the connection's own credentials whether it is theirs
+	// (that there is one is checked, what it does is its author's word), or by the
+	// flow, which fills it by OAuth2.Metadata from token., user. or resource.; then
+	// nobody can type or change it.
 	AccountField string `json:"account_field,omitempty" yaml:"account_field,omitempty"`
 	// AppSecret names the secret of the operator's app that signs, where the
 	// provider signs with the app's rather than with one per subscription.

@@ -1,6 +1,7 @@
 package connectors_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -179,5 +180,64 @@ func TestAnAccountFieldHasToBeInTheConfig(t *testing.T) {
 	c.Webhook.AccountField = "team"
 	if err := connectors.NewRegistry().Register(c); err != nil {
 		t.Errorf("got %v, want none", err)
+	}
+}
+
+// Whoever could type the account of another would get that one's webhooks.
+func TestAnAppsWebhooksGoToNoAccountThatWasMerelyTyped(t *testing.T) {
+	t.Parallel()
+	c := func(change func(*connectors.Connector)) connectors.Connector {
+		c := connectors.Connector{
+			Key: "probe", BaseURL: "https://api.example.com", Config: connectors.SchemaFor[struct {
+				Team string `json:"team"`
+			}](),
+			Auth: connectors.Auth{Kind: connectors.AuthOAuth2, OAuth2: &connectors.OAuth2{
+				AuthorizationURL: "https://example.com/authorize", TokenURL: "https://example.com/token",
+			}},
+			Webhook: &connectors.Webhook{AccountField: "team", AppSecret: connectors.AppClientSecret,
+				Delivery: connectors.Extraction{Account: "{body.team}"}, Verify: []connectors.Verification{{
+					Scheme: connectors.SchemeHMAC, Algorithm: connectors.SHA256, Encoding: connectors.EncodingHex,
+					Signature: connectors.Source{From: "header.X-Signature"}, Signed: "{body}",
+				}}},
+		}
+		change(&c)
+		return c
+	}
+	metadata := func(source string) func(*connectors.Connector) {
+		return func(c *connectors.Connector) { c.Auth.OAuth2.Metadata = map[string]string{"team": source} }
+	}
+	for name, tc := range map[string]struct {
+		change func(*connectors.Connector)
+		taken  bool
+	}{
+		"typed":                     {func(*connectors.Connector) {}, false},
+		"from the browser":          {metadata("query.team"), false},
+		"from the provider's reply": {metadata("token.team.id"), true},
+		"of the user":               {metadata("user.id"), true},
+		"of the site":               {metadata("resource.id"), true},
+		"proven by code": {func(c *connectors.Connector) {
+			c.Validate = func(context.Context, *connectors.Call) error { return nil }
+		}, true},
+		"with no URL of an app": {func(c *connectors.Connector) { c.Webhook.Delivery.Account = "" }, true},
+		"with no flow that fills it ": {func(c *connectors.Connector) {
+			metadata("token.team.id")(c)
+			c.Auth.Kind = connectors.AuthClientCredentials
+		}, false},
+	} {
+		def := c(tc.change)
+		err := connectors.NewRegistry().Register(def)
+		if taken := err == nil; taken != tc.taken || err != nil && !strings.Contains(err.Error(), "webhook.account_field") {
+			t.Errorf("%s: got %v, want that it is taken: %v", name, err, tc.taken)
+		}
+		if err != nil {
+			continue
+		}
+		doc, err := def.Definition()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := connectors.ParseDefinition(doc); err != nil {
+			t.Errorf("%s: its definition is not taken: %v", name, err)
+		}
 	}
 }

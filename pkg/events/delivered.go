@@ -118,8 +118,13 @@ func (b *Bus) BuryWebhook(ctx context.Context, webhook *Delivery, id string, att
 }
 
 // Redrive hands a dead letter out again: a webhook to its connector's handler, an
-// action as a new request with the id given, since the old one has its result.
-// It returns when that is stored.
+// action as a new request with the id given ([RedrivenID]), since the old one has
+// its result. It returns when that is stored.
+//
+// Whoever dies before the letter is removed leaves it to be redriven again. An
+// action is then the same request, answered once for as long as results are kept. A
+// webhook is dropped by the stream as a repetition for two minutes; after that its
+// handler runs once more with the same id, as it may after any crash.
 func (b *Bus) Redrive(ctx context.Context, dead *Delivery, newID string) error {
 	h := ownHeaders(dead.Header)
 	delete(h, HeaderAttempt)
@@ -128,7 +133,7 @@ func (b *Bus) Redrive(ctx context.Context, dead *Delivery, newID string) error {
 		if err != nil {
 			return err
 		}
-		return b.publishStored(ctx, due, h, dead.Data, nil)
+		return b.publishStored(ctx, due, h, dead.Data, &PublishOptions{MsgID: "redriven/" + strconv.FormatUint(dead.Sequence, 10) + "/" + IDOf(dead)})
 	}
 	subject, err := b.DeadActionOf(dead.Subject)
 	if err != nil {
@@ -136,7 +141,18 @@ func (b *Bus) Redrive(ctx context.Context, dead *Delivery, newID string) error {
 	}
 	h[attributePrefix+"id"] = []string{percentEncode(newID)}
 	delete(h, attributePrefix+ExtDeadline) // it has passed long ago
+	delete(h, HeaderFresh)                 // the new id may have been used, by who redrove this letter before
 	return b.publishStored(ctx, subject, h, dead.Data, nil)
+}
+
+// RedrivenID is the id of the request that a dead action becomes, the same each
+// time that this letter is redriven.
+func RedrivenID(about DeadLetter, dead *Delivery) string {
+	sequence := strconv.FormatUint(dead.Sequence, 10)
+	if id := about.ID + "-redriven-" + sequence; len(id) <= maxRequestID {
+		return id
+	}
+	return DerivedID(about.ID, "redriven/"+sequence)
 }
 
 // DeadActionOf returns the subject of the requests that a dead action came from.

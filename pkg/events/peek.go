@@ -44,6 +44,7 @@ func (b *Bus) Subjects(ctx context.Context, s Stream, filter string) (map[string
 type StreamState struct {
 	Messages uint64
 	Bytes    uint64
+	MaxBytes uint64 // 0: no limit of the stream's own
 	Subjects uint64
 	Last     uint64 // sequence of the newest message, there or gone
 }
@@ -60,7 +61,10 @@ func (b *Bus) State(ctx context.Context, s Stream) (StreamState, error) {
 	if err != nil {
 		return StreamState{}, unavailable(err)
 	}
-	return StreamState{info.State.Msgs, info.State.Bytes, info.State.NumSubjects, info.State.LastSeq}, nil
+	return StreamState{
+		Messages: info.State.Msgs, Bytes: info.State.Bytes, MaxBytes: uint64(max(info.Config.MaxBytes, 0)),
+		Subjects: info.State.NumSubjects, Last: info.State.LastSeq,
+	}, nil
 }
 
 // First returns the oldest message at or behind sequence from whose subject

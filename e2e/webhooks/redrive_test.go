@@ -1,0 +1,107 @@
+package webhooks_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+// unnumbered makes two deliveries of a connector that nothing tells apart.
+func unnumbered(c connectors.Connector) connectors.Connector {
+	c.Webhook.Delivery.ID, c.Webhook.Delivery.Repeats = "", true
+	return c
+}
+
+// of counts an organization's webhooks.
+func (s *site) of(org string) int {
+	s.t.Helper()
+	return len(s.messages(events.Webhooks, "hawser.webhook.organization."+org+".>"))
+}
+
+func TestARedriveIsForThoseAccountsOnlyThatNobodyHadConnected(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, siteOptions{ingress: apps()}, unnumbered(appProbe()))
+	s.connect("org_1", `{"team":"T1"}`)
+	s.eventually("T1 is known", func() bool {
+		all, err := s.store.ByProviderAccount(t.Context(), "probe", "T1")
+		return err == nil && len(all) == 1
+	})
+	if status, r := s.toApp(`{"teams":[{"id":"T1"},{"id":"T2"}]}`, "", appSecret); status != http.StatusAccepted || len(r.Webhooks) != 2 {
+		t.Fatalf("got %d %+v, want 202, one receipt and one of the quarantine", status, r)
+	}
+	item := s.quarantine(1)[0]
+	s.connect("org_2", `{"team":"T2"}`)
+	s.api("POST", "/quarantine/"+item.ID+"/redrive", "", http.StatusOK, nil)
+	if first, second := s.of("org_1"), s.of("org_2"); first != 1 || second != 1 {
+		t.Errorf("%d for the account that had it and %d for the other, want one each", first, second)
+	}
+}
+
+func TestARedriveKnowsEveryAccountHoweverManyThereAre(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, siteOptions{ingress: apps()}, unnumbered(appProbe()))
+	var teams []string
+	for n := range 101 {
+		teams = append(teams, fmt.Sprintf(`{"id":"T%03d"}`, n))
+	}
+	s.toApp(`{"teams":[`+strings.Join(teams, ",")+`]}`, "", appSecret)
+	item := s.quarantine(1)[0]
+	if len(item.ProviderAccounts) != 100 {
+		t.Errorf("the list shows %d accounts, want the first 100", len(item.ProviderAccounts))
+	}
+	for n := range 101 {
+		s.api("POST", "/quarantine/"+item.ID+"/redrive", "", http.StatusNotFound, nil)
+		s.api("PUT", fmt.Sprintf("/scopes/organization/org_%03d/connections/probe", n), fmt.Sprintf(`{"config":{"team":"T%03d"}}`, n), http.StatusCreated, nil)
+	}
+	var r receipts
+	s.api("POST", "/quarantine/"+item.ID+"/redrive", "", http.StatusOK, &r)
+	if got := len(s.messages(events.Webhooks, ">")); got != 101 || len(r.Webhooks) != 101 {
+		t.Errorf("%d are stored and %d receipts given, want 101", got, len(r.Webhooks))
+	}
+}
+
+// The ingress is gone after the delivery is stored and before it has left the
+// quarantine; the operator asks again, another ingress.
+func TestARedriveThatWasCutOffAndAskedForAgainStoresOnce(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]connectors.Connector{"for a connection": unnumbered(probe()), "for an app": unnumbered(appProbe())} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, siteOptions{ingresses: 2, ingress: apps()}, c)
+			url, secret := appURL, appSecret
+			if c.Webhook.AppSecret == "" {
+				url, secret = s.connect("org_1", secretConfig).WebhookURL, signingSecret
+				s.api("POST", "/scopes/organization/org_1/connections/probe/toggle", "", http.StatusOK, nil)
+			}
+			const body = `{"teams":[{"id":"T7"}]}`
+			s.eventually("it is kept", func() bool {
+				return strings.Contains(s.send(0, "POST", url, body, signed(secret, body, "", time.Now())).body, "quarantined") ||
+					len(s.messages(events.Quarantine, ">")) > 0
+			})
+			kept := s.messages(events.Quarantine, ">")[0]
+			if c.Webhook.AppSecret == "" {
+				s.api("POST", "/scopes/organization/org_1/connections/probe/toggle", "", http.StatusOK, nil)
+			} else {
+				s.connect("org_1", `{"team":"T7"}`)
+			}
+			before := s.of("org_1")
+			s.api("POST", fmt.Sprintf("/quarantine/%d/redrive", kept.Sequence), "", http.StatusOK, nil)
+			again, err := s.js.Publish(t.Context(), kept.Subject, kept.Data)
+			must(t, err)
+			s.eventually("the other ingress redrives it", func() bool {
+				a := s.send(1, "POST", fmt.Sprintf("/quarantine/%d/redrive", again.Sequence), "", http.Header{"Authorization": {"Bearer " + s.token.Reveal()}})
+				var r receipts
+				return a.status == http.StatusOK && json.Unmarshal([]byte(a.body), &r) == nil && len(r.Webhooks) == 1 && r.Webhooks[0].Duplicate
+			})
+			if got := s.of("org_1") - before; got != 1 {
+				t.Errorf("%d are stored, want one", got)
+			}
+		})
+	}
+}

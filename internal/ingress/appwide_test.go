@@ -1,0 +1,81 @@
+package ingress_test
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/hawser-io/hawser/internal/ingress"
+	"github.com/hawser-io/hawser/internal/roletest"
+	"github.com/hawser-io/hawser/internal/testenv"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+const appURL = "/api/v1/connectors/app/webhook"
+
+// appProbe is signed with the app's secret; the query names the account.
+func appProbe() connectors.Connector {
+	c := roletest.Probe("app", "")
+	c.Webhook.SecretField, c.Webhook.AppSecret, c.Webhook.Delivery.Account = "", connectors.AppWebhookSecret, "{query.team}"
+	return c
+}
+
+func apps() *ingress.Options {
+	return &ingress.Options{Apps: ingress.EnvApps(func(name string) string {
+		return map[string]string{"HAWSER_APP_APP_WEBHOOK_SECRET": secret}[name]
+	})}
+}
+
+// A store that does not answer is as far away for an app as for a connection.
+func TestAnAppsWebhookDoesNotWaitForASilentServer(t *testing.T) {
+	t.Parallel()
+	env := testenv.Start(t, nil)
+	proxy := testenv.NewProxy(t, env.URL())
+	nc, err := nats.Connect(proxy.URL(), append(events.ConnectOptions("test"), nats.UserCredentials(env.Server().CredsPath()))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	bus, err := events.NewBus(nc, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := roletest.Start(t, &roletest.Options{Env: env, Bus: bus, Connectors: []connectors.Connector{appProbe()}, BaseURL: "https://hooks.example.test"})
+	s := &site{n, n.StartIngress(t, apps())}
+	if r := s.deliver(t, appURL+"?team=T1", "before", "{}"); r.status != http.StatusAccepted {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	proxy.Pause()
+	began := time.Now()
+	isUnavailable(t, "an app's webhook", s.deliverOnce(t, appURL+"?team=T2", "during", "{}"), began)
+	proxy.Resume()
+}
+
+// hung is a network on which nothing is answered before it is closed.
+type hung chan struct{}
+
+func (h hung) RoundTrip(*http.Request) (*http.Response, error) {
+	<-h
+	return nil, errors.New("no answer")
+}
+
+func TestAnAppsWebhookDoesNotWaitForTheProvidersKeys(t *testing.T) {
+	t.Parallel()
+	c := appProbe()
+	c.Webhook.AppSecret = ""
+	c.Webhook.Verify = []connectors.Verification{{
+		Scheme: connectors.SchemeRSA, Algorithm: connectors.SHA256, Encoding: connectors.EncodingHex, Signed: "{body}",
+		Signature: connectors.Source{From: "header.X-Probe-Signature", Prefix: "sha256="},
+		Key:       connectors.Key{CertificateURL: "header.X-Cert", Addresses: []string{"https://keys.example.test/*"}},
+	}}
+	n, network := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{c}}), make(hung)
+	t.Cleanup(func() { close(network) })
+	s := &site{n, n.StartIngress(t, &ingress.Options{HTTP: &http.Client{Transport: network}})}
+	began := time.Now()
+	r := s.deliverOnce(t, appURL+"?team=T1", "d1", "{}", "X-Cert", "https://keys.example.test/cert.pem")
+	isUnavailable(t, "keys that do not come", r, began)
+}

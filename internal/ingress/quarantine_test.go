@@ -1,0 +1,79 @@
+package ingress_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hawser-io/hawser/internal/ingress"
+	"github.com/hawser-io/hawser/internal/roletest"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+// counted sums the values of a counter.
+func counted(t *testing.T, r *prometheus.Registry, name string) (sum float64) {
+	t.Helper()
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			for _, m := range f.GetMetric() {
+				sum += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return sum
+}
+
+// confined is an ingress whose quarantine holds so many bytes.
+func confined(t *testing.T, most int64) (*site, *prometheus.Registry) {
+	t.Helper()
+	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{roletest.Probe("probe", "")}, BaseURL: "https://hooks.example.test"})
+	if _, err := n.Bus.Ensure(t.Context(), events.Topology{EvidenceMaxBytes: most}); err != nil {
+		t.Fatal(err)
+	}
+	metrics := prometheus.NewRegistry()
+	return &site{n, n.StartIngress(t, &ingress.Options{BaseURL: "https://hooks.example.test", Metrics: metrics})}, metrics
+}
+
+func TestEvidenceLeavesHalfOfTheQuarantineHoweverLargeThatIs(t *testing.T) {
+	t.Parallel()
+	s, metrics := confined(t, 64<<10)
+	path := s.connect(t, "probe")
+	s.Publish(t, "hawser.quarantine.probe.signature", nil, strings.Repeat("x", 33<<10))
+	if r := s.do(t, "POST", path, `{}`, "Authorization", ""); r.status != http.StatusUnauthorized {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	if got := counted(t, metrics, "hawser_webhook_evidence_dropped_total"); got != 1 {
+		t.Errorf("%v pieces of evidence were dropped, want one", got)
+	}
+	if r := s.do(t, "POST", ofAva+"/probe/toggle", ""); r.status != http.StatusOK {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	if r := s.deliver(t, path, "d1", `{}`); r.status != http.StatusAccepted || !strings.Contains(r.body, `"quarantined":true`) {
+		t.Errorf("what has to be kept: %d %s", r.status, r.body)
+	}
+	if got := counted(t, metrics, "hawser_webhooks_quarantined_total"); got != 1 {
+		t.Errorf("%v are counted as put into quarantine, want one", got)
+	}
+}
+
+func TestWhatTheQuarantineDoesNotTakeIsNotCountedAsThere(t *testing.T) {
+	t.Parallel()
+	s, metrics := confined(t, 2<<10)
+	path := s.connect(t, "probe")
+	if r := s.do(t, "POST", ofAva+"/probe/toggle", ""); r.status != http.StatusOK {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	if r := s.deliverOnce(t, path, "d1", strings.Repeat("x", 4<<10)); r.status != http.StatusServiceUnavailable {
+		t.Fatalf("%d %s, want 503", r.status, r.body)
+	}
+	if got := counted(t, metrics, "hawser_webhooks_quarantined_total"); got != 0 {
+		t.Errorf("%v are counted as put into quarantine, want none", got)
+	}
+}

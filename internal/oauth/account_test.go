@@ -1,0 +1,58 @@
+package oauth_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/pkg/connectors"
+)
+
+// An app's webhooks go to whom they are for by the provider's word, not by the word
+// of who types a config.
+func TestTheAccountThatAnAuthorisationLearnsCannotBeTyped(t *testing.T) {
+	t.Parallel()
+	p := startDemo(t)
+	type config struct {
+		Team string `json:"team,omitempty"`
+		Note string `json:"note,omitempty"`
+	}
+	teams := func(key, source string) connectors.Connector {
+		c := oauthConnector(key, p.URL(), func(o *connectors.OAuth2) { o.Metadata = map[string]string{"team": source} })
+		c.Config = connectors.SchemaFor[config]()
+		c.Webhook = &connectors.Webhook{AccountField: "team", AppSecret: connectors.AppClientSecret, Delivery: connectors.Extraction{Account: "{body.team}"},
+			Verify: []connectors.Verification{{Scheme: connectors.SchemeHMAC, Algorithm: connectors.SHA256, Encoding: connectors.EncodingHex,
+				Signature: connectors.Source{From: "header.X-Signature"}, Signed: "{body}"}}}
+		return c
+	}
+	in := install(t, nil, teams("known", "user.id"), teams("unknown", "resource.id"))
+	for key, want := range map[string]string{"known": "usr_ava", "unknown": ""} {
+		in.setApp(key, demoApp)
+		path, b := "/scopes/organization/acme/connections/"+key, newBrowser(t)
+		typed := map[string]any{"config": map[string]string{"team": "another's"}}
+		if status, _, body := b.get(in.begin(b, path, typed, approve)); status != http.StatusOK {
+			t.Fatalf("%s: callback: %d %s", key, status, body)
+		}
+		holds := func(when string) {
+			t.Helper()
+			c, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, key, ""))
+			must(t, err)
+			if others, err := in.front.store.ByProviderAccount(t.Context(), key, "another's"); c.ProviderAccount != want || err != nil || len(others) > 0 {
+				t.Errorf("%s, %s: its account is %q, want %q; %d connections are of the other, %v", key, when, c.ProviderAccount, want, len(others), err)
+			}
+		}
+		holds("typed when connecting")
+		for _, team := range []any{"another's", nil, 7} {
+			status, problem := in.call(http.MethodPatch, path, map[string]any{"config": map[string]any{"team": team}}, nil)
+			if team != nil || key == "known" {
+				if status != http.StatusBadRequest {
+					t.Errorf("%s: a change to %v got %d %v, want 400", key, team, status, problem.Errors)
+				}
+			}
+			holds("changed")
+		}
+		if status, problem := in.call(http.MethodPatch, path, map[string]any{"config": map[string]any{"note": "n"}}, nil); status != http.StatusOK {
+			t.Errorf("%s: another change got %d %v", key, status, problem.Errors)
+		}
+	}
+}
