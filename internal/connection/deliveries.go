@@ -51,6 +51,14 @@ func NewDeliveries(buckets Buckets, horizon time.Duration) *Deliveries {
 	return &Deliveries{bucket: buckets.Dedup, horizon: horizon}
 }
 
+// Horizon is how long a delivery is remembered.
+func (d *Deliveries) Horizon() time.Duration {
+	if d == nil {
+		return DedupHorizon
+	}
+	return d.horizon
+}
+
 // Remember notes that the message with the id is stored. Noting it again is fine.
 func (d *Deliveries) Remember(ctx context.Context, messageID string) error {
 	if d == nil {

@@ -46,7 +46,7 @@ func (i *Ingress) takeApp(w http.ResponseWriter, r *http.Request, connector stri
 		return 0, bodyError(err, def.Webhook.BodyLimit(), connectors.CodeConnectorWebhookValidationFailed)
 	}
 	defer done()
-	ctx, cancel := context.WithTimeout(r.Context(), storePatience)
+	ctx, cancel := i.patient(r.Context(), body)
 	defer cancel()
 	request := i.call(r, body)
 	reply, err := engine.Handshake(ctx, request, secrets, tokens)

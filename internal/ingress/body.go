@@ -15,8 +15,9 @@ var (
 	errBodyBroken   = errors.New("the body could not be read")
 )
 
-// grownFrom is what a body gets before its first byte, whatever length it claims.
-const grownFrom = 64 << 10
+// grownFrom is the most that a body gets before its first byte, whatever length it
+// claims: what a connection has for its buffers anyway.
+const grownFrom = 4 << 10
 
 // readBody reads a body whole, or says why not: errBodyTooLarge beyond limit,
 // never a truncated body; errBodyBroken if it ends early, is malformed, or is
@@ -64,7 +65,7 @@ func (i *Ingress) readDelivery(w http.ResponseWriter, r *http.Request, hook *con
 	defer func() { i.slots <- struct{}{} }()
 	reader := http.MaxBytesReader(w, r.Body, limit)
 	var buffer bytes.Buffer
-	buffer.Grow(int(min(max(r.ContentLength, 0), smallBody)) + bytes.MinRead)
+	buffer.Grow(int(min(max(r.ContentLength, 0), grownFrom)) + bytes.MinRead)
 	_, err = buffer.ReadFrom(io.LimitReader(reader, smallBody+1))
 	if err == nil && buffer.Len() > smallBody {
 		places := i.bulky
@@ -85,8 +86,6 @@ func (i *Ingress) readDelivery(w http.ResponseWriter, r *http.Request, hook *con
 		done()
 		return nil, func() {}, brokenOrTooLarge(err)
 	}
-	// A writer that has no deadlines needs none taken off.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	return buffer.Bytes(), done, nil
 }
 

@@ -8,7 +8,6 @@ import (
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
-	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
@@ -34,6 +33,8 @@ type fingerprint [16]byte
 
 // recent is what this process stored lately, and what it is storing.
 type recent struct {
+	horizon time.Duration // of what is known
+
 	mu      sync.Mutex
 	flights map[fingerprint]*flight
 	known   *simplelru.LRU[fingerprint, time.Time]
@@ -45,12 +46,12 @@ type flight struct {
 	refusal *connectors.Error // once done is closed
 }
 
-func newRecent() *recent {
+func newRecent(horizon time.Duration) *recent {
 	known, err := simplelru.NewLRU[fingerprint, time.Time](maxRecent, nil)
 	if err != nil {
 		panic(err) // the size is a positive constant
 	}
-	return &recent{flights: map[fingerprint]*flight{}, known: known}
+	return &recent{horizon: horizon, flights: map[fingerprint]*flight{}, known: known}
 }
 
 // once lets store run for the first copy of a delivery; others wait for it and
@@ -64,7 +65,7 @@ func (m *recent) once(ctx context.Context, messageID string, store func() (bool,
 	sum := sha256.Sum256([]byte(messageID))
 	id := fingerprint(sum[:16])
 	m.mu.Lock()
-	if at, ok := m.known.Get(id); ok && time.Since(at) < connection.DedupHorizon {
+	if at, ok := m.known.Get(id); ok && time.Since(at) < m.horizon {
 		m.mu.Unlock()
 		return true, nil
 	}

@@ -2,6 +2,7 @@ package ingress
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"time"
@@ -58,13 +59,20 @@ type receipt struct {
 	Quarantined bool `json:"quarantined,omitempty"`
 }
 
-// store publishes the delivery, once, and returns when the stream has it.
-// Repetitions that are known are not published at all: whoever listens live
-// would hear them.
+// writeReceipt answers a provider. Nothing on its side stores or shows the answer
+// to a POST, so the headers against that are left out: there are many of these.
+func writeReceipt(w http.ResponseWriter, status int, taken receipt) {
+	doc, _ := json.Marshal(taken) // two strings and two booleans never fail
+	w.Header().Set("Content-Type", jsonType)
+	w.WriteHeader(status)
+	_, _ = w.Write(doc) // the provider may be gone; it will try again
+}
+
+// store publishes the delivery, once, and returns when the stream has it, or the
+// patience of ctx ends. Repetitions that are known are not published at all:
+// whoever listens live would hear them.
 func (i *Ingress) store(ctx context.Context, d *delivery, m *message) (receipt, *connectors.Error) {
 	duplicate, refusal := i.recent.once(ctx, m.dedup, func() (bool, *connectors.Error) {
-		ctx, cancel := i.patient(ctx, d)
-		defer cancel()
 		if m.dedup != "" && i.storedBefore(ctx, m.dedup) {
 			return true, nil
 		}
@@ -77,19 +85,6 @@ func (i *Ingress) store(ctx context.Context, d *delivery, m *message) (receipt, 
 		return receipt{Duplicate: true}, nil
 	}
 	return receipt{ID: m.event.ID()}, nil
-}
-
-// largePatience is what a body may take that does not fit into a message.
-const largePatience = 10 * time.Second
-
-// patient bounds the storing of a delivery. Copies of it wait for the outcome, so
-// it must not hang on the patience of the caller who came first.
-func (i *Ingress) patient(ctx context.Context, d *delivery) (context.Context, context.CancelFunc) {
-	patience := storePatience
-	if !i.Bus.Fits(len(d.Body)) {
-		patience = largePatience
-	}
-	return context.WithTimeout(context.WithoutCancel(ctx), patience)
 }
 
 // publish reports whether the stream had the message already.

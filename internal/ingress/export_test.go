@@ -1,9 +1,13 @@
 package ingress
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"time"
+
+	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
 // ParseParams reads the parameters of an operation and writes them again.
@@ -47,6 +51,16 @@ func Identity(escaped string) (scope, identity string, ok bool) {
 		mux.ServeHTTP(discard{}, r)
 	}
 	return scope, identity, ok
+}
+
+// Known reports whether a delivery that was stored is known right after, to a memory
+// with that horizon.
+func Known(horizon time.Duration) bool {
+	memory := newRecent(horizon)
+	store := func() (bool, *connectors.Error) { return false, nil }
+	_, _ = memory.once(context.Background(), "delivery", store)
+	known, _ := memory.once(context.Background(), "delivery", store)
+	return known
 }
 
 type discard struct{}

@@ -58,13 +58,14 @@ type Ingress struct {
 	log     zerolog.Logger
 	metrics *metrics
 	slots   chan struct{} // requests at work
+	waiting chan struct{} // those of them that wait for a result or a provider
 	feeds   chan struct{} // event feeds
 	closing chan struct{} // closed when what lasts has to end
 	close   func()
-	waiting chan struct{} // those of them that wait for a result
-	// rejections bounds the events about refused deliveries, which strangers
-	// can make us emit.
+	// rejections bounds the events about refused deliveries, which strangers can make
+	// us emit, and troubles those about our own failures.
 	rejections *rate.Limiter
+	troubles   *rate.Limiter
 	// guesses bounds the lookups of addresses that are nobody's.
 	guesses *rate.Limiter
 	// evidenceRate bounds what is kept of refused deliveries.
@@ -109,8 +110,8 @@ func New(parts Parts, opts *Options) *Ingress {
 		closing: closing, close: sync.OnceFunc(func() { close(closing) }), feeds: make(chan struct{}, mostFeeds),
 		Parts: parts, opts: o, log: o.Log.With().Str("role", "ingress").Logger(), metrics: newMetrics(o.Metrics),
 		slots: make(chan struct{}, o.MostRequests), waiting: make(chan struct{}, max(o.MostRequests/2, 1)),
-		rejections: rate.NewLimiter(50, 100), evidenceRate: rate.NewLimiter(10, 100), handshakes: newLimits(), guesses: rate.NewLimiter(guessesPerSecond, guessesAtOnce),
-		large: make(chan struct{}, mostLarge), bulky: make(chan struct{}, mostBulky), recent: newRecent(),
+		rejections: rate.NewLimiter(50, 100), troubles: rate.NewLimiter(50, 100), evidenceRate: rate.NewLimiter(10, 100), handshakes: newLimits(), guesses: rate.NewLimiter(guessesPerSecond, guessesAtOnce),
+		large: make(chan struct{}, mostLarge), bulky: make(chan struct{}, mostBulky), recent: newRecent(parts.Deliveries.Horizon()),
 		keys: webhook.NewKeys(&webhook.KeysOptions{HTTP: o.HTTP}),
 	}
 }

@@ -127,13 +127,14 @@ func (i *Ingress) observed(next http.Handler) http.Handler {
 }
 
 func (i *Ingress) concluded(rec *recorder, r *http.Request, id string, began time.Time) {
-	if recover() != nil {
+	thrown := recover()
+	if thrown != nil && thrown != http.ErrAbortHandler {
 		// What was thrown may hold anything, so it is not printed.
 		i.log.Error().Str("request_id", id).Str("route", routeOf(r)).Msg("a handler panicked")
-		if rec.status != 0 {
-			panic(http.ErrAbortHandler) // half an answer must not look like a whole one
+		if rec.status == 0 {
+			writeProblem(rec, &connectors.Error{Code: connectors.CodeInternal, Message: "internal error"})
+			thrown = nil
 		}
-		writeProblem(rec, &connectors.Error{Code: connectors.CodeInternal, Message: "internal error"})
 	}
 	if rec.status == 0 {
 		rec.status = http.StatusOK // as net/http answers who says nothing
@@ -147,6 +148,9 @@ func (i *Ingress) concluded(rec *recorder, r *http.Request, id string, began tim
 	}
 	i.log.WithLevel(level).Str("request_id", id).Str("trace_id", events.TraceID(r.Context())).Str("method", methodOf(r)).
 		Str("route", routeOf(r)).Int("status", rec.status).Str("code", string(rec.code)).Dur("ms", took).Msg("http")
+	if thrown != nil {
+		panic(http.ErrAbortHandler) // half an answer must not look like a whole one
+	}
 }
 
 // routeOf is the pattern that the request matched.

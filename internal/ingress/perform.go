@@ -34,7 +34,7 @@ func (i *Ingress) failed(ctx context.Context, op operation, p params, e *connect
 // occurred announces trouble of ours, and does not wait: the caller is told anyway.
 // Without a store there is nowhere to announce anything.
 func (i *Ingress) occurred(ctx context.Context, about events.About, operation string, e *connectors.Error) {
-	if e.Code.HTTPStatus() < http.StatusInternalServerError || e.Code == connectors.CodeConnectorDatabaseFailed || !i.rejections.Allow() {
+	if e.Code.HTTPStatus() < http.StatusInternalServerError || e.Code == connectors.CodeConnectorDatabaseFailed || !i.troubles.Allow() {
 		return
 	}
 	event := events.NewLifecycle("ingress", events.ErrorOccurred, about, events.Data{Operation: operation, ErrorCode: string(e.Code), ErrorMessage: e.Message})

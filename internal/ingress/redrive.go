@@ -78,7 +78,9 @@ func (i *Ingress) redriveQuarantine(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	receipts, refusal := i.again(r.Context(), e, request)
+	ctx, cancel := i.patient(r.Context(), request.Body)
+	defer cancel()
+	receipts, refusal := i.again(ctx, e, request)
 	if refusal != nil {
 		return nil, refusal
 	}

@@ -12,10 +12,25 @@ import (
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// storePatience bounds what a delivery may wait for our own stores once its body
-// is read: a provider that hears 503 soon tries again, and one that hears nothing
-// may give up. To find the connection, before, may take as long.
-const storePatience = 1500 * time.Millisecond
+const (
+	// storePatience bounds what a delivery may wait for our own stores once its body
+	// is read: a provider that hears 503 soon tries again, and one that hears nothing
+	// may give up. To find the connection, before, may take as long.
+	storePatience = 1500 * time.Millisecond
+	// largePatience is for bodies that do not fit into a message.
+	largePatience = 10 * time.Second
+)
+
+// patient bounds the judging and storing of a delivery. Copies of it may wait for
+// the outcome, so that must not hang on the patience of the caller who came first,
+// or on how long his body took.
+func (i *Ingress) patient(ctx context.Context, body []byte) (context.Context, context.CancelFunc) {
+	patience := storePatience
+	if !i.Bus.Fits(len(body)) {
+		patience = largePatience
+	}
+	return context.WithTimeout(context.WithoutCancel(ctx), patience)
+}
 
 // receive is the path of a provider's webhook for one connection:
 //
@@ -94,7 +109,7 @@ func (i *Ingress) addressed(r *http.Request, connector string) (*connection.Conn
 // judge decides about a delivery whose connection is known. That it is genuine
 // comes first: a stranger learns nothing of the connection.
 func (i *Ingress) judge(w http.ResponseWriter, r *http.Request, d *delivery, def *connectors.Connector, engine *webhook.Engine) (int, *connectors.Error) {
-	ctx, cancel := context.WithTimeout(r.Context(), storePatience)
+	ctx, cancel := i.patient(r.Context(), d.Body)
 	defer cancel()
 	secrets, err := i.secrets(ctx, d)
 	if err != nil {
@@ -140,7 +155,7 @@ func answered(w http.ResponseWriter) func(receipt, *connectors.Error) (int, *con
 		if taken.Duplicate {
 			status = http.StatusOK
 		}
-		writeJSON(w, status, jsonType, taken)
+		writeReceipt(w, status, taken)
 		return status, nil
 	}
 }

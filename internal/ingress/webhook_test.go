@@ -5,7 +5,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/hawser-io/hawser/internal/ingress"
 	"github.com/hawser-io/hawser/internal/roletest"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -75,6 +77,16 @@ func TestARepeatedDeliveryIsOneEvent(t *testing.T) {
 	}
 	if heard.Left() != 3 { // the first, the other process's, the other tenant's
 		t.Errorf("%d were heard, want 3", heard.Left())
+	}
+}
+
+func TestAProcessRemembersDeliveriesAsLongAsItIsTold(t *testing.T) {
+	t.Parallel()
+	if !ingress.Known(time.Hour) {
+		t.Error("forgotten within the horizon")
+	}
+	if ingress.Known(time.Nanosecond) {
+		t.Error("remembered beyond the horizon")
 	}
 }
 
