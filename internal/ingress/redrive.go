@@ -110,7 +110,8 @@ func (i *Ingress) again(ctx context.Context, e evidence, request webhook.Request
 	if e.Scope == "" {
 		return i.againApp(ctx, e, request)
 	}
-	conn, err := i.Store.Get(ctx, connection.NewRef(events.Tenant{Scope: e.Scope, Identity: e.Identity}, e.Connector, e.Account))
+	// Whoever redrives has just mended something, maybe by another process.
+	conn, err := i.Service.Latest(ctx, connection.NewRef(events.Tenant{Scope: e.Scope, Identity: e.Identity}, e.Connector, e.Account))
 	if err != nil {
 		return nil, connectors.AsError(err)
 	}

@@ -99,7 +99,8 @@ func (i *Ingress) addressed(r *http.Request, connector string) (*connection.Conn
 		e.RetryAfter = time.Second
 		return nil, e
 	}
-	conn, err := i.Store.ByWebhookURL(r.Context(), connector, url)
+	// A sender that has closed its side may still read what is answered.
+	conn, err := i.Store.ByWebhookURL(context.WithoutCancel(r.Context()), connector, url)
 	if errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorWebhookVerificationFailed}) {
 		i.guesses.Allow()
 	}
