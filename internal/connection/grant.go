@@ -43,9 +43,8 @@ type Grant struct {
 	Identity  string `json:"identity"`
 	Family    string `json:"family"`
 	Connector string `json:"connector"` // whose definition made it
-	App       string `json:"app"`       // whose client made it, "" if the tenant's own
-	ClientID  string `json:"client_id"`
-	Account   string `json:"account"` // the provider's account, "" if unknown
+	ClientID  string `json:"client_id"` // whose client made it
+	Account   string `json:"account"`   // the provider's account, "" if unknown
 
 	State      GrantState `json:"state"`
 	User       *User      `json:"user,omitempty"`
@@ -63,7 +62,7 @@ type Grant struct {
 	Failures       int       `json:"failures,omitempty"`       // transient ones in a row
 	RetryAt        time.Time `json:"retry_at,omitzero"`        // not before
 	History        []Renewal `json:"history,omitempty"`        // the last ones, oldest first
-	Connections    []string  `json:"connections"`              // keys of those that share it
+	Holds          []Hold    `json:"holds"`                    // of the connections that share it
 	// ClientCredentials: there is no user and no refresh token; the client asks
 	// for a new token as it asked for the first.
 	ClientCredentials bool      `json:"client_credentials,omitempty"`

@@ -91,6 +91,7 @@ type Connection struct {
 	Retired   map[string]RetiredSecret `json:"retired_secrets,omitempty"`
 	Tags      map[string]string        `json:"tags,omitempty"`
 	Grant     string                   `json:"grant,omitempty"` // key of the OAuth grant
+	Hold      string                   `json:"hold,omitempty"`  // id of its hold on that
 	Resource  *Resource                `json:"resource,omitempty"`
 	Resources []Resource               `json:"resources,omitempty"` // to choose from, while selecting
 	CreatedAt time.Time                `json:"created_at"`

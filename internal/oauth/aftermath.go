@@ -10,32 +10,36 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// refreshed follows a stored refresh of a token that was issued at born.
-func (t *Tokens) refreshed(ctx context.Context, g *connection.Grant, scopes []string, born time.Time) {
+// refreshed follows a stored refresh. scopes are those that were granted before it.
+func (t *Tokens) refreshed(ctx context.Context, g *connection.Grant, scopes []string) {
 	gone := t.each(ctx, g, func(c *connection.Connection) {
 		t.Service.Announce(ctx, events.OAuthRefreshed, c, events.Data{GrantedScopes: g.Granted})
 		if !sameScopes(scopes, g.Granted) {
 			t.Service.Announce(ctx, events.OAuthScopeChanged, c, events.Data{GrantedScopes: g.Granted})
 		}
 	})
-	if len(gone) > 0 && t.opts.Now().Sub(born) > settled {
+	if len(gone) > 0 {
 		t.running.Go(func() { t.disown(context.WithoutCancel(ctx), g.Key(), gone) })
 	}
 }
 
-// settled is an age from which on a grant's connections are stored, if they ever are.
-const settled = time.Minute
+// settled is an age from which on the record that names a hold is stored, if it ever
+// is: long after the end of any callback.
+const settled = 10 * time.Minute
 
-// disown takes connections out of a grant that are gone from it: who disconnected
-// them, or authorised them by another grant, died before this was done.
-func (t *Tokens) disown(ctx context.Context, grant string, gone []string) {
-	for _, key := range gone {
-		r, err := connection.ParseKey(key)
+// disown lets go of holds that no record names: who disconnected the connection, or
+// authorised it by another grant, died before this was done.
+func (t *Tokens) disown(ctx context.Context, grant string, gone []connection.Hold) {
+	for _, h := range gone {
+		if t.opts.Now().Sub(h.Since) < settled {
+			continue
+		}
+		r, err := connection.ParseKey(h.Connection)
 		if err != nil {
 			t.problem(err)
 			continue
 		}
-		t.release(ctx, grant, r, nil)
+		t.letGo(ctx, grant, r, h.ID, nil)
 	}
 }
 
@@ -65,14 +69,14 @@ func (t *Tokens) scheduleBeside(ctx context.Context, g *connection.Grant) (wait 
 	return func() { <-done }
 }
 
-// each calls f with the connections that share the grant, and returns the keys of
-// those that do not, though the grant has them.
-func (t *Tokens) each(ctx context.Context, g *connection.Grant, f func(*connection.Connection)) (gone []string) {
-	for _, key := range g.Connections {
-		c, err := t.Service.LatestByKey(ctx, key)
+// each calls f with the connections that share the grant, and returns the holds that
+// no record names.
+func (t *Tokens) each(ctx context.Context, g *connection.Grant, f func(*connection.Connection)) (gone []connection.Hold) {
+	for _, h := range g.Holds {
+		c, err := t.Service.LatestByKey(ctx, h.Connection)
 		switch {
-		case errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorNotConnected}), err == nil && c.Grant != g.Key():
-			gone = append(gone, key)
+		case errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorNotConnected}), err == nil && !c.Has(g.Key(), h):
+			gone = append(gone, h)
 		case err != nil:
 			t.problem(err)
 		default:

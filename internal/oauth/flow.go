@@ -68,7 +68,7 @@ func (f *Flow) Start(ctx context.Context, r connection.Ref, in StartInput) (*Sta
 	if err := f.checkReturn(in.ReturnURL); err != nil {
 		return nil, err
 	}
-	app, err := f.appOf(ctx, def, config, "")
+	app, err := f.appOf(ctx, def, config)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +140,7 @@ func (f *Flow) scopes(ctx context.Context, r connection.Ref, def *connectors.Con
 // usedBy reports whether a connection with the account's name shares the grant.
 func usedBy(g *connection.Grant, account string) bool {
 	suffix := "." + events.Token(account)
-	return slices.ContainsFunc(g.Connections, func(key string) bool { return strings.HasSuffix(key, suffix) })
+	return slices.ContainsFunc(g.Holds, func(h connection.Hold) bool { return strings.HasSuffix(h.Connection, suffix) })
 }
 
 // checkReturn refuses return URLs that are not of this installation's choice.
@@ -235,7 +235,7 @@ func (f *Flow) providerURL(ctx context.Context, flow *connection.Flow, h handle)
 	if err != nil {
 		return "", err
 	}
-	app, err := f.appOf(ctx, def, config, "")
+	app, err := f.appOf(ctx, def, config)
 	if err != nil {
 		return "", err
 	}
