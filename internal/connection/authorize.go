@@ -44,13 +44,15 @@ func (s *Service) Prepare(ctx context.Context, r Ref, in ConnectInput) (*connect
 
 // AuthorizeInput is what a finished flow gives a connection.
 type AuthorizeInput struct {
-	Config    json.RawMessage // nil: that of the existing connection
-	Tags      map[string]string
-	Grant     string
-	Hold      string // by which the connection will have the grant
-	Resource  *Resource
-	Resources []Resource // two or more: the connection waits for the choice
-	Replace   bool
+	Config json.RawMessage // nil: that of the existing connection
+	Tags   map[string]string
+	Grant  string
+	Hold   string // by which the connection will have the grants
+	// Companions are the grants of the connector's companions, by name.
+	Companions map[string]string
+	Resource   *Resource
+	Resources  []Resource // two or more: the connection waits for the choice
+	Replace    bool
 }
 
 // Authorize stores the connection that a flow has made. One that exists keeps
@@ -94,7 +96,8 @@ func (s *Service) Authorize(ctx context.Context, r Ref, in AuthorizeInput) (v *V
 // is one.
 func (s *Service) authorised(r Ref, def *connectors.Connector, in AuthorizeInput, old *Connection) (*Connection, error) {
 	c := s.newConnection(r, def, in.Tags, old)
-	c.State, c.Grant, c.Hold, c.Resource, c.Resources = Pending, in.Grant, in.Hold, in.Resource, in.Resources
+	c.State, c.Grant, c.Hold, c.Companions = Pending, in.Grant, in.Hold, in.Companions
+	c.Resource, c.Resources = in.Resource, in.Resources
 	if len(in.Resources) > 1 {
 		return c, c.become(Selecting)
 	}
@@ -226,5 +229,19 @@ func (s *Service) addGrant(ctx context.Context, v *View, c *Connection) {
 	v.User, v.GrantedScopes = g.User, g.Granted
 	if !g.ExpiresAt.IsZero() {
 		v.ExpiresAt = &g.ExpiresAt
+	}
+	for name, key := range c.Companions {
+		g, err := s.grants.Get(ctx, key)
+		if err != nil {
+			continue
+		}
+		shown := CompanionView{State: g.State, GrantedScopes: g.Granted}
+		if !g.ExpiresAt.IsZero() {
+			shown.ExpiresAt = &g.ExpiresAt
+		}
+		if v.Companions == nil {
+			v.Companions = map[string]CompanionView{}
+		}
+		v.Companions[name] = shown
 	}
 }

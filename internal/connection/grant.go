@@ -46,6 +46,9 @@ type Grant struct {
 	ClientID  string `json:"client_id"` // whose client made it
 	Account   string `json:"account"`   // the provider's account, "" if unknown
 
+	// Companion is which of the connector's companions it is; "" of a main grant.
+	Companion string `json:"companion,omitempty"`
+
 	State      GrantState `json:"state"`
 	User       *User      `json:"user,omitempty"`
 	Requested  []string   `json:"requested_scopes,omitempty"`
@@ -113,8 +116,17 @@ type GrantTokens struct{ Access, Refresh secret.Text }
 
 // GrantKey is where the grant of a provider account lies.
 func GrantKey(t events.Tenant, family, clientID, account string) string {
+	return grantKey(t, family, clientID, account)
+}
+
+// CompanionKey is where a companion's grant lies.
+func CompanionKey(t events.Tenant, family, clientID, account, companion string) string {
+	return grantKey(t, family, clientID, account, companion)
+}
+
+func grantKey(t events.Tenant, family string, parts ...string) string {
 	h := sha256.New()
-	for _, part := range []string{clientID, account} {
+	for _, part := range parts {
 		_ = binary.Write(h, binary.BigEndian, uint32(len(part))) // a hash never fails
 		h.Write([]byte(part))
 	}

@@ -35,4 +35,10 @@ func (g *Grant) LetGo(connection, id string) bool {
 }
 
 // Has reports whether the connection has the grant by the hold.
-func (c *Connection) Has(grant string, h Hold) bool { return c.Grant == grant && c.Hold == h.ID }
+func (c *Connection) Has(g *Grant, h Hold) bool {
+	grant := c.Grant
+	if g.Companion != "" {
+		grant = c.Companions[g.Companion]
+	}
+	return grant == g.key && c.Hold == h.ID
+}

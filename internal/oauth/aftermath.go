@@ -13,9 +13,9 @@ import (
 // refreshed follows a stored refresh. scopes are those that were granted before it.
 func (t *Tokens) refreshed(ctx context.Context, g *connection.Grant, scopes []string) {
 	gone := t.each(ctx, g, func(c *connection.Connection) {
-		t.Service.Announce(ctx, events.OAuthRefreshed, c, events.Data{GrantedScopes: g.Granted})
+		t.Service.Announce(ctx, events.OAuthRefreshed, c, events.Data{Operation: g.Companion, GrantedScopes: g.Granted})
 		if !sameScopes(scopes, g.Granted) {
-			t.Service.Announce(ctx, events.OAuthScopeChanged, c, events.Data{GrantedScopes: g.Granted})
+			t.Service.Announce(ctx, events.OAuthScopeChanged, c, events.Data{Operation: g.Companion, GrantedScopes: g.Granted})
 		}
 	})
 	if len(gone) > 0 {
@@ -75,7 +75,7 @@ func (t *Tokens) each(ctx context.Context, g *connection.Grant, f func(*connecti
 	for _, h := range g.Holds {
 		c, err := t.Service.LatestByKey(ctx, h.Connection)
 		switch {
-		case errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorNotConnected}), err == nil && !c.Has(g.Key(), h):
+		case errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorNotConnected}), err == nil && !c.Has(g, h):
 			gone = append(gone, h)
 		case err != nil:
 			t.problem(err)
@@ -99,11 +99,16 @@ func (t *Tokens) bury(ctx context.Context, g *connection.Grant, reason string) e
 		return storeError(err)
 	}
 	t.opts.Log.Warn().Str("connector", g.Connector).Str("reason", reason).Msg("a grant needs a new authorisation")
+	if g.Companion != "" {
+		t.tell(ctx, g)
+		return deadError(g)
+	}
 	t.mourn(ctx, g)
 	return deadError(g)
 }
 
-// mourn marks the connections of a dead grant and announces each of them once.
+// mourn marks the connections of a dead grant and announces each of them once. A
+// companion's connections go on.
 func (t *Tokens) mourn(ctx context.Context, g *connection.Grant) {
 	t.each(ctx, g, func(c *connection.Connection) {
 		err := t.Service.NeedsReauth(ctx, c.Ref(), g.Key(), func(c *connection.Connection) events.Data {
@@ -116,7 +121,11 @@ func (t *Tokens) mourn(ctx context.Context, g *connection.Grant) {
 }
 
 func deadError(g *connection.Grant) *connectors.Error {
-	e := connectors.Errorf(connectors.CodeConnectorOAuthRefreshFailed, "the provider no longer accepts the connection to %s; connect it again", g.Connector)
+	what := "the connection to " + g.Connector
+	if g.Companion != "" {
+		what = "the token " + g.Companion + " of " + what
+	}
+	e := connectors.Errorf(connectors.CodeConnectorOAuthRefreshFailed, "the provider no longer accepts %s; connect it again", what)
 	if n := len(g.History); n > 0 {
 		e.Reason = g.History[n-1].Outcome
 	}
@@ -135,7 +144,7 @@ func (t *Tokens) Warn(ctx context.Context, g *connection.Grant) error {
 	}
 	t.each(ctx, g, func(c *connection.Connection) {
 		at := g.RefreshExpires
-		t.Service.Announce(ctx, events.OAuthExpiring, c, events.Data{NextAttemptAt: &at, URL: t.ReconnectURL(c)})
+		t.Service.Announce(ctx, events.OAuthExpiring, c, events.Data{Operation: g.Companion, NextAttemptAt: &at, URL: t.ReconnectURL(c)})
 	})
 	return nil
 }

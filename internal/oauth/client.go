@@ -53,9 +53,10 @@ func (t *Tokens) Connect(ctx context.Context, r connection.Ref, in connection.Co
 		t.abandon(ctx, withCode, config, app, got)
 		return nil, err
 	}
-	v, c, before, err := t.Service.Authorize(ctx, r, connection.AuthorizeInput{Config: config, Tags: in.Tags, Grant: key, Hold: hold.ID, Replace: in.Replace})
+	input := connection.AuthorizeInput{Config: config, Tags: in.Tags, Grant: key, Hold: hold.ID, Replace: in.Replace}
+	v, c, before, err := t.Service.Authorize(ctx, r, input)
 	if err != nil {
-		t.takeBack(ctx, err, key, r, hold.ID, config)
+		t.takeBack(ctx, err, r, input, config)
 		return nil, err
 	}
 	t.release(ctx, before)
@@ -90,7 +91,7 @@ func (t *Tokens) Resolve(ctx context.Context, r connection.Ref) (*connection.Run
 	return runtime, nil
 }
 
-// Refresh renews the token of a connection now.
+// Refresh renews the tokens of a connection now. It fails as the main one does.
 func (t *Tokens) Refresh(ctx context.Context, r connection.Ref) (*connection.View, error) {
 	c, err := t.Service.Latest(ctx, r)
 	if err != nil {
@@ -102,5 +103,6 @@ func (t *Tokens) Refresh(ctx context.Context, r connection.Ref) (*connection.Vie
 	if _, err := t.Now(ctx, c.Grant); err != nil {
 		return nil, err
 	}
+	t.renewCompanions(ctx, c)
 	return t.Service.Get(ctx, r)
 }

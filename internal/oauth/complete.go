@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -113,9 +114,10 @@ func (a *arrival) settle(ctx context.Context) (string, error) {
 		}
 		return "", err
 	}
+	input.Companions = a.companions(ctx, hold, account)
 	_, c, before, err := a.Service.Authorize(ctx, ref, input)
 	if err != nil {
-		a.takeBack(ctx, err, key, ref, hold.ID, a.config)
+		a.takeBack(ctx, err, ref, input, a.config)
 		return "", err
 	}
 	a.release(ctx, before)
@@ -146,6 +148,10 @@ func (a *arrival) finish(ctx context.Context, c *connection.Connection, g *conne
 // abandon gives back tokens that nobody will use.
 func (a *arrival) abandon(ctx context.Context) {
 	a.Tokens.abandon(ctx, a.def, a.config, a.app, a.got)
+	for name, got := range a.companionReplies() {
+		def, _ := a.def.Companion(name)
+		a.Tokens.abandon(ctx, def, a.config, a.app, got)
+	}
 }
 
 // grantKey is the grant of the provider's account. Where nobody says which account
@@ -159,18 +165,22 @@ func (a *arrival) grantKey(old *connection.Connection) (key, account string) {
 	case old != nil && old.Grant != "":
 		return old.Grant, ""
 	}
-	at := account
-	if at == "" {
-		at = "connection " + a.flow.Ref().Key()
-	}
-	return connection.GrantKey(a.flow.Ref().Tenant, a.def.GrantFamily(), a.app.ClientID, at), account
+	return connection.GrantKey(a.flow.Ref().Tenant, a.def.GrantFamily(), a.app.ClientID, cmp.Or(account, a.alone())), account
 }
 
-// describe says whose grant it is.
-func (a *arrival) describe(g *connection.Grant, account string) {
+// alone stands for the account where nobody says which it is.
+func (a *arrival) alone() string { return "connection " + a.flow.Ref().Key() }
+
+// identify says whose grant it is.
+func (a *arrival) identify(g *connection.Grant, account string) {
 	ref := a.flow.Ref()
 	g.Scope, g.Identity, g.Family = ref.Scope, ref.Identity, a.def.GrantFamily()
 	g.Connector, g.ClientID, g.Account = a.def.Key, a.app.ClientID, account
+}
+
+// describe says what the main grant is of.
+func (a *arrival) describe(g *connection.Grant, account string) {
+	a.identify(g, account)
 	g.Requested = a.flow.Scopes
 	if a.user != nil {
 		g.User = a.user

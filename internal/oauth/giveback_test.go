@@ -50,8 +50,10 @@ func TestWhatComesForAGrantThatIsGoneIsGivenBack(t *testing.T) {
 func TestTokensThatCannotBeStoredAreGivenBack(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*connectors.Connector){
-		"a client's own": func(c *connectors.Connector) { c.Auth.Kind, c.Auth.OAuth2.AuthorizationURL = connectors.AuthClientCredentials, "" },
-		"a user's":       func(*connectors.Connector) {},
+		"a client's own": func(c *connectors.Connector) {
+			c.Auth.Kind, c.Auth.OAuth2.AuthorizationURL = connectors.AuthClientCredentials, ""
+		},
+		"a user's": func(*connectors.Connector) {},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

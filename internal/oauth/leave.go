@@ -31,13 +31,20 @@ func (t *Tokens) release(ctx context.Context, c *connection.Connection) {
 		config = nil
 	}
 	t.letGo(ctx, c.Grant, c.Ref(), c.Hold, config)
+	for _, companion := range c.Companions {
+		t.letGo(ctx, companion, c.Ref(), c.Hold, config)
+	}
 }
 
-// takeBack lets go of a hold whose record could not be stored. One that may be
-// stored after all keeps it: a later refresh finds out.
-func (t *Tokens) takeBack(ctx context.Context, failure error, grant string, r connection.Ref, hold string, config []byte) {
-	if !errors.Is(failure, connection.ErrUnavailable) {
-		t.letGo(ctx, grant, r, hold, config)
+// takeBack lets go of the grants that came for a record which could not be stored.
+// One that may be stored after all keeps them: a later refresh finds out.
+func (t *Tokens) takeBack(ctx context.Context, failure error, r connection.Ref, in connection.AuthorizeInput, config []byte) {
+	if errors.Is(failure, connection.ErrUnavailable) {
+		return
+	}
+	t.letGo(ctx, in.Grant, r, in.Hold, config)
+	for _, companion := range in.Companions {
+		t.letGo(ctx, companion, r, in.Hold, config)
 	}
 }
 
@@ -79,7 +86,7 @@ func (t *Tokens) letGo(ctx context.Context, grant string, r connection.Ref, hold
 
 // revocable reports whether there is a place to revoke the grant at.
 func (t *Tokens) revocable(g *connection.Grant, config []byte) bool {
-	def, err := t.connector(g.Connector)
+	def, err := t.connectorOf(g)
 	if err != nil {
 		return false
 	}
@@ -94,7 +101,7 @@ const revokeWait = 2 * time.Second
 // depart takes the grant's use away, and begins to revoke it. Its timer is set
 // before, so that a refresher goes on where this process ends.
 func (t *Tokens) depart(ctx context.Context, g *connection.Grant, account string, config []byte) error {
-	if def, err := t.connector(g.Connector); err != nil || !def.Auth.OAuth2.UsesConfig() {
+	if def, err := t.connectorOf(g); err != nil || !def.Auth.OAuth2.UsesConfig() {
 		config = nil
 	}
 	if err := t.Grants.Leave(g, account, config); err != nil {

@@ -216,7 +216,7 @@ func (t *Tokens) endpoint(def *connectors.Connector, url string, app connection.
 // definition returns the grant's connector, with its code where this process has
 // it, and the config of one of the grant's connections, where URLs are made of it.
 func (t *Tokens) definition(ctx context.Context, g *connection.Grant) (*connectors.Connector, []byte, error) {
-	def, err := t.connector(g.Connector)
+	def, err := t.connectorOf(g)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -251,6 +251,19 @@ func (t *Tokens) connector(key string) (*connectors.Connector, error) {
 		return nil, connectors.Errorf(connectors.CodeConnectorOAuthNotConfigured, "%s is not an OAuth connector", key)
 	}
 	return c, nil
+}
+
+// connectorOf is the connector as the grant's tokens know it.
+func (t *Tokens) connectorOf(g *connection.Grant) (*connectors.Connector, error) {
+	def, err := t.connector(g.Connector)
+	if err != nil || g.Companion == "" {
+		return def, err
+	}
+	as, ok := def.Companion(g.Companion)
+	if !ok {
+		return nil, connectors.Errorf(connectors.CodeConnectorOAuthNotConfigured, "%s has no token %q any more", g.Connector, g.Companion)
+	}
+	return as, nil
 }
 
 // elsewhere is after what time somebody with a connector's code may have used it.

@@ -78,7 +78,7 @@ func (t *Tokens) revokeGrant(ctx context.Context, g *connection.Grant) *unrevoke
 		t.problem(err)
 		return &unrevoked{}
 	}
-	def, err := t.connector(g.Connector)
+	def, err := t.connectorOf(g)
 	if err != nil {
 		return &unrevoked{again: true} // its definition may come back
 	}
@@ -98,7 +98,7 @@ func (t *Tokens) abandon(ctx context.Context, def *connectors.Connector, config 
 
 // giveBack revokes tokens that came when their grant was already gone.
 func (t *Tokens) giveBack(ctx context.Context, g *connection.Grant, config []byte, tokens connection.GrantTokens) {
-	def, err := t.connector(g.Connector)
+	def, err := t.connectorOf(g)
 	if err != nil {
 		return
 	}
