@@ -44,54 +44,60 @@ func (s *Service) Prepare(ctx context.Context, r Ref, in ConnectInput) (*connect
 
 // AuthorizeInput is what a finished flow gives a connection.
 type AuthorizeInput struct {
-	Config    json.RawMessage // nil: that of the existing connection
-	Tags      map[string]string
-	Grant     string
-	Resource  *Resource
-	Resources []Resource // two or more: the connection waits for the choice
-	Replace   bool
+	Config json.RawMessage // nil: that of the existing connection
+	Tags   map[string]string
+	Grant  string
+	Hold   string // by which the connection will have the grants
+	// Companions are the grants of the connector's companions, by name.
+	Companions map[string]string
+	Resource   *Resource
+	Resources  []Resource // two or more: the connection waits for the choice
+	Replace    bool
 }
 
 // Authorize stores the connection that a flow has made. One that exists keeps
-// its id, creation time and webhook URL. It returns the grant that the connection
-// had before, if that was another. The caller announces; see [Service.Announce].
-func (s *Service) Authorize(ctx context.Context, r Ref, in AuthorizeInput) (v *View, c *Connection, before string, err error) {
+// its id, creation time and webhook URL. It returns the record that this one has taken
+// the place of, nil if there was none: its hold is to be let go. The caller announces;
+// see [Service.Announce]. After an error that is [ErrUnavailable] the record may be
+// stored, or be stored yet.
+func (s *Service) Authorize(ctx context.Context, r Ref, in AuthorizeInput) (v *View, c, before *Connection, err error) {
 	def, err := s.checkConnector(r)
 	if err != nil {
-		return nil, nil, "", err
+		return nil, nil, nil, err
 	}
 	if in.Config, err = s.validConfig(def, in.Config); err != nil {
-		return nil, nil, "", err
+		return nil, nil, nil, err
 	}
 	for range attempts(ctx) {
 		old, err := s.existing(ctx, r)
 		if err != nil {
-			return nil, nil, "", err
+			return nil, nil, nil, err
 		}
 		if old != nil && !in.Replace {
-			return nil, nil, "", alreadyConnected(r)
+			return nil, nil, nil, alreadyConnected(r)
 		}
 		c, err := s.authorised(r, def, in, old)
 		if err != nil {
-			return nil, nil, "", err
+			return nil, nil, nil, err
 		}
 		v, err := s.save(ctx, def, c, in.Config)
 		if in.Replace && errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorAlreadyConnected}) {
 			continue // it has changed, come or gone meanwhile
 		}
-		if old != nil && old.Grant != in.Grant {
-			before = old.Grant
+		if old != nil && old.Hold == in.Hold {
+			old = nil // it is ours, of a write whose ack was lost
 		}
-		return v, c, before, err
+		return v, c, old, err
 	}
-	return nil, nil, "", databaseError("store the connection", kvstore.ErrConflict)
+	return nil, nil, nil, databaseError("store the connection", kvstore.ErrConflict)
 }
 
 // authorised is the record of what a flow has made in the place of old, if there
 // is one.
 func (s *Service) authorised(r Ref, def *connectors.Connector, in AuthorizeInput, old *Connection) (*Connection, error) {
 	c := s.newConnection(r, def, in.Tags, old)
-	c.State, c.Grant, c.Resource, c.Resources = Pending, in.Grant, in.Resource, in.Resources
+	c.State, c.Grant, c.Hold, c.Companions = Pending, in.Grant, in.Hold, in.Companions
+	c.Resource, c.Resources = in.Resource, in.Resources
 	if len(in.Resources) > 1 {
 		return c, c.become(Selecting)
 	}
@@ -223,5 +229,19 @@ func (s *Service) addGrant(ctx context.Context, v *View, c *Connection) {
 	v.User, v.GrantedScopes = g.User, g.Granted
 	if !g.ExpiresAt.IsZero() {
 		v.ExpiresAt = &g.ExpiresAt
+	}
+	for name, key := range c.Companions {
+		g, err := s.grants.Get(ctx, key)
+		if err != nil {
+			continue
+		}
+		shown := CompanionView{State: g.State, GrantedScopes: g.Granted}
+		if !g.ExpiresAt.IsZero() {
+			shown.ExpiresAt = &g.ExpiresAt
+		}
+		if v.Companions == nil {
+			v.Companions = map[string]CompanionView{}
+		}
+		v.Companions[name] = shown
 	}
 }

@@ -78,15 +78,15 @@ func TestANewAuthorisationKeepsWhatOthersKnowAndForgetsWhatWasWrong(t *testing.T
 	t.Parallel()
 	w := newWorld(t, setup{})
 	r := shopOf(acme)
-	first := w.authorize(r, connection.AuthorizeInput{Grant: grantKey, Tags: map[string]string{"a": "b"}})
+	first := w.authorize(r, connection.AuthorizeInput{Grant: grantKey, Hold: "first", Tags: map[string]string{"a": "b"}})
 	must(t, w.service.NeedsReauth(t.Context(), r, grantKey, nothing))
 	must(t, ignored(w.service.Toggle(t.Context(), r)))
 	_, _, _, err := w.service.Authorize(t.Context(), r, connection.AuthorizeInput{Config: json.RawMessage(`{"apiKey":"abc"}`), Grant: "other"})
 	wantCode(t, err, connectors.CodeConnectorAlreadyConnected)
-	_, second, before, err := w.service.Authorize(t.Context(), r, connection.AuthorizeInput{Config: json.RawMessage(`{"apiKey":"abc"}`), Grant: "other", Replace: true})
+	_, second, before, err := w.service.Authorize(t.Context(), r, connection.AuthorizeInput{Config: json.RawMessage(`{"apiKey":"abc"}`), Grant: "other", Hold: "second", Replace: true})
 	must(t, err)
-	if second.ID != first.ID || !second.CreatedAt.Equal(first.CreatedAt) || second.Webhook.Hash != first.Webhook.Hash || before != grantKey {
-		t.Errorf("got %+v in place of %s, want the same connection in place of %s", second, before, grantKey)
+	if second.ID != first.ID || !second.CreatedAt.Equal(first.CreatedAt) || second.Webhook.Hash != first.Webhook.Hash || before.Grant != grantKey || before.Hold != "first" {
+		t.Errorf("got %+v in place of %+v, want the same connection in place of the first", second, before)
 	}
 	if second.State != connection.Active || second.Resumes != "" || second.Grant != "other" || second.Tags["a"] != "b" {
 		t.Errorf("got %+v, want it active, with the new grant and the old tags", second)

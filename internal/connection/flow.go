@@ -2,12 +2,8 @@ package connection
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"time"
 
-	"github.com/hawser-io/hawser/pkg/kvstore"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -57,10 +53,13 @@ func (f *Flow) Ref() Ref {
 }
 
 // Flows keeps flows. Safe for concurrent use.
-type Flows struct{ store *Store }
+type Flows struct {
+	documents
+	store *Store
+}
 
 // NewFlows returns the flows kept beside the connections of store.
-func NewFlows(store *Store) *Flows { return &Flows{store} }
+func NewFlows(store *Store) *Flows { return &Flows{documents{store.buckets.Flows, "flow"}, store} }
 
 // Create stores a new flow under key.
 func (f *Flows) Create(ctx context.Context, key string, flow *Flow, s FlowSecrets) (err error) {
@@ -71,28 +70,16 @@ func (f *Flows) Create(ctx context.Context, key string, flow *Flow, s FlowSecret
 	if flow.Verifier, err = f.store.sealText(bucketFlows, key, "/verifier", s.Verifier); err != nil {
 		return err
 	}
-	doc, err := json.Marshal(flow)
-	if err != nil {
-		return encryptError(err)
-	}
-	if flow.revision, err = f.store.buckets.Flows.Create(ctx, key, doc, 0); err != nil {
-		return databaseError("store the flow", err)
-	}
-	return nil
+	flow.revision, err = f.create(ctx, key, flow)
+	return err
 }
 
 // Latest reads a flow from the leader. kvstore.ErrNotFound if there is none.
 func (f *Flows) Latest(ctx context.Context, key string) (*Flow, error) {
-	e, err := latest(ctx, f.store.buckets.Flows, key)
-	if errors.Is(err, kvstore.ErrNotFound) {
+	flow := &Flow{key: key}
+	var err error
+	if flow.revision, err = f.latest(ctx, key, flow); err != nil {
 		return nil, err
-	}
-	if err != nil {
-		return nil, databaseError("read the flow", err)
-	}
-	flow := &Flow{key: key, revision: e.Revision}
-	if err := json.Unmarshal(e.Value, flow); err != nil {
-		return nil, databaseError("read the flow", fmt.Errorf("flow %s is malformed", key))
 	}
 	return flow, nil
 }
@@ -100,19 +87,11 @@ func (f *Flows) Latest(ctx context.Context, key string) (*Flow, error) {
 // Save stores the flow over the revision that it was read at. kvstore.ErrConflict:
 // somebody was faster.
 func (f *Flows) Save(ctx context.Context, flow *Flow) error {
-	doc, err := json.Marshal(flow)
-	if err != nil {
-		return encryptError(err)
+	revision, err := f.save(ctx, flow.key, flow, flow.revision)
+	if err == nil {
+		flow.revision = revision
 	}
-	revision, err := f.store.buckets.Flows.Update(ctx, flow.key, doc, flow.revision)
-	if errors.Is(err, kvstore.ErrConflict) {
-		return err
-	}
-	if err != nil {
-		return databaseError("store the flow", err)
-	}
-	flow.revision = revision
-	return nil
+	return err
 }
 
 // Consume marks the flow as used, by revision: of several callbacks only one

@@ -43,9 +43,11 @@ type Grant struct {
 	Identity  string `json:"identity"`
 	Family    string `json:"family"`
 	Connector string `json:"connector"` // whose definition made it
-	App       string `json:"app"`       // whose client made it, "" if the tenant's own
-	ClientID  string `json:"client_id"`
-	Account   string `json:"account"` // the provider's account, "" if unknown
+	ClientID  string `json:"client_id"` // whose client made it
+	Account   string `json:"account"`   // the provider's account, "" if unknown
+
+	// Companion is which of the connector's companions it is; "" of a main grant.
+	Companion string `json:"companion,omitempty"`
 
 	State      GrantState `json:"state"`
 	User       *User      `json:"user,omitempty"`
@@ -63,7 +65,7 @@ type Grant struct {
 	Failures       int       `json:"failures,omitempty"`       // transient ones in a row
 	RetryAt        time.Time `json:"retry_at,omitzero"`        // not before
 	History        []Renewal `json:"history,omitempty"`        // the last ones, oldest first
-	Connections    []string  `json:"connections"`              // keys of those that share it
+	Holds          []Hold    `json:"holds"`                    // of the connections that share it
 	// ClientCredentials: there is no user and no refresh token; the client asks
 	// for a new token as it asked for the first.
 	ClientCredentials bool      `json:"client_credentials,omitempty"`
@@ -114,8 +116,17 @@ type GrantTokens struct{ Access, Refresh secret.Text }
 
 // GrantKey is where the grant of a provider account lies.
 func GrantKey(t events.Tenant, family, clientID, account string) string {
+	return grantKey(t, family, clientID, account)
+}
+
+// CompanionKey is where a companion's grant lies.
+func CompanionKey(t events.Tenant, family, clientID, account, companion string) string {
+	return grantKey(t, family, clientID, account, companion)
+}
+
+func grantKey(t events.Tenant, family string, parts ...string) string {
 	h := sha256.New()
-	for _, part := range []string{clientID, account} {
+	for _, part := range parts {
 		_ = binary.Write(h, binary.BigEndian, uint32(len(part))) // a hash never fails
 		h.Write([]byte(part))
 	}

@@ -88,13 +88,16 @@ type Connection struct {
 	ProviderAccount string `json:"provider_account,omitempty"`
 	// Retired are the webhook secrets that still verify beside the config's, by ids
 	// that sort by their time.
-	Retired   map[string]RetiredSecret `json:"retired_secrets,omitempty"`
-	Tags      map[string]string        `json:"tags,omitempty"`
-	Grant     string                   `json:"grant,omitempty"` // key of the OAuth grant
-	Resource  *Resource                `json:"resource,omitempty"`
-	Resources []Resource               `json:"resources,omitempty"` // to choose from, while selecting
-	CreatedAt time.Time                `json:"created_at"`
-	UpdatedAt time.Time                `json:"updated_at"`
+	Retired map[string]RetiredSecret `json:"retired_secrets,omitempty"`
+	Tags    map[string]string        `json:"tags,omitempty"`
+	Grant   string                   `json:"grant,omitempty"` // key of the OAuth grant
+	Hold    string                   `json:"hold,omitempty"`  // id of its hold on that, and on those:
+	// Companions are the keys of the companions' grants, by name.
+	Companions map[string]string `json:"companions,omitempty"`
+	Resource   *Resource         `json:"resource,omitempty"`
+	Resources  []Resource        `json:"resources,omitempty"` // to choose from, while selecting
+	CreatedAt  time.Time         `json:"created_at"`
+	UpdatedAt  time.Time         `json:"updated_at"`
 	// Sealed are the JSON pointers whose values are envelopes. The record itself
 	// says so, since a newer version of the connector may mark other fields.
 	Sealed []string `json:"sealed"`

@@ -2,12 +2,7 @@ package connection
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"time"
-
-	"github.com/hawser-io/hawser/pkg/kvstore"
 )
 
 // SessionLife is how long the link of a connect session is good.
@@ -39,35 +34,25 @@ type Session struct {
 func (s *Session) Key() string { return s.key }
 
 // Sessions keeps connect sessions. Safe for concurrent use.
-type Sessions struct{ bucket kvstore.Store }
+type Sessions struct{ documents }
 
 // NewSessions returns the sessions kept in buckets.
-func NewSessions(buckets Buckets) *Sessions { return &Sessions{buckets.Sessions} }
+func NewSessions(buckets Buckets) *Sessions {
+	return &Sessions{documents{buckets.Sessions, "connect session"}}
+}
 
 // Create stores a new session.
 func (s *Sessions) Create(ctx context.Context, key string, session *Session) error {
-	doc, err := json.Marshal(session)
-	if err != nil {
-		return err
-	}
-	if _, err := s.bucket.Create(ctx, key, doc, 0); err != nil {
-		return databaseError("store the connect session", err)
-	}
-	return nil
+	_, err := s.create(ctx, key, session)
+	return err
 }
 
 // Latest reads a session. kvstore.ErrNotFound if there is none.
 func (s *Sessions) Latest(ctx context.Context, key string) (*Session, error) {
-	e, err := latest(ctx, s.bucket, key)
-	if errors.Is(err, kvstore.ErrNotFound) {
+	session := &Session{key: key}
+	var err error
+	if session.revision, err = s.latest(ctx, key, session); err != nil {
 		return nil, err
-	}
-	if err != nil {
-		return nil, databaseError("read the connect session", err)
-	}
-	session := &Session{key: key, revision: e.Revision}
-	if err := json.Unmarshal(e.Value, session); err != nil {
-		return nil, databaseError("read the connect session", fmt.Errorf("session %s is malformed", key))
 	}
 	return session, nil
 }
@@ -75,17 +60,9 @@ func (s *Sessions) Latest(ctx context.Context, key string) (*Session, error) {
 // Save stores the session over the revision that it was read at. kvstore.ErrConflict:
 // somebody was faster.
 func (s *Sessions) Save(ctx context.Context, session *Session) error {
-	doc, err := json.Marshal(session)
-	if err != nil {
-		return err
+	revision, err := s.save(ctx, session.key, session, session.revision)
+	if err == nil {
+		session.revision = revision
 	}
-	revision, err := s.bucket.Update(ctx, session.key, doc, session.revision)
-	if errors.Is(err, kvstore.ErrConflict) {
-		return err
-	}
-	if err != nil {
-		return databaseError("store the connect session", err)
-	}
-	session.revision = revision
-	return nil
+	return err
 }

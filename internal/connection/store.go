@@ -18,6 +18,8 @@ var (
 	ErrNotFound = kvstore.ErrNotFound
 	ErrExists   = kvstore.ErrExists
 	ErrConflict = kvstore.ErrConflict
+	// ErrUnavailable: what was to be written may be stored, or be stored yet.
+	ErrUnavailable = kvstore.ErrUnavailable
 )
 
 // Buckets are the stores that this package keeps its records in.

@@ -25,20 +25,29 @@ type View struct {
 	PreviousURLUntil *time.Time      `json:"previous_webhook_url_until,omitempty"`
 	// PreviousSecretUntil is until when a webhook secret verifies that another has
 	// taken the place of; the last of them, if there are several.
-	PreviousSecretUntil *time.Time          `json:"previous_webhook_secret_until,omitempty"`
-	Tags                map[string]string   `json:"tags,omitempty"`
-	Resource            *Resource           `json:"resource,omitempty"`
-	Resources           []Resource          `json:"resources,omitempty"` // to choose from, while selecting
-	User                *User               `json:"user,omitempty"`
-	GrantedScopes       []string            `json:"granted_scopes,omitempty"`
-	ExpiresAt           *time.Time          `json:"expires_at,omitempty"` // of the access token
-	Metadata            connectors.Metadata `json:"metadata"`
-	CreatedAt           time.Time           `json:"created_at"`
-	UpdatedAt           time.Time           `json:"updated_at"`
-	Status              *Status             `json:"status,omitempty"`
+	PreviousSecretUntil *time.Time        `json:"previous_webhook_secret_until,omitempty"`
+	Tags                map[string]string `json:"tags,omitempty"`
+	Resource            *Resource         `json:"resource,omitempty"`
+	Resources           []Resource        `json:"resources,omitempty"` // to choose from, while selecting
+	User                *User             `json:"user,omitempty"`
+	GrantedScopes       []string          `json:"granted_scopes,omitempty"`
+	ExpiresAt           *time.Time        `json:"expires_at,omitempty"` // of the access token
+	// Companions are the connection's further tokens, by name.
+	Companions map[string]CompanionView `json:"companions,omitempty"`
+	Metadata   connectors.Metadata      `json:"metadata"`
+	CreatedAt  time.Time                `json:"created_at"`
+	UpdatedAt  time.Time                `json:"updated_at"`
+	Status     *Status                  `json:"status,omitempty"`
 	// Error is set where the record's secrets cannot be opened: it is reported
 	// alone, and a list goes on.
 	Error *connectors.Error `json:"error,omitempty"`
+}
+
+// CompanionView is a companion's token as callers see it.
+type CompanionView struct {
+	State         GrantState `json:"state"`
+	GrantedScopes []string   `json:"granted_scopes,omitempty"`
+	ExpiresAt     *time.Time `json:"expires_at,omitempty"` // of the access token
 }
 
 const maskedSegment = "***"

@@ -104,7 +104,7 @@ func (h *handling) run(ctx context.Context) error {
 	}
 	prepare, cancel := context.WithTimeout(ctx, h.connector.Webhook.TimeLimit())
 	defer cancel()
-	if err := h.equip(prepare, h.connector, call, config, conn.Grant, h.HTTP.Transport); err != nil {
+	if err := h.equip(prepare, h.connector, call, config, conn, h.HTTP.Transport); err != nil {
 		return err
 	}
 	if err := h.context(prepare, h.connector, call); err != nil {

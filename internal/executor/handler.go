@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
@@ -18,20 +19,20 @@ func (j *job) call(ctx context.Context) (*connectors.Call, error) {
 		Action: j.action.Key, RequestID: j.ID, Attempt: j.number(),
 		IdempotencyKey: idempotencyKey(j.Action),
 	}
-	config, grant := j.connector.DefaultConfig, ""
+	config := j.connector.DefaultConfig
 	if j.conn != nil {
-		call.ConnectionID, grant = j.conn.ID, j.conn.Grant
+		call.ConnectionID = j.conn.ID
 		var err error
 		if config, err = j.Store.OpenConfig(j.conn); err != nil {
 			return nil, err
 		}
 	}
-	return call, j.equip(ctx, j.connector, call, config, grant, j.witness)
+	return call, j.equip(ctx, j.connector, call, config, j.conn, j.witness)
 }
 
-// equip gives a call its config and its authenticated client, whose requests go
-// through transport. grant is the connection's OAuth grant, if it has one.
-func (x *Executor) equip(ctx context.Context, c *connectors.Connector, call *connectors.Call, config json.RawMessage, grant string, transport http.RoundTripper) error {
+// equip gives a call its config and its authenticated clients, whose requests go
+// through transport. conn is the connection, nil if there is none.
+func (x *Executor) equip(ctx context.Context, c *connectors.Connector, call *connectors.Call, config json.RawMessage, conn *connection.Connection, transport http.RoundTripper) error {
 	call.Config = config
 	runtime, err := c.Resolve(config)
 	if err != nil {
@@ -41,16 +42,17 @@ func (x *Executor) equip(ctx context.Context, c *connectors.Connector, call *con
 	call.Secrets = c.SecretsOf(config)
 	authenticated := connectors.NewTransport(transport, runtime)
 	if c.Auth.OAuth2 != nil {
-		if authenticated, err = x.bearer(ctx, c, call, runtime, grant, transport); err != nil {
+		if authenticated, err = x.bearer(ctx, c, call, runtime, conn, transport); err != nil {
 			return err
 		}
+		call.Companions = x.companions(c, config, conn, transport)
 	}
-	call.HTTP = &http.Client{
-		Transport:     authenticated,
-		Timeout:       x.HTTP.Timeout,
-		CheckRedirect: x.HTTP.CheckRedirect,
-	}
+	call.HTTP = x.client(authenticated)
 	return nil
+}
+
+func (x *Executor) client(transport http.RoundTripper) *http.Client {
+	return &http.Client{Transport: transport, Timeout: x.HTTP.Timeout, CheckRedirect: x.HTTP.CheckRedirect}
 }
 
 // context runs the connector's Context, under the same rules as a handler: it is
@@ -74,16 +76,36 @@ func (x *Executor) context(ctx context.Context, c *connectors.Connector, call *c
 
 // bearer carries the grant's token, over transport. Asking for it now means that
 // without one the handler does not begin.
-func (x *Executor) bearer(ctx context.Context, c *connectors.Connector, call *connectors.Call, runtime connectors.Runtime, grant string, transport http.RoundTripper) (http.RoundTripper, error) {
-	if x.OAuth == nil || grant == "" {
+func (x *Executor) bearer(ctx context.Context, c *connectors.Connector, call *connectors.Call, runtime connectors.Runtime, conn *connection.Connection, transport http.RoundTripper) (http.RoundTripper, error) {
+	if x.OAuth == nil || conn == nil || conn.Grant == "" {
 		return nil, connectors.Errorf(connectors.CodeConnectorNotConnected, "%s needs a connection by OAuth", c.Key)
 	}
-	token, err := x.OAuth.Fresh(ctx, grant)
+	token, err := x.OAuth.Fresh(ctx, conn.Grant)
 	if err != nil {
 		return nil, err
 	}
 	call.Secrets = append(call.Secrets, token.Access)
-	return x.OAuth.Transport(transport, c, grant, runtime), nil
+	return x.OAuth.Transport(transport, c, conn.Grant, runtime), nil
+}
+
+// companions gives a handler the connection's further tokens, when it asks for them.
+func (x *Executor) companions(c *connectors.Connector, config json.RawMessage, conn *connection.Connection, transport http.RoundTripper) *connectors.Companions {
+	return connectors.NewCompanions(func(ctx context.Context, name string) (*connectors.Access, error) {
+		as, ok := c.Companion(name)
+		if !ok {
+			return nil, connectors.Errorf(connectors.CodeConnectorOAuthNotConfigured, "%s has no token %.64q", c.Key, name)
+		}
+		runtime, err := as.Resolve(config)
+		if err != nil {
+			return nil, err
+		}
+		token, err := x.OAuth.Companion(ctx, conn, name)
+		if err != nil {
+			return nil, err
+		}
+		carrying := x.OAuth.Transport(transport, as, conn.Companions[name], runtime)
+		return &connectors.Access{BaseURL: runtime.BaseURL, HTTP: x.client(carrying), Secrets: []connectors.Secret{token.Access}}, nil
+	})
 }
 
 // handle runs the handler.

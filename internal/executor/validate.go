@@ -45,7 +45,7 @@ func (x *Executor) validate(ctx context.Context, c *connectors.Connector, sealed
 		Scope: record.Scope, Identity: record.Identity, Connector: record.Connector,
 		Account: record.Account, ConnectionID: record.ID, Attempt: 1,
 	}
-	if err := x.equip(ctx, c, call, config, record.Grant, newWitness(x.HTTP.Transport)); err != nil {
+	if err := x.equip(ctx, c, call, config, record, newWitness(x.HTTP.Transport)); err != nil {
 		return err
 	}
 	if err := x.context(ctx, c, call); err != nil {

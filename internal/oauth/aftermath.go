@@ -10,32 +10,36 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// refreshed follows a stored refresh of a token that was issued at born.
-func (t *Tokens) refreshed(ctx context.Context, g *connection.Grant, scopes []string, born time.Time) {
+// refreshed follows a stored refresh. scopes are those that were granted before it.
+func (t *Tokens) refreshed(ctx context.Context, g *connection.Grant, scopes []string) {
 	gone := t.each(ctx, g, func(c *connection.Connection) {
-		t.Service.Announce(ctx, events.OAuthRefreshed, c, events.Data{GrantedScopes: g.Granted})
+		t.Service.Announce(ctx, events.OAuthRefreshed, c, events.Data{Operation: g.Companion, GrantedScopes: g.Granted})
 		if !sameScopes(scopes, g.Granted) {
-			t.Service.Announce(ctx, events.OAuthScopeChanged, c, events.Data{GrantedScopes: g.Granted})
+			t.Service.Announce(ctx, events.OAuthScopeChanged, c, events.Data{Operation: g.Companion, GrantedScopes: g.Granted})
 		}
 	})
-	if len(gone) > 0 && t.opts.Now().Sub(born) > settled {
+	if len(gone) > 0 {
 		t.running.Go(func() { t.disown(context.WithoutCancel(ctx), g.Key(), gone) })
 	}
 }
 
-// settled is an age from which on a grant's connections are stored, if they ever are.
-const settled = time.Minute
+// settled is an age from which on the record that names a hold is stored, if it ever
+// is: long after the end of any callback.
+const settled = 10 * time.Minute
 
-// disown takes connections out of a grant that are gone from it: who disconnected
-// them, or authorised them by another grant, died before this was done.
-func (t *Tokens) disown(ctx context.Context, grant string, gone []string) {
-	for _, key := range gone {
-		r, err := connection.ParseKey(key)
+// disown lets go of holds that no record names: who disconnected the connection, or
+// authorised it by another grant, died before this was done.
+func (t *Tokens) disown(ctx context.Context, grant string, gone []connection.Hold) {
+	for _, h := range gone {
+		if t.opts.Now().Sub(h.Since) < settled {
+			continue
+		}
+		r, err := connection.ParseKey(h.Connection)
 		if err != nil {
 			t.problem(err)
 			continue
 		}
-		t.release(ctx, grant, r, nil)
+		t.letGo(ctx, grant, r, h.ID, nil)
 	}
 }
 
@@ -65,14 +69,14 @@ func (t *Tokens) scheduleBeside(ctx context.Context, g *connection.Grant) (wait 
 	return func() { <-done }
 }
 
-// each calls f with the connections that share the grant, and returns the keys of
-// those that do not, though the grant has them.
-func (t *Tokens) each(ctx context.Context, g *connection.Grant, f func(*connection.Connection)) (gone []string) {
-	for _, key := range g.Connections {
-		c, err := t.Service.LatestByKey(ctx, key)
+// each calls f with the connections that share the grant, and returns the holds that
+// no record names.
+func (t *Tokens) each(ctx context.Context, g *connection.Grant, f func(*connection.Connection)) (gone []connection.Hold) {
+	for _, h := range g.Holds {
+		c, err := t.Service.LatestByKey(ctx, h.Connection)
 		switch {
-		case errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorNotConnected}), err == nil && c.Grant != g.Key():
-			gone = append(gone, key)
+		case errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorNotConnected}), err == nil && !c.Has(g, h):
+			gone = append(gone, h)
 		case err != nil:
 			t.problem(err)
 		default:
@@ -95,11 +99,16 @@ func (t *Tokens) bury(ctx context.Context, g *connection.Grant, reason string) e
 		return storeError(err)
 	}
 	t.opts.Log.Warn().Str("connector", g.Connector).Str("reason", reason).Msg("a grant needs a new authorisation")
+	if g.Companion != "" {
+		t.tell(ctx, g)
+		return deadError(g)
+	}
 	t.mourn(ctx, g)
 	return deadError(g)
 }
 
-// mourn marks the connections of a dead grant and announces each of them once.
+// mourn marks the connections of a dead grant and announces each of them once. A
+// companion's connections go on.
 func (t *Tokens) mourn(ctx context.Context, g *connection.Grant) {
 	t.each(ctx, g, func(c *connection.Connection) {
 		err := t.Service.NeedsReauth(ctx, c.Ref(), g.Key(), func(c *connection.Connection) events.Data {
@@ -112,7 +121,11 @@ func (t *Tokens) mourn(ctx context.Context, g *connection.Grant) {
 }
 
 func deadError(g *connection.Grant) *connectors.Error {
-	e := connectors.Errorf(connectors.CodeConnectorOAuthRefreshFailed, "the provider no longer accepts the connection to %s; connect it again", g.Connector)
+	what := "the connection to " + g.Connector
+	if g.Companion != "" {
+		what = "the token " + g.Companion + " of " + what
+	}
+	e := connectors.Errorf(connectors.CodeConnectorOAuthRefreshFailed, "the provider no longer accepts %s; connect it again", what)
 	if n := len(g.History); n > 0 {
 		e.Reason = g.History[n-1].Outcome
 	}
@@ -131,7 +144,7 @@ func (t *Tokens) Warn(ctx context.Context, g *connection.Grant) error {
 	}
 	t.each(ctx, g, func(c *connection.Connection) {
 		at := g.RefreshExpires
-		t.Service.Announce(ctx, events.OAuthExpiring, c, events.Data{NextAttemptAt: &at, URL: t.ReconnectURL(c)})
+		t.Service.Announce(ctx, events.OAuthExpiring, c, events.Data{Operation: g.Companion, NextAttemptAt: &at, URL: t.ReconnectURL(c)})
 	})
 	return nil
 }

@@ -2,20 +2,15 @@ package oauth
 
 import (
 	"context"
-	"errors"
-	"time"
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// raceWait is between two tries of a write that lost a race or found no store.
-const raceWait = 50 * time.Millisecond
-
 // Connect connects by client credentials: the first token proves them.
 func (t *Tokens) Connect(ctx context.Context, r connection.Ref, in connection.ConnectInput) (*connection.View, error) {
-	def, config, old, err := t.Service.Prepare(ctx, r, in)
+	def, config, _, err := t.Service.Prepare(ctx, r, in)
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +25,7 @@ func (t *Tokens) Connect(ctx context.Context, r connection.Ref, in connection.Co
 	if err != nil {
 		return nil, err
 	}
-	app, err := t.appOf(ctx, def, config, "")
+	app, err := t.appOf(ctx, def, config)
 	if err != nil {
 		return nil, err
 	}
@@ -42,55 +37,31 @@ func (t *Tokens) Connect(ctx context.Context, r connection.Ref, in connection.Co
 	if failed != nil {
 		return nil, failed.coded()
 	}
-	g, err := t.storeMinted(ctx, r, def, app, scopes, got)
+	// There is a token: what becomes of it no longer hangs on the caller's patience.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 4*t.opts.CallTimeout)
+	defer cancel()
+	// Each connection has a grant of its own: there is nothing in it that siblings
+	// could spoil for each other.
+	key := connection.GrantKey(r.Tenant, def.Key, app.ClientID, "connection "+r.Key())
+	hold := connection.NewHold(r, t.opts.Now())
+	_, err = t.put(ctx, key, hold, got, func(g *connection.Grant) {
+		g.Scope, g.Identity, g.Family, g.Connector, g.ClientID = r.Scope, r.Identity, def.Key, def.Key, app.ClientID
+		g.ClientCredentials, g.Requested = true, scopes
+	})
 	if err != nil {
+		// Should it be stored after all, its first use is a 401, and it is minted anew.
+		t.abandon(ctx, withCode, config, app, got)
 		return nil, err
 	}
-	v, c, before, err := t.Service.Authorize(ctx, r, connection.AuthorizeInput{Config: config, Tags: in.Tags, Grant: g.Key(), Replace: in.Replace})
+	input := connection.AuthorizeInput{Config: config, Tags: in.Tags, Grant: key, Hold: hold.ID, Replace: in.Replace}
+	v, c, before, err := t.Service.Authorize(ctx, r, input)
 	if err != nil {
-		if old == nil || old.Grant != g.Key() {
-			t.release(ctx, g.Key(), r, config)
-		}
+		t.takeBack(ctx, err, r, input, config)
 		return nil, err
 	}
-	if before != "" {
-		t.release(ctx, before, r, config)
-	}
+	t.release(ctx, before)
 	t.Service.Announce(ctx, events.ConnectorConnected, c, events.Data{})
 	return v, nil
-}
-
-// storeMinted stores the grant of a client's own token. Each connection has one of
-// its own: there is nothing in it that siblings could spoil for each other.
-func (t *Tokens) storeMinted(ctx context.Context, r connection.Ref, def *connectors.Connector, app connection.App, scopes []string, got reply) (*connection.Grant, error) {
-	key := connection.GrantKey(r.Tenant, def.Key, app.ClientID, "connection "+r.Key())
-	for ctx.Err() == nil {
-		g, err := t.Grants.Latest(ctx, key)
-		if errors.Is(err, connection.ErrNotFound) {
-			g, err = t.Grants.New(key), nil
-			g.CreatedAt = t.opts.Now().UTC()
-		}
-		if err != nil {
-			return nil, err
-		}
-		g.Scope, g.Identity, g.Family, g.Connector, g.ClientID = r.Scope, r.Identity, def.Key, def.Key, app.ClientID
-		g.ClientCredentials, g.Requested, g.Connections = true, scopes, []string{r.Key()}
-		if err := t.apply(g, connection.GrantTokens{}, got, "authorised"); err != nil {
-			return nil, err
-		}
-		if err := t.Schedule(ctx, g); err != nil {
-			return nil, storeError(err)
-		}
-		err = t.Grants.Save(ctx, g)
-		if err == nil {
-			return g, nil
-		}
-		if !errors.Is(err, connection.ErrConflict) && !errors.Is(err, connection.ErrExists) {
-			return nil, storeError(err)
-		}
-		pause(ctx, raceWait)
-	}
-	return nil, ctx.Err()
 }
 
 // Resolve returns the runtime of a usable connection, with a fresh token where it
@@ -120,7 +91,7 @@ func (t *Tokens) Resolve(ctx context.Context, r connection.Ref) (*connection.Run
 	return runtime, nil
 }
 
-// Refresh renews the token of a connection now.
+// Refresh renews the tokens of a connection now. It fails as the main one does.
 func (t *Tokens) Refresh(ctx context.Context, r connection.Ref) (*connection.View, error) {
 	c, err := t.Service.Latest(ctx, r)
 	if err != nil {
@@ -132,5 +103,6 @@ func (t *Tokens) Refresh(ctx context.Context, r connection.Ref) (*connection.Vie
 	if _, err := t.Now(ctx, c.Grant); err != nil {
 		return nil, err
 	}
+	t.renewCompanions(ctx, c)
 	return t.Service.Get(ctx, r)
 }

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -36,7 +37,7 @@ func (f *Flow) conclude(ctx context.Context, flow *connection.Flow, query url.Va
 	if err != nil {
 		return "", err
 	}
-	app, err := f.appOf(ctx, def, config, "")
+	app, err := f.appOf(ctx, def, config)
 	if err != nil {
 		return "", err
 	}
@@ -91,7 +92,8 @@ func (a *arrival) settle(ctx context.Context) (string, error) {
 		a.abandon(ctx)
 		return "", stateInvalid(reasonMismatch) // the link renews one account, and this is another
 	}
-	input := connection.AuthorizeInput{Tags: a.flow.Tags, Grant: key, Replace: a.flow.Replace}
+	hold := connection.NewHold(ref, a.opts.Now())
+	input := connection.AuthorizeInput{Tags: a.flow.Tags, Grant: key, Hold: hold.ID, Replace: a.flow.Replace}
 	switch {
 	case len(resources) == 1:
 		input.Resource = &resources[0]
@@ -104,20 +106,21 @@ func (a *arrival) settle(ctx context.Context) (string, error) {
 		a.abandon(ctx)
 		return "", err
 	}
-	grant, err := a.store(ctx, key, account)
+	grant, err := a.put(ctx, key, hold, a.got, func(g *connection.Grant) { a.describe(g, account) })
 	if err != nil {
-		return "", err
-	}
-	_, c, before, err := a.Service.Authorize(ctx, ref, input)
-	if err != nil {
-		if old == nil || old.Grant != key {
-			a.release(ctx, key, ref, a.config)
+		// What may be stored may be in use: by the siblings of a shared grant.
+		if !errors.Is(err, connection.ErrUnavailable) {
+			a.abandon(ctx)
 		}
 		return "", err
 	}
-	if before != "" {
-		a.release(ctx, before, ref, a.config)
+	input.Companions = a.companions(ctx, hold, account)
+	_, c, before, err := a.Service.Authorize(ctx, ref, input)
+	if err != nil {
+		a.takeBack(ctx, err, ref, input, a.config)
+		return "", err
 	}
+	a.release(ctx, before)
 	a.finish(ctx, c, grant)
 	if c.State == connection.Selecting {
 		return "selection_required", nil
@@ -144,7 +147,11 @@ func (a *arrival) finish(ctx context.Context, c *connection.Connection, g *conne
 
 // abandon gives back tokens that nobody will use.
 func (a *arrival) abandon(ctx context.Context) {
-	a.revoke(ctx, a.def, a.config, a.app, connection.GrantTokens{Access: a.got.Access, Refresh: a.got.Refresh})
+	a.Tokens.abandon(ctx, a.def, a.config, a.app, a.got)
+	for name, got := range a.companionReplies() {
+		def, _ := a.def.Companion(name)
+		a.Tokens.abandon(ctx, def, a.config, a.app, got)
+	}
 }
 
 // grantKey is the grant of the provider's account. Where nobody says which account
@@ -158,63 +165,28 @@ func (a *arrival) grantKey(old *connection.Connection) (key, account string) {
 	case old != nil && old.Grant != "":
 		return old.Grant, ""
 	}
-	at := account
-	if at == "" {
-		at = "connection " + a.flow.Ref().Key()
-	}
-	return connection.GrantKey(a.flow.Ref().Tenant, a.def.GrantFamily(), a.app.ClientID, at), account
+	return connection.GrantKey(a.flow.Ref().Tenant, a.def.GrantFamily(), a.app.ClientID, cmp.Or(account, a.alone())), account
 }
 
-// store puts the tokens into the grant, new or shared. The timer is set first: one
-// too many finds nothing to do, one too few would let the grant die.
-func (a *arrival) store(ctx context.Context, key, account string) (*connection.Grant, error) {
-	for ctx.Err() == nil {
-		g, err := a.Grants.Latest(ctx, key)
-		if errors.Is(err, connection.ErrNotFound) {
-			g, err = a.Grants.New(key), nil
-			g.CreatedAt = a.opts.Now().UTC()
-		}
-		if err != nil {
-			return nil, err
-		}
-		var old connection.GrantTokens
-		if g.State == connection.GrantLive && g.RefreshToken != "" {
-			if old, err = a.Grants.Open(g); err != nil {
-				return nil, err
-			}
-		}
-		a.describe(g, account)
-		if err := a.apply(g, old, a.got, "authorised"); err != nil {
-			return nil, err
-		}
-		if err := a.Schedule(ctx, g); err != nil {
-			return nil, storeError(err)
-		}
-		switch err := a.Grants.Save(ctx, g); {
-		case err == nil:
-			return g, nil
-		case !errors.Is(err, connection.ErrConflict) && !errors.Is(err, connection.ErrExists):
-			a.problem(err)
-		}
-		pause(ctx, raceWait)
-	}
-	return nil, storeError(ctx.Err())
-}
+// alone stands for the account where nobody says which it is.
+func (a *arrival) alone() string { return "connection " + a.flow.Ref().Key() }
 
-// describe says whose grant it is.
-func (a *arrival) describe(g *connection.Grant, account string) {
+// identify says whose grant it is.
+func (a *arrival) identify(g *connection.Grant, account string) {
 	ref := a.flow.Ref()
 	g.Scope, g.Identity, g.Family = ref.Scope, ref.Identity, a.def.GrantFamily()
 	g.Connector, g.ClientID, g.Account = a.def.Key, a.app.ClientID, account
+}
+
+// describe says what the main grant is of.
+func (a *arrival) describe(g *connection.Grant, account string) {
+	a.identify(g, account)
 	g.Requested = a.flow.Scopes
 	if a.user != nil {
 		g.User = a.user
 	}
 	if a.got.Scopes == nil {
 		g.Granted = a.flow.Scopes // RFC 6749 section 5.1: what is not said is as asked
-	}
-	if !slices.Contains(g.Connections, ref.Key()) {
-		g.Connections = append(g.Connections, ref.Key())
 	}
 }
 

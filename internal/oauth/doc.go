@@ -17,6 +17,7 @@
 //	flow.go        Flow: start, and the browser's way to the provider
 //	callback.go    the browser's way back: checks, each with its reason
 //	complete.go    exchange, who-am-I, site choice, grant and connection stored
+//	companion.go   further tokens of the same authorisation
 //	client.go      connections by client credentials
 //	leave.go       disconnect: the last one takes the grant along
 //	revoke.go      a grant that nobody uses is revoked, now or later

@@ -68,7 +68,7 @@ func (f *Flow) Start(ctx context.Context, r connection.Ref, in StartInput) (*Sta
 	if err := f.checkReturn(in.ReturnURL); err != nil {
 		return nil, err
 	}
-	app, err := f.appOf(ctx, def, config, "")
+	app, err := f.appOf(ctx, def, config)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +124,7 @@ func (f *Flow) scopes(ctx context.Context, r connection.Ref, def *connectors.Con
 			if err != nil {
 				return nil, err
 			}
-			if g.State == connection.GrantLive && g.ClientID == app.ClientID && usedBy(g, r.Account) {
+			if g.State == connection.GrantLive && g.Companion == "" && g.ClientID == app.ClientID && usedBy(g, r.Account) {
 				out = append(out, slices.Concat(g.Requested, g.Granted)...)
 			}
 		}
@@ -140,7 +140,7 @@ func (f *Flow) scopes(ctx context.Context, r connection.Ref, def *connectors.Con
 // usedBy reports whether a connection with the account's name shares the grant.
 func usedBy(g *connection.Grant, account string) bool {
 	suffix := "." + events.Token(account)
-	return slices.ContainsFunc(g.Connections, func(key string) bool { return strings.HasSuffix(key, suffix) })
+	return slices.ContainsFunc(g.Holds, func(h connection.Hold) bool { return strings.HasSuffix(h.Connection, suffix) })
 }
 
 // checkReturn refuses return URLs that are not of this installation's choice.
@@ -235,7 +235,7 @@ func (f *Flow) providerURL(ctx context.Context, flow *connection.Flow, h handle)
 	if err != nil {
 		return "", err
 	}
-	app, err := f.appOf(ctx, def, config, "")
+	app, err := f.appOf(ctx, def, config)
 	if err != nil {
 		return "", err
 	}
@@ -244,6 +244,11 @@ func (f *Flow) providerURL(ctx context.Context, flow *connection.Flow, h handle)
 		return "", fmt.Errorf("the authorization URL of %s cannot be read", def.Key)
 	}
 	q := url.Values{}
+	for _, companion := range def.Auth.OAuth2.Companions {
+		if len(companion.Scopes) > 0 {
+			q.Set(companion.ScopeParam, def.Auth.OAuth2.JoinScopes(companion.Scopes))
+		}
+	}
 	for _, extra := range []map[string]string{def.Auth.OAuth2.ExtraParams, app.ExtraParams} {
 		for name, value := range maps.All(extra) {
 			if value != "" {
@@ -303,7 +308,7 @@ func (f *Flow) Reconnect(ctx context.Context, connector, token string) (string, 
 	switch {
 	case c.ID != link.ID || c.Connector != connector:
 		return "", stateInvalid(reasonMismatch)
-	case c.State != connection.NeedsReauth:
+	case c.State != connection.NeedsReauth && !f.missesCompanion(ctx, c):
 		return "", stateInvalid(reasonReplayed)
 	}
 	config, err := f.Service.ConfigOf(c)

@@ -219,12 +219,14 @@ func (in *installation) plant(t testing.TB, connector string) (grant string) {
 	key := connection.GrantKey(acme, connector, "demo-client", "someone")
 	ref := connection.NewRef(acme, connector, "")
 	g := in.front.grants.New(key)
-	g.Scope, g.Identity, g.Family, g.Connector, g.App = acme.Scope, acme.Identity, connector, connector, connector
-	g.ClientID, g.Generation, g.Connections = "demo-client", 1, []string{ref.Key()}
+	g.Scope, g.Identity, g.Family, g.Connector = acme.Scope, acme.Identity, connector, connector
+	g.ClientID, g.Generation = "demo-client", 1
+	hold := connection.NewHold(ref, time.Now().Add(-2*time.Hour))
+	g.Hold(hold)
 	g.IssuedAt, g.ExpiresAt = time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
 	must(t, in.front.grants.Seal(g, connection.GrantTokens{Access: secret.New("old-access"), Refresh: secret.New("old-refresh")}))
 	must(t, in.front.grants.Save(t.Context(), g))
-	_, _, _, err := in.front.service.Authorize(t.Context(), ref, connection.AuthorizeInput{Grant: key})
+	_, _, _, err := in.front.service.Authorize(t.Context(), ref, connection.AuthorizeInput{Grant: key, Hold: hold.ID})
 	must(t, err)
 	return key
 }

@@ -48,6 +48,7 @@ type installation struct {
 	registry *connectors.Registry
 	token    secret.Text
 	options  oauth.Options
+	wrap     func(bucket string, s kvstore.Store) kvstore.Store // nil: as they are
 }
 
 // node is what a process has of its own.
@@ -93,6 +94,7 @@ func install(t testing.TB, opts *oauth.Options, all ...connectors.Connector) *in
 type setup struct {
 	sync string                                                      // of the NATS server's files
 	door func(testing.TB, http.Handler) (url string, _ *http.Client) // of the ingress; nil: plain HTTP
+	wrap func(bucket string, s kvstore.Store) kvstore.Store          // of every node; nil: as they are
 }
 
 func (s setup) install(t testing.TB, opts *oauth.Options, all ...connectors.Connector) *installation {
@@ -102,7 +104,7 @@ func (s setup) install(t testing.TB, opts *oauth.Options, all ...connectors.Conn
 	keys, err := crypto.ParseKeyset(keyset)
 	must(t, err)
 	in := &installation{t: t, env: testenv.Start(t, &testenv.Options{Sync: s.sync}), keys: keys, keyset: keyset, logs: &lines{}, registry: connectors.NewRegistry(),
-		metrics: prometheus.NewRegistry(), client: http.DefaultClient}
+		metrics: prometheus.NewRegistry(), client: http.DefaultClient, wrap: s.wrap}
 	if opts != nil {
 		in.options = *opts
 	}
@@ -143,7 +145,11 @@ func (in *installation) join(t testing.TB) *node {
 	_, err = n.bus.Ensure(ctx, events.Topology{})
 	must(t, err)
 	n.buckets, err = connection.BucketsFrom(func(name string) (kvstore.Store, error) {
-		return natskv.Open(ctx, n.bus.JetStream(), natskv.Bucket{Name: n.bus.Bucket(name), TTL: connection.BucketTTL(name)}, &natskv.Options{Timeout: 30 * time.Second})
+		s, err := natskv.Open(ctx, n.bus.JetStream(), natskv.Bucket{Name: n.bus.Bucket(name), TTL: connection.BucketTTL(name)}, &natskv.Options{Timeout: 30 * time.Second})
+		if err != nil || in.wrap == nil {
+			return s, err
+		}
+		return in.wrap(name, s), nil
 	})
 	must(t, err)
 	n.store = connection.NewStore(n.buckets, in.keys, "hawser")

@@ -3,51 +3,58 @@ package oauth
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/hawser-io/hawser/internal/connection"
-	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
 // Disconnect removes a connection. The last one of a grant takes it along, and has
 // it revoked at the provider; that a provider does not answer keeps nobody from
 // leaving, and is tried again later.
 func (t *Tokens) Disconnect(ctx context.Context, r connection.Ref) error {
-	var config []byte
-	// A connection that cannot be read can still be left.
-	if old, err := t.Service.Latest(ctx, r); err == nil && old.Grant != "" {
-		// What the revocation's URL may be made of is gone with the record.
-		if config, err = t.Service.ConfigOf(old); err != nil {
-			config = nil
-		}
-	}
 	gone, err := t.Service.Disconnect(ctx, r)
 	if err != nil {
 		return err
 	}
-	t.release(ctx, gone.Grant, r, config)
+	t.release(ctx, gone)
 	return nil
 }
 
-// release takes a connection out of its grant, unless it uses the grant: of two who
-// connect it at once, the slower must not take away what the faster has stored. The
-// last one takes the grant along: it is revoked, from here if that goes quickly, and
-// else behind the caller's back.
-func (t *Tokens) release(ctx context.Context, grant string, r connection.Ref, config []byte) {
-	if grant == "" {
+// release lets go of what a record had, that is gone or was replaced; nil is none.
+func (t *Tokens) release(ctx context.Context, c *connection.Connection) {
+	if c == nil || c.Grant == "" {
 		return
 	}
+	// What the revocation's URL may be made of is gone with the record.
+	config, err := t.Service.ConfigOf(c)
+	if err != nil {
+		config = nil
+	}
+	t.letGo(ctx, c.Grant, c.Ref(), c.Hold, config)
+	for _, companion := range c.Companions {
+		t.letGo(ctx, companion, c.Ref(), c.Hold, config)
+	}
+}
+
+// takeBack lets go of the grants that came for a record which could not be stored.
+// One that may be stored after all keeps them: a later refresh finds out.
+func (t *Tokens) takeBack(ctx context.Context, failure error, r connection.Ref, in connection.AuthorizeInput, config []byte) {
+	if errors.Is(failure, connection.ErrUnavailable) {
+		return
+	}
+	t.letGo(ctx, in.Grant, r, in.Hold, config)
+	for _, companion := range in.Companions {
+		t.letGo(ctx, companion, r, in.Hold, config)
+	}
+}
+
+// letGo takes a hold out of its grant: one that no record names, nor will. The last
+// one takes the grant along: it is revoked, from here if that goes quickly, and else
+// behind the caller's back.
+func (t *Tokens) letGo(ctx context.Context, grant string, r connection.Ref, hold string, config []byte) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.opts.CallTimeout)
 	defer cancel()
 	for range 16 {
-		used, err := t.uses(ctx, r, grant)
-		if err != nil {
-			t.problem(err)
-		}
-		if used || err != nil {
-			return
-		}
 		g, err := t.Grants.Latest(ctx, grant)
 		if errors.Is(err, connection.ErrNotFound) {
 			return
@@ -56,12 +63,11 @@ func (t *Tokens) release(ctx context.Context, grant string, r connection.Ref, co
 			t.problem(err)
 			return
 		}
-		if g.State == connection.GrantLeaving {
+		if g.State == connection.GrantLeaving || !g.LetGo(r.Key(), hold) {
 			return
 		}
-		g.Connections = slices.DeleteFunc(g.Connections, func(k string) bool { return k == r.Key() })
 		switch {
-		case len(g.Connections) > 0:
+		case len(g.Holds) > 0:
 			err = t.Grants.Save(ctx, g)
 		case g.State == connection.GrantLive && t.revocable(g, config):
 			err = t.depart(ctx, g, r.Account, config)
@@ -78,18 +84,9 @@ func (t *Tokens) release(ctx context.Context, grant string, r connection.Ref, co
 	}
 }
 
-// uses reports whether the connection is there and has the grant.
-func (t *Tokens) uses(ctx context.Context, r connection.Ref, grant string) (bool, error) {
-	c, err := t.Service.Latest(ctx, r)
-	if errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorNotConnected}) {
-		return false, nil
-	}
-	return c != nil && c.Grant == grant, err
-}
-
 // revocable reports whether there is a place to revoke the grant at.
 func (t *Tokens) revocable(g *connection.Grant, config []byte) bool {
-	def, err := t.connector(g.Connector)
+	def, err := t.connectorOf(g)
 	if err != nil {
 		return false
 	}
@@ -104,7 +101,7 @@ const revokeWait = 2 * time.Second
 // depart takes the grant's use away, and begins to revoke it. Its timer is set
 // before, so that a refresher goes on where this process ends.
 func (t *Tokens) depart(ctx context.Context, g *connection.Grant, account string, config []byte) error {
-	if def, err := t.connector(g.Connector); err != nil || !def.Auth.OAuth2.UsesConfig() {
+	if def, err := t.connectorOf(g); err != nil || !def.Auth.OAuth2.UsesConfig() {
 		config = nil
 	}
 	if err := t.Grants.Leave(g, account, config); err != nil {

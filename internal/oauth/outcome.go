@@ -31,15 +31,62 @@ func (t *Tokens) apply(g *connection.Grant, old connection.GrantTokens, got repl
 	return nil
 }
 
+// raceWait is between two tries of a write that lost a race or found no store.
+const raceWait = 50 * time.Millisecond
+
+// put stores the tokens of an authorisation in their grant, new or shared, with the
+// authorisation's hold. The timer is set first: one too many finds nothing to do, one
+// too few would let the grant die. An error that is [connection.ErrUnavailable] says
+// that they may be stored.
+func (t *Tokens) put(ctx context.Context, key string, hold connection.Hold, got reply, describe func(*connection.Grant)) (*connection.Grant, error) {
+	var unsure error
+	for ctx.Err() == nil {
+		g, err := t.Grants.Latest(ctx, key)
+		if errors.Is(err, connection.ErrNotFound) {
+			g, err = t.Grants.New(key), nil
+			g.CreatedAt = t.opts.Now().UTC()
+		}
+		if err != nil {
+			return nil, errors.Join(err, unsure)
+		}
+		var old connection.GrantTokens
+		if g.State == connection.GrantLive && g.RefreshToken != "" {
+			if old, err = t.Grants.Open(g); err != nil {
+				return nil, errors.Join(err, unsure)
+			}
+		}
+		describe(g)
+		g.Hold(hold)
+		if err := t.apply(g, old, got, "authorised"); err != nil {
+			return nil, err
+		}
+		if err := t.Schedule(ctx, g); err != nil {
+			return nil, storeError(errors.Join(err, unsure))
+		}
+		switch err := t.Grants.Save(ctx, g); {
+		case err == nil:
+			return g, nil
+		case errors.Is(err, connection.ErrUnavailable):
+			unsure = err
+			t.problem(err)
+		case !errors.Is(err, connection.ErrConflict) && !errors.Is(err, connection.ErrExists):
+			return nil, storeError(errors.Join(err, unsure))
+		}
+		pause(ctx, raceWait)
+	}
+	return nil, storeError(errors.Join(ctx.Err(), unsure))
+}
+
 // storePatience is how long fresh tokens are tried to be stored.
 const storePatience = time.Minute
 
 // keep stores fresh tokens before anybody uses them. From here on nothing may be
-// lost: the caller's patience does not count, and a lost race is run again.
-func (t *Tokens) keep(ctx context.Context, g *connection.Grant, old connection.GrantTokens, got reply) (*connection.Grant, error) {
+// lost: the caller's patience does not count, and a lost race is run again. config is
+// what the endpoint was made of: when the grant is gone, so are its connections.
+func (t *Tokens) keep(ctx context.Context, g *connection.Grant, old connection.GrantTokens, got reply, config []byte) (*connection.Grant, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storePatience)
 	defer cancel()
-	from, scopes, born, buried := g.Generation, g.Granted, g.IssuedAt, false
+	from, scopes, buried := g.Generation, g.Granted, false
 	if err := t.apply(g, old, got, got.outcome()); err != nil {
 		return nil, err
 	}
@@ -51,7 +98,7 @@ func (t *Tokens) keep(ctx context.Context, g *connection.Grant, old connection.G
 			if buried {
 				t.wake(ctx, g)
 			}
-			t.refreshed(ctx, g, scopes, born)
+			t.refreshed(ctx, g, scopes)
 			return g, nil
 		}
 		if ctx.Err() != nil {
@@ -62,14 +109,14 @@ func (t *Tokens) keep(ctx context.Context, g *connection.Grant, old connection.G
 		newest, err := t.Grants.Latest(ctx, g.Key())
 		switch {
 		case errors.Is(err, connection.ErrNotFound):
-			t.giveBack(ctx, g, connection.GrantTokens{Access: got.Access, Refresh: got.Refresh})
+			t.giveBack(ctx, g, config, connection.GrantTokens{Access: got.Access, Refresh: got.Refresh})
 			return nil, missingGrant(err)
 		case err != nil:
 			continue
 		case newest.State == connection.GrantLeaving:
-			return nil, t.handOver(ctx, newest, old, got)
+			return nil, t.handOver(ctx, newest, old, got, config)
 		case newest.Generation > from && newest.AccessToken == g.AccessToken:
-			t.refreshed(ctx, newest, scopes, born) // the write whose ack was lost
+			t.refreshed(ctx, newest, scopes) // the write whose ack was lost
 			return newest, nil
 		case newest.Generation > from:
 			timer()
@@ -97,7 +144,7 @@ func (t *Tokens) wake(ctx context.Context, g *connection.Grant) {
 
 // handOver leaves fresh tokens to the revocation of a grant that lost its last
 // connection while it was being renewed.
-func (t *Tokens) handOver(ctx context.Context, g *connection.Grant, old connection.GrantTokens, got reply) error {
+func (t *Tokens) handOver(ctx context.Context, g *connection.Grant, old connection.GrantTokens, got reply, config []byte) error {
 	tokens := connection.GrantTokens{Access: got.Access, Refresh: got.Refresh}
 	if tokens.Refresh.IsZero() {
 		tokens.Refresh = old.Refresh
@@ -108,7 +155,7 @@ func (t *Tokens) handOver(ctx context.Context, g *connection.Grant, old connecti
 	}
 	if err != nil {
 		t.problem(err)
-		t.giveBack(ctx, g, tokens)
+		t.giveBack(ctx, g, config, tokens)
 	}
 	if err := t.Bus.ScheduleRefresh(ctx, g.Key(), g.RetryAt); err != nil { // ours may have taken its timer's place
 		t.problem(err)

@@ -137,7 +137,7 @@ func TestAFloodOfDueGrantsIsWorkedOff(t *testing.T) {
 	for i := range grants {
 		key := connection.GrantKey(acme, "flood", "demo-client", strconv.Itoa(i))
 		g := in.front.grants.New(key)
-		g.Scope, g.Identity, g.Family, g.Connector, g.App = acme.Scope, acme.Identity, "flood", "flood", "flood"
+		g.Scope, g.Identity, g.Family, g.Connector = acme.Scope, acme.Identity, "flood", "flood"
 		g.Generation, g.IssuedAt, g.ExpiresAt = 1, time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
 		must(t, in.front.grants.Seal(g, connection.GrantTokens{Access: secret.New("a"), Refresh: secret.New("r")}))
 		must(t, in.front.grants.Save(t.Context(), g))

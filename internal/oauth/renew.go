@@ -87,7 +87,7 @@ func (t *Tokens) renewUnder(ctx context.Context, lease *connection.Lease, holder
 	if opened.Refresh.IsZero() && !g.ClientCredentials {
 		return t.cannot(ctx, g, n, now)
 	}
-	e, err := t.endpointOf(ctx, g)
+	e, config, err := t.endpointOf(ctx, g)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (t *Tokens) renewUnder(ctx context.Context, lease *connection.Lease, holder
 		return t.failed(ctx, g, failed)
 	}
 	t.count(g, got.outcome())
-	return t.keep(ctx, g, opened, got)
+	return t.keep(ctx, g, opened, got, config)
 }
 
 // call makes the call when its turn has come. Waiting for that ends while there is
@@ -184,28 +184,29 @@ func (t *Tokens) cannot(ctx context.Context, g *connection.Grant, n need, now ti
 	return nil, t.bury(ctx, g, "no_refresh_token")
 }
 
-// endpointOf is where the grant is refreshed, and as which client.
-func (t *Tokens) endpointOf(ctx context.Context, g *connection.Grant) (endpoint, error) {
+// endpointOf is where the grant is refreshed, and as which client; and the config
+// that this is made of.
+func (t *Tokens) endpointOf(ctx context.Context, g *connection.Grant) (e endpoint, config []byte, err error) {
 	def, config, err := t.definition(ctx, g)
 	if err != nil {
-		return endpoint{}, err
+		return endpoint{}, nil, err
 	}
 	if err := complete(def); err != nil {
-		return endpoint{}, err
+		return endpoint{}, nil, err
 	}
 	urls, err := def.OAuthEndpoints(config)
 	if err != nil {
-		return endpoint{}, err
+		return endpoint{}, nil, err
 	}
-	app, err := t.appOf(ctx, def, config, g.App)
+	app, err := t.appOf(ctx, def, config)
 	if err != nil {
-		return endpoint{}, err
+		return endpoint{}, nil, err
 	}
 	url := urls.Refresh
 	if g.ClientCredentials {
 		url = urls.Token
 	}
-	return t.endpoint(def, url, app), nil
+	return t.endpoint(def, url, app), config, nil
 }
 
 func (t *Tokens) endpoint(def *connectors.Connector, url string, app connection.App) endpoint {
@@ -215,15 +216,15 @@ func (t *Tokens) endpoint(def *connectors.Connector, url string, app connection.
 // definition returns the grant's connector, with its code where this process has
 // it, and the config of one of the grant's connections, where URLs are made of it.
 func (t *Tokens) definition(ctx context.Context, g *connection.Grant) (*connectors.Connector, []byte, error) {
-	def, err := t.connector(g.Connector)
+	def, err := t.connectorOf(g)
 	if err != nil {
 		return nil, nil, err
 	}
 	if !def.Auth.OAuth2.UsesConfig() {
 		return def, nil, nil
 	}
-	for _, key := range g.Connections {
-		c, err := t.Service.LatestByKey(ctx, key)
+	for _, h := range g.Holds {
+		c, err := t.Service.LatestByKey(ctx, h.Connection)
 		if errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorNotConnected}) {
 			continue
 		}
@@ -252,6 +253,19 @@ func (t *Tokens) connector(key string) (*connectors.Connector, error) {
 	return c, nil
 }
 
+// connectorOf is the connector as the grant's tokens know it.
+func (t *Tokens) connectorOf(g *connection.Grant) (*connectors.Connector, error) {
+	def, err := t.connector(g.Connector)
+	if err != nil || g.Companion == "" {
+		return def, err
+	}
+	as, ok := def.Companion(g.Companion)
+	if !ok {
+		return nil, connectors.Errorf(connectors.CodeConnectorOAuthNotConfigured, "%s has no token %q any more", g.Connector, g.Companion)
+	}
+	return as, nil
+}
+
 // elsewhere is after what time somebody with a connector's code may have used it.
 const elsewhere = time.Minute
 
@@ -269,8 +283,8 @@ func lacksCode(def *connectors.Connector) error {
 		Message: "tokens of " + def.Key + " are read or repaired by its code, which this program does not have: build the program with the connector"}
 }
 
-// appOf is the client of the tenant's config, else the operator's of that name.
-func (t *Tokens) appOf(ctx context.Context, def *connectors.Connector, config []byte, name string) (connection.App, error) {
+// appOf is the client of the tenant's config, else the operator's.
+func (t *Tokens) appOf(ctx context.Context, def *connectors.Connector, config []byte) (connection.App, error) {
 	id, clientSecret, own, err := def.OwnClient(config)
 	if err != nil {
 		return connection.App{}, err
@@ -281,12 +295,6 @@ func (t *Tokens) appOf(ctx context.Context, def *connectors.Connector, config []
 			app.ClientSecrets = append(app.ClientSecrets, clientSecret)
 		}
 		return app, nil
-	}
-	if name != "" {
-		app, found, err := t.Apps.Named(ctx, name)
-		if err != nil || found {
-			return app, err
-		}
 	}
 	app, _, err := t.Apps.Get(ctx, def)
 	return app, err

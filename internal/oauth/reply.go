@@ -154,7 +154,7 @@ func parseReply(o *connectors.OAuth2, status int, header http.Header, body []byt
 		return find(o.TokenFields, tokenNames, name, doc)
 	}
 	access := scalar(look("access_token"))
-	if access == "" || len(access) > maxToken || strings.ContainsFunc(access, func(r rune) bool { return r <= ' ' || r == '<' || r == 0x7f }) {
+	if !usable(access) {
 		return reply{}, unreadable(status)
 	}
 	return reply{
@@ -166,6 +166,11 @@ func parseReply(o *connectors.OAuth2, status int, header http.Header, body []byt
 		Account:        scalar(look("account")),
 		document:       doc,
 	}, nil
+}
+
+// usable reports whether a text can be a token, rather than a page of HTML.
+func usable(token string) bool {
+	return token != "" && len(token) <= maxToken && !strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r == '<' || r == 0x7f })
 }
 
 func refreshExpiry(o *connectors.OAuth2, value any, now time.Time) time.Time {

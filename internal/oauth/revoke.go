@@ -78,25 +78,32 @@ func (t *Tokens) revokeGrant(ctx context.Context, g *connection.Grant) *unrevoke
 		t.problem(err)
 		return &unrevoked{}
 	}
-	def, err := t.connector(g.Connector)
+	def, err := t.connectorOf(g)
 	if err != nil {
 		return &unrevoked{again: true} // its definition may come back
 	}
-	app, err := t.appOf(ctx, def, config, g.App)
+	app, err := t.appOf(ctx, def, config)
 	if err != nil {
 		return &unrevoked{again: true}
 	}
 	return t.revoke(ctx, def, config, app, opened)
 }
 
+// abandon revokes tokens that came to nobody, also when no time is left for it.
+func (t *Tokens) abandon(ctx context.Context, def *connectors.Connector, config []byte, app connection.App, got reply) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.opts.CallTimeout)
+	defer cancel()
+	t.revoke(ctx, def, config, app, connection.GrantTokens{Access: got.Access, Refresh: got.Refresh})
+}
+
 // giveBack revokes tokens that came when their grant was already gone.
-func (t *Tokens) giveBack(ctx context.Context, g *connection.Grant, tokens connection.GrantTokens) {
-	def, err := t.connector(g.Connector)
+func (t *Tokens) giveBack(ctx context.Context, g *connection.Grant, config []byte, tokens connection.GrantTokens) {
+	def, err := t.connectorOf(g)
 	if err != nil {
 		return
 	}
-	if app, err := t.appOf(ctx, def, nil, g.App); err == nil {
-		t.revoke(ctx, def, nil, app, tokens)
+	if app, err := t.appOf(ctx, def, config); err == nil {
+		t.revoke(ctx, def, config, app, tokens)
 	}
 }
 

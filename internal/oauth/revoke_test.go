@@ -97,8 +97,8 @@ func TestAFailedRevocationIsTriedAgain(t *testing.T) {
 	grant := in.plant(t, "gone")
 	in.leaves(t)
 	g := in.grant(grant)
-	if g.State != connection.GrantLeaving || len(g.Connections) != 0 {
-		t.Errorf("the grant is %s with %v, want one that leaves, without connections", g.State, g.Connections)
+	if g.State != connection.GrantLeaving || len(g.Holds) != 0 {
+		t.Errorf("the grant is %s with %v, want one that leaves, without connections", g.State, g.Holds)
 	}
 	if _, err := in.front.tokens.Fresh(t.Context(), grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthRefreshFailed}) {
 		t.Errorf("a token of it: got %v, want CONNECTOR_OAUTH_REFRESH_FAILED", err)
@@ -172,8 +172,8 @@ func TestANewAuthorisationEndsTheRevocation(t *testing.T) {
 		must(t, err)
 		return len(due) == 0 && len(timers) == 1
 	})
-	if now := in.grant(c.Grant); now.State != connection.GrantLive || now.Leaving != nil || len(now.Connections) != 1 {
-		t.Errorf("the grant is %s with %v, want live with its connection", now.State, now.Connections)
+	if now := in.grant(c.Grant); now.State != connection.GrantLive || now.Leaving != nil || len(now.Holds) != 1 {
+		t.Errorf("the grant is %s with %v, want live with its connection", now.State, now.Holds)
 	}
 }
 

@@ -84,7 +84,7 @@ func TestASlowProviderHoldsUpOnlyItsOwn(t *testing.T) {
 	in.setApp("quick", demoApp)
 	plant := func(connector string, i int) string {
 		g := in.front.grants.New(connection.GrantKey(acme, connector, "demo-client", strings.Repeat("x", i+1)))
-		g.Scope, g.Identity, g.Family, g.Connector, g.App = acme.Scope, acme.Identity, connector, connector, connector
+		g.Scope, g.Identity, g.Family, g.Connector = acme.Scope, acme.Identity, connector, connector
 		g.Generation, g.IssuedAt, g.ExpiresAt = 1, time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
 		must(t, in.front.grants.Seal(g, connection.GrantTokens{Access: secret.New("a"), Refresh: secret.New("r")}))
 		must(t, in.front.grants.Save(t.Context(), g))

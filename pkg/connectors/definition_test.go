@@ -78,6 +78,11 @@ func TestDefinitionOfAnOAuthConnector(t *testing.T) {
 			TokenFields: map[string]string{"access_token": "authed_user.access_token"}, UserFields: map[string]string{"id": "user.id"},
 			ParamNames: map[string]string{"client_id": "client_key", "response_type": ""}, TokenBody: connectors.TokenBodyJSON,
 			Repair: &connectors.Repair{GrantType: "urn:docs:jwt-bearer"},
+			Companions: map[string]connectors.Companion{"user": {
+				TokenFields: map[string]string{"access_token": "user.token"}, RefreshFields: map[string]string{"access_token": "token"},
+				RefreshURL: "https://docs.example/refresh", RevocationURL: "https://docs.example/user/revoke", Scopes: []string{"me"}, ScopeParam: "user_scope",
+				TokenHeader: "X-User", BaseURL: "https://user.docs.example",
+			}},
 		}},
 	})
 	golden(t, "definitions/docs.json", c)

@@ -206,6 +206,7 @@ func (in *inspection) oauth() {
 		in.bad("auth.oauth2.client_auth", "must be body or basic, got %q", o.ClientAuth)
 	}
 	in.oauthParams(o)
+	in.companions(o)
 	if o.Repair != nil && o.Repair.GrantType == "" {
 		in.bad("auth.oauth2.repair.grant_type", "is required")
 	}

@@ -73,6 +73,9 @@ type OAuth2 struct {
 	// "Authorization" and "Bearer ".
 	TokenHeader string `json:"token_header,omitempty" yaml:"token_header,omitempty"`
 	TokenPrefix string `json:"token_prefix,omitempty" yaml:"token_prefix,omitempty"`
+	// Companions are further tokens that the same authorisation gives, by the names
+	// under which handlers ask for them.
+	Companions map[string]Companion `json:"companions,omitempty" yaml:"companions,omitempty"`
 	// Hooks are the names of the functions below that the connector's code has, for
 	// programs that have its definition only. [Connector.Definition] fills it in.
 	Hooks []string `json:"hooks,omitempty" yaml:"-"`

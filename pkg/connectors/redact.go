@@ -15,11 +15,11 @@ const (
 	shortestFound = 4   // bytes of a secret: shorter ones would tear words apart
 )
 
-// redact returns the text without the call's secrets, plain or encoded for a URL
+// redact returns the text without the secrets of the call and its companions, plain or encoded for a URL
 // or in base64, and not longer than longestText.
 func redact(text string, call *Call) string {
 	if call != nil && text != "" {
-		for _, s := range call.Secrets {
+		for _, s := range call.secrets() {
 			value := s.Reveal()
 			if len(value) < shortestFound {
 				continue

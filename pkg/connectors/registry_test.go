@@ -150,6 +150,18 @@ func TestRegisterRefusesEveryMistake(t *testing.T) {
 		}, "INTERNAL", `auth.oauth2.extra_params.Client_Key is set by the flow itself; auth.oauth2.param_names.code is what scope is called; ` +
 			`auth.oauth2.param_names.prompt is no parameter of the flow; auth.oauth2.param_names.redirect_uri must not contain blanks or control characters; ` +
 			`auth.oauth2.param_names.state cannot be left out; auth.oauth2.token_body must be form, json or query, got "xml"; auth.oauth2.token_params.client_id is set by the flow itself`},
+		{"companions that cannot be", func(c *connectors.Connector) {
+			c.BaseURL = "https://x.example"
+			c.Auth = connectors.Auth{Kind: connectors.AuthOAuth2, OAuth2: &connectors.OAuth2{
+				AuthorizationURL: "https://x.example/a", TokenURL: "https://x.example/t",
+				Companions: map[string]connectors.Companion{
+					"A":     {TokenFields: map[string]string{"access_token": "a"}, ScopeParam: "scope"},
+					"empty": {Scopes: []string{"s"}, BaseURL: "ftp://x"},
+				},
+			}}
+		}, "INTERNAL", `auth.oauth2.companions.A must be called [a-z][a-z0-9-]*, got "A"; auth.oauth2.companions.A.scope_param is set by the flow itself; ` +
+			`auth.oauth2.companions.empty.base_url must begin with http:// or https://; auth.oauth2.companions.empty.scope_param is required where there are scopes; ` +
+			`auth.oauth2.companions.empty.token_fields must say where the access_token is`},
 		{"a bad action key", func(c *connectors.Connector) { c.Actions[1].Key = "a.b" }, "INTERNAL", `actions.1.key must be [A-Za-z]`},
 		{"an action twice", func(c *connectors.Connector) { c.Actions[1].Key = "send" }, "INTERNAL", "actions.send is there twice"},
 		{"no handler", func(c *connectors.Connector) { c.Actions[0].Handler = nil }, "INTERNAL", "actions.send.handler is missing"},

@@ -1,0 +1,59 @@
+package connection
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/hawser-io/hawser/pkg/kvstore"
+)
+
+// documents keeps what lies for a while only, and is read from the leader alone: flows
+// and sessions. what is the word for one in errors.
+type documents struct {
+	bucket kvstore.Store
+	what   string
+}
+
+// create stores a new document and returns its revision.
+func (d documents) create(ctx context.Context, key string, document any) (uint64, error) {
+	value, err := json.Marshal(document)
+	if err != nil {
+		return 0, databaseError("store the "+d.what, err)
+	}
+	revision, err := d.bucket.Create(ctx, key, value, 0)
+	if err != nil {
+		return 0, databaseError("store the "+d.what, err)
+	}
+	return revision, nil
+}
+
+// latest reads a document into the given one. kvstore.ErrNotFound if there is none.
+func (d documents) latest(ctx context.Context, key string, document any) (revision uint64, err error) {
+	e, err := latest(ctx, d.bucket, key)
+	if errors.Is(err, kvstore.ErrNotFound) {
+		return 0, err
+	}
+	if err != nil {
+		return 0, databaseError("read the "+d.what, err)
+	}
+	if err := json.Unmarshal(e.Value, document); err != nil {
+		return 0, databaseError("read the "+d.what, fmt.Errorf("%s %s is malformed", d.what, key))
+	}
+	return e.Revision, nil
+}
+
+// save stores a document over the revision that it was read at, and returns the new
+// one. kvstore.ErrConflict: somebody was faster.
+func (d documents) save(ctx context.Context, key string, document any, revision uint64) (uint64, error) {
+	value, err := json.Marshal(document)
+	if err != nil {
+		return 0, databaseError("store the "+d.what, err)
+	}
+	next, err := d.bucket.Update(ctx, key, value, revision)
+	if err != nil && !errors.Is(err, kvstore.ErrConflict) {
+		err = databaseError("store the "+d.what, err)
+	}
+	return next, err
+}

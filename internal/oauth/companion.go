@@ -1,0 +1,133 @@
+package oauth
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+// A companion is a grant like any other: its own record, flight, lease, intent, timer,
+// and revocation. Only the connection records know which belong together, and only
+// the death of the main grant is the connection's.
+
+// companion reads a companion's tokens out of the reply to a code; false if it holds
+// none.
+func (r reply) companion(o *connectors.OAuth2, fields map[string]string, now time.Time) (reply, bool) {
+	look := func(name string) any {
+		path, ok := fields[name]
+		if !ok {
+			return nil
+		}
+		return dig(r.document, path)
+	}
+	access := scalar(look("access_token"))
+	if !usable(access) {
+		return reply{}, false
+	}
+	return reply{
+		Access:         secret.New(access),
+		Refresh:        secret.New(scalar(look("refresh_token"))),
+		Scopes:         scopesOf(o, look("scope")),
+		ExpiresAt:      expiryOf(o.Expiry, look("expires_in"), access, now),
+		RefreshExpires: refreshExpiry(o, look("refresh_expires_in"), now),
+		Account:        scalar(look("account")),
+	}, true
+}
+
+// companions stores what the reply holds of companions, and returns their grants by
+// name. That one is missing, or cannot be stored, is no failure of the connection.
+func (a *arrival) companions(ctx context.Context, hold connection.Hold, account string) map[string]string {
+	keys := map[string]string{}
+	for name, got := range a.companionReplies() {
+		def, _ := a.def.Companion(name)
+		owner := cmp.Or(got.Account, account, a.alone())
+		key := connection.CompanionKey(a.flow.Ref().Tenant, a.def.GrantFamily(), a.app.ClientID, owner, name)
+		_, err := a.put(ctx, key, hold, got, func(g *connection.Grant) {
+			a.identify(g, cmp.Or(got.Account, account))
+			g.Companion, g.Requested = name, def.Auth.OAuth2.Scopes
+			if got.Scopes == nil {
+				g.Granted = g.Requested
+			}
+		})
+		if err != nil {
+			a.problem(err)
+			if !errors.Is(err, connection.ErrUnavailable) {
+				a.Tokens.abandon(ctx, def, a.config, a.app, got)
+			}
+			continue
+		}
+		keys[name] = key
+	}
+	return keys
+}
+
+// companionReplies are the companions that the reply holds, by name.
+func (a *arrival) companionReplies() map[string]reply {
+	o, found := a.def.Auth.OAuth2, map[string]reply{}
+	for _, name := range slices.Sorted(maps.Keys(o.Companions)) {
+		if got, ok := a.got.companion(o, o.Companions[name].TokenFields, a.opts.Now()); ok {
+			found[name] = got
+			continue
+		}
+		a.opts.Log.Info().Str("connector", a.def.Key).Str("companion", name).Msg("the provider gave no such token; the connection goes without")
+	}
+	return found
+}
+
+// Companion returns a companion's token of a connection, as [Tokens.Fresh] does.
+// CONNECTOR_OAUTH_REFRESH_FAILED with the reason "missing" if the connection has none.
+func (t *Tokens) Companion(ctx context.Context, c *connection.Connection, name string) (Token, error) {
+	grant := c.Companions[name]
+	if grant == "" {
+		e := connectors.Errorf(connectors.CodeConnectorOAuthRefreshFailed, "the connection to %s has no token %q; connect it again, and grant it", c.Connector, name)
+		e.Reason = "missing"
+		return Token{}, e
+	}
+	return t.Fresh(ctx, grant)
+}
+
+// missesCompanion reports whether a companion of the connection needs its user.
+func (t *Tokens) missesCompanion(ctx context.Context, c *connection.Connection) bool {
+	def, err := t.connector(c.Connector)
+	if err != nil {
+		return false
+	}
+	for name := range def.Auth.OAuth2.Companions {
+		if c.Companions[name] == "" {
+			return true
+		}
+		g, err := t.Grants.Latest(ctx, c.Companions[name])
+		if errors.Is(err, connection.ErrNotFound) || err == nil && g.State != connection.GrantLive {
+			return true
+		}
+	}
+	return false
+}
+
+// renewCompanions renews the companions of a connection now. What fails of them is
+// no failure of the connection.
+func (t *Tokens) renewCompanions(ctx context.Context, c *connection.Connection) {
+	for _, name := range slices.Sorted(maps.Keys(c.Companions)) {
+		if _, err := t.Now(ctx, c.Companions[name]); err != nil {
+			t.problem(err)
+		}
+	}
+}
+
+// tell announces, once, that a companion is dead. The connections go on without it.
+func (t *Tokens) tell(ctx context.Context, g *connection.Grant) {
+	t.each(ctx, g, func(c *connection.Connection) {
+		t.Service.Announce(ctx, events.OAuthFailed, c, events.Data{
+			Operation: "refresh " + g.Companion, ErrorCode: string(connectors.CodeConnectorOAuthRefreshFailed),
+			ErrorMessage: deadError(g).Message, URL: t.ReconnectURL(c),
+		})
+	})
+}

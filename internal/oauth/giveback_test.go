@@ -1,0 +1,88 @@
+package oauth_test
+
+import (
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/kvstore"
+)
+
+// A grant goes while its token is being renewed. What the provider gives is given
+// back, at the address that the connection's config made while it was there.
+func TestWhatComesForAGrantThatIsGoneIsGivenBack(t *testing.T) {
+	t.Parallel()
+	provider := newRevoker()
+	var begun atomic.Pointer[func()]
+	provider.HandleFunc("POST /token", func(w http.ResponseWriter, _ *http.Request) {
+		(*begun.Load())()
+		_, _ = w.Write([]byte(`{"access_token":"a","refresh_token":"new-refresh","expires_in":3600}`))
+	})
+	server := newServer(t, provider)
+	in := install(t, nil, oauthConnector("gone", server, func(o *connectors.OAuth2) { o.RevocationURL = server + "/${config.site}" }))
+	in.setApp("gone", demoApp)
+	grant := in.plant(t, "gone")
+	if status, problem := in.call(http.MethodPatch, onGone, map[string]any{"config": map[string]string{"site": "revoke"}}, nil); status != http.StatusOK {
+		t.Fatalf("set the site: got %d %v", status, &problem)
+	}
+	begun.Store(new(func() {
+		if _, err := in.front.service.Disconnect(t.Context(), connection.NewRef(acme, "gone", "")); err != nil {
+			t.Error(err)
+		}
+		if err := in.front.grants.Delete(t.Context(), in.grant(grant)); err != nil {
+			t.Error(err)
+		}
+	}))
+	if _, err := in.front.tokens.Fresh(t.Context(), grant); err == nil {
+		t.Error("got a token of a grant that is gone")
+	}
+	if diff := cmp.Diff([]string{"new-refresh"}, provider.seen()); diff != "" {
+		t.Errorf("what was revoked (-want +got):\n%s", diff)
+	}
+}
+
+// Tokens that cannot be stored are nobody's.
+func TestTokensThatCannotBeStoredAreGivenBack(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*connectors.Connector){
+		"a client's own": func(c *connectors.Connector) {
+			c.Auth.Kind, c.Auth.OAuth2.AuthorizationURL = connectors.AuthClientCredentials, ""
+		},
+		"a user's": func(*connectors.Connector) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			provider := newRevoker()
+			provider.HandleFunc("POST /token", func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = w.Write([]byte(`{"access_token":"new-access","expires_in":3600}`))
+			})
+			def := oauthConnector("gone", newServer(t, provider), func(o *connectors.OAuth2) { o.UserInfoURL = "" })
+			change(&def)
+			in := setup{wrap: func(name string, s kvstore.Store) kvstore.Store {
+				if name != "grants" {
+					return s
+				}
+				full := func(string, string, func() error) error { return kvstore.ErrTooLarge }
+				hook := &atomic.Pointer[func(string, string, func() error) error]{}
+				hook.Store(&full)
+				return hooked{s, hook}
+			}}.install(t, nil, def)
+			in.setApp("gone", demoApp)
+			if def.Auth.Kind == connectors.AuthClientCredentials {
+				if status, _ := in.call(http.MethodPut, onGone, map[string]any{}, nil); status/100 == 2 {
+					t.Errorf("connect: got %d, want that it fails", status)
+				}
+			} else if location := in.connectBlindly("gone"); !strings.Contains(location, "status=error") {
+				t.Errorf("connect: got %s, want that it fails", location)
+			}
+			if diff := cmp.Diff([]string{"new-access"}, provider.seen()); diff != "" {
+				t.Errorf("what was revoked (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
