@@ -7,9 +7,9 @@
 //	connector.Webhook = &hook
 //
 // Each descriptor names the provider's page that it follows (Source), and is
-// tested with the provider's published examples, or with requests signed by
-// the provider's own library. One that could not be confirmed either way says
-// so (Unconfirmed).
+// tested with the provider's published examples, or with requests that the
+// provider's own library or code signs or accepts: docs/webhooks.md says which.
+// One of which a part could not be confirmed says so (Unconfirmed).
 package webhooks
 
 import "github.com/hawser-io/hawser/pkg/connectors"
