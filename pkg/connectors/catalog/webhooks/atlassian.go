@@ -17,8 +17,11 @@ func atlassian() connectors.Webhook {
 // signed with the app's client secret. The token does not cover the body.
 func atlassianOAuth() connectors.Webhook {
 	return connectors.Webhook{
-		Source:      "https://developer.atlassian.com/cloud/jira/platform/webhooks/#webhooks-authentication-for-oauth-2-0-apps",
-		Unconfirmed: true, // the claims of the token are not documented; exp is required here
+		Source: "https://developer.atlassian.com/cloud/jira/platform/webhooks/#webhooks-authentication-for-oauth-2-0-apps",
+		// The page says bearer, and signed with the client secret. It names neither
+		// algorithm nor claims: real deliveries are reported to be HS256, but
+		// whether they carry the exp that is required here is not known.
+		Unconfirmed: true,
 		AppSecret:   connectors.AppClientSecret,
 		Verify: one(connectors.Verification{
 			Scheme:    connectors.SchemeJWT,
