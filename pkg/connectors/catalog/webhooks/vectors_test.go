@@ -94,7 +94,8 @@ func (v *vector) engine(t *testing.T) *webhook.Engine {
 		}
 		return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
 	})
-	keys := webhook.NewKeys(&webhook.KeysOptions{HTTP: &http.Client{Transport: serve}})
+	now := func() time.Time { return time.Unix(v.Now, 0) } // certificates expire
+	keys := webhook.NewKeys(&webhook.KeysOptions{HTTP: &http.Client{Transport: serve}, Now: now})
 	e, err := webhook.Compile(&w, &webhook.Options{Keys: keys})
 	if err != nil {
 		t.Fatal(err)
