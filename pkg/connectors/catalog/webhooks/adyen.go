@@ -4,8 +4,8 @@ import "github.com/hawser-io/hawser/pkg/connectors"
 
 // adyen signs payment notifications item by item, over eight fields and not
 // over the rest of the item: act on what is signed, and fetch the remainder.
-// Platform and banking notifications are signed as a whole in a header. Keys
-// are hexadecimal.
+// Those of platforms, banking and management are signed as a whole in a header.
+// Keys are hexadecimal.
 func adyen() connectors.Webhook {
 	const item = "each.NotificationRequestItem."
 	key := connectors.Key{Encoding: connectors.EncodingHex}
@@ -30,9 +30,9 @@ func adyen() connectors.Webhook {
 		Delivery: connectors.Extraction{
 			// The same event may come again with a later date or another outcome.
 			ID: "[{" + payment + "pspReference}:{" + payment + "eventCode}:{" + payment + "success}:{" + payment + "eventDate}]" +
-				"[{body.type}:{body.data.id}:{body.timestamp}]",
+				"[{body.type}:{body.data.id}:{body.timestamp|body.createdAt}]",
 			Type:    "{" + payment + "eventCode|body.type}",
-			Account: "{body.notificationItems.*.NotificationRequestItem.merchantAccountCode|body.data.balancePlatform}",
+			Account: "{body.notificationItems.*.NotificationRequestItem.merchantAccountCode|body.data.balancePlatform|body.data.merchantId}",
 		},
 	}
 }
