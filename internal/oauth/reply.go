@@ -64,6 +64,8 @@ type failure struct {
 func (f *failure) Error() string {
 	text := "the token endpoint failed"
 	switch {
+	case errors.Is(f.cause, errNoKey), errors.Is(f.cause, errUnsigned):
+		text = f.cause.Error()
 	case f.word != "":
 		text = "the token endpoint answered " + f.word
 	case f.status != 0 && f.code == connectors.CodeConnectorOAuthParseTokenFailed:
@@ -78,6 +80,10 @@ func (f *failure) Error() string {
 
 // coded is the failure as callers are told it.
 func (f *failure) coded() *connectors.Error {
+	if wrong, ok := errors.AsType[*connectors.Error](f.cause); ok && f.code == connectors.CodeConnectorConfigInvalid {
+		said := *wrong
+		return &said
+	}
 	return &connectors.Error{Code: f.code, Message: f.Error(), Reason: f.word, ProviderStatus: f.status, RetryAfter: f.retryAfter, Cause: f.cause}
 }
 
@@ -188,6 +194,11 @@ func refreshExpiry(o *connectors.OAuth2, value any, now time.Time) time.Time {
 // replaced the real answer on its way.
 func unreadable(status int) *failure {
 	return &failure{verdict: transient, code: connectors.CodeConnectorOAuthParseTokenFailed, status: status, lost: true}
+}
+
+// unusable is a client secret that nothing can be asked with. The next one may do.
+func unusable(err error) *failure {
+	return &failure{verdict: badClient, code: connectors.CodeConnectorOAuthNotConfigured, cause: err}
 }
 
 func refusal(status int, word string) *failure {

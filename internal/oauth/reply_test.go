@@ -61,6 +61,8 @@ func dialects() []dialect {
 		{name: "a point in time", body: fmt.Sprintf(`{"access_token":"tok","expires_at":%d}`, soon.Unix()), life: 2 * time.Hour},
 		{name: "a point in milliseconds", body: fmt.Sprintf(`{"access_token":"tok","expires_at":%d}`, soon.UnixMilli()), life: 2 * time.Hour},
 		{name: "a span", body: `{"access_token":"tok","expires_in":"1h"}`, life: time.Hour},
+		{name: "a span of days", body: `{"access_token":"tok","expires_in":"7d"}`, life: 7 * 24 * time.Hour},
+		{name: "a span in words", body: `{"access_token":"tok","expires_in":"90 Minutes"}`, life: 90 * time.Minute},
 		{name: "nonsense as expiry", body: `{"access_token":"tok","expires_in":"abc"}`, life: time.Hour},
 		{name: "zero", body: `{"access_token":"tok","expires_in":0}`},
 		{name: "never, by definition", body: `{"access_token":"tok","expires_in":3600}`, with: expiry(connectors.ExpiryNone)},
