@@ -41,12 +41,15 @@ func newCredential(o *connectors.OAuth2, id string, s secret.Text) (credential, 
 	if o.ClientAuth.NeedsKey() {
 		c.key, err = readKey(s)
 	}
+	if err == nil && o.Presents() && len(c.key.chain) == 0 {
+		err = errNoCertificate
+	}
 	return c, err
 }
 
 // plain is the secret where the request tells it; "" where it only proves it.
 func (c credential) plain() string {
-	if c.o.ClientAuth.Signs() {
+	if c.o.ClientAuth.Signs() || c.o.ClientAuth.NeedsKey() {
 		return ""
 	}
 	return c.secret.Reveal()

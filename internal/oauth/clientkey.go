@@ -65,7 +65,11 @@ func readJWK(data []byte) (clientKey, error) {
 	if !ok {
 		return clientKey{}, errNoKey
 	}
-	return clientKey{key: key, id: k.KeyID, algorithm: k.Algorithm}, nil
+	read := clientKey{key: key, id: k.KeyID, algorithm: k.Algorithm}
+	for _, certificate := range k.Certificates {
+		read.chain = append(read.chain, certificate.Raw)
+	}
+	return read, nil
 }
 
 // privateKey reads any of the three forms; nil if it is none of them. Their labels are

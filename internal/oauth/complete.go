@@ -51,6 +51,7 @@ func (f *Flow) conclude(ctx context.Context, flow *connection.Flow, query url.Va
 		}
 		return "", e
 	}
+	ctx = showing(ctx, def.Auth.OAuth2, app)
 	a := &arrival{Flow: f, flow: flow, def: def, app: app, urls: urls, config: config, query: query, got: got}
 	return a.settle(ctx)
 }

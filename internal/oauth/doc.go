@@ -10,6 +10,7 @@
 //	repair.go      the provider's way back from a lost rotation
 //	endpoint.go    calls of the token endpoint, by x/oauth2
 //	clientauth.go  how the client says who it is there
+//	certificate.go the client's certificate, at the token endpoint and in calls
 //	clientkey.go   private keys in the place of client secrets
 //	mint.go        tokens without a user
 //	reply.go       what token endpoints answer, in all their dialects

@@ -102,6 +102,7 @@ func (e endpoint) withEachSecret(ctx context.Context, call func(ctx context.Cont
 func (e endpoint) once(ctx context.Context, r reader, call func(context.Context) error) (reply, *failure) {
 	ctx, cancel := context.WithTimeout(ctx, e.limit)
 	defer cancel()
+	ctx = r.credential.presenting(ctx)
 	client := &http.Client{Transport: &r, CheckRedirect: e.http.CheckRedirect}
 	err := call(context.WithValue(ctx, oauth2.HTTPClient, client))
 	switch {
@@ -109,6 +110,8 @@ func (e endpoint) once(ctx context.Context, r reader, call func(context.Context)
 		return reply{}, r.failed
 	case !r.answered && errors.Is(err, errUnsigned):
 		return reply{}, unusable(errUnsigned)
+	case !r.answered && r.credential.turnedAway(err):
+		return reply{}, unusable(errNotTaken)
 	case !r.answered:
 		return reply{}, e.unanswered(err)
 	}

@@ -103,6 +103,9 @@ func (e endpoint) byCode(ctx context.Context, ask func(context.Context, *http.Cl
 	if len(e.app.ClientSecrets) > 0 {
 		clientSecret = e.app.ClientSecrets[0]
 	}
+	if c, err := newCredential(e.def.Auth.OAuth2, e.app.ClientID, clientSecret); err == nil {
+		ctx = c.presenting(ctx)
+	}
 	client := &http.Client{Transport: e.http.Transport, CheckRedirect: e.http.CheckRedirect, Timeout: e.limit}
 	doc, err := guarded(func() (json.RawMessage, error) { return ask(ctx, client, clientSecret) })
 	switch {

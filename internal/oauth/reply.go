@@ -64,7 +64,7 @@ type failure struct {
 func (f *failure) Error() string {
 	text := "the token endpoint failed"
 	switch {
-	case errors.Is(f.cause, errNoKey), errors.Is(f.cause, errUnsigned):
+	case slices.Contains(unusableSecrets, f.cause):
 		text = f.cause.Error()
 	case f.word != "":
 		text = "the token endpoint answered " + f.word
@@ -195,6 +195,9 @@ func refreshExpiry(o *connectors.OAuth2, value any, now time.Time) time.Time {
 func unreadable(status int) *failure {
 	return &failure{verdict: transient, code: connectors.CodeConnectorOAuthParseTokenFailed, status: status, lost: true}
 }
+
+// unusableSecrets say by themselves, and without quoting, what is wrong with one.
+var unusableSecrets = []error{errNoKey, errUnsigned, errNoCertificate, errNotTaken}
 
 // unusable is a client secret that nothing can be asked with. The next one may do.
 func unusable(err error) *failure {

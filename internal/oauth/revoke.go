@@ -159,7 +159,7 @@ func (t *Tokens) postRevocation(ctx context.Context, c credential, to string, fo
 			form.Set(own, said.Get(name))
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, t.opts.CallTimeout)
+	ctx, cancel := context.WithTimeout(c.presenting(ctx), t.opts.CallTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -170,6 +170,9 @@ func (t *Tokens) postRevocation(ctx context.Context, c credential, to string, fo
 		req.SetBasicAuth(url.QueryEscape(c.id), url.QueryEscape(c.plain()))
 	}
 	resp, err := t.HTTP.Do(req)
+	if c.turnedAway(err) {
+		return http.StatusUnauthorized, &unrevoked{}
+	}
 	if err != nil {
 		return 0, &unrevoked{again: true}
 	}

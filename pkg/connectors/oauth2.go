@@ -47,6 +47,10 @@ type OAuth2 struct {
 	// Assertion shapes the JWT with which the client says who it is, where that is not
 	// of the usual form.
 	Assertion *Assertion `json:"assertion,omitempty" yaml:"assertion,omitempty"`
+	// MTLS is that tokens are bound to the client's certificate (RFC 8705 section 3):
+	// it is presented where tokens are asked for, to UserInfoURL and ResourcesURL, and
+	// by the connection's calls of BaseURL. It lies in the client secret, beside the key.
+	MTLS bool `json:"mtls,omitempty" yaml:"mtls,omitempty"`
 	// ClientID and ClientSecret are templates for providers where every tenant
 	// brings a client of its own; "" means the operator's app.
 	ClientID     string `json:"client_id,omitempty" yaml:"client_id,omitempty"`

@@ -23,15 +23,21 @@ const (
 	// key, in PEM (PKCS #8, PKCS #1, SEC 1) or as a JWK. A JWK's kid is told, and
 	// so is the thumbprint of a certificate that lies beside a key in PEM.
 	ClientAuthKeyJWT ClientAuth = "private_key_jwt"
+	// ClientAuthTLS presents a certificate (RFC 8705 section 2): the secret is its
+	// chain, with its key, in PEM.
+	ClientAuthTLS ClientAuth = "tls_client_auth"
 )
 
-var clientAuths = []ClientAuth{ClientAuthBody, ClientAuthBasic, ClientAuthSecretJWT, ClientAuthKeyJWT}
+var clientAuths = []ClientAuth{ClientAuthBody, ClientAuthBasic, ClientAuthSecretJWT, ClientAuthKeyJWT, ClientAuthTLS}
 
 // Signs reports whether the client says who it is by a JWT.
 func (a ClientAuth) Signs() bool { return a == ClientAuthSecretJWT || a == ClientAuthKeyJWT }
 
 // NeedsKey reports whether the client secret is a private key.
-func (a ClientAuth) NeedsKey() bool { return a == ClientAuthKeyJWT }
+func (a ClientAuth) NeedsKey() bool { return a == ClientAuthKeyJWT || a == ClientAuthTLS }
+
+// Presents reports whether the client shows a certificate where it asks for tokens.
+func (o *OAuth2) Presents() bool { return o.ClientAuth == ClientAuthTLS || o.MTLS }
 
 // Assertion shapes the JWTs that a client signs: of ClientAuth, of [Mint] and of
 // [Repair]. Its iss and sub are the client's id, its aud the token URL (there is none
@@ -64,6 +70,9 @@ func (in *inspection) oauthClient(o *OAuth2) {
 	}
 	in.template("auth.oauth2.client_id", o.ClientID)
 	in.template("auth.oauth2.client_secret", o.ClientSecret)
+	if o.MTLS && !o.ClientAuth.NeedsKey() {
+		in.bad("auth.oauth2.mtls", "needs a certificate: client_auth must be tls_client_auth or private_key_jwt")
+	}
 	if o.Assertion == nil {
 		return
 	}

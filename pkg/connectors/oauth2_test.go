@@ -43,6 +43,9 @@ func TestMistakesInTheDialectOfATokenEndpointAreFound(t *testing.T) {
 		{"credentials under names of their own", func(_ *connectors.Connector, o *connectors.OAuth2) {
 			o.ParamNames, o.TokenParams = map[string]string{"client_id": "", "client_secret": "", "grant_type": ""}, map[string]string{"login": "${config.user}"}
 		}, ""},
+		{"tokens bound to a certificate", func(_ *connectors.Connector, o *connectors.OAuth2) { o.ClientAuth, o.MTLS = connectors.ClientAuthTLS, true }, ""},
+		{"tokens bound to no certificate", func(_ *connectors.Connector, o *connectors.OAuth2) { o.MTLS = true },
+			"auth.oauth2.mtls needs a certificate"},
 		{"an assertion that nobody signs", func(_ *connectors.Connector, o *connectors.OAuth2) { o.Assertion = &connectors.Assertion{} },
 			"auth.oauth2.assertion is there, but nothing is signed"},
 		{"an algorithm of a secret for a key", func(_ *connectors.Connector, o *connectors.OAuth2) {
