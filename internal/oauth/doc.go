@@ -14,6 +14,7 @@
 //	clientkey.go   private keys in the place of client secrets
 //	mint.go        tokens without a user
 //	reply.go       what token endpoints answer, in all their dialects
+//	xml.go         requests and answers in XML
 //	expiry.go      how replies say when a token ends
 //	profile.go     who-am-I and the sites of an account
 //	transport.go   an HTTP transport that carries the token and heals a 401

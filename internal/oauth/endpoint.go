@@ -167,6 +167,9 @@ func (r *reader) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	req.Header.Set("Accept", "application/json")
+	if o.TokenBody == connectors.TokenBodyXML {
+		req.Header.Set("Accept", "application/xml, application/json;q=0.9")
+	}
 	if r.before != nil {
 		if err := r.before(); err != nil {
 			return nil, err
@@ -254,6 +257,9 @@ func write(req *http.Request, o *connectors.OAuth2, form url.Values) error {
 		}
 		content = string(doc)
 		req.Header.Set("Content-Type", "application/json")
+	case connectors.TokenBodyXML:
+		content = encodeXML(o.Root(), form)
+		req.Header.Set("Content-Type", "application/xml")
 	}
 	req.Body, req.ContentLength = io.NopCloser(strings.NewReader(content)), int64(len(content))
 	req.GetBody = nil // a second sending could spend a refresh token twice

@@ -3,6 +3,7 @@ package oauth_test
 import (
 	"context"
 	"encoding/json"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -204,5 +205,51 @@ func TestATokenIsMintedByCode(t *testing.T) {
 				t.Errorf("without the code: got %v, want that it is left to who has it", err)
 			}
 		})
+	}
+}
+
+// A login in XML, with attributes, a namespace, and characters that XML has to escape;
+// what arrives is read by another reader than ours.
+func TestCredentialsAreTradedInXML(t *testing.T) {
+	t.Parallel()
+	type login struct {
+		XMLName     xml.Name `xml:"https://x.example/api tsRequest"`
+		Credentials struct {
+			Name     string `xml:"name,attr"`
+			Password string `xml:"password"`
+			Site     struct {
+				URL string `xml:"url,attr"`
+			} `xml:"site"`
+		} `xml:"credentials"`
+	}
+	var got []login
+	server := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var in login
+		if err := xml.NewDecoder(r.Body).Decode(&in); err != nil || r.Header.Get("Content-Type") != "application/xml" || !strings.Contains(r.Header.Get("Accept"), "application/xml") {
+			t.Errorf("got %v of type %q, accepting %q", err, r.Header.Get("Content-Type"), r.Header.Get("Accept"))
+		}
+		got = append(got, in)
+		w.Header().Set("Content-Type", "application/xml")
+		_, _ = io.WriteString(w, `<tsResponse xmlns="https://x.example/api"><credentials token="tok" estimatedTimeToExpiration="30 min"/></tsResponse>`)
+	}))
+	c := machine(server, func(o *connectors.OAuth2) {
+		o.ClientAuth, o.RevocationURL, o.Scopes = connectors.ClientAuthBody, "", nil
+		o.TokenBody, o.TokenRoot = connectors.TokenBodyXML, "tsRequest"
+		o.ParamNames = map[string]string{"client_id": "credentials.@name", "client_secret": "credentials.password", "grant_type": ""}
+		o.TokenParams = map[string]string{"@xmlns": "https://x.example/api", "credentials.site.@url": "${config.site}"}
+		o.TokenFields = map[string]string{"access_token": "credentials.@token", "expires_in": "credentials.@estimatedTimeToExpiration"}
+	})
+	in := install(t, nil, c)
+	in.setApp("machine", connection.App{ClientID: `una "<b>"`, ClientSecrets: []secret.Text{secret.New("p&<>]]>")}})
+	if access := in.mintedTwice(t, "machine", map[string]any{"site": "a&b"}); access != "tok" || len(got) != 2 {
+		t.Fatalf("the token is %q after %d requests", access, len(got))
+	}
+	if c := got[1].Credentials; c.Name != `una "<b>"` || c.Password != "p&<>]]>" || c.Site.URL != "a&b" {
+		t.Errorf("the provider read %+v", c)
+	}
+	conn, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, "machine", ""))
+	must(t, err)
+	if life := in.grant(conn.Grant).Lifetime().Round(time.Minute); life != 30*time.Minute {
+		t.Errorf("the token lives %s, want 30m", life)
 	}
 }

@@ -94,9 +94,10 @@ func TestParametersAreSaidAsTheProviderWantsToHearThem(t *testing.T) {
 	}, {
 		name: "in the query, refreshed elsewhere", answers: [2]string{"state", "code"},
 		with: func(o *connectors.OAuth2) {
-			o.TokenBody, o.RevocationURL = connectors.TokenBodyQuery, ""
+			o.TokenBody, o.RevocationURL, o.ScopeSeparator = connectors.TokenBodyQuery, "", "+"
 			o.RefreshURL = strings.TrimSuffix(o.TokenURL, "/token") + "/refresh"
 		},
+		asks: map[string]string{"scope": "read+profile"},
 		want: []request{
 			{Path: "/token", Params: map[string]string{"grant_type": "authorization_code", "code": "CODE", "client_id": "demo-client", "client_secret": "demo-secret", "redirect_uri": "/connectors/p/oauth/callback", "code_verifier": "verifier"}},
 			{Path: "/refresh", Params: map[string]string{"grant_type": "refresh_token", "refresh_token": "r", "client_id": "demo-client", "client_secret": "demo-secret"}},

@@ -129,6 +129,10 @@ func guarded[T any](f func() (T, error)) (answer T, err error) {
 // parseReply reads an answer of the token endpoint.
 func parseReply(o *connectors.OAuth2, status int, header http.Header, body []byte, now time.Time) (reply, *failure) {
 	doc, readable := decode(body)
+	if trimmed := bytes.TrimSpace(body); !readable && bytes.HasPrefix(trimmed, []byte("<")) && speaksXML(o, header) {
+		parsed, err := decodeXML(trimmed)
+		doc, readable = parsed, err == nil
+	}
 	word := errorWord(o, doc)
 	switch {
 	case status == http.StatusTooManyRequests:

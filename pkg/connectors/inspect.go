@@ -227,9 +227,7 @@ func (in *inspection) oauth() {
 
 // oauthParams checks what is added to requests, and what parameters are called.
 func (in *inspection) oauthParams(o *OAuth2) {
-	if !slices.Contains([]TokenBody{"", TokenBodyForm, TokenBodyJSON, TokenBodyQuery}, o.TokenBody) {
-		in.bad("auth.oauth2.token_body", "must be form, json or query, got %q", o.TokenBody)
-	}
+	in.oauthBody(o)
 	// called returns the parameter, other than name, that the provider calls own.
 	called := func(own, name string) string {
 		i := slices.IndexFunc(reservedParams, func(other string) bool { return other != name && strings.EqualFold(o.ParamName(other), own) })

@@ -20,6 +20,8 @@ import (
 //	error                where an error lies inside a reply with status 200
 //
 // Instead of a path, "$header.<name>" is a header of the reply, and "$body" all of it.
+// Replies can be JSON, a form, or XML: paths then begin in the root element, an attribute
+// has an @ before its name, and the text of an element that has attributes is "#text".
 //
 // Names of UserFields: id, name, email, avatar. Names of ResourceFields: id, name,
 // url, and list for where the list lies in the reply ("" is the reply itself).
@@ -68,6 +70,8 @@ type OAuth2 struct {
 	ParamNames map[string]string `json:"param_names,omitempty" yaml:"param_names,omitempty"`
 	// TokenBody is how requests to the token endpoint are written; "" means form.
 	TokenBody TokenBody `json:"token_body,omitempty" yaml:"token_body,omitempty"`
+	// TokenRoot is the root element of requests in XML; "" means request.
+	TokenRoot string `json:"token_root,omitempty" yaml:"token_root,omitempty"`
 	// Mint is how the kind client_credentials asks for tokens where that is not by the
 	// grant of that name.
 	Mint *Mint `json:"mint,omitempty" yaml:"mint,omitempty"`
@@ -146,16 +150,6 @@ const (
 )
 
 var expiryForms = []ExpiryForm{ExpiryAuto, ExpirySeconds, ExpiryMilliseconds, ExpiryEpoch, ExpiryEpochMillis, ExpiryDate, ExpiryJWT, ExpiryNone}
-
-// TokenBody is a way to write the parameters of a token request.
-type TokenBody string
-
-// The ways.
-const (
-	TokenBodyForm  TokenBody = "form"
-	TokenBodyJSON  TokenBody = "json"  // an object of strings
-	TokenBodyQuery TokenBody = "query" // of the URL; the body is empty
-)
 
 // ParamName is what the provider calls a parameter of the standard; "" is that it
 // does not want it.

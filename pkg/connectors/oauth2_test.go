@@ -43,9 +43,19 @@ func TestMistakesInTheDialectOfATokenEndpointAreFound(t *testing.T) {
 		{"credentials under names of their own", func(_ *connectors.Connector, o *connectors.OAuth2) {
 			o.ParamNames, o.TokenParams = map[string]string{"client_id": "", "client_secret": "", "grant_type": ""}, map[string]string{"login": "${config.user}"}
 		}, ""},
-		{"tokens bound to a certificate", func(_ *connectors.Connector, o *connectors.OAuth2) { o.ClientAuth, o.MTLS = connectors.ClientAuthTLS, true }, ""},
+		{"tokens bound to a certificate", func(_ *connectors.Connector, o *connectors.OAuth2) {
+			o.ClientAuth, o.MTLS = connectors.ClientAuthTLS, true
+		}, ""},
 		{"tokens bound to no certificate", func(_ *connectors.Connector, o *connectors.OAuth2) { o.MTLS = true },
 			"auth.oauth2.mtls needs a certificate"},
+		{"a body in XML", func(_ *connectors.Connector, o *connectors.OAuth2) {
+			o.TokenBody, o.TokenRoot, o.TokenParams = connectors.TokenBodyXML, "tsRequest", map[string]string{"@xmlns": "https://x.example/api", "a.site.@url": "${config.user}"}
+			o.ParamNames = map[string]string{"client_id": "a.@name", "grant_type": ""}
+		}, ""},
+		{"a root without a body in XML", func(_ *connectors.Connector, o *connectors.OAuth2) { o.TokenRoot = "r" }, "auth.oauth2.token_root is there, but token_body is not xml"},
+		{"names that no element can have", func(_ *connectors.Connector, o *connectors.OAuth2) {
+			o.TokenBody, o.TokenRoot, o.TokenParams, o.ParamNames = connectors.TokenBodyXML, "xmlRoot", map[string]string{"@a.b": "1"}, map[string]string{"client_id": "a><b"}
+		}, "auth.oauth2.param_names.client_id must be the path of an element or attribute; auth.oauth2.token_params.@a.b must be the path of an element or attribute; auth.oauth2.token_root must be the name of an element"},
 		{"an assertion that nobody signs", func(_ *connectors.Connector, o *connectors.OAuth2) { o.Assertion = &connectors.Assertion{} },
 			"auth.oauth2.assertion is there, but nothing is signed"},
 		{"an algorithm of a secret for a key", func(_ *connectors.Connector, o *connectors.OAuth2) {
