@@ -55,7 +55,8 @@ type AppView struct {
 // stored, what the environment says:
 //
 //	HAWSER_APP_<CONNECTOR>_CLIENT_ID      upper case, - as _: DEMO_OAUTH
-//	HAWSER_APP_<CONNECTOR>_CLIENT_SECRET  several: separated by blanks, newest first
+//	HAWSER_APP_<CONNECTOR>_CLIENT_SECRET  several: separated by blanks, newest first; keys in
+//	                                      PEM by an empty line
 //	HAWSER_APP_<CONNECTOR>_SCOPES         separated by blanks
 //
 // Changes take effect at once, in every process. Safe for concurrent use.
@@ -132,7 +133,7 @@ func (a *Apps) fromEnvironment(name string) App {
 	}
 	prefix := environmentName(name)
 	app := App{ClientID: a.getenv(prefix + "_CLIENT_ID"), Scopes: strings.Fields(a.getenv(prefix + "_SCOPES"))}
-	for _, s := range strings.Fields(a.getenv(prefix + "_CLIENT_SECRET")) {
+	for _, s := range SplitSecrets(a.getenv(prefix + "_CLIENT_SECRET")) {
 		app.ClientSecrets = append(app.ClientSecrets, secret.New(s))
 	}
 	return app

@@ -33,7 +33,7 @@ func (t *Tokens) Connect(ctx context.Context, r connection.Ref, in connection.Co
 	if len(app.Scopes) > 0 {
 		scopes = app.Scopes
 	}
-	got, failed := t.endpoint(withCode, urls.Token, app).mint(ctx, scopes)
+	got, failed := t.endpoint(withCode, urls.Token, config, app).mint(ctx, scopes)
 	if failed != nil {
 		return nil, failed.coded()
 	}

@@ -43,7 +43,7 @@ func (f *Flow) conclude(ctx context.Context, flow *connection.Flow, query url.Va
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 4*f.opts.CallTimeout)
 	defer cancel()
-	got, failed := f.endpoint(def, urls.Token, app).exchange(ctx, code, secrets.Verifier, flow.Redirect)
+	got, failed := f.endpoint(def, urls.Token, config, app).exchange(ctx, code, secrets.Verifier, flow.Redirect)
 	if failed != nil {
 		e := failed.coded()
 		if failed.verdict == denied {
@@ -51,6 +51,7 @@ func (f *Flow) conclude(ctx context.Context, flow *connection.Flow, query url.Va
 		}
 		return "", e
 	}
+	ctx = showing(ctx, def.Auth.OAuth2, app)
 	a := &arrival{Flow: f, flow: flow, def: def, app: app, urls: urls, config: config, query: query, got: got}
 	return a.settle(ctx)
 }

@@ -9,7 +9,12 @@
 //	schedule.go    when a token is to be renewed
 //	repair.go      the provider's way back from a lost rotation
 //	endpoint.go    calls of the token endpoint, by x/oauth2
+//	clientauth.go  how the client says who it is there
+//	certificate.go the client's certificate, at the token endpoint and in calls
+//	clientkey.go   private keys in the place of client secrets
+//	mint.go        tokens without a user
 //	reply.go       what token endpoints answer, in all their dialects
+//	xml.go         requests and answers in XML
 //	expiry.go      how replies say when a token ends
 //	profile.go     who-am-I and the sites of an account
 //	transport.go   an HTTP transport that carries the token and heals a 401

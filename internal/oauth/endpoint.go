@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
-	"golang.org/x/oauth2/clientcredentials"
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/safehttp"
@@ -26,20 +25,24 @@ const maxReply = 1 << 20
 
 // endpoint is a token endpoint with the client that calls it.
 type endpoint struct {
-	def   *connectors.Connector
-	url   string
-	app   connection.App
-	http  *http.Client
-	now   func() time.Time
-	limit time.Duration
+	def    *connectors.Connector
+	url    string
+	config []byte // of the connection, where the definition uses it
+	app    connection.App
+	http   *http.Client
+	now    func() time.Time
+	limit  time.Duration
 	// before is asked right before a request leaves; an error keeps it back.
 	before func() error
+	// bare is that requests carry a JWT which says who the client is, and nothing else
+	// that does.
+	bare bool
 }
 
 // exchange trades a code for tokens.
 func (e endpoint) exchange(ctx context.Context, code, verifier secret.Text, redirect string) (reply, *failure) {
-	return e.withEachSecret(ctx, func(ctx context.Context, id, clientSecret string) error {
-		config := e.config(id, clientSecret)
+	return e.withEachSecret(ctx, func(ctx context.Context, c credential) error {
+		config := e.oauth2(c)
 		config.RedirectURL = redirect
 		_, err := config.Exchange(ctx, code.Reveal(), oauth2.VerifierOption(verifier.Reveal()))
 		return err
@@ -49,27 +52,14 @@ func (e endpoint) exchange(ctx context.Context, code, verifier secret.Text, redi
 // refresh trades a refresh token for tokens. x/oauth2's own source of tokens is
 // asked exactly once and thrown away: it would keep a rotated token to itself.
 func (e endpoint) refresh(ctx context.Context, token secret.Text) (reply, *failure) {
-	return e.withEachSecret(ctx, func(ctx context.Context, id, clientSecret string) error {
-		config := e.config(id, clientSecret)
-		_, err := config.TokenSource(ctx, &oauth2.Token{RefreshToken: token.Reveal()}).Token()
+	return e.withEachSecret(ctx, func(ctx context.Context, c credential) error {
+		_, err := e.oauth2(c).TokenSource(ctx, &oauth2.Token{RefreshToken: token.Reveal()}).Token()
 		return err
 	})
 }
 
-// mint asks for a token of the client's own.
-func (e endpoint) mint(ctx context.Context, scopes []string) (reply, *failure) {
-	return e.withEachSecret(ctx, func(ctx context.Context, id, clientSecret string) error {
-		config := clientcredentials.Config{ClientID: id, ClientSecret: clientSecret, TokenURL: e.url, AuthStyle: e.style()}
-		if len(scopes) > 0 {
-			config.EndpointParams = url.Values{"scope": {e.def.Auth.OAuth2.JoinScopes(scopes)}}
-		}
-		_, err := config.Token(ctx)
-		return err
-	})
-}
-
-func (e endpoint) config(id, clientSecret string) *oauth2.Config {
-	return &oauth2.Config{ClientID: id, ClientSecret: clientSecret, Endpoint: oauth2.Endpoint{TokenURL: e.url, AuthStyle: e.style()}}
+func (e endpoint) oauth2(c credential) *oauth2.Config {
+	return &oauth2.Config{ClientID: c.id, ClientSecret: c.plain(), Endpoint: oauth2.Endpoint{TokenURL: e.url, AuthStyle: e.style()}}
 }
 
 func (e endpoint) style() oauth2.AuthStyle {
@@ -81,14 +71,24 @@ func (e endpoint) style() oauth2.AuthStyle {
 
 // withEachSecret calls with the client's secrets in their order, until one is not
 // refused as the client's: so a secret can be rotated without a gap.
-func (e endpoint) withEachSecret(ctx context.Context, call func(ctx context.Context, id, clientSecret string) error) (reply, *failure) {
+func (e endpoint) withEachSecret(ctx context.Context, call func(ctx context.Context, c credential) error) (reply, *failure) {
+	r, err := e.reader()
+	if err != nil {
+		return reply{}, &failure{verdict: refused, code: connectors.CodeConnectorConfigInvalid, cause: err}
+	}
 	secrets := e.app.ClientSecrets
 	if len(secrets) == 0 {
 		secrets = []secret.Text{{}} // a public client
 	}
 	var last *failure
 	for _, s := range secrets {
-		out, failed := e.once(ctx, func(ctx context.Context) error { return call(ctx, e.app.ClientID, s.Reveal()) })
+		c, err := newCredential(e.def.Auth.OAuth2, e.app.ClientID, s)
+		if err != nil {
+			last = unusable(err)
+			continue
+		}
+		r.credential = c
+		out, failed := e.once(ctx, r, func(ctx context.Context) error { return call(ctx, c) })
 		if failed == nil || failed.verdict != badClient {
 			return out, failed
 		}
@@ -99,15 +99,19 @@ func (e endpoint) withEachSecret(ctx context.Context, call func(ctx context.Cont
 
 // once makes one call. What the endpoint answers is read by us, in every dialect;
 // x/oauth2 sees a plain answer in its place, and none of the provider's texts.
-func (e endpoint) once(ctx context.Context, call func(context.Context) error) (reply, *failure) {
+func (e endpoint) once(ctx context.Context, r reader, call func(context.Context) error) (reply, *failure) {
 	ctx, cancel := context.WithTimeout(ctx, e.limit)
 	defer cancel()
-	r := &reader{endpoint: e}
-	client := &http.Client{Transport: r, CheckRedirect: e.http.CheckRedirect}
+	ctx = r.credential.presenting(ctx)
+	client := &http.Client{Transport: &r, CheckRedirect: e.http.CheckRedirect}
 	err := call(context.WithValue(ctx, oauth2.HTTPClient, client))
 	switch {
 	case r.failed != nil:
 		return reply{}, r.failed
+	case !r.answered && errors.Is(err, errUnsigned):
+		return reply{}, unusable(errUnsigned)
+	case !r.answered && r.credential.turnedAway(err):
+		return reply{}, unusable(errNotTaken)
 	case !r.answered:
 		return reply{}, e.unanswered(err)
 	}
@@ -138,9 +142,22 @@ func (e endpoint) unanswered(err error) *failure {
 // reader is the transport below x/oauth2.
 type reader struct {
 	endpoint
-	answered bool
-	reply    reply
-	failed   *failure
+	credential credential
+	request    connectors.TokenRequest
+	audience   string // of assertions
+	answered   bool
+	reply      reply
+	failed     *failure
+}
+
+// reader fills in what requests hold of the config.
+func (e endpoint) reader() (reader, error) {
+	request, err := e.def.TokenRequest(e.config)
+	if err != nil {
+		return reader{}, err
+	}
+	urls, err := e.def.OAuthEndpoints(e.config)
+	return reader{endpoint: e, request: request, audience: urls.Token}, err
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -150,6 +167,9 @@ func (r *reader) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	req.Header.Set("Accept", "application/json")
+	if o.TokenBody == connectors.TokenBodyXML {
+		req.Header.Set("Accept", "application/xml, application/json;q=0.9")
+	}
 	if r.before != nil {
 		if err := r.before(); err != nil {
 			return nil, err
@@ -186,7 +206,8 @@ func (r *reader) RoundTrip(req *http.Request) (*http.Response, error) {
 func (r *reader) rewrite(req *http.Request) error {
 	o := r.def.Auth.OAuth2
 	plain := o.TokenBody == "" || o.TokenBody == connectors.TokenBodyForm
-	if len(o.TokenParams) == 0 && len(o.ParamNames) == 0 && plain {
+	signs := o.ClientAuth.Signs() && !r.bare
+	if len(r.request.Params) == 0 && len(o.ParamNames) == 0 && plain && !signs {
 		return nil
 	}
 	body, err := io.ReadAll(req.Body)
@@ -197,22 +218,29 @@ func (r *reader) rewrite(req *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if signs {
+		said, _, err := r.credential.said(assertionClaims{audience: r.audience, own: r.request.Claims, now: r.now()})
+		if err != nil {
+			return err
+		}
+		maps.Copy(standard, said)
+	}
 	form := url.Values{}
-	for name, value := range o.TokenParams {
-		form.Set(name, value)
+	for name, value := range r.request.Params {
+		form.Set(name, value.Reveal())
 	}
 	for name := range standard {
 		if own := o.ParamName(name); own != "" {
 			form.Set(own, standard.Get(name))
 		}
 	}
-	return write(req, o.TokenBody, form)
+	return write(req, o, form)
 }
 
 // write makes the form the request's content.
-func write(req *http.Request, kind connectors.TokenBody, form url.Values) error {
+func write(req *http.Request, o *connectors.OAuth2, form url.Values) error {
 	content := form.Encode()
-	switch kind {
+	switch o.TokenBody {
 	case connectors.TokenBodyQuery:
 		query := req.URL.Query()
 		maps.Copy(query, form)
@@ -229,6 +257,9 @@ func write(req *http.Request, kind connectors.TokenBody, form url.Values) error 
 		}
 		content = string(doc)
 		req.Header.Set("Content-Type", "application/json")
+	case connectors.TokenBodyXML:
+		content = encodeXML(o.Root(), form)
+		req.Header.Set("Content-Type", "application/xml")
 	}
 	req.Body, req.ContentLength = io.NopCloser(strings.NewReader(content)), int64(len(content))
 	req.GetBody = nil // a second sending could spend a refresh token twice

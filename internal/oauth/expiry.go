@@ -62,6 +62,37 @@ func after(now time.Time, seconds float64) time.Time {
 	return now.Add(time.Duration(min(seconds, longestLife.Seconds()) * float64(time.Second))).UTC()
 }
 
+// spans are what people call the units of a span. Of each, the first letters will do;
+// of two that begin so, the first is meant.
+var spans = []struct {
+	name string
+	unit time.Duration
+}{
+	{"seconds", time.Second}, {"secs", time.Second}, {"minutes", time.Minute}, {"mins", time.Minute}, {"hours", time.Hour}, {"hrs", time.Hour},
+	{"days", 24 * time.Hour}, {"weeks", 7 * 24 * time.Hour}, {"months", 30 * 24 * time.Hour}, {"years", 365 * 24 * time.Hour},
+	{"ms", time.Millisecond}, {"milliseconds", time.Millisecond},
+}
+
+// spanOf reads "1h", "1h30m", "7d" and "20 minutes"; 0 is none of them.
+func spanOf(text string) time.Duration {
+	text = strings.ToLower(strings.TrimSpace(text))
+	if span, err := time.ParseDuration(text); err == nil {
+		return min(max(span, 0), longestLife)
+	}
+	i := strings.IndexFunc(text, func(r rune) bool { return (r < '0' || r > '9') && r != '.' })
+	if i <= 0 {
+		return 0
+	}
+	number, err := strconv.ParseFloat(text[:i], 64)
+	word := strings.TrimSpace(text[i:])
+	for _, s := range spans {
+		if err == nil && word != "" && strings.HasPrefix(s.name, word) {
+			return time.Duration(min(number*s.unit.Seconds(), longestLife.Seconds()) * float64(time.Second))
+		}
+	}
+	return 0
+}
+
 // dateOrSpan reads "2026-01-02T03:04:05Z" and "1h".
 func dateOrSpan(text string, now time.Time) time.Time {
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", time.DateTime, time.RFC1123, time.DateOnly} {
@@ -69,8 +100,8 @@ func dateOrSpan(text string, now time.Time) time.Time {
 			return at.UTC()
 		}
 	}
-	if span, err := time.ParseDuration(text); err == nil && span > 0 {
-		return now.Add(min(span, longestLife)).UTC()
+	if span := spanOf(text); span > 0 {
+		return now.Add(span).UTC()
 	}
 	// Never taking it for "does not end": renewing too early harms nobody.
 	return now.Add(assumedLife).UTC()

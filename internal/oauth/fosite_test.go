@@ -2,7 +2,6 @@ package oauth_test
 
 import (
 	"net/http"
-
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,6 +21,7 @@ import (
 // enforced, refresh tokens rotated, and a family revoked when one is used twice.
 type fositeServer struct {
 	provider  fosite.OAuth2Provider
+	store     *storage.MemoryStore
 	refreshes atomic.Int64
 	refused   atomic.Int64
 }
@@ -37,15 +37,18 @@ func newFosite(t testing.TB) (s *fositeServer, address string, register func(cal
 		EnforcePKCE: true, RefreshTokenScopes: []string{}, SendDebugMessagesToClients: false,
 	}
 	store := storage.NewMemoryStore()
-	s = &fositeServer{provider: compose.Compose(config, store, compose.NewOAuth2HMACStrategy(config),
-		compose.OAuth2AuthorizeExplicitFactory, compose.OAuth2RefreshTokenGrantFactory, compose.OAuth2TokenRevocationFactory, compose.OAuth2PKCEFactory)}
+	s = &fositeServer{store: store, provider: compose.Compose(config, store, compose.NewOAuth2HMACStrategy(config),
+		compose.OAuth2AuthorizeExplicitFactory, compose.OAuth2RefreshTokenGrantFactory, compose.OAuth2TokenRevocationFactory, compose.OAuth2PKCEFactory,
+		compose.OAuth2ClientCredentialsGrantFactory, compose.RFC7523AssertionGrantFactory)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/authorize", s.authorize)
 	mux.HandleFunc("/token", s.token)
 	mux.HandleFunc("/revoke", func(w http.ResponseWriter, r *http.Request) {
 		s.provider.WriteRevocationResponse(r.Context(), w, s.provider.NewRevocationRequest(r.Context(), r))
 	})
-	return s, newServer(t, mux), func(callback string) {
+	address = newServer(t, mux)
+	config.TokenURL, config.GrantTypeJWTBearerCanSkipClientAuth = address+"/token", true
+	return s, address, func(callback string) {
 		hashed, err := bcrypt.GenerateFromPassword([]byte(fositeSecret), bcrypt.MinCost)
 		must(t, err)
 		store.Clients["hawser"] = &fosite.DefaultClient{

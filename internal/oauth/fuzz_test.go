@@ -1,7 +1,9 @@
 package oauth
 
 import (
+	"bytes"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -54,4 +56,45 @@ func FuzzState(f *testing.F) {
 			t.Errorf("accepted %q, which is written %q", text, again)
 		}
 	})
+}
+
+func FuzzXML(f *testing.F) {
+	f.Add([]byte(`<?xml version="1.0"?><r><a b="c">t</a><a/></r>`))
+	f.Add([]byte(`<!DOCTYPE r [<!ENTITY x SYSTEM "file:///etc/passwd">]><r>&x;</r>`))
+	f.Add([]byte(strings.Repeat("<r>", 40) + strings.Repeat("</r>", 40)))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		doc, err := decodeXML(body)
+		if err != nil {
+			return
+		}
+		if got := depthOf(doc); got > maxDepth {
+			t.Errorf("%q: %d deep", body, got)
+		}
+		if bytes.Contains(body, []byte("<!DOCTYPE")) && !bytes.Contains(body, []byte("CDATA")) && !bytes.Contains(body, []byte("<!--")) && !bytes.Contains(body, []byte("<?")) {
+			t.Errorf("%q: read a document with a DTD", body)
+		}
+		// Whatever a reply holds can be said in a request, and means the same there.
+		text, _ := dig(doc, "a").(string)
+		back, err := decodeXML([]byte(encodeXML("r", url.Values{"x.y": {text}, "x.@z": {text}})))
+		if err != nil || dig(back, "x.@z") != text || strings.TrimSpace(scalar(dig(back, "x.y"))) != strings.TrimSpace(text) {
+			t.Errorf("%q came back as %v, %v", text, back, err)
+		}
+	})
+}
+
+func depthOf(doc any) int {
+	deepest := 0
+	switch at := doc.(type) {
+	case map[string]any:
+		for _, child := range at {
+			deepest = max(deepest, depthOf(child))
+		}
+	case []any:
+		for _, child := range at {
+			deepest = max(deepest, depthOf(child)-1)
+		}
+	default:
+		return 0
+	}
+	return deepest + 1
 }

@@ -3,6 +3,7 @@ package oauth_test
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -49,6 +50,7 @@ type installation struct {
 	token    secret.Text
 	options  oauth.Options
 	wrap     func(bucket string, s kvstore.Store) kvstore.Store // nil: as they are
+	roots    *x509.CertPool                                     // of providers; nil: the system's
 }
 
 // node is what a process has of its own.
@@ -92,9 +94,10 @@ func install(t testing.TB, opts *oauth.Options, all ...connectors.Connector) *in
 
 // setup is how an installation differs from the usual.
 type setup struct {
-	sync string                                                      // of the NATS server's files
-	door func(testing.TB, http.Handler) (url string, _ *http.Client) // of the ingress; nil: plain HTTP
-	wrap func(bucket string, s kvstore.Store) kvstore.Store          // of every node; nil: as they are
+	sync  string                                                      // of the NATS server's files
+	door  func(testing.TB, http.Handler) (url string, _ *http.Client) // of the ingress; nil: plain HTTP
+	wrap  func(bucket string, s kvstore.Store) kvstore.Store          // of every node; nil: as they are
+	roots *x509.CertPool                                              // of providers
 }
 
 func (s setup) install(t testing.TB, opts *oauth.Options, all ...connectors.Connector) *installation {
@@ -104,7 +107,7 @@ func (s setup) install(t testing.TB, opts *oauth.Options, all ...connectors.Conn
 	keys, err := crypto.ParseKeyset(keyset)
 	must(t, err)
 	in := &installation{t: t, env: testenv.Start(t, &testenv.Options{Sync: s.sync}), keys: keys, keyset: keyset, logs: &lines{}, registry: connectors.NewRegistry(),
-		metrics: prometheus.NewRegistry(), client: http.DefaultClient, wrap: s.wrap}
+		metrics: prometheus.NewRegistry(), client: http.DefaultClient, wrap: s.wrap, roots: s.roots}
 	if opts != nil {
 		in.options = *opts
 	}
@@ -129,7 +132,7 @@ func (s setup) install(t testing.TB, opts *oauth.Options, all ...connectors.Conn
 		Bus: in.front.bus, Service: in.front.service, Store: in.front.store, Definitions: in.front.definitions, Scopes: in.front.scopes,
 		Tokens: tokens, Status: connection.NewStatusWriter(in.front.buckets), Apps: in.front.apps,
 		OAuth: oauth.NewFlow(in.front.tokens, in.front.flows, connection.NewSessions(in.front.buckets)),
-	}, &ingress.Options{BaseURL: server, Metrics: in.metrics, Log: zerolog.New(in.logs)})
+	}, &ingress.Options{BaseURL: server, HTTP: in.front.http, Metrics: in.metrics, Log: zerolog.New(in.logs)})
 	mux.set(front.Handler())
 	return in
 }
@@ -164,7 +167,7 @@ func (in *installation) join(t testing.TB) *node {
 	})
 	key, err := connection.SigningKey(ctx, n.store)
 	must(t, err)
-	n.http = safehttp.New(&safehttp.Options{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}})
+	n.http = safehttp.New(&safehttp.Options{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Roots: in.roots})
 	t.Cleanup(n.http.CloseIdleConnections)
 	options := in.options
 	options.Log = zerolog.New(in.logs)

@@ -188,8 +188,8 @@ func (t *Tokens) failed(ctx context.Context, g *connection.Grant, f *failure) (*
 	}
 	e := f.coded()
 	if f.verdict == badClient {
-		e.Message = "the provider refuses the OAuth app of " + g.Connector + ": " + f.Error()
-		t.opts.Log.Error().Str("connector", g.Connector).Str("error", f.word).Msg("a provider refuses the client id or secret of an app")
+		e.Message = "the OAuth app of " + g.Connector + " is not accepted: " + f.Error()
+		t.opts.Log.Error().Str("connector", g.Connector).Str("error", f.word).Msg("the client id or secret of an app is not accepted")
 	}
 	if e.RetryAfter < time.Until(g.RetryAt) {
 		e.RetryAfter = time.Until(g.RetryAt)

@@ -1,6 +1,7 @@
 package oauth_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -10,7 +11,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/oauth"
@@ -19,6 +20,7 @@ import (
 
 // listener is a provider that writes down what it is asked.
 type listener struct {
+	reply string // default: a token
 	mu    sync.Mutex
 	asked []request
 }
@@ -51,7 +53,7 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l.mu.Lock()
 	l.asked = append(l.asked, asked)
 	l.mu.Unlock()
-	_, _ = io.WriteString(w, `{"access_token":"tok","refresh_token":"r","expires_in":3600}`)
+	_, _ = io.WriteString(w, cmp.Or(l.reply, `{"access_token":"tok","refresh_token":"r","expires_in":3600}`))
 }
 
 // Providers have their own names for parameters, and their own kinds of bodies. All
@@ -92,9 +94,10 @@ func TestParametersAreSaidAsTheProviderWantsToHearThem(t *testing.T) {
 	}, {
 		name: "in the query, refreshed elsewhere", answers: [2]string{"state", "code"},
 		with: func(o *connectors.OAuth2) {
-			o.TokenBody, o.RevocationURL = connectors.TokenBodyQuery, ""
+			o.TokenBody, o.RevocationURL, o.ScopeSeparator = connectors.TokenBodyQuery, "", "+"
 			o.RefreshURL = strings.TrimSuffix(o.TokenURL, "/token") + "/refresh"
 		},
+		asks: map[string]string{"scope": "read+profile"},
 		want: []request{
 			{Path: "/token", Params: map[string]string{"grant_type": "authorization_code", "code": "CODE", "client_id": "demo-client", "client_secret": "demo-secret", "redirect_uri": "/connectors/p/oauth/callback", "code_verifier": "verifier"}},
 			{Path: "/refresh", Params: map[string]string{"grant_type": "refresh_token", "refresh_token": "r", "client_id": "demo-client", "client_secret": "demo-secret"}},
@@ -139,7 +142,7 @@ func TestParametersAreSaidAsTheProviderWantsToHearThem(t *testing.T) {
 					asked.Params[name] = strings.TrimPrefix(value, in.url)
 				}
 			}
-			if diff := cmp.Diff(tc.want, provider.asked); diff != "" {
+			if diff := gocmp.Diff(tc.want, provider.asked); diff != "" {
 				t.Errorf("what the provider was asked (-want +got):\n%s", diff)
 			}
 		})

@@ -206,11 +206,11 @@ func (t *Tokens) endpointOf(ctx context.Context, g *connection.Grant) (e endpoin
 	if g.ClientCredentials {
 		url = urls.Token
 	}
-	return t.endpoint(def, url, app), config, nil
+	return t.endpoint(def, url, config, app), config, nil
 }
 
-func (t *Tokens) endpoint(def *connectors.Connector, url string, app connection.App) endpoint {
-	return endpoint{def: def, url: url, app: app, http: t.HTTP, now: t.opts.Now, limit: t.opts.CallTimeout}
+func (t *Tokens) endpoint(def *connectors.Connector, url string, config []byte, app connection.App) endpoint {
+	return endpoint{def: def, url: url, config: config, app: app, http: t.HTTP, now: t.opts.Now, limit: t.opts.CallTimeout}
 }
 
 // definition returns the grant's connector, with its code where this process has

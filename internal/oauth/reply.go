@@ -64,6 +64,8 @@ type failure struct {
 func (f *failure) Error() string {
 	text := "the token endpoint failed"
 	switch {
+	case slices.Contains(unusableSecrets, f.cause):
+		text = f.cause.Error()
 	case f.word != "":
 		text = "the token endpoint answered " + f.word
 	case f.status != 0 && f.code == connectors.CodeConnectorOAuthParseTokenFailed:
@@ -78,6 +80,10 @@ func (f *failure) Error() string {
 
 // coded is the failure as callers are told it.
 func (f *failure) coded() *connectors.Error {
+	if wrong, ok := errors.AsType[*connectors.Error](f.cause); ok && f.code == connectors.CodeConnectorConfigInvalid {
+		said := *wrong
+		return &said
+	}
 	return &connectors.Error{Code: f.code, Message: f.Error(), Reason: f.word, ProviderStatus: f.status, RetryAfter: f.retryAfter, Cause: f.cause}
 }
 
@@ -123,6 +129,10 @@ func guarded[T any](f func() (T, error)) (answer T, err error) {
 // parseReply reads an answer of the token endpoint.
 func parseReply(o *connectors.OAuth2, status int, header http.Header, body []byte, now time.Time) (reply, *failure) {
 	doc, readable := decode(body)
+	if trimmed := bytes.TrimSpace(body); !readable && bytes.HasPrefix(trimmed, []byte("<")) && speaksXML(o, header) {
+		parsed, err := decodeXML(trimmed)
+		doc, readable = parsed, err == nil
+	}
 	word := errorWord(o, doc)
 	switch {
 	case status == http.StatusTooManyRequests:
@@ -188,6 +198,14 @@ func refreshExpiry(o *connectors.OAuth2, value any, now time.Time) time.Time {
 // replaced the real answer on its way.
 func unreadable(status int) *failure {
 	return &failure{verdict: transient, code: connectors.CodeConnectorOAuthParseTokenFailed, status: status, lost: true}
+}
+
+// unusableSecrets say by themselves, and without quoting, what is wrong with one.
+var unusableSecrets = []error{errNoKey, errUnsigned, errNoCertificate, errNotTaken}
+
+// unusable is a client secret that nothing can be asked with. The next one may do.
+func unusable(err error) *failure {
+	return &failure{verdict: badClient, code: connectors.CodeConnectorOAuthNotConfigured, cause: err}
 }
 
 func refusal(status int, word string) *failure {

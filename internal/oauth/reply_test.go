@@ -61,6 +61,8 @@ func dialects() []dialect {
 		{name: "a point in time", body: fmt.Sprintf(`{"access_token":"tok","expires_at":%d}`, soon.Unix()), life: 2 * time.Hour},
 		{name: "a point in milliseconds", body: fmt.Sprintf(`{"access_token":"tok","expires_at":%d}`, soon.UnixMilli()), life: 2 * time.Hour},
 		{name: "a span", body: `{"access_token":"tok","expires_in":"1h"}`, life: time.Hour},
+		{name: "a span of days", body: `{"access_token":"tok","expires_in":"7d"}`, life: 7 * 24 * time.Hour},
+		{name: "a span in words", body: `{"access_token":"tok","expires_in":"90 Minutes"}`, life: 90 * time.Minute},
 		{name: "nonsense as expiry", body: `{"access_token":"tok","expires_in":"abc"}`, life: time.Hour},
 		{name: "zero", body: `{"access_token":"tok","expires_in":0}`},
 		{name: "never, by definition", body: `{"access_token":"tok","expires_in":3600}`, with: expiry(connectors.ExpiryNone)},
@@ -73,6 +75,18 @@ func dialects() []dialect {
 		{name: "a date without a zone", body: `{"access_token":"tok","expires_at":"` + soon.Format("2006-01-02T15:04:05") + `"}`, life: 2 * time.Hour},
 		{name: "an error under a name of its own", body: `{"status":{"code":"invalid_grant"},"access_token":"CANARY"}`, with: fields("error", "status.code"), code: failed},
 		{name: "an error as a form", contentType: "application/x-www-form-urlencoded", body: "error=bad_verification_code&error_description=CANARY", code: failed},
+		{name: "XML", contentType: "application/xml; charset=utf-8", body: `<?xml version="1.0" encoding="UTF-8"?><r><access_token>tok</access_token><refresh_token> r </refresh_token><expires_in>3600</expires_in></r>`, life: time.Hour, refresh: "r"},
+		{name: "XML, nested", contentType: "text/xml", body: `<t:res xmlns:t="urn:x"><t:ok/><t:sessions><s token="no"/><s token="tok"/></t:sessions></t:res>`, with: fields("access_token", "sessions.s.1.@token")},
+		{name: "XML beside an attribute", contentType: "application/vnd.x+xml", body: `<r><token kind="bearer">tok</token></r>`, with: fields("access_token", "token.#text")},
+		{name: "XML of who is asked in XML", contentType: "text/plain", body: `<r><token>tok</token></r>`, with: func(o *connectors.OAuth2) { o.TokenBody = connectors.TokenBodyXML }},
+		{name: "an error in XML", contentType: "text/xml", body: `<r><error code="invalid_grant">CANARY</error><token>CANARY</token></r>`, with: fields("error", "error.@code"), code: failed},
+		{name: "an entity from outside", contentType: "text/xml", body: `<!DOCTYPE r [<!ENTITY x SYSTEM "file:///etc/hostname">]><r><token>&x;CANARY</token></r>`, code: unread},
+		{name: "an entity of its own", contentType: "text/xml", body: `<r><token>&x;CANARY</token></r>`, code: unread},
+		{name: "a page as XML", contentType: "application/xhtml+xml", body: `<html><token>CANARY</token></html>`, code: unread},
+		{name: "XML without an end", contentType: "text/xml", body: `<r><token>CANARY</token>`, code: unread},
+		{name: "two documents of XML", contentType: "text/xml", body: `<r><token>CANARY</token></r><r/>`, code: unread},
+		{name: "a deep document", contentType: "text/xml", body: strings.Repeat("<token>", 5000) + "CANARY" + strings.Repeat("</token>", 5000), code: unread},
+		{name: "a wide document", contentType: "text/xml", body: "<r><token>CANARY</token>" + strings.Repeat("<a/>", 20000) + "</r>", code: unread},
 		{name: "in Go", body: `TOKEN tok`, with: func(o *connectors.OAuth2) {
 			o.ParseToken = func(_ int, _ http.Header, body []byte) (json.RawMessage, error) {
 				return json.Marshal(map[string]any{"access_token": strings.TrimPrefix(string(body), "TOKEN "), "expires_in": 3600})

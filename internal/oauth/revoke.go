@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -119,14 +120,23 @@ func (t *Tokens) revoke(ctx context.Context, def *connectors.Connector, config [
 	if tokens.Refresh.IsZero() {
 		form = url.Values{"token": {tokens.Access.Reveal()}, "token_type_hint": {"access_token"}}
 	}
+	request, err := def.TokenRequest(config)
+	if err != nil {
+		return &unrevoked{}
+	}
+	claims := assertionClaims{audience: urls.Token, own: request.Claims, now: t.opts.Now()}
 	secrets := app.ClientSecrets
 	if len(secrets) == 0 {
 		secrets = []secret.Text{{}} // a public client
 	}
-	var failed *unrevoked
+	failed := &unrevoked{}
 	for _, s := range secrets {
+		c, err := newCredential(def.Auth.OAuth2, app.ClientID, s)
+		if err != nil {
+			continue
+		}
 		var status int
-		if status, failed = t.postRevocation(ctx, def, urls.Revocation, app.ClientID, s, form); status != http.StatusUnauthorized {
+		if status, failed = t.postRevocation(ctx, c, urls.Revocation, form, claims); status != http.StatusUnauthorized {
 			break // else it may be the client's other secret that is good
 		}
 	}
@@ -138,16 +148,18 @@ func (t *Tokens) revoke(ctx context.Context, def *connectors.Connector, config [
 	return failed
 }
 
-func (t *Tokens) postRevocation(ctx context.Context, def *connectors.Connector, to, id string, clientSecret secret.Text, form url.Values) (int, *unrevoked) {
-	o := def.Auth.OAuth2
-	basic := o.ClientAuth == connectors.ClientAuthBasic
-	if !basic {
-		form.Set(o.ParamName("client_id"), id)
-		if !clientSecret.IsZero() {
-			form.Set(o.ParamName("client_secret"), clientSecret.Reveal())
+func (t *Tokens) postRevocation(ctx context.Context, c credential, to string, form url.Values, claims assertionClaims) (int, *unrevoked) {
+	said, basic, err := c.said(claims)
+	if err != nil {
+		return 0, &unrevoked{}
+	}
+	form = maps.Clone(form)
+	for name := range said {
+		if own := c.o.ParamName(name); own != "" {
+			form.Set(own, said.Get(name))
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, t.opts.CallTimeout)
+	ctx, cancel := context.WithTimeout(c.presenting(ctx), t.opts.CallTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -155,9 +167,12 @@ func (t *Tokens) postRevocation(ctx context.Context, def *connectors.Connector, 
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	if basic {
-		req.SetBasicAuth(url.QueryEscape(id), url.QueryEscape(clientSecret.Reveal()))
+		req.SetBasicAuth(url.QueryEscape(c.id), url.QueryEscape(c.plain()))
 	}
 	resp, err := t.HTTP.Do(req)
+	if c.turnedAway(err) {
+		return http.StatusUnauthorized, &unrevoked{}
+	}
 	if err != nil {
 		return 0, &unrevoked{again: true}
 	}

@@ -25,19 +25,24 @@ type transport struct {
 	def     *connectors.Connector
 	grant   string
 	runtime connectors.Runtime
+	bound   binding
 }
 
 // RoundTrip implements http.RoundTripper.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	token, err := t.tokens.Fresh(ctx, t.grant)
+	shown := req
+	if err == nil {
+		shown, err = t.showing(req)
+	}
 	if err != nil {
 		if req.Body != nil {
 			_ = req.Body.Close() // as a RoundTripper has to
 		}
 		return nil, err
 	}
-	resp, err := t.with(token).RoundTrip(req)
+	resp, err := t.with(token).RoundTrip(shown)
 	if err != nil || resp.StatusCode != http.StatusUnauthorized || !t.carries(req.URL) {
 		return resp, err
 	}
@@ -48,7 +53,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return resp, nil // the provider's 401 is the better answer
 	}
-	again, ok := replay(ctx, req)
+	again, ok := replay(shown.Context(), req)
 	if !ok {
 		return resp, nil
 	}

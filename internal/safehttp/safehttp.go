@@ -7,6 +7,8 @@
 package safehttp
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -32,6 +34,9 @@ type Options struct {
 	Allow []netip.Prefix
 	// Timeout bounds a whole call, default 60 s. A context may be shorter.
 	Timeout time.Duration
+	// Roots are the authorities that servers' certificates are checked against.
+	// Default: those of the system.
+	Roots *x509.CertPool
 }
 
 // New returns a client for providers. Its transport is shared by all who use the
@@ -56,7 +61,7 @@ func New(opts *Options) *http.Client {
 	}
 	return &http.Client{
 		Timeout: timeout,
-		Transport: bounded{&http.Transport{
+		Transport: bounded{newPresenters(&http.Transport{
 			DialContext:           dialer.DialContext,
 			ForceAttemptHTTP2:     true,
 			MaxIdleConns:          256,
@@ -65,7 +70,8 @@ func New(opts *Options) *http.Client {
 			IdleConnTimeout:       90 * time.Second,
 			TLSHandshakeTimeout:   10 * time.Second,
 			ResponseHeaderTimeout: timeout,
-		}},
+			TLSClientConfig:       &tls.Config{RootCAs: opts.Roots, MinVersion: tls.VersionTLS12},
+		})},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -90,10 +96,10 @@ func ParseNetworks(list []string) ([]netip.Prefix, error) {
 }
 
 // bounded caps the bodies of answers.
-type bounded struct{ next http.RoundTripper }
+type bounded struct{ transports *presenters }
 
 func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := b.next.RoundTrip(req)
+	resp, err := b.transports.of(req).RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}
@@ -101,12 +107,8 @@ func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// CloseIdleConnections lets http.Client.CloseIdleConnections reach the pool.
-func (b bounded) CloseIdleConnections() {
-	if c, ok := b.next.(interface{ CloseIdleConnections() }); ok {
-		c.CloseIdleConnections()
-	}
-}
+// CloseIdleConnections lets http.Client.CloseIdleConnections reach the pools.
+func (b bounded) CloseIdleConnections() { b.transports.closeIdle() }
 
 type cappedBody struct {
 	body io.ReadCloser

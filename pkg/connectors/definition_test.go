@@ -74,15 +74,16 @@ func TestDefinitionOfAnOAuthConnector(t *testing.T) {
 		Auth: connectors.Auth{Kind: connectors.AuthOAuth2, OAuth2: &connectors.OAuth2{
 			AuthorizationURL: "https://docs.example/authorize", TokenURL: "https://docs.example/token", RevocationURL: "https://docs.example/revoke",
 			UserInfoURL: "https://docs.example/me", Issuer: "https://docs.example", Scopes: []string{"read"}, OptionalScopes: []string{"write"},
-			ScopeSeparator: ",", ClientAuth: connectors.ClientAuthBasic, ExtraParams: map[string]string{"prompt": "consent"}, Family: "docs-suite",
+			ScopeSeparator: ",", ClientAuth: connectors.ClientAuthKeyJWT, ExtraParams: map[string]string{"prompt": "consent"}, Family: "docs-suite",
 			TokenFields: map[string]string{"access_token": "authed_user.access_token"}, UserFields: map[string]string{"id": "user.id"},
 			ParamNames: map[string]string{"client_id": "client_key", "response_type": ""}, TokenBody: connectors.TokenBodyJSON,
-			Repair: &connectors.Repair{GrantType: "urn:docs:jwt-bearer"},
 			Companions: map[string]connectors.Companion{"user": {
 				TokenFields: map[string]string{"access_token": "user.token"}, RefreshFields: map[string]string{"access_token": "token"},
 				RefreshURL: "https://docs.example/refresh", RevocationURL: "https://docs.example/user/revoke", Scopes: []string{"me"}, ScopeParam: "user_scope",
 				TokenHeader: "X-User", BaseURL: "https://user.docs.example",
 			}},
+			Repair:    &connectors.Repair{GrantType: "urn:docs:jwt-bearer"},
+			Assertion: &connectors.Assertion{Algorithm: "PS256", Claims: map[string]string{"aud": "https://docs.example"}},
 		}},
 	})
 	golden(t, "definitions/docs.json", c)

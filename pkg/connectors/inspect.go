@@ -176,6 +176,7 @@ var reservedParams = []string{
 	"client_id", "client_secret", "redirect_uri", "response_type", "response_mode", "state", "scope",
 	"code_challenge", "code_challenge_method",
 	"grant_type", "code", "code_verifier", "refresh_token",
+	"client_assertion", "client_assertion_type",
 }
 
 func (in *inspection) oauth() {
@@ -202,11 +203,10 @@ func (in *inspection) oauth() {
 			in.url("auth.oauth2."+path, u)
 		}
 	}
-	if !slices.Contains([]ClientAuth{"", ClientAuthBody, ClientAuthBasic}, o.ClientAuth) {
-		in.bad("auth.oauth2.client_auth", "must be body or basic, got %q", o.ClientAuth)
-	}
+	in.oauthClient(o)
 	in.oauthParams(o)
 	in.companions(o)
+	in.oauthMint(o)
 	if o.Repair != nil && o.Repair.GrantType == "" {
 		in.bad("auth.oauth2.repair.grant_type", "is required")
 	}
@@ -220,8 +220,6 @@ func (in *inspection) oauth() {
 		}
 		in.field("auth.oauth2.metadata."+field, field)
 	}
-	in.template("auth.oauth2.client_id", o.ClientID)
-	in.template("auth.oauth2.client_secret", o.ClientSecret)
 	if o.Family != "" && !connectorKey.MatchString(o.Family) {
 		in.bad("auth.oauth2.family", "must be [a-z][a-z0-9-]*, got %q", o.Family)
 	}
@@ -229,9 +227,7 @@ func (in *inspection) oauth() {
 
 // oauthParams checks what is added to requests, and what parameters are called.
 func (in *inspection) oauthParams(o *OAuth2) {
-	if !slices.Contains([]TokenBody{"", TokenBodyForm, TokenBodyJSON, TokenBodyQuery}, o.TokenBody) {
-		in.bad("auth.oauth2.token_body", "must be form, json or query, got %q", o.TokenBody)
-	}
+	in.oauthBody(o)
 	// called returns the parameter, other than name, that the provider calls own.
 	called := func(own, name string) string {
 		i := slices.IndexFunc(reservedParams, func(other string) bool { return other != name && strings.EqualFold(o.ParamName(other), own) })
@@ -245,7 +241,7 @@ func (in *inspection) oauthParams(o *OAuth2) {
 		switch {
 		case !slices.Contains(reservedParams, name):
 			in.bad(path, "is no parameter of the flow")
-		case own == "" && name != "response_type" && name != "scope":
+		case own == "" && !in.omissible(name):
 			in.bad(path, "cannot be left out")
 		case called(own, name) != "":
 			in.bad(path, "is what %s is called", called(own, name))
@@ -260,6 +256,16 @@ func (in *inspection) oauthParams(o *OAuth2) {
 			}
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(o.TokenParams)) {
+		in.template("auth.oauth2.token_params."+name, o.TokenParams[name])
+	}
+}
+
+// omissible reports whether a provider may not want the parameter. Without a user
+// there is no flow that the others would protect.
+func (in *inspection) omissible(name string) bool {
+	return name == "response_type" || name == "scope" || in.connector.Auth.Kind == AuthClientCredentials &&
+		slices.Contains([]string{"grant_type", "client_id", "client_secret"}, name)
 }
 
 // template checks a template and that the config has the fields that it names.

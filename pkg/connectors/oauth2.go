@@ -20,6 +20,8 @@ import (
 //	error                where an error lies inside a reply with status 200
 //
 // Instead of a path, "$header.<name>" is a header of the reply, and "$body" all of it.
+// Replies can be JSON, a form, or XML: paths then begin in the root element, an attribute
+// has an @ before its name, and the text of an element that has attributes is "#text".
 //
 // Names of UserFields: id, name, email, avatar. Names of ResourceFields: id, name,
 // url, and list for where the list lies in the reply ("" is the reply itself).
@@ -41,22 +43,38 @@ type OAuth2 struct {
 	OptionalScopes []string `json:"optional_scopes,omitempty" yaml:"optional_scopes,omitempty"`
 	// ScopeSeparator joins scopes; "" means a space.
 	ScopeSeparator string `json:"scope_separator,omitempty" yaml:"scope_separator,omitempty"`
-	// ClientAuth is how the client authenticates at the token endpoint; "" means body.
+	// ClientAuth is how the client authenticates at the token endpoint and where it
+	// revokes; "" means body.
 	ClientAuth ClientAuth `json:"client_auth,omitempty" yaml:"client_auth,omitempty"`
+	// Assertion shapes the JWT with which the client says who it is, where that is not
+	// of the usual form.
+	Assertion *Assertion `json:"assertion,omitempty" yaml:"assertion,omitempty"`
+	// MTLS is that tokens are bound to the client's certificate (RFC 8705 section 3):
+	// it is presented where tokens are asked for, to UserInfoURL and ResourcesURL, and
+	// by the connection's calls of BaseURL. It lies in the client secret, beside the key.
+	MTLS bool `json:"mtls,omitempty" yaml:"mtls,omitempty"`
 	// ClientID and ClientSecret are templates for providers where every tenant
 	// brings a client of its own; "" means the operator's app.
 	ClientID     string `json:"client_id,omitempty" yaml:"client_id,omitempty"`
 	ClientSecret string `json:"client_secret,omitempty" yaml:"client_secret,omitempty"`
-	// ExtraParams are added to the authorization URL, TokenParams to the exchange.
-	// Neither can take the place of what the flow itself sends.
+	// ExtraParams are added to the authorization URL, TokenParams to every request to
+	// the token endpoint. Neither can take the place of what the flow itself sends.
+	// The values of TokenParams are templates; one that lacks its field is left out.
 	ExtraParams map[string]string `json:"extra_params,omitempty" yaml:"extra_params,omitempty"`
 	TokenParams map[string]string `json:"token_params,omitempty" yaml:"token_params,omitempty"`
 	// ParamNames says what the provider calls the parameters of the standard, in the
 	// authorization request, its answer, the exchange and the revocation: client_id →
-	// client_key, state → payload. response_type and scope can be "": left out.
+	// client_key, state → payload. response_type and scope can be "": left out; so can
+	// grant_type, client_id and client_secret in the kind client_credentials, for
+	// providers that give tokens for something else.
 	ParamNames map[string]string `json:"param_names,omitempty" yaml:"param_names,omitempty"`
 	// TokenBody is how requests to the token endpoint are written; "" means form.
 	TokenBody TokenBody `json:"token_body,omitempty" yaml:"token_body,omitempty"`
+	// TokenRoot is the root element of requests in XML; "" means request.
+	TokenRoot string `json:"token_root,omitempty" yaml:"token_root,omitempty"`
+	// Mint is how the kind client_credentials asks for tokens where that is not by the
+	// grant of that name.
+	Mint *Mint `json:"mint,omitempty" yaml:"mint,omitempty"`
 	// Family names the providers that share grants; "" means the connector alone.
 	Family string `json:"family,omitempty" yaml:"family,omitempty"`
 
@@ -91,10 +109,15 @@ type OAuth2 struct {
 	// RepairToken is a way of repair that Repair cannot describe. It returns a reply
 	// in the standard form; nil, nil: there is no repair, the old token is tried.
 	RepairToken func(ctx context.Context, lost *LostToken) (json.RawMessage, error) `json:"-" yaml:"-"`
+	// MintToken is a way to tokens of the kind client_credentials that Mint cannot
+	// describe. It returns a reply in the standard form. Programs that lack the
+	// connector's code leave it to those that have it.
+	MintToken func(ctx context.Context, m *Minting) (json.RawMessage, error) `json:"-" yaml:"-"`
 }
 
-// Repair asks the refresh URL for new tokens with a JWT that the client signs (HS256
-// with its secret; iss and sub are its id, it is good for a minute).
+// Repair asks the refresh URL for new tokens with a JWT that the client signs (with its
+// private key if ClientAuth is private_key_jwt, else HS256 with its secret; iss and sub
+// are its id, it is good for a minute).
 type Repair struct {
 	GrantType string `json:"grant_type" yaml:"grant_type"`
 	// AssertionParam is the parameter that carries the JWT; "" means that it is the
@@ -128,25 +151,6 @@ const (
 
 var expiryForms = []ExpiryForm{ExpiryAuto, ExpirySeconds, ExpiryMilliseconds, ExpiryEpoch, ExpiryEpochMillis, ExpiryDate, ExpiryJWT, ExpiryNone}
 
-// ClientAuth is a way for an OAuth client to authenticate at the token endpoint.
-type ClientAuth string
-
-// The ways.
-const (
-	ClientAuthBody  ClientAuth = "body"
-	ClientAuthBasic ClientAuth = "basic"
-)
-
-// TokenBody is a way to write the parameters of a token request.
-type TokenBody string
-
-// The ways.
-const (
-	TokenBodyForm  TokenBody = "form"
-	TokenBodyJSON  TokenBody = "json"  // an object of strings
-	TokenBodyQuery TokenBody = "query" // of the URL; the body is empty
-)
-
 // ParamName is what the provider calls a parameter of the standard; "" is that it
 // does not want it.
 func (o *OAuth2) ParamName(name string) string {
@@ -160,6 +164,7 @@ func (o *OAuth2) ParamName(name string) string {
 const (
 	hookParseToken  = "parse_token"
 	hookRepairToken = "repair_token"
+	hookMintToken   = "mint_token"
 )
 
 // withHooks is o with the names of its functions.
@@ -168,7 +173,7 @@ func (o *OAuth2) withHooks() *OAuth2 {
 		return nil
 	}
 	named := *o
-	if o.ParseToken != nil || o.RepairToken != nil {
+	if o.ParseToken != nil || o.RepairToken != nil || o.MintToken != nil {
 		named.Hooks = nil
 	}
 	if o.ParseToken != nil {
@@ -177,13 +182,17 @@ func (o *OAuth2) withHooks() *OAuth2 {
 	if o.RepairToken != nil {
 		named.Hooks = append(named.Hooks, hookRepairToken)
 	}
+	if o.MintToken != nil {
+		named.Hooks = append(named.Hooks, hookMintToken)
+	}
 	return &named
 }
 
-// Complete reports whether all that token replies need to be read is there: a
-// connector's definition, without its code, lacks its ParseToken.
+// Complete reports whether all that tokens need to be asked for and read is there: a
+// connector's definition, without its code, lacks its ParseToken and its MintToken.
 func (o *OAuth2) Complete() bool {
-	return o.ParseToken != nil || !slices.Contains(o.Hooks, hookParseToken)
+	return (o.ParseToken != nil || !slices.Contains(o.Hooks, hookParseToken)) &&
+		(o.MintToken != nil || !slices.Contains(o.Hooks, hookMintToken))
 }
 
 // LacksRepair reports whether the connector's code could repair a lost rotation, and
@@ -269,16 +278,19 @@ func (c *Connector) OwnClient(config []byte) (id string, secret Secret, ok bool,
 	if bad != nil {
 		return "", Secret{}, false, c.unresolved(bad.field())
 	}
-	values, wrong := expandAll(map[string]string{"id": o.ClientID, "secret": o.ClientSecret}, &doc)
+	values, wrong := expandAll(map[string]string{"id": o.ClientID}, &doc)
+	if wrong == nil {
+		secret, wrong = o.ownSecret(&doc)
+	}
 	if wrong != nil {
 		return "", Secret{}, false, c.unresolved(*wrong)
 	}
-	return values["id"].Reveal(), values["secret"], true, nil
+	return values["id"].Reveal(), secret, true, nil
 }
 
 // UsesConfig reports whether reaching the authorization server needs the
 // connection's config.
 func (o *OAuth2) UsesConfig() bool {
 	all := o.TokenURL + o.RefreshURL + o.RevocationURL + o.UserInfoURL + o.ResourcesURL + o.ClientID + o.ClientSecret
-	return strings.Contains(all, fieldMark)
+	return strings.Contains(all, fieldMark) || o.requestUsesConfig()
 }

@@ -140,16 +140,16 @@ func TestRegisterRefusesEveryMistake(t *testing.T) {
 		{"OAuth without its part", func(c *connectors.Connector) { c.Auth = connectors.Auth{Kind: connectors.AuthOAuth2} }, "CONNECTOR_OAUTH_NOT_CONFIGURED", "auth.oauth2 is required"},
 		{"OAuth without URLs", func(c *connectors.Connector) {
 			c.Auth = connectors.Auth{Kind: connectors.AuthOAuth2, OAuth2: &connectors.OAuth2{ClientAuth: "x", UserInfoURL: "ftp://x", ExtraParams: map[string]string{"State": "1"}, Family: "A"}}
-		}, "CONNECTOR_OAUTH_NOT_CONFIGURED", `auth.oauth2.authorization_url is required; auth.oauth2.client_auth must be body or basic, got "x"; auth.oauth2.extra_params.State is set by the flow itself; auth.oauth2.family must be [a-z][a-z0-9-]*, got "A"; auth.oauth2.token_url is required; auth.oauth2.userinfo_url must begin with http`},
+		}, "CONNECTOR_OAUTH_NOT_CONFIGURED", `auth.oauth2.authorization_url is required; auth.oauth2.client_auth must be one of body, basic, client_secret_jwt, private_key_jwt, tls_client_auth, got "x"; auth.oauth2.extra_params.State is set by the flow itself; auth.oauth2.family must be [a-z][a-z0-9-]*, got "A"; auth.oauth2.token_url is required; auth.oauth2.userinfo_url must begin with http`},
 		{"OAuth parameters under each other's names", func(c *connectors.Connector) {
 			c.Auth = connectors.Auth{Kind: connectors.AuthOAuth2, OAuth2: &connectors.OAuth2{
-				AuthorizationURL: "https://x.example/a", TokenURL: "https://x.example/t", TokenBody: "xml",
+				AuthorizationURL: "https://x.example/a", TokenURL: "https://x.example/t", TokenBody: "soap",
 				ParamNames:  map[string]string{"client_id": "client_key", "code": "scope", "state": "", "prompt": "ask", "redirect_uri": "a b"},
 				ExtraParams: map[string]string{"Client_Key": "1"}, TokenParams: map[string]string{"client_id": "1"},
 			}}
 		}, "INTERNAL", `auth.oauth2.extra_params.Client_Key is set by the flow itself; auth.oauth2.param_names.code is what scope is called; ` +
 			`auth.oauth2.param_names.prompt is no parameter of the flow; auth.oauth2.param_names.redirect_uri must not contain blanks or control characters; ` +
-			`auth.oauth2.param_names.state cannot be left out; auth.oauth2.token_body must be form, json or query, got "xml"; auth.oauth2.token_params.client_id is set by the flow itself`},
+			`auth.oauth2.param_names.state cannot be left out; auth.oauth2.token_body must be one of form, json, query, xml, got "soap"; auth.oauth2.token_params.client_id is set by the flow itself`},
 		{"companions that cannot be", func(c *connectors.Connector) {
 			c.BaseURL = "https://x.example"
 			c.Auth = connectors.Auth{Kind: connectors.AuthOAuth2, OAuth2: &connectors.OAuth2{

@@ -1,0 +1,28 @@
+package connection_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/hawser-io/hawser/internal/connection"
+)
+
+func TestSecretsAreSplitWherePeoplePutThemApart(t *testing.T) {
+	t.Parallel()
+	const one, two = "-----BEGIN PRIVATE KEY-----\nMAo=\n-----END PRIVATE KEY-----", "-----BEGIN CERTIFICATE-----\nMAs=\n-----END CERTIFICATE-----"
+	for text, want := range map[string][]string{
+		"":                                   nil,
+		" new\n old \n":                      {"new", "old"},
+		`{"kty":"EC","d":"x"} old`:           {`{"kty":"EC","d":"x"}`, "old"},
+		one + "\n":                           {one},
+		two + "\n" + one + "\n\n\n" + one:    {two + "\n" + one, one},
+		"\r\n" + two + "\r\n\r\n" + one + "": {two, one},
+		`-----BEGIN PRIVATE KEY-----\nMAo=\n-----END PRIVATE KEY-----\n`: {one},
+	} {
+		if diff := cmp.Diff(want, connection.SplitSecrets(text), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", text, diff)
+		}
+	}
+}

@@ -1,0 +1,101 @@
+package oauth
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/safehttp"
+	"github.com/hawser-io/hawser/pkg/connectors"
+)
+
+// errNoCertificate is a client secret with a key, where a certificate is needed too.
+var errNoCertificate = errors.New("the client secret holds no certificate beside its key")
+
+// errNotTaken is a certificate that the provider's server has turned away.
+var errNotTaken = errors.New("the provider's server does not accept the client's certificate")
+
+// certificate is what the client shows; nil where it is not known by one and its
+// tokens are bound to none.
+func (c credential) certificate() *tls.Certificate {
+	if !c.o.Presents() || len(c.key.chain) == 0 {
+		return nil
+	}
+	return &tls.Certificate{Certificate: c.key.chain, PrivateKey: c.key.key}
+}
+
+// presenting is ctx, with the certificate.
+func (c credential) presenting(ctx context.Context) context.Context {
+	if shown := c.certificate(); shown != nil {
+		return safehttp.WithCertificate(ctx, shown)
+	}
+	return ctx
+}
+
+// turnedAway reports whether err is that the server did not take the certificate. It
+// checks that before it reads the request, so nothing was done.
+func (c credential) turnedAway(err error) bool {
+	alert, ok := errors.AsType[*net.OpError](err)
+	return ok && alert.Op == "remote error" && c.o.Presents()
+}
+
+// boundTo is the certificate that the client's tokens are bound to: that of the first
+// of its secrets that has one.
+func boundTo(o *connectors.OAuth2, app connection.App) *tls.Certificate {
+	if !o.MTLS {
+		return nil
+	}
+	for _, s := range app.ClientSecrets {
+		if c, err := newCredential(o, app.ClientID, s); err == nil {
+			return c.certificate()
+		}
+	}
+	return nil
+}
+
+// showing is ctx with the certificate that the client's tokens are bound to.
+func showing(ctx context.Context, o *connectors.OAuth2, app connection.App) context.Context {
+	if shown := boundTo(o, app); shown != nil {
+		return safehttp.WithCertificate(ctx, shown)
+	}
+	return ctx
+}
+
+// binding is the certificate of a transport's calls. It is read once: that costs more
+// than a request.
+type binding struct {
+	mu          sync.Mutex
+	certificate *tls.Certificate
+}
+
+// showing is the request with the certificate that the grant's tokens are bound to.
+func (t *transport) showing(req *http.Request) (*http.Request, error) {
+	if !t.def.Auth.OAuth2.MTLS || !t.carries(req.URL) {
+		return req, nil
+	}
+	ctx := req.Context()
+	t.bound.mu.Lock()
+	defer t.bound.mu.Unlock()
+	if t.bound.certificate == nil {
+		g, err := t.tokens.Grants.Get(ctx, t.grant)
+		if err != nil {
+			return nil, missingGrant(err)
+		}
+		def, config, err := t.tokens.definition(ctx, g)
+		if err != nil {
+			return nil, err
+		}
+		app, err := t.tokens.appOf(ctx, def, config)
+		if err != nil {
+			return nil, err
+		}
+		if t.bound.certificate = boundTo(def.Auth.OAuth2, app); t.bound.certificate == nil {
+			return nil, unusable(errNoCertificate).coded()
+		}
+	}
+	return req.WithContext(safehttp.WithCertificate(ctx, t.bound.certificate)), nil
+}

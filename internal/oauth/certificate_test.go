@@ -1,0 +1,198 @@
+package oauth_test
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+// selfSigned is a certificate of the key, in PEM.
+func selfSigned(t testing.TB, key crypto.Signer) string {
+	t.Helper()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "hawser"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}, BasicConstraintsValid: true, IsCA: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	must(t, err)
+	return pemOf("CERTIFICATE", der)
+}
+
+// bundle is a certificate with its key, in PEM.
+func bundle(t testing.TB) string {
+	t.Helper()
+	key := ecKey(t)
+	return selfSigned(t, key) + pkcs8(t, key)
+}
+
+// tlsServer is an authorization server and an API behind TLS that lets nobody in
+// without a certificate of its choice. Tokens are bound to who got them.
+type tlsServer struct {
+	*httptest.Server
+	mu     sync.Mutex
+	bound  map[string]string // token → thumbprint
+	asked  []string
+	faults []string
+}
+
+func newCertified(t testing.TB, trusted ...string) *tlsServer {
+	t.Helper()
+	s := &tlsServer{bound: map[string]string{}}
+	s.Server = httptest.NewUnstartedServer(s)
+	pool := x509.NewCertPool()
+	for _, text := range trusted {
+		block, _ := pem.Decode([]byte(text))
+		leaf, err := x509.ParseCertificate(block.Bytes)
+		must(t, err)
+		pool.AddCert(leaf)
+	}
+	s.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // strangers are what it is for
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (s *tlsServer) roots() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(s.Certificate())
+	return pool
+}
+
+func (s *tlsServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	form, _ := url.ParseQuery(string(body))
+	sum := sha256.Sum256(r.TLS.PeerCertificates[0].Raw)
+	who := hex.EncodeToString(sum[:])
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = append(s.asked, strings.TrimSpace(r.URL.Path+" "+form.Get("grant_type")))
+	switch r.URL.Path {
+	case "/token", "/revoke":
+		if form.Has("client_secret") || form.Get("client_id") != "demo-client" {
+			s.faults = append(s.faults, "more or less is said of the client than its id")
+		}
+		token := fmt.Sprintf("at-%d", len(s.asked))
+		s.bound[token] = who
+		_, _ = fmt.Fprintf(w, `{"access_token":"%s","refresh_token":"r","expires_in":3600}`, token)
+	default:
+		if s.bound[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")] != who {
+			s.faults = append(s.faults, r.URL.Path+" with the token of another certificate")
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		_, _ = io.WriteString(w, `{"id":"una"}`)
+	}
+}
+
+func (s *tlsServer) report(t *testing.T, want ...string) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if diff := cmp.Diff(want, s.asked); diff != "" || len(s.faults) > 0 {
+		t.Errorf("faults %q; asked (-want +got):\n%s", s.faults, diff)
+	}
+}
+
+func (s *tlsServer) install(t *testing.T, secrets []string, with func(*connectors.OAuth2)) *installation {
+	t.Helper()
+	in := setup{roots: s.roots()}.install(t, nil, oauthConnector("keyed", s.URL, func(o *connectors.OAuth2) {
+		o.ClientAuth, o.MTLS = connectors.ClientAuthTLS, true
+		with(o)
+	}))
+	app := connection.App{ClientID: "demo-client"}
+	for _, text := range secrets {
+		app.ClientSecrets = append(app.ClientSecrets, secret.New(text))
+	}
+	in.setApp("keyed", app)
+	return in
+}
+
+// The certificate is shown for a code, for who-am-I, for calls of the API, for a
+// refresh, and for a revocation.
+func TestAClientIsKnownByItsCertificate(t *testing.T) {
+	t.Parallel()
+	mine := bundle(t)
+	s := newCertified(t, mine)
+	in := s.install(t, []string{mine}, func(*connectors.OAuth2) {})
+	if location := in.connectBlindly("keyed"); !strings.Contains(location, "status=success") {
+		t.Fatalf("connect: %s; %s", location, in.logs)
+	}
+	if got := in.throughProxy(t, onKeyed+"/proxy/api/me"); got != `{"id":"una"}` {
+		t.Errorf("through the proxy: got %s", got)
+	}
+	if status, problem := in.call(http.MethodPost, onKeyed+"/refresh", nil, nil); status != http.StatusOK {
+		t.Fatalf("refresh: got %d %v", status, &problem)
+	}
+	if got := in.throughProxy(t, onKeyed+"/proxy/api/me"); got != `{"id":"una"}` {
+		t.Errorf("through the proxy: got %s", got)
+	}
+	in.runExecutor(t)
+	if failures := in.act(t, "keyed", "get", 1, "certified"); len(failures) > 0 {
+		t.Errorf("the action failed: %s", failures[0])
+	}
+	in.call(http.MethodDelete, onKeyed, nil, nil)
+	s.report(t, "/token authorization_code", "/userinfo", "/api/me", "/token refresh_token", "/api/me", "/api/me", "/revoke")
+	if strings.Contains(in.logs.String(), mine) {
+		t.Error("the key is in the log")
+	}
+}
+
+// A certificate that the server turns away is followed by the next, and where there is
+// none the operator is told what is wrong, in words of ours.
+func TestACertificateThatIsTurnedAwayIsFollowedByTheNext(t *testing.T) {
+	t.Parallel()
+	mine := bundle(t)
+	s := newCertified(t, mine)
+	in := s.install(t, []string{bundle(t), mine}, func(o *connectors.OAuth2) { o.MTLS, o.UserInfoURL = false, "" })
+	if location := in.connectBlindly("keyed"); !strings.Contains(location, "status=success") {
+		t.Fatalf("connect: %s; %s", location, in.logs)
+	}
+	in.call(http.MethodDelete, onKeyed, nil, nil)
+	s.report(t, "/token authorization_code", "/revoke")
+	in.setApp("keyed", connection.App{ClientID: "demo-client", ClientSecrets: []secret.Text{secret.New(bundle(t))}})
+	if location := in.connectBlindly("keyed"); !strings.Contains(location, string(connectors.CodeConnectorOAuthNotConfigured)) {
+		t.Errorf("with a stranger's certificate: got %s, want CONNECTOR_OAUTH_NOT_CONFIGURED", location)
+	}
+	in.setApp("keyed", connection.App{ClientID: "demo-client", ClientSecrets: []secret.Text{secret.New(pkcs8(t, ecKey(t)))}})
+	if location := in.connectBlindly("keyed"); !strings.Contains(location, string(connectors.CodeConnectorOAuthNotConfigured)) {
+		t.Errorf("with a key alone: got %s, want CONNECTOR_OAUTH_NOT_CONFIGURED", location)
+	}
+}
+
+// throughProxy is what the provider answers to a call of its API.
+func (in *installation) throughProxy(t *testing.T, path string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, in.url+path, nil)
+	must(t, err)
+	req.Header.Set("Authorization", "Bearer "+in.token.Reveal())
+	resp, err := in.client.Do(req)
+	must(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	must(t, err)
+	return string(body)
+}

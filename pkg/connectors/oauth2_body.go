@@ -1,0 +1,66 @@
+package connectors
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// TokenBody is a way to write the parameters of a token request.
+type TokenBody string
+
+// The ways.
+const (
+	TokenBodyForm  TokenBody = "form"
+	TokenBodyJSON  TokenBody = "json"  // an object of strings
+	TokenBodyQuery TokenBody = "query" // of the URL; the body is empty
+	// TokenBodyXML is a document with the root element TokenRoot. A parameter's name
+	// is the dotted path of an element in it, with an @ before that of an attribute:
+	// "credentials.@name" is <request><credentials name="…">.
+	TokenBodyXML TokenBody = "xml"
+)
+
+var tokenBodies = []TokenBody{TokenBodyForm, TokenBodyJSON, TokenBodyQuery, TokenBodyXML}
+
+// Root is the name of the root element of XML bodies.
+func (o *OAuth2) Root() string {
+	if o.TokenRoot == "" {
+		return "request"
+	}
+	return o.TokenRoot
+}
+
+var (
+	xmlName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
+	xmlPath = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_-]*\.)*@?[A-Za-z_][A-Za-z0-9_-]*$`)
+)
+
+// oauthBody checks how token requests are written.
+func (in *inspection) oauthBody(o *OAuth2) {
+	if o.TokenBody != "" && !slices.Contains(tokenBodies, o.TokenBody) {
+		in.bad("auth.oauth2.token_body", "must be one of %s, got %q", joined(tokenBodies), o.TokenBody)
+	}
+	if o.TokenBody != TokenBodyXML {
+		if o.TokenRoot != "" {
+			in.bad("auth.oauth2.token_root", "is there, but token_body is not xml")
+		}
+		return
+	}
+	if !xmlName.MatchString(o.Root()) || reservedXML(o.Root()) {
+		in.bad("auth.oauth2.token_root", "must be the name of an element")
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.TokenParams)) {
+		if !xmlPath.MatchString(name) {
+			in.bad("auth.oauth2.token_params."+name, "must be the path of an element or attribute")
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.ParamNames)) {
+		if own := o.ParamNames[name]; own != "" && !xmlPath.MatchString(own) {
+			in.bad("auth.oauth2.param_names."+name, "must be the path of an element or attribute")
+		}
+	}
+}
+
+// reservedXML names may not be had by elements.
+func reservedXML(name string) bool { return strings.HasPrefix(strings.ToLower(name), "xml") }

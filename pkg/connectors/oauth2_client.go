@@ -1,0 +1,121 @@
+package connectors
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+// ClientAuth is a way for an OAuth client to authenticate at the token endpoint.
+// Where it needs a key or a certificate, that is what the app has as its client
+// secret: sealed, and tried in order, like any.
+type ClientAuth string
+
+// The ways.
+const (
+	ClientAuthBody  ClientAuth = "body"  // the secret, in the body
+	ClientAuthBasic ClientAuth = "basic" // the secret, in the Authorization header
+	// ClientAuthSecretJWT signs a JWT with the secret (OpenID Connect Core 9).
+	ClientAuthSecretJWT ClientAuth = "client_secret_jwt"
+	// ClientAuthKeyJWT signs a JWT with a private key (RFC 7523): the secret is the
+	// key, in PEM (PKCS #8, PKCS #1, SEC 1) or as a JWK. A JWK's kid is told, and
+	// so is the thumbprint of a certificate that lies beside a key in PEM.
+	ClientAuthKeyJWT ClientAuth = "private_key_jwt"
+	// ClientAuthTLS presents a certificate (RFC 8705 section 2): the secret is its
+	// chain, with its key, in PEM.
+	ClientAuthTLS ClientAuth = "tls_client_auth"
+)
+
+var clientAuths = []ClientAuth{ClientAuthBody, ClientAuthBasic, ClientAuthSecretJWT, ClientAuthKeyJWT, ClientAuthTLS}
+
+// Signs reports whether the client says who it is by a JWT.
+func (a ClientAuth) Signs() bool { return a == ClientAuthSecretJWT || a == ClientAuthKeyJWT }
+
+// NeedsKey reports whether the client secret is a private key.
+func (a ClientAuth) NeedsKey() bool { return a == ClientAuthKeyJWT || a == ClientAuthTLS }
+
+// Presents reports whether the client shows a certificate where it asks for tokens.
+func (o *OAuth2) Presents() bool { return o.ClientAuth == ClientAuthTLS || o.MTLS }
+
+// Assertion shapes the JWTs that a client signs: of ClientAuth, of [Mint] and of
+// [Repair]. Its iss and sub are the client's id, its aud the token URL (there is none
+// in a repair); it has a jti and is good for a minute.
+type Assertion struct {
+	// Algorithm is how it is signed. "" goes by the key: as the JWK says, else RS256,
+	// ES256, ES384, ES512 or EdDSA; HS256 with a secret that is no key.
+	Algorithm string `json:"algorithm,omitempty" yaml:"algorithm,omitempty"`
+	// Claims are added, or take the place of iss, sub and aud: name → template. One
+	// that lacks its field is left out.
+	Claims map[string]string `json:"claims,omitempty" yaml:"claims,omitempty"`
+	// ScopeClaim is the claim that carries the scopes of a [Mint]; "" means that the
+	// parameter scope does.
+	ScopeClaim string `json:"scope_claim,omitempty" yaml:"scope_claim,omitempty"`
+}
+
+// Algorithms of assertions.
+var (
+	secretAlgorithms = []string{"", "HS256", "HS384", "HS512"}
+	keyAlgorithms    = []string{"", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+)
+
+// timeClaims are made for each assertion anew.
+var timeClaims = []string{"iat", "exp", "nbf", "jti"}
+
+// oauthClient checks how the client says who it is.
+func (in *inspection) oauthClient(o *OAuth2) {
+	if o.ClientAuth != "" && !slices.Contains(clientAuths, o.ClientAuth) {
+		in.bad("auth.oauth2.client_auth", "must be one of %s, got %q", joined(clientAuths), o.ClientAuth)
+	}
+	in.template("auth.oauth2.client_id", o.ClientID)
+	in.template("auth.oauth2.client_secret", o.ClientSecret)
+	if o.MTLS && !o.ClientAuth.NeedsKey() {
+		in.bad("auth.oauth2.mtls", "needs a certificate: client_auth must be tls_client_auth or private_key_jwt")
+	}
+	if o.Assertion == nil {
+		return
+	}
+	if !o.ClientAuth.Signs() && o.Mint == nil && o.Repair == nil {
+		in.bad("auth.oauth2.assertion", "is there, but nothing is signed: client_auth is neither private_key_jwt nor client_secret_jwt")
+	}
+	algorithms := secretAlgorithms
+	if o.ClientAuth.NeedsKey() {
+		algorithms = keyAlgorithms
+	}
+	if !slices.Contains(algorithms, o.Assertion.Algorithm) {
+		in.bad("auth.oauth2.assertion.algorithm", "must be one of %s, got %q", joined(algorithms[1:]), o.Assertion.Algorithm)
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Assertion.Claims)) {
+		path := "auth.oauth2.assertion.claims." + name
+		if name == "" || slices.Contains(timeClaims, name) {
+			in.bad(path, "is made for each assertion anew")
+		}
+		in.template(path, o.Assertion.Claims[name])
+	}
+}
+
+// joined writes names as a list for people.
+func joined[T ~string](names []T) string {
+	text := make([]string, len(names))
+	for i, name := range names {
+		text[i] = string(name)
+	}
+	return strings.Join(text, ", ")
+}
+
+// ownSecret is the secret of a client that the config brings. A private key may have
+// lines: it is never put into a header.
+func (o *OAuth2) ownSecret(config *document) (Secret, *FieldError) {
+	t, err := parseValueTemplate(o.ClientSecret)
+	if err != nil {
+		return Secret{}, &FieldError{"", "the template of the client secret " + err.Error()}
+	}
+	if o.ClientAuth.NeedsKey() && len(t) == 1 && t[0].field != "" {
+		if i, ok := config.lookup(t[0].field); ok && config.nodes[i].kind == stringNode {
+			return secret.New(config.string(i)), nil
+		}
+	}
+	text, _, wrong := t.expand(config)
+	return secret.New(text), wrong
+}

@@ -1,0 +1,115 @@
+package connectors_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/hawser-io/hawser/pkg/connectors"
+)
+
+// service is a connector without a user, as a test wants it.
+func service(alter func(*connectors.Connector, *connectors.OAuth2)) connectors.Connector {
+	o := &connectors.OAuth2{TokenURL: "https://x.example/token"}
+	c := connectors.Connector{
+		Key: "service", BaseURL: "https://api.x.example", Auth: connectors.Auth{Kind: connectors.AuthClientCredentials, OAuth2: o},
+		Config: connectors.SchemaFor[struct {
+			User string            `json:"user,omitempty"`
+			Key  connectors.Secret `json:"key,omitempty"`
+		}](),
+	}
+	alter(&c, o)
+	return c
+}
+
+// Whatever could not work at the provider is found where the connector is registered.
+func TestMistakesInTheDialectOfATokenEndpointAreFound(t *testing.T) {
+	t.Parallel()
+	mint := func(context.Context, *connectors.Minting) (json.RawMessage, error) { return nil, nil }
+	for _, tc := range []struct {
+		name  string
+		alter func(*connectors.Connector, *connectors.OAuth2)
+		want  string // "": none
+	}{
+		{"a client known by its key", func(_ *connectors.Connector, o *connectors.OAuth2) {
+			o.ClientAuth, o.Assertion = connectors.ClientAuthKeyJWT, &connectors.Assertion{Algorithm: "PS256", Claims: map[string]string{"aud": "https://x.example/"}}
+		}, ""},
+		{"a grant that is a JWT", func(_ *connectors.Connector, o *connectors.OAuth2) {
+			o.ClientAuth, o.Mint = connectors.ClientAuthKeyJWT, &connectors.Mint{GrantType: "urn:x", AssertionParam: "assertion"}
+			o.Assertion = &connectors.Assertion{Claims: map[string]string{"sub": "${config.user}"}, ScopeClaim: "scope"}
+		}, ""},
+		{"credentials under names of their own", func(_ *connectors.Connector, o *connectors.OAuth2) {
+			o.ParamNames, o.TokenParams = map[string]string{"client_id": "", "client_secret": "", "grant_type": ""}, map[string]string{"login": "${config.user}"}
+		}, ""},
+		{"tokens bound to a certificate", func(_ *connectors.Connector, o *connectors.OAuth2) {
+			o.ClientAuth, o.MTLS = connectors.ClientAuthTLS, true
+		}, ""},
+		{"tokens bound to no certificate", func(_ *connectors.Connector, o *connectors.OAuth2) { o.MTLS = true },
+			"auth.oauth2.mtls needs a certificate"},
+		{"a body in XML", func(_ *connectors.Connector, o *connectors.OAuth2) {
+			o.TokenBody, o.TokenRoot, o.TokenParams = connectors.TokenBodyXML, "tsRequest", map[string]string{"@xmlns": "https://x.example/api", "a.site.@url": "${config.user}"}
+			o.ParamNames = map[string]string{"client_id": "a.@name", "grant_type": ""}
+		}, ""},
+		{"a root without a body in XML", func(_ *connectors.Connector, o *connectors.OAuth2) { o.TokenRoot = "r" }, "auth.oauth2.token_root is there, but token_body is not xml"},
+		{"names that no element can have", func(_ *connectors.Connector, o *connectors.OAuth2) {
+			o.TokenBody, o.TokenRoot, o.TokenParams, o.ParamNames = connectors.TokenBodyXML, "xmlRoot", map[string]string{"@a.b": "1"}, map[string]string{"client_id": "a><b"}
+		}, "auth.oauth2.param_names.client_id must be the path of an element or attribute; auth.oauth2.token_params.@a.b must be the path of an element or attribute; auth.oauth2.token_root must be the name of an element"},
+		{"an assertion that nobody signs", func(_ *connectors.Connector, o *connectors.OAuth2) { o.Assertion = &connectors.Assertion{} },
+			"auth.oauth2.assertion is there, but nothing is signed"},
+		{"an algorithm of a secret for a key", func(_ *connectors.Connector, o *connectors.OAuth2) {
+			o.ClientAuth, o.Assertion = connectors.ClientAuthKeyJWT, &connectors.Assertion{Algorithm: "HS256"}
+		}, `auth.oauth2.assertion.algorithm must be one of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, got "HS256"`},
+		{"an algorithm of a key for a secret", func(_ *connectors.Connector, o *connectors.OAuth2) {
+			o.ClientAuth, o.Assertion = connectors.ClientAuthSecretJWT, &connectors.Assertion{Algorithm: "none"}
+		}, `auth.oauth2.assertion.algorithm must be one of HS256, HS384, HS512, got "none"`},
+		{"a claim of time", func(_ *connectors.Connector, o *connectors.OAuth2) {
+			o.ClientAuth, o.Assertion = connectors.ClientAuthKeyJWT, &connectors.Assertion{Claims: map[string]string{"exp": "1"}}
+		}, "auth.oauth2.assertion.claims.exp is made for each assertion anew"},
+		{"a claim of a field that is not there", func(_ *connectors.Connector, o *connectors.OAuth2) {
+			o.ClientAuth, o.Assertion = connectors.ClientAuthKeyJWT, &connectors.Assertion{Claims: map[string]string{"sub": "${config.usr}"}}
+		}, `auth.oauth2.assertion.claims.sub names the config field "usr", which does not exist`},
+		{"a parameter of a field that is not there", func(_ *connectors.Connector, o *connectors.OAuth2) {
+			o.TokenParams = map[string]string{"login": "${config.usr}"}
+		}, `auth.oauth2.token_params.login names the config field "usr", which does not exist`},
+		{"a parameter of the client's own proof", func(_ *connectors.Connector, o *connectors.OAuth2) {
+			o.TokenParams = map[string]string{"client_assertion": "x"}
+		}, "auth.oauth2.token_params.client_assertion is set by the flow itself"},
+		{"a JWT in the place of the grant's name", func(_ *connectors.Connector, o *connectors.OAuth2) {
+			o.Mint = &connectors.Mint{AssertionParam: "grant_type"}
+		}, "auth.oauth2.mint.assertion_param is set by the flow itself"},
+		{"two ways to a token", func(_ *connectors.Connector, o *connectors.OAuth2) { o.Mint, o.MintToken = &connectors.Mint{}, mint },
+			"auth.oauth2.mint is there, but tokens are had by code"},
+		{"a user's token that is minted", func(c *connectors.Connector, o *connectors.OAuth2) {
+			c.Auth.Kind, o.AuthorizationURL, o.MintToken = connectors.AuthOAuth2, "https://x.example/authorize", mint
+		}, "auth.oauth2.mint is there, but the kind is oauth2"},
+		{"a user's flow without a grant", func(c *connectors.Connector, o *connectors.OAuth2) {
+			c.Auth.Kind, o.AuthorizationURL, o.ParamNames = connectors.AuthOAuth2, "https://x.example/authorize", map[string]string{"grant_type": ""}
+		}, "auth.oauth2.param_names.grant_type cannot be left out"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			err := connectors.NewRegistry().Register(service(tc.alter))
+			if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
+				t.Errorf("Register = %v, want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+// A key keeps its lines; what goes into a header may have none.
+func TestAPrivateKeyOfTheConfigKeepsItsLines(t *testing.T) {
+	t.Parallel()
+	config := []byte(`{"user":"una","key":"-----BEGIN\nkey\n"}`)
+	c := service(func(_ *connectors.Connector, o *connectors.OAuth2) {
+		o.ClientID, o.ClientSecret, o.ClientAuth = "${config.user}", "${config.key}", connectors.ClientAuthKeyJWT
+	})
+	if _, secret, own, err := c.OwnClient(config); err != nil || !own || secret.Reveal() != "-----BEGIN\nkey\n" {
+		t.Errorf("OwnClient: %v %v, want the key as it is", own, err)
+	}
+	c.Auth.OAuth2.ClientAuth = connectors.ClientAuthBasic
+	if _, _, _, err := c.OwnClient(config); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorConfigInvalid}) {
+		t.Errorf("OwnClient = %v, want CONNECTOR_CONFIG_INVALID for a secret with lines", err)
+	}
+}
