@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/hawser-io/hawser/internal/safehttp"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -71,7 +73,7 @@ func (j *job) park(ctx context.Context, next time.Time, e *connectors.Error) err
 		ErrorCode: string(e.Code), ErrorMessage: e.Message, NextAttemptAt: &next,
 	}, "")
 	j.metrics.observe(j, "retrying")
-	j.log.Info().Str("outcome", "retrying").Str("code", string(e.Code)).Int("attempt", again.Attempt).Time("next", next).Msg("action")
+	j.line(ctx, zerolog.InfoLevel).Str("outcome", "retrying").Str("code", string(e.Code)).Int("attempt", again.Attempt).Time("next", next).Msg("action")
 	return j.awaitEvents(ctx)
 }
 

@@ -30,7 +30,6 @@ type job struct {
 	// announced are events on their way; the delivery is acknowledged only when
 	// the stream has them.
 	announced []*events.Pending
-	log       zerolog.Logger
 }
 
 // perform takes one delivery from parsing to ack. It returns nil when the
@@ -46,8 +45,6 @@ func (x *Executor) perform(ctx context.Context, d *events.Delivery, admit admiss
 	}
 	ctx = events.EnsureTrace(events.WithTrace(ctx, d.Header))
 	j := x.job(request, d)
-	j.log = x.log.With().Str("request_id", request.ID).Str("trace_id", events.TraceID(ctx)).
-		Str("connector", request.Connector).Str("action", request.Action).Str("scope", request.Scope).Logger()
 	if d.Attempt > 1 {
 		x.metrics.redeliveries.Inc()
 	}
@@ -55,7 +52,13 @@ func (x *Executor) perform(ctx context.Context, d *events.Delivery, admit admiss
 }
 
 func (x *Executor) job(request events.Action, d *events.Delivery) *job {
-	return &job{Executor: x, Action: request, delivery: d, began: time.Now(), witness: newWitness(x.HTTP.Transport), log: x.log}
+	return &job{Executor: x, Action: request, delivery: d, began: time.Now(), witness: newWitness(x.HTTP.Transport)}
+}
+
+// line begins the log line that tells of an attempt's end.
+func (j *job) line(ctx context.Context, level zerolog.Level) *zerolog.Event {
+	return j.log.WithLevel(level).Str("request_id", j.ID).Str("trace_id", events.TraceID(ctx)).Str("connector", j.Connector).
+		Str("action", j.ActionRef.Action).Str("scope", j.Scope)
 }
 
 // place names the message, and with it one delivery of the request among several

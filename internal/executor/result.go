@@ -6,6 +6,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -97,9 +99,9 @@ func (j *job) publishResult(ctx context.Context, result *events.Message) (publis
 func (j *job) report(ctx context.Context, kind events.Kind, e *connectors.Error, resultID string) {
 	took := time.Since(j.began)
 	data := events.Data{Action: j.ActionRef.Action, Attempt: j.number(), DurationMs: events.Milliseconds(took)}
-	outcome, code, line := "completed", "", j.log.Info()
+	outcome, code, level := "completed", "", zerolog.InfoLevel
 	if e != nil {
-		outcome, code, line = "failed", string(e.Code), j.log.Warn()
+		outcome, code, level = "failed", string(e.Code), zerolog.WarnLevel
 		data.ErrorCode, data.ErrorMessage = code, e.Message
 	}
 	j.announce(ctx, kind, data, events.DerivedID(resultID, "announced"))
@@ -107,7 +109,7 @@ func (j *job) report(ctx context.Context, kind events.Kind, e *connectors.Error,
 		j.Status.Action(connection.NewRef(j.Tenant, j.Connector, j.Account), code)
 	}
 	j.metrics.observe(j, outcome)
-	line.Str("outcome", outcome).Str("code", code).Int("attempt", j.number()).Dur("ms", took).Msg("action")
+	j.line(ctx, level).Str("outcome", outcome).Str("code", code).Int("attempt", j.number()).Dur("ms", took).Msg("action")
 }
 
 // announceAgain makes up for an executor that died between a result and its

@@ -59,6 +59,9 @@ func holdsSecret(pointers []string, steps []string) (whole, inside bool) {
 	return whole, inside
 }
 
+// unescape reads a step of a JSON pointer (RFC 6901, 4).
+var unescape = strings.NewReplacer("~1", "/", "~0", "~")
+
 // pointerSteps splits a JSON pointer.
 func pointerSteps(pointer string) []string {
 	if pointer == "" {
@@ -66,7 +69,7 @@ func pointerSteps(pointer string) []string {
 	}
 	steps := strings.Split(pointer[1:], "/")
 	for i := range steps {
-		steps[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(steps[i])
+		steps[i] = unescape.Replace(steps[i])
 	}
 	return steps
 }

@@ -78,6 +78,9 @@ func (c *Connector) unresolved(wrong FieldError) error {
 
 // expandAll fills the templates in and leaves out those that lack a field.
 func expandAll(templates map[string]string, config *document) (map[string]secret.Text, *FieldError) {
+	if len(templates) == 0 {
+		return nil, nil
+	}
 	var values map[string]secret.Text
 	for _, name := range slices.Sorted(maps.Keys(templates)) {
 		t, err := parseValueTemplate(templates[name])
