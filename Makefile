@@ -42,6 +42,10 @@ bench: ## the benchmark table: Hawser against a floor measured in the same run
 soak: ## the refresh races, 200 rounds each with the race detector (20 of the one that waits for leases)
 	HAWSER_SOAK_ROUNDS=200 $(GO) test -race -run OneRefresh -count 1 -timeout 30m ./internal/oauth/
 
+.PHONY: vendors
+vendors: ## ask the providers' own libraries about the webhook vectors (npm, Node.js 20)
+	cd pkg/connectors/catalog/webhooks/testdata/vendors && npm ci --ignore-scripts --no-audit --no-fund && npm test && $(GO) test .
+
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (30s), FUZZJOBS (6) at a time
 	@FUZZTIME=$(FUZZTIME) FUZZJOBS=$(FUZZJOBS) GO=$(GO) .ci/fuzz

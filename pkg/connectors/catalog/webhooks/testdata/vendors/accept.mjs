@@ -2,7 +2,7 @@
 // one whose evidence names a package and version must be accepted by exactly
 // that one, and refused once the signature or the secret is another.
 //
-//     npm ci --ignore-scripts && npm test
+//     make vendors
 //
 // go-pagerduty is a Go module and is asked by accept_test.go.
 import { createRequire } from 'node:module'
