@@ -99,13 +99,17 @@ func (b *Bus) DueWebhook(ctx context.Context, due *Delivery) (*Delivery, error) 
 }
 
 // BuryWebhook stores a webhook that was given up on as a dead letter: the whole
-// message, the attempts made, and the code of the error it died of.
+// message, the attempts made, and the code of the error it died of. A body beside
+// the message is copied to where it lives as long as the letter, if there is room.
 func (b *Bus) BuryWebhook(ctx context.Context, webhook *Delivery, id string, attempts int, reason string) error {
 	dead, err := b.moved(webhook.Subject, "webhook", "dead.webhook")
 	if err != nil {
 		return err
 	}
 	h := ownHeaders(webhook.Header)
+	if ref := b.outlive(ctx, webhook); ref != "" {
+		h[attributePrefix+ExtDataRef] = []string{percentEncode(ref)}
+	}
 	h[HeaderAttempt] = []string{strconv.Itoa(attempts)}
 	h[HeaderReason] = []string{reason}
 	h[HeaderSubject] = []string{webhook.Subject}
