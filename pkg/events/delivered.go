@@ -17,6 +17,11 @@ const HeaderSequence = "Hawser-Sequence"
 // MessageID is the id by which the stream told repetitions of this message, or "".
 func MessageID(d *Delivery) string { return headerValue(d.Header, jetstream.MsgIDHeader) }
 
+// WrittenID is how a message id that is published with stands in the message, and
+// so in [MessageID]: as it is, or hashed where it does not fit. Of what is written it
+// is the same again.
+func WrittenID(id string) string { return messageID(id) }
+
 // Attempts is how many attempts a message says were made before.
 func Attempts(d *Delivery) int {
 	n, err := strconv.Atoi(headerValue(d.Header, HeaderAttempt))
