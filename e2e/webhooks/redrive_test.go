@@ -128,3 +128,19 @@ func TestARedriveThatWasCutOffAndAskedForAgainStoresOnce(t *testing.T) {
 		})
 	}
 }
+
+// The names of accounts lie in the open. Whoever wrote another's there would have
+// its neighbours' deliveries.
+func TestARedriveGoesToNoAccountThatTheDeliveryDoesNotName(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, siteOptions{ingress: apps()}, appProbe())
+	s.toApp(`{"teams":[{"id":"T1"}]}`, "evt_1", appSecret)
+	kept := s.messages(events.Quarantine, ">")[0]
+	s.connect("org_2", `{"team":"T2"}`)
+	forged, err := s.js.Publish(t.Context(), kept.Subject, []byte(strings.Replace(string(kept.Data), `["T1"]`, `["T2"]`, 1)))
+	must(t, err)
+	s.api("POST", fmt.Sprintf("/quarantine/%d/redrive", forged.Sequence), "", http.StatusNotFound, nil)
+	if got := s.of("org_2"); got != 0 {
+		t.Errorf("%d are stored for an account that was not meant, want none", got)
+	}
+}

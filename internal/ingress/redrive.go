@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -181,9 +182,10 @@ func (i *Ingress) againApp(ctx context.Context, e evidence, request webhook.Requ
 		return nil, refusal
 	}
 	m := &mailing{Request: request, def: def, filed: engine.Extract(request), verified: verified, evidence: e.ID}
-	accounts := e.ProviderAccounts
-	if len(accounts) == 0 {
-		accounts = m.filed.Accounts // it was refused, or its account not understood: nobody has it
+	accounts := m.filed.Accounts
+	if len(e.ProviderAccounts) > 0 { // none: it was refused, or its account not understood, and nobody has it
+		// What lies beside the seal narrows what lies in it, and cannot widen it.
+		accounts = slices.DeleteFunc(accounts, func(account string) bool { return !slices.Contains(e.ProviderAccounts, account) })
 	}
 	conns, missing, refusal := i.ofAccounts(ctx, def.Key, accounts)
 	if refusal != nil {
