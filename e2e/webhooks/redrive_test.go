@@ -66,13 +66,27 @@ func TestARedriveKnowsEveryAccountHoweverManyThereAre(t *testing.T) {
 	if len(item.ProviderAccounts) != 100 {
 		t.Errorf("the list shows %d accounts, want the first 100", len(item.ProviderAccounts))
 	}
+	s.api("POST", "/quarantine/"+item.ID+"/redrive", "", http.StatusNotFound, nil)
+	// Those who are connected need not wait for those who may never be.
 	for n := range 101 {
-		s.api("POST", "/quarantine/"+item.ID+"/redrive", "", http.StatusNotFound, nil)
 		s.api("PUT", fmt.Sprintf("/scopes/organization/org_%03d/connections/probe", n), fmt.Sprintf(`{"config":{"team":"T%03d"}}`, n), http.StatusCreated, nil)
+		if n == 49 {
+			if r := s.redriven(0, item.ID); len(r.Webhooks) != 51 || !r.Webhooks[50].Quarantined {
+				t.Errorf("%d receipts, want 50 and one of the quarantine", len(r.Webhooks))
+			}
+			if item = s.quarantine(1)[0]; len(item.ProviderAccounts) != 51 || item.ProviderAccounts[0] != "T050" {
+				t.Errorf("there wait %v, want 51 accounts", item.ProviderAccounts)
+			}
+		}
 	}
-	r := s.redriven(0, item.ID)
-	if got := len(s.messages(events.Webhooks, ">")); got != 101 || len(r.Webhooks) != 101 {
-		t.Errorf("%d are stored and %d receipts given, want 101", got, len(r.Webhooks))
+	if r := s.redriven(0, item.ID); len(r.Webhooks) != 51 {
+		t.Errorf("%d receipts, want 51", len(r.Webhooks))
+	}
+	s.quarantine(0)
+	for n := range 101 {
+		if got := s.of(fmt.Sprintf("org_%03d", n)); got != 1 {
+			t.Errorf("account %d got %d, want one", n, got)
+		}
 	}
 }
 

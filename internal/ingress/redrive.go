@@ -160,7 +160,8 @@ func (m *message) redriven(d *delivery, evidence string) {
 }
 
 // againApp does so for a delivery to an app: the accounts may be connected by now.
-// It is for those only that were not when it came; the others have it.
+// It is for those only that were not when it came; the others have it. For those
+// that still are not it stays in quarantine, as evidence of its own.
 func (i *Ingress) againApp(ctx context.Context, e evidence, request webhook.Request) ([]receipt, *connectors.Error) {
 	def, err := i.Definitions.Get(e.Connector)
 	if err != nil {
@@ -191,10 +192,18 @@ func (i *Ingress) againApp(ctx context.Context, e evidence, request webhook.Requ
 	if refusal != nil {
 		return nil, refusal
 	}
-	if len(missing) > 0 || len(accounts) == 0 {
+	if len(conns) == 0 {
 		return nil, connectors.Errorf(connectors.CodeConnectorNotConnected, "no connection is of the account that this delivery is for")
 	}
-	return i.hand(ctx, m, conns)
+	receipts, refusal := i.hand(ctx, m, conns)
+	if refusal != nil || len(missing) == 0 {
+		return receipts, refusal
+	}
+	e.ProviderAccounts = missing
+	if err := i.record(ctx, &e); err != nil {
+		return nil, storeError(err)
+	}
+	return append(receipts, receipt{ID: e.ID, Quarantined: true}), nil
 }
 
 // acted announces what an operator did. What was done stands whether or not the
