@@ -88,7 +88,6 @@ func (i *Ingress) redriveQuarantine(r *http.Request) (any, error) {
 	if err := i.Bus.Remove(r.Context(), events.Quarantine, d.Sequence); err != nil {
 		return nil, storeError(err)
 	}
-	i.acted(r.Context(), events.WebhookRedriven, e.about(), "quarantine.redrive")
 	return map[string]any{"webhooks": receipts}, nil
 }
 
@@ -106,7 +105,7 @@ func (i *Ingress) reopen(e evidence) (webhook.Request, error) {
 	return request, nil
 }
 
-// again verifies a delivery out of quarantine and stores it.
+// again verifies a delivery out of quarantine, stores it, and tells whose it is.
 func (i *Ingress) again(ctx context.Context, e evidence, request webhook.Request) ([]receipt, *connectors.Error) {
 	if e.Scope == "" {
 		return i.againApp(ctx, e, request)
@@ -145,6 +144,7 @@ func (i *Ingress) again(ctx context.Context, e evidence, request webhook.Request
 	if refusal != nil {
 		return nil, refusal
 	}
+	i.acted(ctx, events.WebhookRedriven, conn.About(), "quarantine.redrive")
 	return []receipt{stored}, nil
 }
 
@@ -196,8 +196,17 @@ func (i *Ingress) againApp(ctx context.Context, e evidence, request webhook.Requ
 		return nil, connectors.Errorf(connectors.CodeConnectorNotConnected, "no connection is of the account that this delivery is for")
 	}
 	receipts, refusal := i.hand(ctx, m, conns)
-	if refusal != nil || len(missing) == 0 {
-		return receipts, refusal
+	if refusal != nil {
+		return nil, refusal
+	}
+	for n, conn := range conns {
+		if receipts[n].Quarantined {
+			continue
+		}
+		i.acted(ctx, events.WebhookRedriven, conn.About(), "quarantine.redrive")
+	}
+	if len(missing) == 0 {
+		return receipts, nil
 	}
 	e.ProviderAccounts = missing
 	if err := i.record(ctx, &e); err != nil {
