@@ -85,7 +85,8 @@ func (i *Ingress) redriveQuarantine(r *http.Request) (any, error) {
 	if refusal != nil {
 		return nil, refusal
 	}
-	if err := i.Bus.Remove(r.Context(), events.Quarantine, d.Sequence); err != nil {
+	// An operator who has gone meanwhile leaves nothing to be asked for again.
+	if err := i.Bus.Remove(context.WithoutCancel(ctx), events.Quarantine, d.Sequence); err != nil {
 		return nil, storeError(err)
 	}
 	return map[string]any{"webhooks": receipts}, nil
@@ -274,7 +275,7 @@ func (i *Ingress) redriveDeadLetter(r *http.Request) (any, error) {
 	if err := i.Bus.Redrive(r.Context(), d, id); err != nil {
 		return nil, storeError(err)
 	}
-	if err := i.Bus.Remove(r.Context(), events.Dead, d.Sequence); err != nil {
+	if err := i.Bus.Remove(context.WithoutCancel(r.Context()), events.Dead, d.Sequence); err != nil {
 		return nil, storeError(err)
 	}
 	about := events.About{Tenant: dead.Tenant, Connector: dead.Connector, Account: dead.Account, RequestID: dead.ID}
