@@ -131,6 +131,10 @@ func TestADeliveryForAnAccountThatNobodyConnectedWaitsInQuarantine(t *testing.T)
 	if got := len(s.messages(events.Webhooks, ">")); got != 1 {
 		t.Errorf("the stream holds %d events, want one", got)
 	}
+	s.acted("webhook.redriven", "quarantine.redrive", 1)
+	if got := len(s.messages(events.Lifecycle, "hawser.event.organization.org_1.probe.webhook.redriven")); got != 1 {
+		t.Errorf("who got it was told %d times, want once", got)
+	}
 }
 
 func TestRoutesFollowConnectChangeAndDisconnect(t *testing.T) {

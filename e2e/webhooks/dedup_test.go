@@ -3,11 +3,14 @@ package webhooks_test
 import (
 	"fmt"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -67,37 +70,54 @@ func TestCopiesToOneIngressAreHeardOnceByLiveSubscribers(t *testing.T) {
 }
 
 // What the stream has forgotten, and a process that never saw the delivery has
-// not known, is still no second event.
+// not known, is still no second event, however long the names are that it has.
 func TestALateRetryToAnotherIngressIsNoSecondEvent(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, siteOptions{ingresses: 2}, probe())
-	c := s.connect("org_1", secretConfig)
-	const body = `{"n":1}`
-	first := s.send(0, "POST", c.WebhookURL, body, signed(signingSecret, body, "evt_1", time.Now()))
-	if first.status != http.StatusAccepted {
-		t.Fatalf("got %d %s", first.status, first.body)
+	for org, delivery := range map[string]string{"org_1": "evt_1", strings.Repeat("ä", 60): strings.Repeat(".", 128)} {
+		t.Run(fmt.Sprint(len(org)), func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, siteOptions{ingresses: 2}, probe())
+			c := s.connect(url.PathEscape(org), secretConfig)
+			const body = `{"n":1}`
+			first := s.send(0, "POST", c.WebhookURL, body, signed(signingSecret, body, delivery, time.Now()))
+			if first.status != http.StatusAccepted {
+				t.Fatalf("got %d %s", first.status, first.body)
+			}
+			s.eventually("the delivery is remembered", func() bool {
+				n := 0
+				for range s.buckets.Dedup.List(t.Context(), ">") {
+					n++
+				}
+				return n == 1
+			})
+			s.forget()
+			if late := s.send(1, "POST", c.WebhookURL, body, signed(signingSecret, body, delivery, time.Now())); late.status != http.StatusOK {
+				t.Errorf("the late copy got %d %s, want 200", late.status, late.body)
+			}
+			if got := len(s.messages(events.Webhooks, ">")); got != 0 {
+				t.Errorf("the late copy was stored: %d events", got)
+			}
+		})
 	}
-	s.eventually("the delivery is remembered", func() bool {
-		n := 0
-		for range s.buckets.Dedup.List(t.Context(), ">") {
-			n++
-		}
-		return n == 1
-	})
-	// The stream forgets: its window is over as if ten minutes had passed.
-	stream, err := s.js.Stream(t.Context(), s.bus.Stream(events.Webhooks))
-	must(t, err)
-	must(t, stream.Purge(t.Context()))
+}
+
+// forget makes the stream forget: its window is over as if ten minutes had passed.
+func (s *site) forget() {
+	s.t.Helper()
+	stream, err := s.js.Stream(s.t.Context(), s.bus.Stream(events.Webhooks))
+	must(s.t, err)
 	config := stream.CachedInfo().Config
 	config.Duplicates = 100 * time.Millisecond
-	_, err = s.js.UpdateStream(t.Context(), config)
-	must(t, err)
-	if late := s.send(1, "POST", c.WebhookURL, body, signed(signingSecret, body, "evt_1", time.Now())); late.status != http.StatusOK {
-		t.Errorf("the late copy got %d %s, want 200", late.status, late.body)
+	_, err = s.js.UpdateStream(s.t.Context(), config)
+	must(s.t, err)
+	mark := func() bool {
+		ack, err := s.js.Publish(s.t.Context(), "hawser.webhook.organization.nobody.probe.mark", nil, jetstream.WithMsgID("mark"))
+		must(s.t, err)
+		return !ack.Duplicate
 	}
-	if got := len(s.messages(events.Webhooks, ">")); got != 0 {
-		t.Errorf("the late copy was stored: %d events", got)
-	}
+	mark()
+	s.eventually("what came before is forgotten", mark)
+	must(s.t, stream.Purge(s.t.Context()))
 }
 
 func TestTwoTenantsMayUseTheSameDeliveryID(t *testing.T) {

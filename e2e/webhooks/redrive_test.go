@@ -24,6 +24,17 @@ func (s *site) of(org string) int {
 	return len(s.messages(events.Webhooks, "hawser.webhook.organization."+org+".>"))
 }
 
+// redriven waits until an ingress redrives what lies at a place of the quarantine:
+// it may not know yet what has changed.
+func (s *site) redriven(front int, place string) (r receipts) {
+	s.t.Helper()
+	s.eventually("it is redriven", func() bool {
+		a := s.send(front, "POST", "/quarantine/"+place+"/redrive", "", http.Header{"Authorization": {"Bearer " + s.token.Reveal()}})
+		return a.status == http.StatusOK && json.Unmarshal([]byte(a.body), &r) == nil
+	})
+	return r
+}
+
 func TestARedriveIsForThoseAccountsOnlyThatNobodyHadConnected(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, siteOptions{ingress: apps()}, unnumbered(appProbe()))
@@ -37,7 +48,7 @@ func TestARedriveIsForThoseAccountsOnlyThatNobodyHadConnected(t *testing.T) {
 	}
 	item := s.quarantine(1)[0]
 	s.connect("org_2", `{"team":"T2"}`)
-	s.api("POST", "/quarantine/"+item.ID+"/redrive", "", http.StatusOK, nil)
+	s.redriven(0, item.ID)
 	if first, second := s.of("org_1"), s.of("org_2"); first != 1 || second != 1 {
 		t.Errorf("%d for the account that had it and %d for the other, want one each", first, second)
 	}
@@ -55,14 +66,27 @@ func TestARedriveKnowsEveryAccountHoweverManyThereAre(t *testing.T) {
 	if len(item.ProviderAccounts) != 100 {
 		t.Errorf("the list shows %d accounts, want the first 100", len(item.ProviderAccounts))
 	}
+	s.api("POST", "/quarantine/"+item.ID+"/redrive", "", http.StatusNotFound, nil)
+	// Those who are connected need not wait for those who may never be.
 	for n := range 101 {
-		s.api("POST", "/quarantine/"+item.ID+"/redrive", "", http.StatusNotFound, nil)
 		s.api("PUT", fmt.Sprintf("/scopes/organization/org_%03d/connections/probe", n), fmt.Sprintf(`{"config":{"team":"T%03d"}}`, n), http.StatusCreated, nil)
+		if n == 49 {
+			if r := s.redriven(0, item.ID); len(r.Webhooks) != 51 || !r.Webhooks[50].Quarantined {
+				t.Errorf("%d receipts, want 50 and one of the quarantine", len(r.Webhooks))
+			}
+			if item = s.quarantine(1)[0]; len(item.ProviderAccounts) != 51 || item.ProviderAccounts[0] != "T050" {
+				t.Errorf("there wait %v, want 51 accounts", item.ProviderAccounts)
+			}
+		}
 	}
-	var r receipts
-	s.api("POST", "/quarantine/"+item.ID+"/redrive", "", http.StatusOK, &r)
-	if got := len(s.messages(events.Webhooks, ">")); got != 101 || len(r.Webhooks) != 101 {
-		t.Errorf("%d are stored and %d receipts given, want 101", got, len(r.Webhooks))
+	if r := s.redriven(0, item.ID); len(r.Webhooks) != 51 {
+		t.Errorf("%d receipts, want 51", len(r.Webhooks))
+	}
+	s.quarantine(0)
+	for n := range 101 {
+		if got := s.of(fmt.Sprintf("org_%03d", n)); got != 1 {
+			t.Errorf("account %d got %d, want one", n, got)
+		}
 	}
 }
 
@@ -73,7 +97,7 @@ func TestARedriveThatWasCutOffAndAskedForAgainStoresOnce(t *testing.T) {
 	for name, c := range map[string]connectors.Connector{"for a connection": unnumbered(probe()), "for an app": unnumbered(appProbe())} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, siteOptions{ingresses: 2, ingress: apps()}, c)
+			s := newSite(t, siteOptions{ingresses: 3, ingress: apps()}, c)
 			url, secret := appURL, appSecret
 			if c.Webhook.AppSecret == "" {
 				url, secret = s.connect("org_1", secretConfig).WebhookURL, signingSecret
@@ -91,17 +115,46 @@ func TestARedriveThatWasCutOffAndAskedForAgainStoresOnce(t *testing.T) {
 				s.connect("org_1", `{"team":"T7"}`)
 			}
 			before := s.of("org_1")
-			s.api("POST", fmt.Sprintf("/quarantine/%d/redrive", kept.Sequence), "", http.StatusOK, nil)
-			again, err := s.js.Publish(t.Context(), kept.Subject, kept.Data)
-			must(t, err)
-			s.eventually("the other ingress redrives it", func() bool {
-				a := s.send(1, "POST", fmt.Sprintf("/quarantine/%d/redrive", again.Sequence), "", http.Header{"Authorization": {"Bearer " + s.token.Reveal()}})
-				var r receipts
-				return a.status == http.StatusOK && json.Unmarshal([]byte(a.body), &r) == nil && len(r.Webhooks) == 1 && r.Webhooks[0].Duplicate
-			})
+			s.redriven(0, fmt.Sprint(kept.Sequence))
+			again := func(front int) {
+				t.Helper()
+				copied, err := s.js.Publish(t.Context(), kept.Subject, kept.Data)
+				must(t, err)
+				if r := s.redriven(front, fmt.Sprint(copied.Sequence)); len(r.Webhooks) != 1 || !r.Webhooks[0].Duplicate {
+					t.Errorf("another ingress answers %+v, want that it is stored", r)
+				}
+			}
+			again(1)
 			if got := s.of("org_1") - before; got != 1 {
 				t.Errorf("%d are stored, want one", got)
 			}
+			s.eventually("it is remembered", func() bool {
+				for range s.buckets.Dedup.List(t.Context(), ">") {
+					return true
+				}
+				return false
+			})
+			s.forget()
+			again(2)
+			if got := s.of("org_1"); got != 0 {
+				t.Errorf("%d are stored, want none beside the one that the stream no longer holds", got)
+			}
 		})
+	}
+}
+
+// The names of accounts lie in the open. Whoever wrote another's there would have
+// its neighbours' deliveries.
+func TestARedriveGoesToNoAccountThatTheDeliveryDoesNotName(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, siteOptions{ingress: apps()}, appProbe())
+	s.toApp(`{"teams":[{"id":"T1"}]}`, "evt_1", appSecret)
+	kept := s.messages(events.Quarantine, ">")[0]
+	s.connect("org_2", `{"team":"T2"}`)
+	forged, err := s.js.Publish(t.Context(), kept.Subject, []byte(strings.Replace(string(kept.Data), `["T1"]`, `["T2"]`, 1)))
+	must(t, err)
+	s.api("POST", fmt.Sprintf("/quarantine/%d/redrive", forged.Sequence), "", http.StatusNotFound, nil)
+	if got := s.of("org_2"); got != 0 {
+		t.Errorf("%d are stored for an account that was not meant, want none", got)
 	}
 }

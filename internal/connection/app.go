@@ -68,14 +68,16 @@ type Apps struct {
 
 // NewApps returns the apps kept beside the connections of store.
 func NewApps(store *Store, getenv func(string) string) *Apps {
-	return &Apps{store, getenv, newCache(store.buckets.Apps, func(e kvstore.Entry) (*appRecord, error) {
+	records := newCache(store.buckets.Apps, func(e kvstore.Entry) (*appRecord, error) {
 		var r appRecord
 		if err := json.Unmarshal(e.Value, &r); err != nil {
 			return nil, fmt.Errorf("app record %s is malformed", e.Key)
 		}
 		r.opened = &opened{} // an app's webhooks are verified with its secrets
 		return &r, nil
-	})}
+	})
+	records.absences = true // an app of the environment: each of its webhooks asks
+	return &Apps{store, getenv, records}
 }
 
 // Run keeps the cache fresh until ctx ends.
@@ -167,6 +169,7 @@ func (a *Apps) Set(ctx context.Context, name string, app App) error {
 		return encryptError(err)
 	}
 	_, err = kvstore.Modify(ctx, a.store.buckets.Apps, key, func([]byte) ([]byte, error) { return doc, nil })
+	a.cache.forget(key)
 	if err != nil {
 		return databaseError("store the app", err)
 	}
@@ -176,6 +179,7 @@ func (a *Apps) Set(ctx context.Context, name string, app App) error {
 // Delete forgets what is stored; what the environment says counts again.
 func (a *Apps) Delete(ctx context.Context, name string) error {
 	err := a.store.buckets.Apps.Delete(ctx, events.Token(name), 0)
+	a.cache.forget(events.Token(name))
 	if err != nil && !errors.Is(err, kvstore.ErrNotFound) {
 		return databaseError("delete the app", err)
 	}

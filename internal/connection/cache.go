@@ -2,6 +2,7 @@ package connection
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -39,6 +40,8 @@ type cache[T any] struct {
 	store kvstore.Store
 	parse func(kvstore.Entry) (T, error)
 	now   func() time.Time
+	// absences are held too, where keys are few and none of a stranger's making.
+	absences bool
 
 	mu       sync.Mutex // guards everything below
 	watching bool
@@ -52,6 +55,7 @@ type cache[T any] struct {
 // item is a record that is held.
 type item[T any] struct {
 	value    T
+	absent   bool // there is no record, and the revision is 0
 	revision uint64
 	at       time.Time
 	size     int
@@ -97,6 +101,9 @@ func (c *cache[T]) get(ctx context.Context, key string) (T, error) {
 	known, ok := c.items.Get(key)
 	ok = ok && c.now().Sub(known.at) < cacheMaxAge
 	c.mu.Unlock()
+	if ok && known.absent {
+		return known.value, kvstore.ErrNotFound
+	}
 	if ok {
 		return known.value, nil
 	}
@@ -129,8 +136,9 @@ func (c *cache[T]) read(ctx context.Context, key string) (T, error) {
 		c.mu.Lock()
 		overtaken := r.reported.overtakes(entry.Revision)
 		c.endLocked(key, r)
-		if err == nil && !overtaken && c.watching && epoch == c.epoch {
-			c.holdLocked(key, item[T]{value, entry.Revision, c.now(), len(key) + len(entry.Value)})
+		absent := c.absences && errors.Is(err, kvstore.ErrNotFound)
+		if (err == nil || absent) && !overtaken && c.watching && epoch == c.epoch {
+			c.holdLocked(key, item[T]{value, absent, entry.Revision, c.now(), len(key) + len(entry.Value)})
 		}
 		c.mu.Unlock()
 		if !overtaken || try == rereads || ctx.Err() != nil {
@@ -166,6 +174,14 @@ func (c *cache[T]) holdLocked(key string, it item[T]) {
 	for c.bytes > cacheBytes {
 		c.items.RemoveOldest()
 	}
+}
+
+// forget drops what is held of a key that this process has written: whoever wrote
+// reads it next, before the watch has told.
+func (c *cache[T]) forget(key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.items.Remove(key)
 }
 
 // changed notes what the watch has told.

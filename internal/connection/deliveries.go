@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/kvstore"
 )
 
@@ -162,9 +163,10 @@ func (d *Deliveries) grow(ctx context.Context, s *sieve) {
 }
 
 // fingerprint is short, whatever the provider's ids are like: every key costs
-// memory on the server. 128 bits of SHA-256 leave no room for accidents.
+// memory on the server. 128 bits of SHA-256 leave no room for accidents. It is the
+// same for the id that is published with and for the one that stands in the message.
 func fingerprint(messageID string) [16]byte {
-	sum := sha256.Sum256([]byte(messageID))
+	sum := sha256.Sum256([]byte(events.WrittenID(messageID)))
 	return [16]byte(sum[:16])
 }
 

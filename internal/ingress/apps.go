@@ -57,8 +57,8 @@ func (env EnvApps) read(connector string, names ...string) []secret.Text {
 }
 
 // secrets are what deliveries to the connection may be signed with: its own, the
-// present one and those it has replaced lately, and
-// those of the operator's app where the provider signs with the app's.
+// present one and those it has replaced lately, and those of the operator's app
+// where the provider signs with the app's.
 func (i *Ingress) secrets(ctx context.Context, d *delivery) ([]secret.Text, error) {
 	own, err := i.Store.SigningSecrets(d.conn, d.webhook.SecretField)
 	if err != nil {

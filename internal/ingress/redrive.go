@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -84,10 +85,10 @@ func (i *Ingress) redriveQuarantine(r *http.Request) (any, error) {
 	if refusal != nil {
 		return nil, refusal
 	}
-	if err := i.Bus.Remove(r.Context(), events.Quarantine, d.Sequence); err != nil {
+	// An operator who has gone meanwhile leaves nothing to be asked for again.
+	if err := i.Bus.Remove(context.WithoutCancel(ctx), events.Quarantine, d.Sequence); err != nil {
 		return nil, storeError(err)
 	}
-	i.acted(r.Context(), events.WebhookRedriven, e.about(), "quarantine.redrive")
 	return map[string]any{"webhooks": receipts}, nil
 }
 
@@ -105,7 +106,7 @@ func (i *Ingress) reopen(e evidence) (webhook.Request, error) {
 	return request, nil
 }
 
-// again verifies a delivery out of quarantine and stores it.
+// again verifies a delivery out of quarantine, stores it, and tells whose it is.
 func (i *Ingress) again(ctx context.Context, e evidence, request webhook.Request) ([]receipt, *connectors.Error) {
 	if e.Scope == "" {
 		return i.againApp(ctx, e, request)
@@ -144,6 +145,7 @@ func (i *Ingress) again(ctx context.Context, e evidence, request webhook.Request
 	if refusal != nil {
 		return nil, refusal
 	}
+	i.acted(ctx, events.WebhookRedriven, conn.About(), "quarantine.redrive")
 	return []receipt{stored}, nil
 }
 
@@ -159,7 +161,8 @@ func (m *message) redriven(d *delivery, evidence string) {
 }
 
 // againApp does so for a delivery to an app: the accounts may be connected by now.
-// It is for those only that were not when it came; the others have it.
+// It is for those only that were not when it came; the others have it. For those
+// that still are not it stays in quarantine, as evidence of its own.
 func (i *Ingress) againApp(ctx context.Context, e evidence, request webhook.Request) ([]receipt, *connectors.Error) {
 	def, err := i.Definitions.Get(e.Connector)
 	if err != nil {
@@ -181,18 +184,36 @@ func (i *Ingress) againApp(ctx context.Context, e evidence, request webhook.Requ
 		return nil, refusal
 	}
 	m := &mailing{Request: request, def: def, filed: engine.Extract(request), verified: verified, evidence: e.ID}
-	accounts := e.ProviderAccounts
-	if len(accounts) == 0 {
-		accounts = m.filed.Accounts // it was refused, or its account not understood: nobody has it
+	accounts := m.filed.Accounts
+	if len(e.ProviderAccounts) > 0 { // none: it was refused, or its account not understood, and nobody has it
+		// What lies beside the seal narrows what lies in it, and cannot widen it.
+		accounts = slices.DeleteFunc(accounts, func(account string) bool { return !slices.Contains(e.ProviderAccounts, account) })
 	}
 	conns, missing, refusal := i.ofAccounts(ctx, def.Key, accounts)
 	if refusal != nil {
 		return nil, refusal
 	}
-	if len(missing) > 0 || len(accounts) == 0 {
+	if len(conns) == 0 {
 		return nil, connectors.Errorf(connectors.CodeConnectorNotConnected, "no connection is of the account that this delivery is for")
 	}
-	return i.hand(ctx, m, conns)
+	receipts, refusal := i.hand(ctx, m, conns)
+	if refusal != nil {
+		return nil, refusal
+	}
+	for n, conn := range conns {
+		if receipts[n].Quarantined {
+			continue
+		}
+		i.acted(ctx, events.WebhookRedriven, conn.About(), "quarantine.redrive")
+	}
+	if len(missing) == 0 {
+		return receipts, nil
+	}
+	e.ProviderAccounts = missing
+	if err := i.record(ctx, &e); err != nil {
+		return nil, storeError(err)
+	}
+	return append(receipts, receipt{ID: e.ID, Quarantined: true}), nil
 }
 
 // acted announces what an operator did. What was done stands whether or not the
@@ -254,7 +275,7 @@ func (i *Ingress) redriveDeadLetter(r *http.Request) (any, error) {
 	if err := i.Bus.Redrive(r.Context(), d, id); err != nil {
 		return nil, storeError(err)
 	}
-	if err := i.Bus.Remove(r.Context(), events.Dead, d.Sequence); err != nil {
+	if err := i.Bus.Remove(context.WithoutCancel(r.Context()), events.Dead, d.Sequence); err != nil {
 		return nil, storeError(err)
 	}
 	about := events.About{Tenant: dead.Tenant, Connector: dead.Connector, Account: dead.Account, RequestID: dead.ID}

@@ -55,9 +55,9 @@ type Connector struct {
 // it here or in the program that published the definition.
 func (c *Connector) HasValidate() bool { return c.Validate != nil || c.validates }
 
-// ProvesAccount reports whether the account in Webhook.AccountField is the tenant's
+// provesAccount reports whether the account in Webhook.AccountField is the tenant's
 // for sure: Validate has the provider's word for it, or [Connector.LearnsAccount].
-func (c *Connector) ProvesAccount() bool { return c.HasValidate() || c.LearnsAccount() }
+func (c *Connector) provesAccount() bool { return c.HasValidate() || c.LearnsAccount() }
 
 // LearnsAccount reports whether a user's authorisation fills Webhook.AccountField
 // with what the provider says. A callback's query is not: browsers write it.

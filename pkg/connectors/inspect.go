@@ -348,7 +348,7 @@ func (in *inspection) webhook() {
 	if w.AccountField != "" && config != nil {
 		in.field("webhook.account_field", w.AccountField)
 	}
-	if w.AccountField != "" && w.Delivery.Account != "" && !in.connector.ProvesAccount() {
+	if w.AccountField != "" && w.Delivery.Account != "" && !in.connector.provesAccount() {
 		in.bad("webhook.account_field", "could be typed by anybody, who would then get another's webhooks: have Validate prove that the account in %q is the tenant's, or auth.oauth2.metadata fill it from token., user. or resource.", w.AccountField)
 	}
 	for path, field := range map[string]string{"webhook.secret_field": w.SecretField, "webhook.token_field": w.TokenField} {

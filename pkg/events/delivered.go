@@ -17,6 +17,11 @@ const HeaderSequence = "Hawser-Sequence"
 // MessageID is the id by which the stream told repetitions of this message, or "".
 func MessageID(d *Delivery) string { return headerValue(d.Header, jetstream.MsgIDHeader) }
 
+// WrittenID is how a message id that is published with stands in the message, and
+// so in [MessageID]: as it is, or hashed where it does not fit. Of what is written it
+// is the same again.
+func WrittenID(id string) string { return messageID(id) }
+
 // Attempts is how many attempts a message says were made before.
 func Attempts(d *Delivery) int {
 	n, err := strconv.Atoi(headerValue(d.Header, HeaderAttempt))
@@ -99,13 +104,17 @@ func (b *Bus) DueWebhook(ctx context.Context, due *Delivery) (*Delivery, error) 
 }
 
 // BuryWebhook stores a webhook that was given up on as a dead letter: the whole
-// message, the attempts made, and the code of the error it died of.
+// message, the attempts made, and the code of the error it died of. A body beside
+// the message is copied to where it lives as long as the letter, if there is room.
 func (b *Bus) BuryWebhook(ctx context.Context, webhook *Delivery, id string, attempts int, reason string) error {
 	dead, err := b.moved(webhook.Subject, "webhook", "dead.webhook")
 	if err != nil {
 		return err
 	}
 	h := ownHeaders(webhook.Header)
+	if ref := b.outlive(ctx, webhook); ref != "" {
+		h[attributePrefix+ExtDataRef] = []string{percentEncode(ref)}
+	}
 	h[HeaderAttempt] = []string{strconv.Itoa(attempts)}
 	h[HeaderReason] = []string{reason}
 	h[HeaderSubject] = []string{webhook.Subject}

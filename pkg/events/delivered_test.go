@@ -91,3 +91,49 @@ func TestARedrivenActionHasAnIDThatItKeepsHoweverOftenItIsAskedFor(t *testing.T)
 		}
 	}
 }
+
+// The event's own retention, and that of its body, is over when it is redriven.
+func TestTheLargeBodyOfADeadWebhookLivesAsLongAsTheLetter(t *testing.T) {
+	t.Parallel()
+	_, bus := start(t)
+	ref, err := bus.PutBody(patient(t), "w1", []byte("large"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	webhook := &events.Delivery{Subject: bus.Webhook(ava, "demo-key", "order"), Header: events.Header{"ce-id": {"w1"}, "ce-dataref": {ref}}, Sequence: 1}
+	for range 2 { // it dies again after it was redriven
+		if err := bus.BuryWebhook(patient(t), webhook, "w1", 5, "INTERNAL"); err != nil {
+			t.Fatal(err)
+		}
+		if err := bus.DropBody(patient(t), "w1"); err != nil {
+			t.Fatal(err)
+		}
+		dead := letter(t, bus)
+		if err := bus.Redrive(patient(t), dead, ""); err != nil {
+			t.Fatal(err)
+		}
+		if err := bus.Remove(patient(t), events.Dead, dead.Sequence); err != nil {
+			t.Fatal(err)
+		}
+		due, err := bus.First(patient(t), events.Parked, 1, "hawser.due.webhook.>")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if webhook, err = bus.DueWebhook(patient(t), due); err != nil {
+			t.Fatal(err)
+		}
+		if body, err := bus.Body(patient(t), webhook); err != nil || string(body) != "large" {
+			t.Fatalf("its body is %q, %v", body, err)
+		}
+		if err := bus.Remove(patient(t), events.Parked, due.Sequence); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept, err := bus.JetStream().Stream(patient(t), "OBJ_hawser-dead-bodies")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if age, letters := kept.CachedInfo().Config.MaxAge, configOf(t, bus, events.Dead).MaxAge; age < letters {
+		t.Errorf("bodies are kept for %v, and letters for %v", age, letters)
+	}
+}

@@ -57,7 +57,7 @@ func (b *Bus) ensure(ctx context.Context, t Topology) (made []string, drift []Dr
 		}
 		drift = append(drift, changed...)
 	}
-	return made, drift, b.ensureBodies(ctx, t, chosen.elastic(Webhooks))
+	return made, drift, b.ensureBodies(ctx, t, chosen)
 }
 
 func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig, elastic bool) (isNew bool, drift []Drift, err error) {

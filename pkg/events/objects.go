@@ -13,13 +13,15 @@ import (
 // A body that is larger than a message may be travels as a claim check
 // (CloudEvents extension "dataref"): the event has no data, and names an object
 // in a JetStream object store that holds the bytes. Objects outlive the events
-// that name them by a little, and go with them.
+// that name them by a little, and go with them. Dead letters live longer, so those
+// that name an object get a copy of it in a store of their own.
 
 // ExtDataRef is the extension that says where the data of an event lies.
 const ExtDataRef = "dataref"
 
 const (
 	bodies       = "bodies"
+	deadBodies   = "dead-bodies"
 	dataRefStart = "nats-object:"
 	// objectPatience bounds storing or reading the largest body.
 	objectPatience = 15 * time.Second
@@ -31,14 +33,24 @@ const (
 // Fits reports whether data of so many bytes can travel inside a message.
 func (b *Bus) Fits(bytes int) bool { return int64(bytes) <= b.nc.MaxPayload()-roomAround }
 
-// ensureBodies makes the object store. Its size gives way like that of a stream:
-// an elastic one takes what room there is, and is not touched after that. Where
-// there is none at all, it is not made, and large bodies are [ErrUnavailable].
-func (b *Bus) ensureBodies(ctx context.Context, t Topology, elastic bool) error {
+// ensureBodies makes the object stores.
+func (b *Bus) ensureBodies(ctx context.Context, t, chosen Topology) error {
 	config := jetstream.ObjectStoreConfig{
 		Bucket: b.Bucket(bodies), Description: "large webhook bodies", TTL: t.WebhooksMaxAge + time.Hour,
 		MaxBytes: t.WebhooksMaxBytes / 4, Replicas: t.Replicas, Storage: jetstream.FileStorage,
 	}
+	if err := b.ensureObjects(ctx, config, chosen.elastic(Webhooks)); err != nil {
+		return err
+	}
+	config.Bucket, config.Description = b.Bucket(deadBodies), "large bodies of webhooks that were given up on"
+	config.TTL, config.MaxBytes = t.EvidenceMaxAge+time.Hour, t.EvidenceMaxBytes/4
+	return b.ensureObjects(ctx, config, chosen.elastic(Dead))
+}
+
+// ensureObjects makes an object store. Its size gives way like that of a stream:
+// an elastic one takes what room there is, and is not touched after that. Where
+// there is none at all, it is not made, and large bodies are [ErrUnavailable].
+func (b *Bus) ensureObjects(ctx context.Context, config jetstream.ObjectStoreConfig, elastic bool) error {
 	if elastic {
 		switch _, err := b.js.ObjectStore(ctx, config.Bucket); {
 		case err == nil:
@@ -65,16 +77,48 @@ func (b *Bus) ensureBodies(ctx context.Context, t Topology, elastic bool) error 
 // PutBody stores a body under a name that is used once, and returns what names it
 // in an event. It is durable when PutBody returns.
 func (b *Bus) PutBody(ctx context.Context, name string, body []byte) (ref string, err error) {
+	return b.putBody(ctx, b.Bucket(bodies), name, body)
+}
+
+func (b *Bus) putBody(ctx context.Context, bucket, name string, body []byte) (ref string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, objectPatience)
 	defer cancel()
-	store, err := b.js.ObjectStore(ctx, b.Bucket(bodies))
+	store, err := b.js.ObjectStore(ctx, bucket)
 	if err != nil {
 		return "", unavailable(err)
 	}
 	if _, err := store.PutBytes(ctx, name, body); err != nil {
 		return "", unavailable(err)
 	}
-	return dataRefStart + b.Bucket(bodies) + "/" + name, nil
+	return dataRefStart + bucket + "/" + name, nil
+}
+
+// locate finds the object that a message names.
+func (b *Bus) locate(ref string) (bucket, name string, ok bool) {
+	ref, ok = strings.CutPrefix(ref, dataRefStart)
+	bucket, name, _ = strings.Cut(ref, "/")
+	return bucket, name, ok && name != "" && (bucket == b.Bucket(bodies) || bucket == b.Bucket(deadBodies))
+}
+
+// outlive copies the body that a message names to where it lives as long as dead
+// letters do, and returns the copy's name. What cannot be had, or has no room
+// there, is named as it was: it lives as long as it lives.
+func (b *Bus) outlive(ctx context.Context, d *Delivery) (ref string) {
+	ref = readableAttribute(d.Header, ExtDataRef)
+	_, name, ok := b.locate(ref)
+	if !ok {
+		return ref
+	}
+	body, err := b.Body(ctx, d)
+	if err != nil {
+		return ref
+	}
+	// One that is there already, of an earlier burial, is replaced, and young again.
+	longer, err := b.putBody(ctx, b.Bucket(deadBodies), name, body)
+	if err != nil {
+		return ref
+	}
+	return longer
 }
 
 // Body returns the data of a message, wherever it lies. [ErrNotFound] if the
@@ -84,13 +128,13 @@ func (b *Bus) Body(ctx context.Context, d *Delivery) ([]byte, error) {
 	if ref == "" {
 		return d.Data, nil
 	}
-	name, ok := strings.CutPrefix(ref, dataRefStart+b.Bucket(bodies)+"/")
+	bucket, name, ok := b.locate(ref)
 	if !ok {
 		return nil, fmt.Errorf("%w: the event's data lies elsewhere", ErrNotFound)
 	}
 	ctx, cancel := context.WithTimeout(ctx, objectPatience)
 	defer cancel()
-	store, err := b.js.ObjectStore(ctx, b.Bucket(bodies))
+	store, err := b.js.ObjectStore(ctx, bucket)
 	if err != nil {
 		return nil, unavailable(err)
 	}

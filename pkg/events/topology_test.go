@@ -36,8 +36,8 @@ func TestTopologyIsAsItWas(t *testing.T) {
 	for name := range list.Name() {
 		names = append(names, name)
 	}
-	if len(names) != len(allStreams)+1 { // and the object store's
-		t.Errorf("streams: got %v, want those of allStreams and that of large bodies", names)
+	if len(names) != len(allStreams)+2 { // and the object stores'
+		t.Errorf("streams: got %v, want those of allStreams and two of large bodies", names)
 	}
 }
 
