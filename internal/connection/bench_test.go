@@ -18,6 +18,7 @@ import (
 // crowd is a world on JetStream with many connections of one connector.
 type crowd struct {
 	*world
+	refs []connection.Ref
 	urls []secret.Text
 }
 
@@ -27,7 +28,7 @@ func crowdRef(i int) connection.Ref {
 
 func newCrowd(b *testing.B, n int) *crowd {
 	b.Helper()
-	c := &crowd{newWorld(b, setup{nats: true, markers: time.Second}), make([]secret.Text, n)}
+	c := &crowd{newWorld(b, setup{nats: true, markers: time.Second}), make([]connection.Ref, n), make([]secret.Text, n)}
 	def, err := c.definitions.Get("shop")
 	must(b, err)
 	var g errgroup.Group
@@ -40,7 +41,8 @@ func newCrowd(b *testing.B, n int) *crowd {
 					return nil
 				}
 				var err error
-				if c.urls[i], err = c.store.Put(b.Context(), crowdRef(i), def, `{"apiKey":"key-123456789","hook":{"secret":"whsec-123456"},"channel":"general"}`); err != nil {
+				c.refs[i] = crowdRef(i)
+				if c.urls[i], err = c.store.Put(b.Context(), c.refs[i], def, `{"apiKey":"key-123456789","hook":{"secret":"whsec-123456"},"channel":"general"}`); err != nil {
 					return err
 				}
 			}
@@ -57,7 +59,7 @@ func BenchmarkLookup(b *testing.B) {
 		b.Run(fmt.Sprintf("connections=%d", n), func(b *testing.B) {
 			c := newCrowd(b, n)
 			byURL := func(i int) error { return ignored(c.store.ByWebhookURL(b.Context(), "shop", c.urls[i])) }
-			byKey := func(i int) error { return ignored(c.store.Get(b.Context(), crowdRef(i))) }
+			byKey := func(i int) error { return ignored(c.store.Get(b.Context(), c.refs[i])) }
 			loop := func(look func(int) error, among int) func(*testing.B) {
 				return func(b *testing.B) {
 					b.ReportAllocs()
@@ -78,8 +80,12 @@ func BenchmarkLookup(b *testing.B) {
 			for i := range few {
 				must(b, byURL(i))
 			}
-			b.Run("cached/by=url", loop(byURL, few))
-			b.Run("cached/by=key", loop(byKey, few))
+			// The same connection among one and among all: whether their number matters.
+			b.Run("cached/by=url", loop(byURL, 1))
+			b.Run("cached/by=key", loop(byKey, 1))
+			// Thousands in turn are slower by what the processor's own caches do not hold.
+			b.Run("cached, in turn/by=url", loop(byURL, few))
+			b.Run("cached, in turn/by=key", loop(byKey, few))
 			b.Run("many in turn", func(b *testing.B) { c.lookAtMany(b, byURL, min(n, 3*connection.CacheSize)) })
 		})
 	}
