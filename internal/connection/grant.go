@@ -48,6 +48,9 @@ type Grant struct {
 
 	// Companion is which of the connector's companions it is; "" of a main grant.
 	Companion string `json:"companion,omitempty"`
+	// Of is the key of the main grant that its tokens are had for by exchange; "" of
+	// every other.
+	Of string `json:"of,omitempty"`
 
 	State      GrantState `json:"state"`
 	User       *User      `json:"user,omitempty"`
@@ -68,11 +71,14 @@ type Grant struct {
 	Holds          []Hold    `json:"holds"`                    // of the connections that share it
 	// ClientCredentials: there is no user and no refresh token; the client asks
 	// for a new token as it asked for the first.
-	ClientCredentials bool      `json:"client_credentials,omitempty"`
-	Leaving           *Leaving  `json:"leaving,omitempty"`
-	CreatedAt         time.Time `json:"created_at"`
-	UpdatedAt         time.Time `json:"updated_at"`
-	Sealed            []string  `json:"sealed"`
+	ClientCredentials bool `json:"client_credentials,omitempty"`
+	// Traded: there is no refresh token; the access token is traded in for the next
+	// while it is good.
+	Traded    bool      `json:"traded,omitempty"`
+	Leaving   *Leaving  `json:"leaving,omitempty"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+	Sealed    []string  `json:"sealed"`
 
 	key      string
 	revision uint64

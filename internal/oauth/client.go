@@ -44,10 +44,10 @@ func (t *Tokens) Connect(ctx context.Context, r connection.Ref, in connection.Co
 	// could spoil for each other.
 	key := connection.GrantKey(r.Tenant, def.Key, app.ClientID, "connection "+r.Key())
 	hold := connection.NewHold(r, t.opts.Now())
-	_, err = t.put(ctx, key, hold, got, func(g *connection.Grant) {
+	_, err = t.put(ctx, key, hold, t.authorised(got, func(g *connection.Grant) {
 		g.Scope, g.Identity, g.Family, g.Connector, g.ClientID = r.Scope, r.Identity, def.Key, def.Key, app.ClientID
 		g.ClientCredentials, g.Requested = true, scopes
-	})
+	}))
 	if err != nil {
 		// Should it be stored after all, its first use is a 401, and it is minted anew.
 		t.abandon(ctx, withCode, config, app, got)

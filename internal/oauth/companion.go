@@ -44,19 +44,19 @@ func (r reply) companion(o *connectors.OAuth2, fields map[string]string, now tim
 
 // companions stores what the reply holds of companions, and returns their grants by
 // name. That one is missing, or cannot be stored, is no failure of the connection.
-func (a *arrival) companions(ctx context.Context, hold connection.Hold, account string) map[string]string {
-	keys := map[string]string{}
+func (a *arrival) companions(ctx context.Context, main string, hold connection.Hold, account string) map[string]string {
+	keys := a.exchanged(ctx, main, hold, account)
 	for name, got := range a.companionReplies() {
 		def, _ := a.def.Companion(name)
 		owner := cmp.Or(got.Account, account, a.alone())
 		key := connection.CompanionKey(a.flow.Ref().Tenant, a.def.GrantFamily(), a.app.ClientID, owner, name)
-		_, err := a.put(ctx, key, hold, got, func(g *connection.Grant) {
+		_, err := a.put(ctx, key, hold, a.authorised(got, func(g *connection.Grant) {
 			a.identify(g, cmp.Or(got.Account, account))
 			g.Companion, g.Requested = name, def.Auth.OAuth2.Scopes
 			if got.Scopes == nil {
 				g.Granted = g.Requested
 			}
-		})
+		}))
 		if err != nil {
 			a.problem(err)
 			if !errors.Is(err, connection.ErrUnavailable) {
@@ -69,10 +69,40 @@ func (a *arrival) companions(ctx context.Context, hold connection.Hold, account 
 	return keys
 }
 
+// exchanged stores the grants of the companions that are had by exchange, as yet
+// without tokens: the first who needs one has it made. It returns them by name.
+func (a *arrival) exchanged(ctx context.Context, main string, hold connection.Hold, account string) map[string]string {
+	keys := map[string]string{}
+	for name, own := range a.def.Auth.OAuth2.Companions {
+		if own.Exchange == nil {
+			continue
+		}
+		key := connection.CompanionKey(a.flow.Ref().Tenant, a.def.GrantFamily(), a.app.ClientID, cmp.Or(account, a.alone()), name)
+		_, err := a.put(ctx, key, hold, func(g *connection.Grant) error {
+			a.identify(g, account)
+			g.Companion, g.Of, g.Requested = name, main, own.Scopes
+			if g.State == connection.GrantLive {
+				return nil // of a sibling: its token is as good for this one
+			}
+			g.State, g.Intent, g.Failures, g.RetryAt, g.Leaving = connection.GrantLive, nil, 0, time.Time{}, nil
+			return a.Grants.Seal(g, connection.GrantTokens{})
+		})
+		if err != nil {
+			a.problem(err)
+			continue
+		}
+		keys[name] = key
+	}
+	return keys
+}
+
 // companionReplies are the companions that the reply holds, by name.
 func (a *arrival) companionReplies() map[string]reply {
 	o, found := a.def.Auth.OAuth2, map[string]reply{}
 	for _, name := range slices.Sorted(maps.Keys(o.Companions)) {
+		if o.Companions[name].Exchange != nil {
+			continue
+		}
 		if got, ok := a.got.companion(o, o.Companions[name].TokenFields, a.opts.Now()); ok {
 			found[name] = got
 			continue

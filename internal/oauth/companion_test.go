@@ -219,13 +219,13 @@ func TestCompanionsAreEachRenewedOnce(t *testing.T) {
 	t.Parallel()
 	in, w := withChat(t)
 	c := in.connectChat(t, "")
+	nodes := []*node{in.runRefresher(t)}
 	for range 4 {
-		in.runExecutor(t)
+		nodes = append(nodes, in.runExecutor(t))
 	}
-	in.runRefresher(t)
 	for round := range rounds(t, 3) {
 		for _, grant := range []string{c.Grant, c.Companions["user"]} {
-			in.expire(grant)
+			in.expireFor(t, nodes, grant)
 			must(t, in.front.bus.ScheduleRefresh(t.Context(), grant, in.grant(grant).ExpiresAt))
 		}
 		if failures := in.act(t, "chat", "both", 64, fmt.Sprint("round-", round)); len(failures) > 0 {
@@ -318,6 +318,18 @@ func TestSiblingsShareCompanionsOfTheirUser(t *testing.T) {
 	}
 	if got := slices.Collect(in.front.all(t, acme)); len(got) != 2 {
 		t.Errorf("%d grants are left, want the bot's and the user's", len(got))
+	}
+}
+
+// expireFor makes the stored access token look expired, and waits for caches to know.
+func (in *installation) expireFor(t *testing.T, nodes []*node, grant string) {
+	t.Helper()
+	expired := in.expire(grant)
+	for _, n := range nodes {
+		eventually(t, "the caches of all to know", func() bool {
+			g, err := n.grants.Get(t.Context(), grant)
+			return err == nil && !g.ExpiresAt.After(expired.ExpiresAt)
+		})
 	}
 }
 

@@ -45,14 +45,14 @@ func (f *Flow) conclude(ctx context.Context, flow *connection.Flow, query url.Va
 	defer cancel()
 	got, failed := f.endpoint(def, urls.Token, config, app).exchange(ctx, code, secrets.Verifier, flow.Redirect)
 	if failed != nil {
-		e := failed.coded()
-		if failed.verdict == denied {
-			e.Code = connectors.CodeConnectorOAuthTokenFailed
-		}
-		return "", e
+		return "", failed.coded()
 	}
 	ctx = showing(ctx, def.Auth.OAuth2, app)
 	a := &arrival{Flow: f, flow: flow, def: def, app: app, urls: urls, config: config, query: query, got: got}
+	if err := a.tradeUp(ctx); err != nil {
+		a.abandon(ctx)
+		return "", err
+	}
 	return a.settle(ctx)
 }
 
@@ -107,7 +107,7 @@ func (a *arrival) settle(ctx context.Context) (string, error) {
 		a.abandon(ctx)
 		return "", err
 	}
-	grant, err := a.put(ctx, key, hold, a.got, func(g *connection.Grant) { a.describe(g, account) })
+	grant, err := a.put(ctx, key, hold, a.authorised(a.got, func(g *connection.Grant) { a.describe(g, account) }))
 	if err != nil {
 		// What may be stored may be in use: by the siblings of a shared grant.
 		if !errors.Is(err, connection.ErrUnavailable) {
@@ -115,7 +115,7 @@ func (a *arrival) settle(ctx context.Context) (string, error) {
 		}
 		return "", err
 	}
-	input.Companions = a.companions(ctx, hold, account)
+	input.Companions = a.companions(ctx, key, hold, account)
 	_, c, before, err := a.Service.Authorize(ctx, ref, input)
 	if err != nil {
 		a.takeBack(ctx, err, ref, input, a.config)
@@ -182,7 +182,7 @@ func (a *arrival) identify(g *connection.Grant, account string) {
 // describe says what the main grant is of.
 func (a *arrival) describe(g *connection.Grant, account string) {
 	a.identify(g, account)
-	g.Requested = a.flow.Scopes
+	g.Requested, g.Traded = a.flow.Scopes, a.def.Auth.OAuth2.Renewal != nil
 	if a.user != nil {
 		g.User = a.user
 	}

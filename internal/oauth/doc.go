@@ -22,6 +22,7 @@
 //	flow.go        Flow: start, and the browser's way to the provider
 //	callback.go    the browser's way back: checks, each with its reason
 //	complete.go    exchange, who-am-I, site choice, grant and connection stored
+//	exchange.go    tokens that are had for other tokens
 //	companion.go   further tokens of the same authorisation
 //	client.go      connections by client credentials
 //	leave.go       disconnect: the last one takes the grant along

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -34,11 +35,24 @@ func (t *Tokens) apply(g *connection.Grant, old connection.GrantTokens, got repl
 // raceWait is between two tries of a write that lost a race or found no store.
 const raceWait = 50 * time.Millisecond
 
-// put stores the tokens of an authorisation in their grant, new or shared, with the
-// authorisation's hold. The timer is set first: one too many finds nothing to do, one
-// too few would let the grant die. An error that is [connection.ErrUnavailable] says
-// that they may be stored.
-func (t *Tokens) put(ctx context.Context, key string, hold connection.Hold, got reply, describe func(*connection.Grant)) (*connection.Grant, error) {
+// authorised fills a grant with the tokens of an authorisation.
+func (t *Tokens) authorised(got reply, describe func(*connection.Grant)) func(*connection.Grant) error {
+	return func(g *connection.Grant) (err error) {
+		var old connection.GrantTokens
+		if g.State == connection.GrantLive && g.RefreshToken != "" {
+			if old, err = t.Grants.Open(g); err != nil {
+				return err
+			}
+		}
+		describe(g)
+		return t.apply(g, old, got, "authorised")
+	}
+}
+
+// put stores a grant, new or shared, filled by an authorisation and with its hold. The
+// timer is set first: one too many finds nothing to do, one too few would let the grant
+// die. An error that is [connection.ErrUnavailable] says that it may be stored.
+func (t *Tokens) put(ctx context.Context, key string, hold connection.Hold, fill func(*connection.Grant) error) (*connection.Grant, error) {
 	var unsure error
 	for ctx.Err() == nil {
 		g, err := t.Grants.Latest(ctx, key)
@@ -49,17 +63,10 @@ func (t *Tokens) put(ctx context.Context, key string, hold connection.Hold, got 
 		if err != nil {
 			return nil, errors.Join(err, unsure)
 		}
-		var old connection.GrantTokens
-		if g.State == connection.GrantLive && g.RefreshToken != "" {
-			if old, err = t.Grants.Open(g); err != nil {
-				return nil, errors.Join(err, unsure)
-			}
+		if err := fill(g); err != nil {
+			return nil, errors.Join(err, unsure)
 		}
-		describe(g)
 		g.Hold(hold)
-		if err := t.apply(g, old, got, "authorised"); err != nil {
-			return nil, err
-		}
 		if err := t.Schedule(ctx, g); err != nil {
 			return nil, storeError(errors.Join(err, unsure))
 		}
@@ -170,12 +177,12 @@ func (t *Tokens) failed(ctx context.Context, g *connection.Grant, f *failure) (*
 	if errors.Is(f.cause, errHeldBack) {
 		return nil, errAgain
 	}
-	if f.verdict == denied {
+	if f.verdict == denied || f.verdict == refused && ended(g, t.opts.Now()) {
 		newest, err := t.Grants.Latest(ctx, g.Key())
 		if err == nil && newest.Generation > g.Generation {
 			return newest, errAgain // somebody has rotated, and what we spent was old
 		}
-		return nil, t.bury(ctx, g, f.word)
+		return nil, t.bury(ctx, g, cmp.Or(f.word, "expired"))
 	}
 	g.Failures++
 	g.RetryAt = t.opts.Now().Add(backoff(g.Failures, f.retryAfter)).UTC()

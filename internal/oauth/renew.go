@@ -84,7 +84,7 @@ func (t *Tokens) renewUnder(ctx context.Context, lease *connection.Lease, holder
 	if err != nil {
 		return nil, err
 	}
-	if opened.Refresh.IsZero() && !g.ClientCredentials {
+	if !renewable(g) {
 		return t.cannot(ctx, g, n, now)
 	}
 	e, config, err := t.endpointOf(ctx, g)
@@ -138,6 +138,12 @@ func (t *Tokens) call(ctx context.Context, e endpoint, g *connection.Grant, open
 	}
 	if g.ClientCredentials {
 		got, failed = e.mint(ctx, g.Requested)
+		return got, failed, nil
+	}
+	if how := e.def.Auth.OAuth2.Renewal; how != nil && g.Of != "" {
+		return t.fromMain(ctx, e, g, how)
+	} else if how != nil && trades(g) {
+		got, failed = e.trade(ctx, how, opened.Access)
 		return got, failed, nil
 	}
 	lost := g.Intent.Lost
@@ -203,8 +209,14 @@ func (t *Tokens) endpointOf(ctx context.Context, g *connection.Grant) (e endpoin
 		return endpoint{}, nil, err
 	}
 	url := urls.Refresh
-	if g.ClientCredentials {
+	switch {
+	case g.ClientCredentials:
 		url = urls.Token
+	case trades(g), g.Of != "":
+		if def.Auth.OAuth2.Renewal == nil {
+			return endpoint{}, nil, connectors.Errorf(connectors.CodeConnectorOAuthNotConfigured, "%s no longer says how its tokens are exchanged", g.Connector)
+		}
+		url = urls.Renewal
 	}
 	return t.endpoint(def, url, config, app), config, nil
 }

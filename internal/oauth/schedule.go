@@ -10,8 +10,10 @@ import (
 const (
 	// leeway is how much life a token must have left to be used.
 	leeway = time.Minute
-	// maxMargin is the longest time before its expiry that a token is renewed.
-	maxMargin = 15 * time.Minute
+	// maxMargin is the longest time before its expiry that a token is renewed, and
+	// tradedMargin that of one which can be renewed only while it is good.
+	maxMargin    = 15 * time.Minute
+	tradedMargin = 7 * 24 * time.Hour
 	// warnBefore is how long before the end of a refresh token its owner is told.
 	warnBefore = 7 * 24 * time.Hour
 	jitter     = 0.1 // of the margin, to both sides
@@ -26,7 +28,20 @@ func expired(g *connection.Grant, now time.Time) bool {
 }
 
 // margin is how long before its expiry a token is renewed.
-func margin(g *connection.Grant) time.Duration { return min(maxMargin, g.Lifetime()/4) }
+func margin(g *connection.Grant) time.Duration {
+	if trades(g) {
+		return min(tradedMargin, g.Lifetime()/4)
+	}
+	return min(maxMargin, g.Lifetime()/4)
+}
+
+// trades reports whether the grant is renewed by trading its access token in.
+func trades(g *connection.Grant) bool { return g.Traded && g.RefreshToken == "" }
+
+// ended reports whether it is too late for that.
+func ended(g *connection.Grant, now time.Time) bool {
+	return trades(g) && !g.ExpiresAt.IsZero() && !now.Before(g.ExpiresAt)
+}
 
 // due reports whether a token is to be renewed now: its timer may have fired, or
 // is about to. A timer that fires for a grant that is not due is a stray one.
@@ -63,7 +78,9 @@ func nextTimer(g *connection.Grant, now time.Time) time.Time {
 }
 
 // renewable reports whether there is a way to a new token without the user.
-func renewable(g *connection.Grant) bool { return g.RefreshToken != "" || g.ClientCredentials }
+func renewable(g *connection.Grant) bool {
+	return g.RefreshToken != "" || g.ClientCredentials || g.Traded || g.Of != ""
+}
 
 // backoff of transient failures: a second, doubling up to a quarter of an hour,
 // with jitter; or what the provider asked for, if that is longer.

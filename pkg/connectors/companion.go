@@ -12,6 +12,10 @@ import (
 // lives, is renewed and dies by itself: without it the connection goes on, and a
 // handler that needs it asks for it by [Call.As].
 type Companion struct {
+	// Exchange has the token for one of the connection's main token, when it is first
+	// asked for and whenever it is to be renewed: one for another audience. Without it
+	// the reply to the code gives the token.
+	Exchange *Exchange `json:"exchange,omitempty" yaml:"exchange,omitempty"`
 	// TokenFields says where the reply to the code keeps the token, by the names of
 	// OAuth2.TokenFields; none of them is looked for elsewhere, and access_token is
 	// required. account is whose token it is, if that is another account than the
@@ -46,7 +50,7 @@ func (c *Connector) Companion(name string) (*Connector, bool) {
 	}
 	o := *c.Auth.OAuth2
 	o.Companions, o.Scopes, o.OptionalScopes, o.Metadata = nil, own.Scopes, nil, nil
-	o.UserInfoURL, o.ResourcesURL = "", ""
+	o.UserInfoURL, o.ResourcesURL, o.Exchange, o.Renewal = "", "", nil, own.Exchange
 	if own.RefreshFields != nil {
 		o.TokenFields = own.RefreshFields
 	}
@@ -132,8 +136,9 @@ func (in *inspection) companions(o *OAuth2) {
 		if in.connector.Auth.Kind != AuthOAuth2 {
 			in.bad(path, "is there, but the kind is %s", in.connector.Auth.Kind)
 		}
-		if own.TokenFields["access_token"] == "" {
-			in.bad(path+".token_fields", "must say where the access_token is")
+		in.exchange(path+".exchange", own.Exchange, tokenAccess, tokenRefresh)
+		if (own.TokenFields["access_token"] == "") == (own.Exchange == nil) {
+			in.bad(path+".token_fields", "must say where the access_token is, unless it is had by exchange")
 		}
 		if len(own.Scopes) > 0 && own.ScopeParam == "" {
 			in.bad(path+".scope_param", "is required where there are scopes")

@@ -205,6 +205,8 @@ func (in *inspection) oauth() {
 	}
 	in.oauthClient(o)
 	in.oauthParams(o)
+	in.exchange("auth.oauth2.exchange", o.Exchange, tokenAccess)
+	in.exchange("auth.oauth2.renewal", o.Renewal, tokenAccess)
 	in.companions(o)
 	in.oauthMint(o)
 	if o.Repair != nil && o.Repair.GrantType == "" {

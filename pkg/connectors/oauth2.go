@@ -1,6 +1,7 @@
 package connectors
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -91,6 +92,11 @@ type OAuth2 struct {
 	// "Authorization" and "Bearer ".
 	TokenHeader string `json:"token_header,omitempty" yaml:"token_header,omitempty"`
 	TokenPrefix string `json:"token_prefix,omitempty" yaml:"token_prefix,omitempty"`
+	// Exchange trades the token that the code gave, at once: for one that lives longer.
+	Exchange *Exchange `json:"exchange,omitempty" yaml:"exchange,omitempty"`
+	// Renewal renews a token by trading it in while it is good, where the provider
+	// gives no refresh tokens.
+	Renewal *Exchange `json:"renewal,omitempty" yaml:"renewal,omitempty"`
 	// Companions are further tokens that the same authorisation gives, by the names
 	// under which handlers ask for them.
 	Companions map[string]Companion `json:"companions,omitempty" yaml:"companions,omitempty"`
@@ -231,7 +237,7 @@ func (o *OAuth2) Carrier() (header, prefix string) {
 
 // Endpoints are an authorization server's URLs, resolved for one config.
 type Endpoints struct {
-	Authorization, Token, Refresh, Revocation, UserInfo, Resources string
+	Authorization, Token, Refresh, Revocation, UserInfo, Resources, Exchange, Renewal string
 }
 
 // OAuthEndpoints fills the templates of the OAuth URLs in. CONNECTOR_CONFIG_INVALID
@@ -252,6 +258,7 @@ func (c *Connector) OAuthEndpoints(config []byte) (Endpoints, error) {
 	}{
 		{o.AuthorizationURL, &e.Authorization}, {o.TokenURL, &e.Token}, {o.RefreshURL, &e.Refresh},
 		{o.RevocationURL, &e.Revocation}, {o.UserInfoURL, &e.UserInfo}, {o.ResourcesURL, &e.Resources},
+		{o.Exchange.url(), &e.Exchange}, {o.Renewal.url(), &e.Renewal},
 	} {
 		if at.template == "" {
 			continue
@@ -261,8 +268,8 @@ func (c *Connector) OAuthEndpoints(config []byte) (Endpoints, error) {
 			return Endpoints{}, c.unresolved(*wrong)
 		}
 	}
-	if e.Refresh == "" {
-		e.Refresh = e.Token
+	for _, at := range []*string{&e.Refresh, &e.Exchange, &e.Renewal} {
+		*at = cmp.Or(*at, e.Token)
 	}
 	return e, nil
 }
@@ -291,6 +298,6 @@ func (c *Connector) OwnClient(config []byte) (id string, secret Secret, ok bool,
 // UsesConfig reports whether reaching the authorization server needs the
 // connection's config.
 func (o *OAuth2) UsesConfig() bool {
-	all := o.TokenURL + o.RefreshURL + o.RevocationURL + o.UserInfoURL + o.ResourcesURL + o.ClientID + o.ClientSecret
+	all := o.TokenURL + o.RefreshURL + o.RevocationURL + o.UserInfoURL + o.ResourcesURL + o.ClientID + o.ClientSecret + o.Exchange.url() + o.Renewal.url()
 	return strings.Contains(all, fieldMark) || o.requestUsesConfig()
 }

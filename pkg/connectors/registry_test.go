@@ -161,7 +161,17 @@ func TestRegisterRefusesEveryMistake(t *testing.T) {
 			}}
 		}, "INTERNAL", `auth.oauth2.companions.A must be called [a-z][a-z0-9-]*, got "A"; auth.oauth2.companions.A.scope_param is set by the flow itself; ` +
 			`auth.oauth2.companions.empty.base_url must begin with http:// or https://; auth.oauth2.companions.empty.scope_param is required where there are scopes; ` +
-			`auth.oauth2.companions.empty.token_fields must say where the access_token is`},
+			`auth.oauth2.companions.empty.token_fields must say where the access_token is, unless it is had by exchange`},
+		{"exchanges that cannot be", func(c *connectors.Connector) {
+			c.BaseURL = "https://x.example"
+			c.Auth = connectors.Auth{Kind: connectors.AuthOAuth2, OAuth2: &connectors.OAuth2{
+				AuthorizationURL: "https://x.example/a", TokenURL: "https://x.example/t",
+				Exchange: &connectors.Exchange{Method: "PUT", Token: "refresh_token", URL: "ftp://x"},
+				Renewal:  &connectors.Exchange{Params: map[string]string{"subject_token": "1"}, Omit: []string{"scope"}},
+			}}
+		}, "INTERNAL", `auth.oauth2.exchange.method must be POST or GET, got "PUT"; auth.oauth2.exchange.token cannot be "refresh_token" here; ` +
+			`auth.oauth2.exchange.url must begin with http:// or https://; auth.oauth2.renewal.omit can hold client_id and client_secret, got "scope"; ` +
+			`auth.oauth2.renewal.params.subject_token is set by the exchange itself`},
 		{"a bad action key", func(c *connectors.Connector) { c.Actions[1].Key = "a.b" }, "INTERNAL", `actions.1.key must be [A-Za-z]`},
 		{"an action twice", func(c *connectors.Connector) { c.Actions[1].Key = "send" }, "INTERNAL", "actions.send is there twice"},
 		{"no handler", func(c *connectors.Connector) { c.Actions[0].Handler = nil }, "INTERNAL", "actions.send.handler is missing"},

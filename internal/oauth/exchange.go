@@ -1,0 +1,245 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2/clientcredentials"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+// trade shows a token and asks for another. x/oauth2's client credentials are a form
+// with the client's authentication, and whatever else it is given.
+func (e endpoint) trade(ctx context.Context, how *connectors.Exchange, token secret.Text) (reply, *failure) {
+	def, o := *e.def, *e.def.Auth.OAuth2
+	if how.TokenFields != nil {
+		o.TokenFields = how.TokenFields
+	}
+	if how.Method == http.MethodGet || len(how.Omit) > 0 {
+		o.TokenBody = connectors.TokenBodyForm // for asking to rewrite
+	}
+	def.Auth.OAuth2 = &o
+	e.def, e.http = &def, &http.Client{Transport: asking{e.http.Transport, how, &o}, CheckRedirect: e.http.CheckRedirect}
+	return e.withEachSecret(ctx, func(ctx context.Context, c credential) error {
+		params, subject := how.Form()
+		form := url.Values{subject: {token.Reveal()}}
+		for name, value := range params {
+			form.Set(name, value)
+		}
+		config := clientcredentials.Config{ClientID: c.id, ClientSecret: c.plain(), TokenURL: e.url, AuthStyle: e.style(), EndpointParams: form}
+		_, err := config.Token(ctx)
+		return err
+	})
+}
+
+// asking is the transport that gives a trade its method, and leaves out what the
+// provider does not want.
+type asking struct {
+	base http.RoundTripper
+	how  *connectors.Exchange
+	o    *connectors.OAuth2
+}
+
+// RoundTrip implements http.RoundTripper.
+func (a asking) RoundTrip(req *http.Request) (*http.Response, error) {
+	base := a.base
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	if a.how.Method != http.MethodGet && len(a.how.Omit) == 0 {
+		return base.RoundTrip(req)
+	}
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return nil, err
+	}
+	req = req.Clone(req.Context())
+	for _, name := range a.how.Omit {
+		form.Del(a.o.ParamName(name))
+	}
+	if slices.Contains(a.how.Omit, "client_secret") {
+		req.Header.Del("Authorization")
+	}
+	content := form.Encode()
+	if a.how.Method == http.MethodGet {
+		query := req.URL.Query()
+		for name := range form {
+			query.Set(name, form.Get(name))
+		}
+		req.Method, req.URL.RawQuery, content = http.MethodGet, query.Encode(), ""
+		req.Header.Del("Content-Type")
+	}
+	req.Body, req.ContentLength, req.GetBody = io.NopCloser(strings.NewReader(content)), int64(len(content)), nil
+	if content == "" {
+		req.Body = http.NoBody
+	}
+	return base.RoundTrip(req)
+}
+
+// tradeUp trades the token that the code gave for the one that is kept, where the
+// provider has it so. What only the first reply tells stays.
+func (a *arrival) tradeUp(ctx context.Context) error {
+	how := a.def.Auth.OAuth2.Exchange
+	if how == nil {
+		return nil
+	}
+	got, failed := a.endpoint(a.def, a.urls.Exchange, a.config, a.app).trade(ctx, how, a.got.Access)
+	if failed != nil {
+		return failed.coded()
+	}
+	first := a.got
+	if got.Refresh.IsZero() {
+		got.Refresh, got.RefreshExpires = first.Refresh, first.RefreshExpires
+	}
+	if got.Scopes == nil {
+		got.Scopes = first.Scopes
+	}
+	if got.Account == "" {
+		got.Account = first.Account
+	}
+	got.document, a.got = first.document, got
+	return nil
+}
+
+// fromMain has a companion's token for the main grant's. A main token that is refused
+// may have been taken back before its time, so it is renewed once.
+func (t *Tokens) fromMain(ctx context.Context, e endpoint, g *connection.Grant, how *connectors.Exchange) (reply, *failure, error) {
+	if how.ShowsRefresh() {
+		return t.spendMain(ctx, e, g, how)
+	}
+	main, err := t.Fresh(ctx, g.Of)
+	if err != nil {
+		return reply{}, nil, err
+	}
+	got, failed := e.trade(ctx, how, main.Access)
+	if failed != nil && failed.verdict == denied {
+		if main, err = t.Renew(ctx, g.Of, main.Generation); err != nil {
+			return reply{}, nil, err
+		}
+		got, failed = e.trade(ctx, how, main.Access)
+	}
+	return got, failed, nil
+}
+
+// spendMain has a companion's token for the main grant's refresh token, which that
+// spends like a refresh: under the main grant's lease, and between an intent and an
+// outcome in its record. A companion's lease is held around it; nobody who holds a
+// main grant's waits for a companion's.
+func (t *Tokens) spendMain(ctx context.Context, e endpoint, g *connection.Grant, how *connectors.Exchange) (reply, *failure, error) {
+	holder := events.NewID()
+	for ctx.Err() == nil {
+		lease, err := t.Leases.Take(ctx, g.Of, holder, t.leaseTTL())
+		if err != nil {
+			return reply{}, nil, err
+		}
+		if lease == nil {
+			pause(ctx, 20*time.Millisecond+rand.N(60*time.Millisecond))
+			continue
+		}
+		got, failed, err := t.spendUnder(ctx, lease, holder, e, g, how)
+		t.Leases.Release(context.WithoutCancel(ctx), lease)
+		if errors.Is(err, errLost) {
+			if _, err = t.Now(ctx, g.Of); err == nil {
+				continue
+			}
+		}
+		if !errors.Is(err, errAgain) {
+			return got, failed, err
+		}
+	}
+	return reply{}, nil, errAgain
+}
+
+// errLost: a rotation of the main grant may be lost; its own renewal knows what to do.
+var errLost = errors.New("lost")
+
+func (t *Tokens) spendUnder(ctx context.Context, lease *connection.Lease, holder string, e endpoint, g *connection.Grant, how *connectors.Exchange) (reply, *failure, error) {
+	main, err := t.Grants.Latest(ctx, g.Of)
+	switch {
+	case err != nil:
+		return reply{}, nil, missingGrant(err)
+	case main.State == connection.GrantLeaving:
+		return reply{}, nil, missingGrant(connection.ErrNotFound)
+	case main.State == connection.GrantDead, main.RefreshToken == "":
+		return reply{}, nil, deadError(main)
+	case main.Intent != nil:
+		return reply{}, nil, errLost
+	}
+	opened, err := t.Grants.Open(main)
+	if err != nil {
+		return reply{}, nil, err
+	}
+	main.Intent = &connection.Intent{Generation: main.Generation + 1, Holder: holder, At: t.opts.Now().UTC()}
+	if err := t.Grants.Save(ctx, main); errors.Is(err, connection.ErrConflict) {
+		return reply{}, nil, errAgain
+	} else if err != nil {
+		return reply{}, nil, storeError(err)
+	}
+	own := e.before
+	e.before = func() error {
+		if wall(time.Now()).Add(e.limit).After(wall(lease.Until)) {
+			return errHeldBack
+		}
+		return own()
+	}
+	got, failed := e.trade(ctx, how, opened.Refresh)
+	if failed != nil && failed.lost {
+		return got, failed, nil // the intent stays, and tells
+	}
+	if err := t.keepSuccessor(ctx, main, opened.Access, got); err != nil {
+		return reply{}, nil, err
+	}
+	got.Refresh, got.RefreshExpires = secret.Text{}, time.Time{} // it is the main grant's
+	return got, failed, nil
+}
+
+// keepSuccessor ends the intent in the main grant, and keeps the successor of its
+// refresh token if there is one. Its access token is as it was.
+func (t *Tokens) keepSuccessor(ctx context.Context, main *connection.Grant, access secret.Text, got reply) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storePatience)
+	defer cancel()
+	generation := main.Generation
+	for {
+		main.Intent = nil
+		if !got.Refresh.IsZero() {
+			main.RefreshExpires, main.ExpiryWarned = got.RefreshExpires, false
+			if err := t.Grants.Seal(main, connection.GrantTokens{Access: access, Refresh: got.Refresh}); err != nil {
+				return err
+			}
+		}
+		err := t.Grants.Save(ctx, main)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			t.opts.Log.Error().Err(err).Str("connector", main.Connector).Msg("the successor of a refresh token could not be stored and is lost")
+			return storeError(err)
+		}
+		pause(ctx, raceWait)
+		newest, err := t.Grants.Latest(ctx, main.Key())
+		switch {
+		case errors.Is(err, connection.ErrNotFound), err == nil && newest.State == connection.GrantLeaving:
+			return missingGrant(connection.ErrNotFound)
+		case err != nil:
+			continue
+		case newest.Generation > generation:
+			return nil // a new authorisation has overtaken us, and has tokens of its own
+		}
+		main = newest
+	}
+}
