@@ -32,7 +32,7 @@ type View struct {
 	User                *User             `json:"user,omitempty"`
 	GrantedScopes       []string          `json:"granted_scopes,omitempty"`
 	ExpiresAt           *time.Time        `json:"expires_at,omitempty"` // of the access token
-	// Companions are the connection's further tokens, by name.
+	// Companions are the connection's further tokens, by name; from Get only.
 	Companions map[string]CompanionView `json:"companions,omitempty"`
 	Metadata   connectors.Metadata      `json:"metadata"`
 	CreatedAt  time.Time                `json:"created_at"`

@@ -46,7 +46,19 @@ func (l *leaky) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		_, _ = io.WriteString(w, `{"error":"invalid_request","error_description":"`+canary+`-body","error_uri":"`+canary+`"}`)
 	default:
-		_, _ = io.WriteString(w, `{"access_token":"`+canary+`-access","refresh_token":"`+canary+`-refresh","id_token":"`+canary+`-id","expires_in":3600}`)
+		_, _ = io.WriteString(w, `{"access_token":"`+canary+`-access","refresh_token":"`+canary+`-refresh","id_token":"`+canary+`-id","expires_in":3600,"user":{"access_token":"`+canary+`-user","refresh_token":"`+canary+`-user-refresh"}}`)
+	}
+}
+
+// withMoreTokens adds all that a connector may have besides one token: a trade, whose
+// parameters are in its URL, and companions from the reply and by exchange.
+func withMoreTokens(server string) func(*connectors.OAuth2) {
+	return func(o *connectors.OAuth2) {
+		o.Exchange = &connectors.Exchange{URL: server + "/long", Method: http.MethodGet, TokenParam: "access_token"}
+		o.Companions = map[string]connectors.Companion{
+			"user":  {TokenFields: map[string]string{"access_token": "user.access_token", "refresh_token": "user.refresh_token"}},
+			"files": {Exchange: &connectors.Exchange{Method: http.MethodGet}},
+		}
 	}
 }
 
@@ -71,7 +83,7 @@ func TestNoSecretLeavesItsPlace(t *testing.T) {
 	t.Parallel()
 	provider, metrics := &leaky{}, prometheus.NewRegistry()
 	server := newServer(t, provider)
-	in := install(t, &oauth.Options{Metrics: metrics}, oauthConnector("leaky", server, nil))
+	in := install(t, &oauth.Options{Metrics: metrics}, oauthConnector("leaky", server, withMoreTokens(server)))
 	in.setApp("leaky", connection.App{ClientID: "client", ClientSecrets: []secret.Text{secret.New(canary + "-client")}})
 	var seen strings.Builder // all that browsers and callers were told
 	secrets := []string{canary}
@@ -112,6 +124,11 @@ func TestNoSecretLeavesItsPlace(t *testing.T) {
 	seen.WriteString(problem.Error())
 	in.expire(c.Grant)
 	if _, err := in.front.tokens.Fresh(t.Context(), c.Grant); err != nil {
+		seen.WriteString(err.Error() + connectors.AsError(err).Reason)
+	}
+	for _, companion := range []string{"user", "files"} {
+		in.expire(c.Companions[companion])
+		_, err := in.front.tokens.Companion(t.Context(), c, companion)
 		seen.WriteString(err.Error() + connectors.AsError(err).Reason)
 	}
 	var v connection.View

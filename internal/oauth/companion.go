@@ -124,24 +124,6 @@ func (t *Tokens) Companion(ctx context.Context, c *connection.Connection, name s
 	return t.Fresh(ctx, grant)
 }
 
-// missesCompanion reports whether a companion of the connection needs its user.
-func (t *Tokens) missesCompanion(ctx context.Context, c *connection.Connection) bool {
-	def, err := t.connector(c.Connector)
-	if err != nil {
-		return false
-	}
-	for name := range def.Auth.OAuth2.Companions {
-		if c.Companions[name] == "" {
-			return true
-		}
-		g, err := t.Grants.Latest(ctx, c.Companions[name])
-		if errors.Is(err, connection.ErrNotFound) || err == nil && g.State != connection.GrantLive {
-			return true
-		}
-	}
-	return false
-}
-
 // renewCompanions renews the companions of a connection now. What fails of them is
 // no failure of the connection.
 func (t *Tokens) renewCompanions(ctx context.Context, c *connection.Connection) {

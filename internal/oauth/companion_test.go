@@ -23,6 +23,7 @@ type workspace struct {
 	*http.ServeMux
 	mu        sync.Mutex
 	user      string // who authorises
+	team      string // and where
 	silent    bool   // gives no user's token
 	refuse    string // refuses to renew tokens that begin with it
 	n         int
@@ -35,7 +36,7 @@ type workspace struct {
 }
 
 func newWorkspace() *workspace {
-	w := &workspace{ServeMux: http.NewServeMux(), user: "U1", spent: map[string]bool{}, live: map[string]string{}, refreshes: map[string]int{}}
+	w := &workspace{ServeMux: http.NewServeMux(), user: "U1", team: "T1", spent: map[string]bool{}, live: map[string]string{}, refreshes: map[string]int{}}
 	w.HandleFunc("POST /token", w.token)
 	w.HandleFunc("POST /revoke", func(_ http.ResponseWriter, r *http.Request) {
 		w.mu.Lock()
@@ -78,7 +79,7 @@ func (w *workspace) token(rw http.ResponseWriter, r *http.Request) {
 		if !w.silent {
 			user = fmt.Sprintf(`,"scope":"search:read",%s`, w.pair(w.user))
 		}
-		_, _ = fmt.Fprintf(rw, `{"ok":true,%s,"scope":"chat:write","team":{"id":"T1"},"authed_user":{"id":%q%s}}`, w.pair("bot"), w.user, user)
+		_, _ = fmt.Fprintf(rw, `{"ok":true,%s,"scope":"chat:write","team":{"id":%q},"authed_user":{"id":%q%s}}`, w.pair("bot"), w.team, w.user, user)
 		return
 	}
 	old := r.FormValue("refresh_token")
@@ -154,6 +155,17 @@ func (in *installation) connectChat(t *testing.T, account string) *connection.Co
 	c, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, "chat", account))
 	must(t, err)
 	return c
+}
+
+// answerChat goes through the flow, and returns how it ended.
+func (in *installation) answerChat(t *testing.T, start string) (status int, body string) {
+	t.Helper()
+	b := newBrowser(t)
+	_, authorize, _ := b.get(start)
+	u, err := url.Parse(authorize)
+	must(t, err)
+	status, _, body = b.get(in.url + "/connectors/chat/oauth/callback?code=CODE&state=" + u.Query().Get("state"))
+	return status, body
 }
 
 // finishChat goes through the flow, and returns what was asked of the provider.
@@ -281,11 +293,20 @@ func TestTheDeathOfACompanionIsNotTheConnections(t *testing.T) {
 	if len(told) != 1 || told[0].Operation != "refresh user" || told[0].URL == "" || slices.Contains(in.kinds(), "oauth.needs_reauth") {
 		t.Fatalf("told %+v, want it once, with a link", told)
 	}
+	w.with(func() { w.team = "T2" })
 	_, start, _ := newBrowser(t).get(told[0].URL)
+	if status, body := in.answerChat(t, start); status != http.StatusBadRequest || !strings.Contains(body, "mismatch") {
+		t.Errorf("the link for another team: got %d %s, want 400 mismatch", status, body)
+	}
+	w.with(func() { w.team = "T1" })
+	_, start, _ = newBrowser(t).get(told[0].URL)
 	in.finishChat(t, start)
 	w.with(func() { w.refuse = "" })
 	if failures := in.act(t, "chat", "both", 1, "again"); len(failures) > 0 {
 		t.Errorf("after the link: %s", failures[0])
+	}
+	if status, _, body := newBrowser(t).get(told[0].URL); status != http.StatusBadRequest || !strings.Contains(body, "replayed") {
+		t.Errorf("the link once more: got %d %s, want 400 replayed", status, body)
 	}
 }
 

@@ -41,7 +41,7 @@ func (f *Flow) conclude(ctx context.Context, flow *connection.Flow, query url.Va
 	if err != nil {
 		return "", err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 4*f.opts.CallTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 6*f.opts.CallTimeout)
 	defer cancel()
 	got, failed := f.endpoint(def, urls.Token, config, app).exchange(ctx, code, secrets.Verifier, flow.Redirect)
 	if failed != nil {
@@ -89,7 +89,7 @@ func (a *arrival) settle(ctx context.Context) (string, error) {
 		old = nil
 	}
 	key, account := a.grantKey(old)
-	if a.flow.Reconnect != "" && (old == nil || a.user != nil && old.Grant != "" && old.Grant != key) {
+	if a.flow.Reconnect != "" && (old == nil || account != "" && old.Grant != "" && old.Grant != key) {
 		a.abandon(ctx)
 		return "", stateInvalid(reasonMismatch) // the link renews one account, and this is another
 	}

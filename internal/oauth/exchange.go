@@ -175,8 +175,11 @@ func (t *Tokens) spendUnder(ctx context.Context, lease *connection.Lease, holder
 		return reply{}, nil, missingGrant(err)
 	case main.State == connection.GrantLeaving:
 		return reply{}, nil, missingGrant(connection.ErrNotFound)
-	case main.State == connection.GrantDead, main.RefreshToken == "":
+	case main.State == connection.GrantDead:
 		return reply{}, nil, deadError(main)
+	case main.RefreshToken == "":
+		return reply{}, nil, connectors.Errorf(connectors.CodeConnectorOAuthRefreshFailed,
+			"the provider gave no refresh token to %s, which its token %q is had for; connect it again", g.Connector, g.Companion)
 	case main.Intent != nil:
 		return reply{}, nil, errLost
 	}

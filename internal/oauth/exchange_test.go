@@ -127,6 +127,10 @@ func (a *audiences) current() string { return fmt.Sprint("refresh-", a.n) }
 func (a *audiences) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if r.URL.Path == "/revoke" {
+		a.asked = append(a.asked, "revoked "+r.FormValue("token"))
+		return
+	}
 	word := "main"
 	rotates := true
 	switch r.FormValue("grant_type") {
@@ -182,7 +186,7 @@ func withFiles(t *testing.T, how *connectors.Exchange) (in *installation, a *aud
 	a, files = &audiences{}, &audience{}
 	server, other := newServer(t, a), newServer(t, files)
 	def := oauthConnector("drive", server, func(o *connectors.OAuth2) {
-		o.UserInfoURL, o.RevocationURL = "", ""
+		o.UserInfoURL = ""
 		o.Companions = map[string]connectors.Companion{"files": {Exchange: how, BaseURL: other + "/v1"}}
 	})
 	def.Actions = []connectors.Action{connectors.NewAction("list", func(ctx context.Context, call *connectors.Call, in struct{}) (struct{}, error) {
@@ -258,6 +262,19 @@ func TestACompanionIsHadForTheMainToken(t *testing.T) {
 	must(t, err)
 	if diff := cmp.Diff([]string{"refused exchange", "main", "exchanged"}, a.requests()[3:]); diff != "" {
 		t.Errorf("then it was asked (-want +got):\n%s", diff)
+	}
+}
+
+// A companion that nobody has asked for has no token that could be given back.
+func TestACompanionWithoutATokenIsNotRevoked(t *testing.T) {
+	t.Parallel()
+	in, a, c, _ := withFiles(t, byAudience)
+	must(t, in.front.tokens.Disconnect(t.Context(), c.Ref()))
+	if diff := cmp.Diff([]string{"code", "revoked refresh-1"}, a.requests()); diff != "" {
+		t.Errorf("the provider was asked (-want +got):\n%s", diff)
+	}
+	if !in.forgotten(c.Companions["files"]) {
+		t.Error("the companion's grant is still there")
 	}
 }
 

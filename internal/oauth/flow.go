@@ -308,7 +308,7 @@ func (f *Flow) Reconnect(ctx context.Context, connector, token string) (string, 
 	switch {
 	case c.ID != link.ID || c.Connector != connector:
 		return "", stateInvalid(reasonMismatch)
-	case c.State != connection.NeedsReauth && !f.missesCompanion(ctx, c):
+	case c.State != connection.NeedsReauth && !f.awaitsUser(ctx, c):
 		return "", stateInvalid(reasonReplayed)
 	}
 	config, err := f.Service.ConfigOf(c)
@@ -322,6 +322,18 @@ func (f *Flow) Reconnect(ctx context.Context, connector, token string) (string, 
 		return "", err
 	}
 	return started.AuthorizationURL, nil
+}
+
+// awaitsUser reports whether a connection that works has asked its user to come: one of
+// its tokens is dead, or will be.
+func (f *Flow) awaitsUser(ctx context.Context, c *connection.Connection) bool {
+	for _, key := range append(slices.Collect(maps.Values(c.Companions)), c.Grant) {
+		g, err := f.Grants.Latest(ctx, key)
+		if errors.Is(err, connection.ErrNotFound) || err == nil && (g.State != connection.GrantLive || g.ExpiryWarned) {
+			return true
+		}
+	}
+	return false
 }
 
 // announce publishes an event about a flow, which may have no connection yet.

@@ -69,7 +69,7 @@ func (t *Tokens) letGo(ctx context.Context, grant string, r connection.Ref, hold
 		switch {
 		case len(g.Holds) > 0:
 			err = t.Grants.Save(ctx, g)
-		case g.State == connection.GrantLive && t.revocable(g, config):
+		case g.State == connection.GrantLive && g.AccessToken+g.RefreshToken != "" && t.revocable(g, config):
 			err = t.depart(ctx, g, r.Account, config)
 		default:
 			err = t.Grants.Delete(ctx, g)

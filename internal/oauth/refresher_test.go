@@ -103,14 +103,31 @@ func TestAnEndingRefreshTokenIsToldOnce(t *testing.T) {
 			return len(due) == 1 && in.grant(grant).ExpiryWarned
 		})
 	}
-	n := 0
-	for _, kind := range in.kinds() {
-		if kind == "oauth.expiring" {
-			n++
+	var told []events.Data
+	for _, e := range in.events() {
+		if e.Type() == events.OAuthExpiring.Type() {
+			var data events.Data
+			must(t, e.DataAs(&data))
+			told = append(told, data)
 		}
 	}
-	if n != 1 {
-		t.Errorf("oauth.expiring was said %d times, want once", n)
+	if len(told) != 1 {
+		t.Fatalf("oauth.expiring was said %d times, want once", len(told))
+	}
+	follow := func() (status int, to string) {
+		status, to, _ = newBrowser(t).get(told[0].URL)
+		return status, to
+	}
+	status, start := follow()
+	if status != http.StatusSeeOther {
+		t.Fatalf("its link: got %d, want 303: the connection still works, and the user shall come in time", status)
+	}
+	b := newBrowser(t)
+	if status, _, body := b.get(in.consent(b, start, approve)); status != http.StatusOK {
+		t.Fatalf("by its link: got %d %s", status, body)
+	}
+	if status, _ := follow(); status != http.StatusBadRequest {
+		t.Errorf("its link once more: got %d, want 400", status)
 	}
 }
 

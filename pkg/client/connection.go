@@ -36,12 +36,21 @@ type Connection struct {
 	User          *User      `json:"user,omitempty"`
 	GrantedScopes []string   `json:"granted_scopes,omitempty"`
 	ExpiresAt     *time.Time `json:"expires_at,omitempty"`
+	// Companions are the connection's further tokens, by name; from Get only.
+	Companions map[string]Companion `json:"companions,omitempty"`
 
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
 	Status    *Status   `json:"status,omitempty"` // from Get only
 	// Error is set if the secrets of the record cannot be opened.
 	Error *connectors.Error `json:"error,omitempty"`
+}
+
+// Companion is a further token of a connection: a user's beside a bot's.
+type Companion struct {
+	State         string     `json:"state"` // live, or needs_reauth: somebody has to connect again
+	GrantedScopes []string   `json:"granted_scopes,omitempty"`
+	ExpiresAt     *time.Time `json:"expires_at,omitempty"`
 }
 
 // Resource is a site of the provider's account.
