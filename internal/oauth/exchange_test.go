@@ -111,6 +111,85 @@ func TestATokenWithoutARefreshTokenIsTradedIn(t *testing.T) {
 	}
 }
 
+// How a trade is asked for is data.
+func TestATradeIsAskedAsTheProviderWantsIt(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name string
+		with func(o *connectors.OAuth2)
+		want request
+	}{{
+		name: "RFC 8693",
+		with: func(o *connectors.OAuth2) {
+			o.Exchange = &connectors.Exchange{Params: map[string]string{"audience": "a"}}
+		},
+		want: request{Path: "/token", Kind: "application/x-www-form-urlencoded", Params: map[string]string{
+			"grant_type": "urn:ietf:params:oauth:grant-type:token-exchange", "subject_token": "tok", "audience": "a", "client_id": "demo-client", "client_secret": "demo-secret"}},
+	}, {
+		name: "by GET",
+		with: func(o *connectors.OAuth2) {
+			o.Exchange = &connectors.Exchange{URL: o.TokenURL + "/long", Method: http.MethodGet, GrantType: "fb_exchange_token", TokenParam: "fb_exchange_token"}
+		},
+		want: request{Path: "/token/long", Params: map[string]string{
+			"grant_type": "fb_exchange_token", "fb_exchange_token": "tok", "client_id": "demo-client", "client_secret": "demo-secret"}},
+	}, {
+		name: "renamed, as JSON, with the client in a header",
+		with: func(o *connectors.OAuth2) {
+			o.ClientAuth, o.TokenBody, o.ParamNames = connectors.ClientAuthBasic, connectors.TokenBodyJSON, map[string]string{"grant_type": "kind"}
+			o.Exchange = &connectors.Exchange{GrantType: "long"}
+		},
+		want: request{Path: "/token", Kind: "application/json", Basic: "demo-client", Params: map[string]string{"kind": "long", "subject_token": "tok"}},
+	}, {
+		name: "without the client",
+		with: func(o *connectors.OAuth2) {
+			o.ClientAuth = connectors.ClientAuthBasic
+			o.Exchange = &connectors.Exchange{GrantType: "long", Omit: []string{"client_id", "client_secret"}}
+		},
+		want: request{Path: "/token", Kind: "application/x-www-form-urlencoded", Params: map[string]string{"grant_type": "long", "subject_token": "tok"}},
+	}} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			provider := &listener{}
+			in := install(t, nil, oauthConnector("p", newServer(t, provider), func(o *connectors.OAuth2) { o.UserInfoURL = ""; tc.with(o) }))
+			in.setApp("p", demoApp)
+			if location := in.connectBlindly("p"); !strings.Contains(location, "status=success") {
+				t.Fatalf("connect: got %s", location)
+			}
+			provider.mu.Lock()
+			defer provider.mu.Unlock()
+			if len(provider.asked) != 2 {
+				t.Fatalf("the provider was asked %v, want the code and the trade", provider.asked)
+			}
+			if diff := cmp.Diff(tc.want, provider.asked[1]); diff != "" {
+				t.Errorf("the trade (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// A trade that fails leaves no connection, and the first token is given back.
+func TestATradeThatFailsGivesTheFirstTokenBack(t *testing.T) {
+	t.Parallel()
+	provider := newRevoker()
+	provider.HandleFunc("POST /token", func(w http.ResponseWriter, r *http.Request) {
+		if r.FormValue("grant_type") == "authorization_code" {
+			_, _ = w.Write([]byte(`{"access_token":"short","expires_in":3600}`))
+			return
+		}
+		w.WriteHeader(http.StatusBadRequest)
+	})
+	in := install(t, nil, oauthConnector("gone", newServer(t, provider), func(o *connectors.OAuth2) {
+		o.UserInfoURL, o.Exchange = "", &connectors.Exchange{}
+	}))
+	in.setApp("gone", demoApp)
+	if location := in.connectBlindly("gone"); !strings.Contains(location, "CONNECTOR_OAUTH_TOKEN_FAILED") {
+		t.Errorf("connect: got %s, want CONNECTOR_OAUTH_TOKEN_FAILED", location)
+	}
+	if diff := cmp.Diff([]string{"short"}, provider.seen()); diff != "" {
+		t.Errorf("what was revoked (-want +got):\n%s", diff)
+	}
+}
+
 // audiences is a provider whose tokens are each for one audience. It rotates refresh
 // tokens, and ends the grant when one is shown twice.
 type audiences struct {
