@@ -153,8 +153,8 @@ func (t *Tokens) spendMain(ctx context.Context, e endpoint, g *connection.Grant,
 		}
 		got, failed, err := t.spendUnder(ctx, lease, holder, e, g, how)
 		t.Leases.Release(context.WithoutCancel(ctx), lease)
-		if errors.Is(err, errLost) {
-			if _, err = t.Now(ctx, g.Of); err == nil {
+		if lost, ok := errors.AsType[lostRotation](err); ok {
+			if _, err = t.Renew(ctx, g.Of, lost.generation); err == nil {
 				continue
 			}
 		}
@@ -165,8 +165,11 @@ func (t *Tokens) spendMain(ctx context.Context, e endpoint, g *connection.Grant,
 	return reply{}, nil, errAgain
 }
 
-// errLost: a rotation of the main grant may be lost; its own renewal knows what to do.
-var errLost = errors.New("lost")
+// lostRotation is that a rotation of the main grant may be lost, by whoever was to make
+// the generation after this. The grant's own renewal knows what to do.
+type lostRotation struct{ generation uint64 }
+
+func (lostRotation) Error() string { return "oauth: a rotation of the main grant may be lost" }
 
 func (t *Tokens) spendUnder(ctx context.Context, lease *connection.Lease, holder string, e endpoint, g *connection.Grant, how *connectors.Exchange) (reply, *failure, error) {
 	main, err := t.Grants.Latest(ctx, g.Of)
@@ -181,7 +184,7 @@ func (t *Tokens) spendUnder(ctx context.Context, lease *connection.Lease, holder
 		return reply{}, nil, connectors.Errorf(connectors.CodeConnectorOAuthRefreshFailed,
 			"the provider gave no refresh token to %s, which its token %q is had for; connect it again", g.Connector, g.Companion)
 	case main.Intent != nil:
-		return reply{}, nil, errLost
+		return reply{}, nil, lostRotation{main.Generation}
 	}
 	opened, err := t.Grants.Open(main)
 	if err != nil {

@@ -87,7 +87,7 @@ func (t *Tokens) renewUnder(ctx context.Context, lease *connection.Lease, holder
 	if !renewable(g) {
 		return t.cannot(ctx, g, n, now)
 	}
-	e, config, err := t.endpointOf(ctx, g)
+	e, err := t.endpointOf(ctx, g)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (t *Tokens) renewUnder(ctx context.Context, lease *connection.Lease, holder
 		return t.failed(ctx, g, failed)
 	}
 	t.count(g, got.outcome())
-	return t.keep(ctx, g, opened, got, config)
+	return t.keep(ctx, g, opened, got, e.config)
 }
 
 // call makes the call when its turn has come. Waiting for that ends while there is
@@ -140,9 +140,10 @@ func (t *Tokens) call(ctx context.Context, e endpoint, g *connection.Grant, open
 		got, failed = e.mint(ctx, g.Requested)
 		return got, failed, nil
 	}
-	if how := e.def.Auth.OAuth2.Renewal; how != nil && g.Of != "" {
+	switch how := e.def.Auth.OAuth2.Renewal; {
+	case g.Of != "":
 		return t.fromMain(ctx, e, g, how)
-	} else if how != nil && trades(g) {
+	case trades(g):
 		got, failed = e.trade(ctx, how, opened.Access)
 		return got, failed, nil
 	}
@@ -190,23 +191,22 @@ func (t *Tokens) cannot(ctx context.Context, g *connection.Grant, n need, now ti
 	return nil, t.bury(ctx, g, "no_refresh_token")
 }
 
-// endpointOf is where the grant is refreshed, and as which client; and the config
-// that this is made of.
-func (t *Tokens) endpointOf(ctx context.Context, g *connection.Grant) (e endpoint, config []byte, err error) {
+// endpointOf is where the grant is refreshed, and as which client.
+func (t *Tokens) endpointOf(ctx context.Context, g *connection.Grant) (endpoint, error) {
 	def, config, err := t.definition(ctx, g)
 	if err != nil {
-		return endpoint{}, nil, err
+		return endpoint{}, err
 	}
 	if err := complete(def); err != nil {
-		return endpoint{}, nil, err
+		return endpoint{}, err
 	}
 	urls, err := def.OAuthEndpoints(config)
 	if err != nil {
-		return endpoint{}, nil, err
+		return endpoint{}, err
 	}
 	app, err := t.appOf(ctx, def, config)
 	if err != nil {
-		return endpoint{}, nil, err
+		return endpoint{}, err
 	}
 	url := urls.Refresh
 	switch {
@@ -214,11 +214,11 @@ func (t *Tokens) endpointOf(ctx context.Context, g *connection.Grant) (e endpoin
 		url = urls.Token
 	case trades(g), g.Of != "":
 		if def.Auth.OAuth2.Renewal == nil {
-			return endpoint{}, nil, connectors.Errorf(connectors.CodeConnectorOAuthNotConfigured, "%s no longer says how its tokens are exchanged", g.Connector)
+			return endpoint{}, connectors.Errorf(connectors.CodeConnectorOAuthNotConfigured, "%s no longer says how its tokens are exchanged", g.Connector)
 		}
 		url = urls.Renewal
 	}
-	return t.endpoint(def, url, config, app), config, nil
+	return t.endpoint(def, url, config, app), nil
 }
 
 func (t *Tokens) endpoint(def *connectors.Connector, url string, config []byte, app connection.App) endpoint {

@@ -205,6 +205,9 @@ func (in *inspection) oauth() {
 	}
 	in.oauthClient(o)
 	in.oauthParams(o)
+	if in.connector.Auth.Kind != AuthOAuth2 && (o.Exchange != nil || o.Renewal != nil) {
+		in.bad("auth.oauth2", "has an exchange or a renewal, but the kind is %s", in.connector.Auth.Kind)
+	}
 	in.exchange("auth.oauth2.exchange", o.Exchange, tokenAccess)
 	in.exchange("auth.oauth2.renewal", o.Renewal, tokenAccess)
 	in.companions(o)

@@ -162,6 +162,10 @@ func TestRegisterRefusesEveryMistake(t *testing.T) {
 		}, "INTERNAL", `auth.oauth2.companions.A must be called [a-z][a-z0-9-]*, got "A"; auth.oauth2.companions.A.scope_param is set by the flow itself; ` +
 			`auth.oauth2.companions.empty.base_url must begin with http:// or https://; auth.oauth2.companions.empty.scope_param is required where there are scopes; ` +
 			`auth.oauth2.companions.empty.token_fields must say where the access_token is, unless it is had by exchange`},
+		{"an exchange of what the client asks for itself", func(c *connectors.Connector) {
+			c.BaseURL = "https://x.example"
+			c.Auth = connectors.Auth{Kind: connectors.AuthClientCredentials, OAuth2: &connectors.OAuth2{TokenURL: "https://x.example/t", Exchange: &connectors.Exchange{}}}
+		}, "INTERNAL", "auth.oauth2 has an exchange or a renewal, but the kind is client_credentials"},
 		{"exchanges that cannot be", func(c *connectors.Connector) {
 			c.BaseURL = "https://x.example"
 			c.Auth = connectors.Auth{Kind: connectors.AuthOAuth2, OAuth2: &connectors.OAuth2{
