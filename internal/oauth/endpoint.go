@@ -189,9 +189,12 @@ func (r *reader) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	r.answered = true
-	if len(body) > maxReply {
+	switch limit := r.def.RateLimit.Refused(resp, body); {
+	case len(body) > maxReply:
 		r.failed = unreadable(resp.StatusCode)
-	} else {
+	case limit.RateLimited:
+		r.failed = &failure{verdict: transient, code: connectors.CodeConnectorOAuthTokenFailed, status: resp.StatusCode, retryAfter: limit.RetryAfter}
+	default:
 		r.reply, r.failed = parseReply(o, resp.StatusCode, resp.Header, body, r.now())
 	}
 	return &http.Response{

@@ -71,6 +71,7 @@ func TestDefinitionOfAnOAuthConnector(t *testing.T) {
 	t.Parallel()
 	c := registered(t, connectors.Connector{
 		Key: "docs", Config: connectors.SchemaFor[struct{}](), BaseURL: "https://api.docs.example",
+		RateLimit: &connectors.RateLimit{Statuses: []int{403}, Text: "Retry after (.*)", Windows: []connectors.RateWindow{{Remaining: "X-Remaining", Reset: "X-Reset", Form: connectors.ExpiryEpoch}}},
 		Auth: connectors.Auth{Kind: connectors.AuthOAuth2, OAuth2: &connectors.OAuth2{
 			AuthorizationURL: "https://docs.example/authorize", TokenURL: "https://docs.example/token", RevocationURL: "https://docs.example/revoke",
 			UserInfoURL: "https://docs.example/me", Issuer: "https://docs.example", Scopes: []string{"read"}, OptionalScopes: []string{"write"},

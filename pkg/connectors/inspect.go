@@ -57,6 +57,7 @@ func inspect(c *Connector, code bool) error {
 	}
 	in.config(code)
 	in.auth()
+	in.rateLimit()
 	in.actions(code)
 	in.webhook()
 	if len(in.found) == 0 {
@@ -207,6 +208,7 @@ func (in *inspection) oauth() {
 	in.oauthParams(o)
 	in.companions(o)
 	in.oauthMint(o)
+	in.oauthPlaces(o)
 	if o.Repair != nil && o.Repair.GrantType == "" {
 		in.bad("auth.oauth2.repair.grant_type", "is required")
 	}

@@ -85,7 +85,9 @@ type OAuth2 struct {
 	Expiry ExpiryForm `json:"expiry,omitempty" yaml:"expiry,omitempty"`
 	// Metadata puts what only the flow can know into the connection's config:
 	// config field → "token.<path>", "query.<name>" (of the callback), "user.<name>"
-	// or "resource.<name>".
+	// or "resource.<name>". What the query says is there before the code is exchanged;
+	// where the host of TokenURL, RefreshURL or RevocationURL is made of it, the config's
+	// schema must list its values, since a browser could say anything.
 	Metadata map[string]string `json:"metadata,omitempty" yaml:"metadata,omitempty"`
 	// TokenHeader and TokenPrefix say how requests carry the token; "" means
 	// "Authorization" and "Bearer ".
@@ -133,23 +135,6 @@ type LostToken struct {
 	ClientSecret Secret
 	Refresh      Secret // the old one, spent for all we know
 }
-
-// ExpiryForm is how a token reply says when a token ends.
-type ExpiryForm string
-
-// The forms.
-const (
-	ExpiryAuto         ExpiryForm = ""             // by what it looks like
-	ExpirySeconds      ExpiryForm = "seconds"      // from now
-	ExpiryMilliseconds ExpiryForm = "milliseconds" // from now
-	ExpiryEpoch        ExpiryForm = "epoch"        // seconds since 1970
-	ExpiryEpochMillis  ExpiryForm = "epoch_ms"     // milliseconds since 1970
-	ExpiryDate         ExpiryForm = "date"         // RFC 3339
-	ExpiryJWT          ExpiryForm = "jwt"          // the exp of the access token
-	ExpiryNone         ExpiryForm = "none"         // tokens do not end
-)
-
-var expiryForms = []ExpiryForm{ExpiryAuto, ExpirySeconds, ExpiryMilliseconds, ExpiryEpoch, ExpiryEpochMillis, ExpiryDate, ExpiryJWT, ExpiryNone}
 
 // ParamName is what the provider calls a parameter of the standard; "" is that it
 // does not want it.
