@@ -170,6 +170,9 @@ func (r *reader) RoundTrip(req *http.Request) (*http.Response, error) {
 	if o.TokenBody == connectors.TokenBodyXML {
 		req.Header.Set("Accept", "application/xml, application/json;q=0.9")
 	}
+	if err := r.sign(req); err != nil {
+		return nil, err
+	}
 	if r.before != nil {
 		if err := r.before(); err != nil {
 			return nil, err

@@ -115,6 +115,11 @@ type OAuth2 struct {
 	// describe. It returns a reply in the standard form. Programs that lack the
 	// connector's code leave it to those that have it.
 	MintToken func(ctx context.Context, m *Minting) (json.RawMessage, error) `json:"-" yaml:"-"`
+	// SignToken adds to each request to the token endpoint what the provider wants it
+	// signed with: headers, or parameters of the URL. body is what the request holds and
+	// stays as it is. Programs that lack the connector's code leave tokens to those that
+	// have it.
+	SignToken func(r *http.Request, body []byte, clientSecret Secret) error `json:"-" yaml:"-"`
 }
 
 // Repair asks the refresh URL for new tokens with a JWT that the client signs (with its
@@ -150,6 +155,7 @@ const (
 	hookParseToken  = "parse_token"
 	hookRepairToken = "repair_token"
 	hookMintToken   = "mint_token"
+	hookSignToken   = "sign_token"
 )
 
 // withHooks is o with the names of its functions.
@@ -158,26 +164,29 @@ func (o *OAuth2) withHooks() *OAuth2 {
 		return nil
 	}
 	named := *o
-	if o.ParseToken != nil || o.RepairToken != nil || o.MintToken != nil {
-		named.Hooks = nil
+	var own []string
+	for _, hook := range []struct {
+		there bool
+		name  string
+	}{
+		{o.ParseToken != nil, hookParseToken}, {o.RepairToken != nil, hookRepairToken}, {o.MintToken != nil, hookMintToken}, {o.SignToken != nil, hookSignToken},
+	} {
+		if hook.there {
+			own = append(own, hook.name)
+		}
 	}
-	if o.ParseToken != nil {
-		named.Hooks = append(named.Hooks, hookParseToken)
-	}
-	if o.RepairToken != nil {
-		named.Hooks = append(named.Hooks, hookRepairToken)
-	}
-	if o.MintToken != nil {
-		named.Hooks = append(named.Hooks, hookMintToken)
+	if own != nil {
+		named.Hooks = own
 	}
 	return &named
 }
 
 // Complete reports whether all that tokens need to be asked for and read is there: a
-// connector's definition, without its code, lacks its ParseToken and its MintToken.
+// connector's definition, without its code, lacks its ParseToken, MintToken and SignToken.
 func (o *OAuth2) Complete() bool {
 	return (o.ParseToken != nil || !slices.Contains(o.Hooks, hookParseToken)) &&
-		(o.MintToken != nil || !slices.Contains(o.Hooks, hookMintToken))
+		(o.MintToken != nil || !slices.Contains(o.Hooks, hookMintToken)) &&
+		(o.SignToken != nil || !slices.Contains(o.Hooks, hookSignToken))
 }
 
 // LacksRepair reports whether the connector's code could repair a lost rotation, and
