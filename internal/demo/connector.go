@@ -8,9 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
@@ -68,7 +66,7 @@ func ask[Out any](ctx context.Context, call *connectors.Call, method, path strin
 		return out, err
 	}
 	if res.StatusCode/100 != 2 {
-		return out, providerError(res, reply)
+		return out, providerError(call, res, reply)
 	}
 	if err := json.Unmarshal(reply, &out); err != nil {
 		return out, errors.New("the provider answered with something that is no JSON")
@@ -76,25 +74,16 @@ func ask[Out any](ctx context.Context, call *connectors.Call, method, path strin
 	return out, nil
 }
 
-func providerError(res *http.Response, reply []byte) *connectors.ProviderError {
+func providerError(call *connectors.Call, res *http.Response, reply []byte) *connectors.ProviderError {
 	var said struct {
 		Error struct {
 			Message string `json:"message"`
 		} `json:"error"`
 	}
 	_ = json.Unmarshal(reply, &said) // the status alone will do
-	return &connectors.ProviderError{
-		Status: res.StatusCode, RetryAfter: retryAfter(res.Header), Message: said.Error.Message,
-	}
-}
-
-// retryAfter reads the header's seconds, the only form that the provider sends.
-func retryAfter(h http.Header) time.Duration {
-	seconds, err := strconv.ParseUint(h.Get("Retry-After"), 10, 16)
-	if err != nil {
-		return 0
-	}
-	return time.Duration(seconds) * time.Second
+	refused := call.Refused(res, reply)
+	refused.Message = said.Error.Message
+	return refused
 }
 
 // idempotencyKey is the header with the call's key, none if it has none.

@@ -27,6 +27,7 @@ func (j *job) call(ctx context.Context) (*connectors.Call, error) {
 			return nil, err
 		}
 	}
+	j.witness.limit = j.connector.RateLimit
 	return call, j.equip(ctx, j.connector, call, config, j.conn, j.witness)
 }
 
@@ -38,7 +39,7 @@ func (x *Executor) equip(ctx context.Context, c *connectors.Connector, call *con
 	if err != nil {
 		return err
 	}
-	call.BaseURL = runtime.BaseURL
+	call.BaseURL, call.RateLimit = runtime.BaseURL, c.RateLimit
 	call.Secrets = c.SecretsOf(config)
 	authenticated := connectors.NewTransport(transport, runtime)
 	if c.Auth.OAuth2 != nil {

@@ -16,6 +16,7 @@ import (
 type witness struct {
 	next  http.RoundTripper
 	acted atomic.Bool
+	limit *connectors.RateLimit // the connector's, once it is known
 }
 
 func newWitness(next http.RoundTripper) *witness {
@@ -32,7 +33,7 @@ func (w *witness) RoundTrip(r *http.Request) (*http.Response, error) {
 	case "", http.MethodGet, http.MethodHead, http.MethodOptions:
 		return response, err // asks, and changes nothing
 	}
-	turnedAway := err == nil && (response.StatusCode == http.StatusTooManyRequests || response.StatusCode == http.StatusUnauthorized)
+	turnedAway := err == nil && (w.limit.TurnedAway(response) || response.StatusCode == http.StatusUnauthorized)
 	if !turnedAway && !unreached(err) {
 		w.acted.Store(true)
 	}
@@ -45,7 +46,7 @@ func unreached(err error) bool {
 	return ok && dial.Op == "dial" || safehttp.Refused(err)
 }
 
-// harmless reports that the provider certainly did nothing: it said so (429), or
+// harmless reports that the provider certainly did nothing: it said so (its limit), or
 // was never reached, and nothing else was asked of it before; or the handler
 // itself asks for another attempt.
 func (j *job) harmless(failure error) bool {
@@ -54,5 +55,6 @@ func (j *job) harmless(failure error) bool {
 	if asks && status == 0 {
 		return true
 	}
-	return (status == http.StatusTooManyRequests || unreached(failure)) && !j.witness.acted.Load()
+	limited := status == http.StatusTooManyRequests || connectors.AsError(failure).Code == connectors.CodeConnectorRateLimited
+	return (limited || unreached(failure)) && !j.witness.acted.Load()
 }

@@ -1,11 +1,14 @@
 package oauth
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/sha512"
 	"errors"
 	"hash"
+	"io"
+	"net/http"
 	"net/url"
 	"time"
 
@@ -24,7 +27,7 @@ const assertionLife = time.Minute
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 // errUnsigned is a client secret that cannot sign as the connector wants it.
-var errUnsigned = errors.New("the client secret cannot sign by the algorithm that the provider wants")
+var errUnsigned = errors.New("the client secret cannot sign as the provider wants it")
 
 // credential is one of a client's secrets, in the form in which the connector's
 // ClientAuth has it.
@@ -126,6 +129,23 @@ func (c credential) sign(claims assertionClaims) (string, error) {
 		return "", errUnsigned
 	}
 	return signed, nil
+}
+
+// sign has the connector sign the request, in the provider's own way.
+func (r *reader) sign(req *http.Request) error {
+	sign := r.def.Auth.OAuth2.SignToken
+	if sign == nil {
+		return nil
+	}
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return err
+	}
+	if _, err = guarded(func() (any, error) { return nil, sign(req, body, r.credential.secret) }); err != nil {
+		return errUnsigned // its text was not written for strangers
+	}
+	req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	return nil
 }
 
 // sharedKey signs with a secret of any length: the library refuses those that are

@@ -32,7 +32,10 @@ func (f *Flow) conclude(ctx context.Context, flow *connection.Flow, query url.Va
 	if err := complete(def); err != nil {
 		return "", err
 	}
-	config := json.RawMessage(secrets.Config.Reveal())
+	config, err := told(def, json.RawMessage(secrets.Config.Reveal()), query)
+	if err != nil {
+		return "", err
+	}
 	urls, err := def.OAuthEndpoints(config)
 	if err != nil {
 		return "", err

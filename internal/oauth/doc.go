@@ -21,6 +21,7 @@
 //	state.go       signed states and reconnect links
 //	flow.go        Flow: start, and the browser's way to the provider
 //	callback.go    the browser's way back: checks, each with its reason
+//	told.go        what the redirect says besides
 //	complete.go    exchange, who-am-I, site choice, grant and connection stored
 //	exchange.go    tokens that are had for other tokens
 //	companion.go   further tokens of the same authorisation

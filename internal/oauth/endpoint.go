@@ -170,6 +170,9 @@ func (r *reader) RoundTrip(req *http.Request) (*http.Response, error) {
 	if o.TokenBody == connectors.TokenBodyXML {
 		req.Header.Set("Accept", "application/xml, application/json;q=0.9")
 	}
+	if err := r.sign(req); err != nil {
+		return nil, err
+	}
 	if r.before != nil {
 		if err := r.before(); err != nil {
 			return nil, err
@@ -189,9 +192,12 @@ func (r *reader) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	r.answered = true
-	if len(body) > maxReply {
+	switch limit := r.def.RateLimit.Refused(resp, body); {
+	case len(body) > maxReply:
 		r.failed = unreadable(resp.StatusCode)
-	} else {
+	case limit.RateLimited:
+		r.failed = &failure{verdict: transient, code: connectors.CodeConnectorOAuthTokenFailed, status: resp.StatusCode, retryAfter: limit.RetryAfter}
+	default:
 		r.reply, r.failed = parseReply(o, resp.StatusCode, resp.Header, body, r.now())
 	}
 	return &http.Response{

@@ -2,6 +2,9 @@ package oauth_test
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -205,6 +208,57 @@ func TestATokenIsMintedByCode(t *testing.T) {
 				t.Errorf("without the code: got %v, want that it is left to who has it", err)
 			}
 		})
+	}
+}
+
+// A provider that wants each request for a token signed in its own way, over its body.
+func TestTokenRequestsAreSignedByCode(t *testing.T) {
+	t.Parallel()
+	var grants []string
+	signature := func(key, when string, body []byte) string {
+		mac := hmac.New(sha256.New, []byte(key))
+		_, _ = fmt.Fprintf(mac, "%s\n%s", when, body)
+		return hex.EncodeToString(mac.Sum(nil))
+	}
+	server := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if want := signature("demo-secret", r.Header.Get("X-When"), body); r.Header.Get("X-Sign") != want || len(body) == 0 {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		var said struct {
+			Grant string `json:"grant_type"`
+		}
+		_ = json.Unmarshal(body, &said)
+		grants = append(grants, said.Grant)
+		_, _ = io.WriteString(w, `{"access_token":"tok","refresh_token":"r","expires_in":3600}`)
+	}))
+	in := install(t, nil, oauthConnector("signed", server, func(o *connectors.OAuth2) {
+		o.UserInfoURL, o.RevocationURL, o.TokenBody = "", "", connectors.TokenBodyJSON
+		o.SignToken = func(r *http.Request, body []byte, clientSecret connectors.Secret) error {
+			when := fmt.Sprint(time.Now().UnixMilli())
+			r.Header.Set("X-When", when)
+			r.Header.Set("X-Sign", signature(clientSecret.Reveal(), when, body))
+			return nil
+		}
+	}))
+	in.setApp("signed", connection.App{ClientID: "demo-client", ClientSecrets: []secret.Text{secret.New("not yet known"), secret.New("demo-secret")}})
+	if location := in.connectBlindly("signed"); !strings.Contains(location, "status=success") {
+		t.Fatalf("connect: %s", location)
+	}
+	const path = "/scopes/organization/acme/connections/signed"
+	if status, problem := in.call(http.MethodPost, path+"/refresh", nil, nil); status != http.StatusOK {
+		t.Fatalf("refresh: got %d %v", status, &problem)
+	}
+	if diff := cmp.Diff([]string{"authorization_code", "refresh_token"}, grants); diff != "" {
+		t.Errorf("asked for (-want +got):\n%s", diff)
+	}
+	in.registry = connectors.NewRegistry() // of a program without the code
+	c, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, "signed", ""))
+	must(t, err)
+	in.expire(c.Grant)
+	if _, err := in.join(t).tokens.Fresh(t.Context(), c.Grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
+		t.Errorf("without the code: got %v, want that it is left to who has it", err)
 	}
 }
 

@@ -39,8 +39,11 @@ type Connector struct {
 	// host only.
 	BaseURL string
 	Auth    Auth
-	Actions []Action
-	Webhook *Webhook
+	// RateLimit says how the provider tells that too much was asked of it; nil is by
+	// status 429 and Retry-After alone.
+	RateLimit *RateLimit
+	Actions   []Action
+	Webhook   *Webhook
 	// Validate is called on connect, after the config has passed its schema; it
 	// may ask the provider. Optional.
 	Validate func(ctx context.Context, call *Call) error `json:"-"`

@@ -20,6 +20,7 @@ type definition struct {
 	DefaultConfig json.RawMessage    `json:"default_config,omitempty"`
 	BaseURL       string             `json:"base_url,omitempty"`
 	Auth          Auth               `json:"auth,omitzero"`
+	RateLimit     *RateLimit         `json:"rate_limit,omitempty"`
 	Actions       []actionDefinition `json:"actions,omitempty"`
 	Webhook       *Webhook           `json:"webhook,omitempty"`
 	// Validates tells roles that do not have the code that there is some to ask.
@@ -43,7 +44,7 @@ type actionDefinition struct {
 func (c *Connector) Definition() ([]byte, error) {
 	d := definition{
 		Format: definitionFormat, Key: c.Key, Version: c.Version, Metadata: c.Metadata,
-		Config: c.Config, DefaultConfig: c.publicDefaults(), BaseURL: c.BaseURL, Auth: c.Auth, Webhook: c.Webhook,
+		Config: c.Config, DefaultConfig: c.publicDefaults(), BaseURL: c.BaseURL, Auth: c.Auth, RateLimit: c.RateLimit, Webhook: c.Webhook,
 		Validates: c.HasValidate(),
 	}
 	d.Auth.OAuth2 = c.Auth.OAuth2.withHooks()
@@ -81,7 +82,7 @@ func ParseDefinition(doc []byte) (*Connector, error) {
 	}
 	c := &Connector{
 		Key: d.Key, Version: d.Version, Metadata: d.Metadata, Config: d.Config,
-		DefaultConfig: d.DefaultConfig, BaseURL: d.BaseURL, Auth: d.Auth, Webhook: d.Webhook,
+		DefaultConfig: d.DefaultConfig, BaseURL: d.BaseURL, Auth: d.Auth, RateLimit: d.RateLimit, Webhook: d.Webhook,
 		validates: d.Validates,
 	}
 	for _, a := range d.Actions {

@@ -71,6 +71,7 @@ func TestDefinitionOfAnOAuthConnector(t *testing.T) {
 	t.Parallel()
 	c := registered(t, connectors.Connector{
 		Key: "docs", Config: connectors.SchemaFor[struct{}](), BaseURL: "https://api.docs.example",
+		RateLimit: &connectors.RateLimit{Statuses: []int{403}, Text: "Retry after (.*)", Windows: []connectors.RateWindow{{Remaining: "X-Remaining", Reset: "X-Reset", Form: connectors.ExpiryEpoch}}},
 		Auth: connectors.Auth{Kind: connectors.AuthOAuth2, OAuth2: &connectors.OAuth2{
 			AuthorizationURL: "https://docs.example/authorize", TokenURL: "https://docs.example/token", RevocationURL: "https://docs.example/revoke",
 			UserInfoURL: "https://docs.example/me", Issuer: "https://docs.example", Scopes: []string{"read"}, OptionalScopes: []string{"write"},
@@ -106,6 +107,7 @@ func TestADefinitionNamesTheHooksOfItsOAuth(t *testing.T) {
 	t.Parallel()
 	o := connectors.OAuth2{AuthorizationURL: "https://docs.example/authorize", TokenURL: "https://docs.example/token"}
 	o.ParseToken = func(int, http.Header, []byte) (json.RawMessage, error) { return nil, nil }
+	o.SignToken = func(*http.Request, []byte, connectors.Secret) error { return nil }
 	o.RepairToken = func(context.Context, *connectors.LostToken) (json.RawMessage, error) { return nil, nil }
 	c := registered(t, connectors.Connector{
 		Key: "docs", Config: connectors.SchemaFor[struct{}](), BaseURL: "https://api.docs.example", Auth: connectors.Auth{Kind: connectors.AuthOAuth2, OAuth2: &o},
@@ -114,7 +116,7 @@ func TestADefinitionNamesTheHooksOfItsOAuth(t *testing.T) {
 		t.Error("the connector itself lacks its code")
 	}
 	doc := mustDefine(t, c)
-	if want := `"hooks":["parse_token","repair_token"]`; !strings.Contains(string(doc), want) {
+	if want := `"hooks":["parse_token","repair_token","sign_token"]`; !strings.Contains(string(doc), want) {
 		t.Errorf("got %s, want %s in it", doc, want)
 	}
 	back, err := connectors.ParseDefinition(doc)

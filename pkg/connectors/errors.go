@@ -49,7 +49,8 @@ func Errorf(code Code, format string, args ...any) *Error {
 
 // AsError gives every error its code.
 //   - An *Error in the chain is returned as it is.
-//   - A [ProviderError] becomes CONNECTOR_RATE_LIMITED (429) or CONNECTOR_ACTION_FAILED.
+//   - A [ProviderError] becomes CONNECTOR_RATE_LIMITED (a limit, 429) or
+//     CONNECTOR_ACTION_FAILED.
 //   - context.DeadlineExceeded becomes CONNECTOR_ACTION_TIMEOUT.
 //   - Everything else becomes INTERNAL, with a fixed message: its text was not
 //     written for strangers.
@@ -66,7 +67,7 @@ func AsError(err error) *Error {
 	if p, ok := errors.AsType[*ProviderError](err); ok {
 		e.Code, e.Message = CodeConnectorActionFailed, p.Error()
 		e.ProviderStatus, e.RetryAfter = p.Status, p.RetryAfter
-		if p.Status == http.StatusTooManyRequests {
+		if p.RateLimited || p.Status == http.StatusTooManyRequests {
 			e.Code = CodeConnectorRateLimited
 		}
 	} else if errors.Is(err, context.DeadlineExceeded) {

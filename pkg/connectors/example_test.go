@@ -43,7 +43,7 @@ func Example() {
 				}
 				defer func() { _ = response.Body.Close() }()
 				if response.StatusCode != http.StatusOK {
-					return out, &connectors.ProviderError{Status: response.StatusCode}
+					return out, call.Refused(response, nil)
 				}
 				return out, json.NewDecoder(response.Body).Decode(&out)
 			}, &connectors.ActionOptions{Idempotent: true}),

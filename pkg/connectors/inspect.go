@@ -57,6 +57,7 @@ func inspect(c *Connector, code bool) error {
 	}
 	in.config(code)
 	in.auth()
+	in.rateLimit()
 	in.actions(code)
 	in.webhook()
 	if len(in.found) == 0 {
@@ -212,6 +213,7 @@ func (in *inspection) oauth() {
 	in.exchange("auth.oauth2.renewal", o.Renewal, tokenAccess)
 	in.companions(o)
 	in.oauthMint(o)
+	in.oauthPlaces(o)
 	if o.Repair != nil && o.Repair.GrantType == "" {
 		in.bad("auth.oauth2.repair.grant_type", "is required")
 	}

@@ -60,8 +60,8 @@ func RetryDelay(err error) (time.Duration, bool) {
 }
 
 // IsRetryable reports whether trying again may help. An instruction in the chain
-// decides; without one a provider's status does (408, 425, 429 and 5xx may help,
-// other 4xx will not), and then the [Code]. Errors without any of these may be
+// decides; without one a provider's status does (408, 425, 429, 5xx and its limit may
+// help, other 4xx will not), and then the [Code]. Errors without any of these may be
 // transient, so they are retryable.
 func IsRetryable(err error) bool {
 	if err == nil {
@@ -72,6 +72,7 @@ func IsRetryable(err error) bool {
 	}
 	e := AsError(err)
 	switch s := e.ProviderStatus; {
+	case e.Code == CodeConnectorRateLimited:
 	case s == http.StatusRequestTimeout, s == http.StatusTooEarly, s == http.StatusTooManyRequests:
 	case s >= 400 && s < 500:
 		return false
@@ -80,11 +81,13 @@ func IsRetryable(err error) bool {
 }
 
 // ProviderError is what a handler returns when the provider answered, but not
-// with a 2xx. [Action.Run] turns it into an [Error].
+// with a 2xx; [Call.Refused] makes it. [Action.Run] turns it into an [Error].
 type ProviderError struct {
 	Status     int           // HTTP status
 	RetryAfter time.Duration // what the provider asked for; 0 if it did not
 	Message    string        // the provider's words, for people: no body, no credential
+	// RateLimited says that too much was asked of the provider, whatever the status.
+	RateLimited bool
 }
 
 // Error returns the status and the message.

@@ -86,7 +86,9 @@ type OAuth2 struct {
 	Expiry ExpiryForm `json:"expiry,omitempty" yaml:"expiry,omitempty"`
 	// Metadata puts what only the flow can know into the connection's config:
 	// config field → "token.<path>", "query.<name>" (of the callback), "user.<name>"
-	// or "resource.<name>".
+	// or "resource.<name>". What the query says is there before the code is exchanged;
+	// where the host of TokenURL, RefreshURL or RevocationURL is made of it, the config's
+	// schema must list its values, since a browser could say anything.
 	Metadata map[string]string `json:"metadata,omitempty" yaml:"metadata,omitempty"`
 	// TokenHeader and TokenPrefix say how requests carry the token; "" means
 	// "Authorization" and "Bearer ".
@@ -119,6 +121,11 @@ type OAuth2 struct {
 	// describe. It returns a reply in the standard form. Programs that lack the
 	// connector's code leave it to those that have it.
 	MintToken func(ctx context.Context, m *Minting) (json.RawMessage, error) `json:"-" yaml:"-"`
+	// SignToken adds to each request to the token endpoint what the provider wants it
+	// signed with: headers, or parameters of the URL. body is what the request holds and
+	// stays as it is. Programs that lack the connector's code leave tokens to those that
+	// have it.
+	SignToken func(r *http.Request, body []byte, clientSecret Secret) error `json:"-" yaml:"-"`
 }
 
 // Repair asks the refresh URL for new tokens with a JWT that the client signs (with its
@@ -140,23 +147,6 @@ type LostToken struct {
 	Refresh      Secret // the old one, spent for all we know
 }
 
-// ExpiryForm is how a token reply says when a token ends.
-type ExpiryForm string
-
-// The forms.
-const (
-	ExpiryAuto         ExpiryForm = ""             // by what it looks like
-	ExpirySeconds      ExpiryForm = "seconds"      // from now
-	ExpiryMilliseconds ExpiryForm = "milliseconds" // from now
-	ExpiryEpoch        ExpiryForm = "epoch"        // seconds since 1970
-	ExpiryEpochMillis  ExpiryForm = "epoch_ms"     // milliseconds since 1970
-	ExpiryDate         ExpiryForm = "date"         // RFC 3339
-	ExpiryJWT          ExpiryForm = "jwt"          // the exp of the access token
-	ExpiryNone         ExpiryForm = "none"         // tokens do not end
-)
-
-var expiryForms = []ExpiryForm{ExpiryAuto, ExpirySeconds, ExpiryMilliseconds, ExpiryEpoch, ExpiryEpochMillis, ExpiryDate, ExpiryJWT, ExpiryNone}
-
 // ParamName is what the provider calls a parameter of the standard; "" is that it
 // does not want it.
 func (o *OAuth2) ParamName(name string) string {
@@ -171,6 +161,7 @@ const (
 	hookParseToken  = "parse_token"
 	hookRepairToken = "repair_token"
 	hookMintToken   = "mint_token"
+	hookSignToken   = "sign_token"
 )
 
 // withHooks is o with the names of its functions.
@@ -179,26 +170,29 @@ func (o *OAuth2) withHooks() *OAuth2 {
 		return nil
 	}
 	named := *o
-	if o.ParseToken != nil || o.RepairToken != nil || o.MintToken != nil {
-		named.Hooks = nil
+	var own []string
+	for _, hook := range []struct {
+		there bool
+		name  string
+	}{
+		{o.ParseToken != nil, hookParseToken}, {o.RepairToken != nil, hookRepairToken}, {o.MintToken != nil, hookMintToken}, {o.SignToken != nil, hookSignToken},
+	} {
+		if hook.there {
+			own = append(own, hook.name)
+		}
 	}
-	if o.ParseToken != nil {
-		named.Hooks = append(named.Hooks, hookParseToken)
-	}
-	if o.RepairToken != nil {
-		named.Hooks = append(named.Hooks, hookRepairToken)
-	}
-	if o.MintToken != nil {
-		named.Hooks = append(named.Hooks, hookMintToken)
+	if own != nil {
+		named.Hooks = own
 	}
 	return &named
 }
 
 // Complete reports whether all that tokens need to be asked for and read is there: a
-// connector's definition, without its code, lacks its ParseToken and its MintToken.
+// connector's definition, without its code, lacks its ParseToken, MintToken and SignToken.
 func (o *OAuth2) Complete() bool {
 	return (o.ParseToken != nil || !slices.Contains(o.Hooks, hookParseToken)) &&
-		(o.MintToken != nil || !slices.Contains(o.Hooks, hookMintToken))
+		(o.MintToken != nil || !slices.Contains(o.Hooks, hookMintToken)) &&
+		(o.SignToken != nil || !slices.Contains(o.Hooks, hookSignToken))
 }
 
 // LacksRepair reports whether the connector's code could repair a lost rotation, and

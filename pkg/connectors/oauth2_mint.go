@@ -2,6 +2,8 @@ package connectors
 
 import (
 	"encoding/json"
+	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -26,15 +28,19 @@ type Mint struct {
 	AssertionParam string `json:"assertion_param,omitempty" yaml:"assertion_param,omitempty"`
 }
 
-// Minting is what MintToken has to work with. It holds the config in the clear.
+// Minting is what MintToken has to work with. It holds the config in the clear, and so
+// prints without it.
 type Minting struct {
 	HTTP         *http.Client // with a deadline
 	URL          string       // the token URL
 	ClientID     string
 	ClientSecret Secret
 	Scopes       []string
-	Config       json.RawMessage
+	Config       json.RawMessage `json:"-"`
 }
+
+// Format prints where it is asked, and nothing of the config.
+func (m Minting) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "minting at "+m.URL) }
 
 // TokenRequest is what requests to the token endpoint hold besides the parameters of
 // the flow, filled in from a config.

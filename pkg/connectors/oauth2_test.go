@@ -56,6 +56,19 @@ func TestMistakesInTheDialectOfATokenEndpointAreFound(t *testing.T) {
 		{"names that no element can have", func(_ *connectors.Connector, o *connectors.OAuth2) {
 			o.TokenBody, o.TokenRoot, o.TokenParams, o.ParamNames = connectors.TokenBodyXML, "xmlRoot", map[string]string{"@a.b": "1"}, map[string]string{"client_id": "a><b"}
 		}, "auth.oauth2.param_names.client_id must be the path of an element or attribute; auth.oauth2.token_params.@a.b must be the path of an element or attribute; auth.oauth2.token_root must be the name of an element"},
+		{"a browser that chooses who gets the secret", func(c *connectors.Connector, o *connectors.OAuth2) {
+			c.Auth.Kind, o.AuthorizationURL, o.TokenURL = connectors.AuthOAuth2, "https://x.example/authorize", "https://accounts.${config.user}/token"
+			o.Metadata = map[string]string{"user": "query.location"}
+		}, `auth.oauth2.token_url is made of "user", which the redirect's query fills`},
+		{"a browser that chooses a path", func(c *connectors.Connector, o *connectors.OAuth2) {
+			c.Auth.Kind, o.AuthorizationURL, o.TokenURL = connectors.AuthOAuth2, "https://x.example/authorize", "https://x.example/${config.user}/token"
+			o.Metadata = map[string]string{"user": "query.tenant"}
+		}, ""},
+		{"a browser that chooses among hosts", func(c *connectors.Connector, o *connectors.OAuth2) {
+			c.Config = mustSchema(t, `{"type":"object","properties":{"user":{"enum":["eu","us"]}}}`)
+			c.Auth.Kind, o.AuthorizationURL, o.TokenURL = connectors.AuthOAuth2, "https://x.example/authorize", "https://${config.user}.x.example/token"
+			o.Metadata = map[string]string{"user": "query.location"}
+		}, ""},
 		{"an assertion that nobody signs", func(_ *connectors.Connector, o *connectors.OAuth2) { o.Assertion = &connectors.Assertion{} },
 			"auth.oauth2.assertion is there, but nothing is signed"},
 		{"an algorithm of a secret for a key", func(_ *connectors.Connector, o *connectors.OAuth2) {

@@ -1,0 +1,112 @@
+package oauth_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/pkg/connectors"
+)
+
+// A refresh token that the provider does not repeat stays good, at an address of its
+// own too; what the reply does repeat takes its place.
+func TestARefreshTokenThatIsNotRepeatedStays(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	server := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		want := map[int64]string{1: "old-refresh", 2: "old-refresh", 3: "second"}[asked.Add(1)]
+		if r.URL.Path != "/refresh" || r.FormValue("refresh_token") != want {
+			t.Errorf("call %d: %s with %q, want %q", asked.Load(), r.URL.Path, r.FormValue("refresh_token"), want)
+		}
+		more := ""
+		if asked.Load() == 2 {
+			more = `,"refresh_token":"second"`
+		}
+		_, _ = fmt.Fprintf(w, `{"access_token":"at-%d","expires_in":3600%s}`, asked.Load(), more)
+	}))
+	in := install(t, nil, oauthConnector("keep", server, func(o *connectors.OAuth2) { o.RefreshURL, o.UserInfoURL = server+"/refresh", "" }))
+	in.setApp("keep", demoApp)
+	grant := in.plant(t, "keep")
+	for range 3 {
+		in.expire(grant)
+		_, err := in.front.tokens.Fresh(t.Context(), grant)
+		must(t, err)
+	}
+}
+
+// A limit that the token endpoint tells in the provider's own way is neither a refusal
+// nor the end of the grant.
+func TestALimitOfTheTokenEndpointIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	server := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Remaining", "0")
+		w.Header().Set("X-Reset", fmt.Sprint(time.Now().Add(10*time.Minute).Unix()))
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, `{"error":"access_denied"}`)
+	}))
+	c := oauthConnector("limited", server, func(o *connectors.OAuth2) { o.UserInfoURL, o.RevocationURL = "", "" })
+	c.RateLimit = &connectors.RateLimit{Statuses: []int{403}, Windows: []connectors.RateWindow{{Remaining: "X-Remaining", Reset: "X-Reset", Form: connectors.ExpiryEpoch}}}
+	in := install(t, nil, c)
+	in.setApp("limited", demoApp)
+	grant := in.plant(t, "limited")
+	_, err := in.front.tokens.Fresh(t.Context(), grant)
+	e := connectors.AsError(err)
+	if e == nil || e.Code != connectors.CodeConnectorOAuthTokenFailed || e.RetryAfter < 9*time.Minute {
+		t.Errorf("got %v, again after %s; want CONNECTOR_OAUTH_TOKEN_FAILED, after ten minutes", err, e.RetryAfter)
+	}
+	if g := in.grant(grant); g.State != connection.GrantLive || g.RetryAt.Before(time.Now().Add(9*time.Minute)) {
+		t.Errorf("the grant is %s, to be renewed at %s", g.State, g.RetryAt)
+	}
+}
+
+// The provider says only in its redirect which of its places the code is for. The
+// code goes there; and the client's secret nowhere that the definition does not list.
+func TestAPlaceThatTheRedirectNamesIsAskedForTheTokens(t *testing.T) {
+	t.Parallel()
+	europe, america, stranger := &listener{}, &listener{}, &listener{}
+	eu, us, evil := newServer(t, europe), newServer(t, america), newServer(t, stranger)
+	schema, err := connectors.ParseSchema([]byte(`{"type":"object","properties":{"accounts":{"type":"string","enum":["` + eu + `","` + us + `"],"default":"` + us + `"}}}`))
+	must(t, err)
+	c := oauthConnector("placed", us, func(o *connectors.OAuth2) {
+		o.TokenURL, o.UserInfoURL, o.RevocationURL = "${config.accounts}/token", "", ""
+		o.Metadata = map[string]string{"accounts": "query.accounts-server"}
+	})
+	c.Config = schema
+	in := install(t, nil, c)
+	in.setApp("placed", demoApp)
+	const path = "/scopes/organization/acme/connections/placed"
+	connect := func(account, place string) (status int, body string) {
+		t.Helper()
+		var started struct {
+			URL string `json:"authorization_url"`
+		}
+		in.call(http.MethodPut, path+"?account="+account, map[string]any{}, &started)
+		b := newBrowser(t)
+		_, authorize, _ := b.get(started.URL)
+		callback := in.url + "/connectors/placed/oauth/callback?code=CODE&state=" + parameterOf(t, authorize, "state")
+		if place != "" {
+			callback = parameter(t, callback, "accounts-server", place)
+		}
+		status, _, body = b.get(callback)
+		return status, body
+	}
+	for account, place := range map[string]string{"eu": eu, "us": us, "unsaid": ""} {
+		if status, body := connect(account, place); status != http.StatusOK {
+			t.Errorf("%s: callback: got %d %s", account, status, body)
+		}
+	}
+	if status, problem := in.call(http.MethodPost, path+"/refresh?account=eu", nil, nil); status != http.StatusOK {
+		t.Errorf("refresh: got %d %v", status, &problem)
+	}
+	if status, body := connect("evil", evil); status != http.StatusBadRequest || !strings.Contains(body, string(connectors.CodeConnectorConfigInvalid)) {
+		t.Errorf("a place that is not listed: got %d %s, want CONNECTOR_CONFIG_INVALID", status, body)
+	}
+	if len(europe.asked) != 2 || len(america.asked) != 2 || len(stranger.asked) != 0 {
+		t.Errorf("asked: %d in Europe, %d in America, %d elsewhere; want 2, 2, none", len(europe.asked), len(america.asked), len(stranger.asked))
+	}
+}
