@@ -28,8 +28,14 @@ func FuzzTokenReply(f *testing.F) {
 			if token := got.Access.Reveal(); token == "" || strings.ContainsAny(token, "\r\n\x00") {
 				t.Errorf("status %d, %q: accepted the token %q", status, body, token)
 			}
-			if !got.ExpiresAt.IsZero() && got.ExpiresAt.Year() > 9999 {
-				t.Errorf("%q: ends in the year %d", body, got.ExpiresAt.Year())
+			companion, ok := got.companion(o, map[string]string{"access_token": path, "expires_in": path, "scope": path}, now)
+			if token := companion.Access.Reveal(); ok && (token == "" || strings.ContainsAny(token, "\r\n\x00")) {
+				t.Errorf("%q: accepted the companion's token %q", body, token)
+			}
+			for _, ends := range []time.Time{got.ExpiresAt, companion.ExpiresAt} {
+				if !ends.IsZero() && ends.Year() > 9999 {
+					t.Errorf("%q: ends in the year %d", body, ends.Year())
+				}
 			}
 			return
 		}

@@ -108,12 +108,21 @@ func (c *Call) As(ctx context.Context, companion string) (*Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Companions.mu.Lock()
-	c.Companions.known = append(c.Companions.known, access.Secrets...)
-	c.Companions.mu.Unlock()
+	c.Companions.learn(access.Secrets)
 	other := *c
 	other.BaseURL, other.HTTP = access.BaseURL, access.HTTP
 	return &other, nil
+}
+
+// learn keeps secrets, each once, however often a handler asks.
+func (c *Companions) learn(secrets []Secret) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range secrets {
+		if !slices.ContainsFunc(c.known, func(known Secret) bool { return known.Reveal() == s.Reveal() }) {
+			c.known = append(c.known, s)
+		}
+	}
 }
 
 // secrets are those of the call and of the companions that it was asked for.

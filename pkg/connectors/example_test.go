@@ -3,11 +3,14 @@ package connectors_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/secret"
 )
 
 // A connector with one typed action: the schemas of config, input and output come
@@ -87,4 +90,58 @@ func Example() {
 	// Output:
 	// {"degrees":21.5} <nil>
 	// CONNECTOR_ACTION_INPUT_INVALID: the input is invalid [{city must have at least 2 characters}]
+}
+
+// A connector whose authorisation gives a bot's token and a user's. Its action searches
+// as the user, and does without where nobody has granted that.
+func ExampleCall_As() {
+	found := func(ctx context.Context, call *connectors.Call) (string, error) {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, call.BaseURL+"/search", nil)
+		if err != nil {
+			return "", err
+		}
+		response, err := call.HTTP.Do(request)
+		if err != nil {
+			return "", err
+		}
+		defer func() { _ = response.Body.Close() }()
+		body, err := io.ReadAll(response.Body)
+		return string(body), err
+	}
+	search := connectors.NewAction("search", func(ctx context.Context, call *connectors.Call, _ struct{}) (string, error) {
+		user, err := call.As(ctx, "user")
+		if errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthRefreshFailed}) {
+			return found(ctx, call) // as the bot
+		}
+		if err != nil {
+			return "", err
+		}
+		return found(ctx, user)
+	}, &connectors.ActionOptions{Idempotent: true})
+
+	// What an executor does with it:
+	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, "for ", r.Header.Get("Authorization"))
+	}))
+	defer provider.Close()
+	as := func(token string) *http.Client {
+		return &http.Client{Transport: connectors.NewTransport(nil, connectors.Runtime{
+			BaseURL: provider.URL, Headers: map[string]connectors.Secret{"Authorization": secret.New("Bearer " + token)},
+		})}
+	}
+	granted := true
+	call := &connectors.Call{BaseURL: provider.URL, HTTP: as("bot"), Companions: connectors.NewCompanions(
+		func(context.Context, string) (*connectors.Access, error) {
+			if !granted {
+				return nil, connectors.Errorf(connectors.CodeConnectorOAuthRefreshFailed, "connect again, and grant it")
+			}
+			return &connectors.Access{BaseURL: provider.URL, HTTP: as("user")}, nil
+		})}
+	for _, granted = range []bool{true, false} {
+		output, err := search.Run(context.Background(), call, nil)
+		fmt.Println(string(output), err)
+	}
+	// Output:
+	// "for Bearer user" <nil>
+	// "for Bearer bot" <nil>
 }
