@@ -2,6 +2,7 @@ package connectors
 
 import (
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -77,6 +78,11 @@ func (in *inspection) oauthClient(o *OAuth2) {
 	}
 	if in.template("auth.oauth2.certificate", o.Certificate); o.Certificate != "" && o.ClientAuth == ClientAuthTLS {
 		in.bad("auth.oauth2.certificate", "is there, but that of client_auth tls_client_auth is the client secret")
+	}
+	for path, x := range map[string]*Exchange{"exchange": o.Exchange, "renewal": o.Renewal} {
+		if o.SignToken != nil && x != nil && (x.Method == http.MethodGet || len(x.Omit) > 0) {
+			in.bad("auth.oauth2."+path, "is changed after the connector's code has signed it: neither GET nor omit can be had")
+		}
 	}
 	if o.Assertion == nil {
 		return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -71,6 +72,10 @@ func TestMistakesInTheDialectOfATokenEndpointAreFound(t *testing.T) {
 			c.Auth.Kind, o.AuthorizationURL, o.Exchange = connectors.AuthOAuth2, "https://x.example/authorize", &connectors.Exchange{URL: "${config.user}/trade"}
 			o.Metadata = map[string]string{"user": "query.location"}
 		}, `auth.oauth2.exchange.url is made of "user", which the redirect's query fills`},
+		{"a request that is changed after it was signed", func(c *connectors.Connector, o *connectors.OAuth2) {
+			c.Auth.Kind, o.AuthorizationURL = connectors.AuthOAuth2, "https://x.example/authorize"
+			o.Exchange, o.SignToken = &connectors.Exchange{Method: "GET"}, func(*http.Request, []byte, connectors.Secret) error { return nil }
+		}, "auth.oauth2.exchange is changed after the connector's code has signed it"},
 		{"a browser that chooses a path", func(c *connectors.Connector, o *connectors.OAuth2) {
 			c.Auth.Kind, o.AuthorizationURL, o.TokenURL = connectors.AuthOAuth2, "https://x.example/authorize", "https://x.example/${config.user}/token"
 			o.Metadata = map[string]string{"user": "query.tenant"}
