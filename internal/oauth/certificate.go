@@ -16,16 +16,19 @@ import (
 // errNoCertificate is a client secret with a key, where a certificate is needed too.
 var errNoCertificate = errors.New("the client secret holds no certificate beside its key")
 
+// errOwnCertificate is a config without the certificate that its client needs.
+var errOwnCertificate = errors.New("the certificate of the config is no chain with its key, in PEM")
+
 // errNotTaken is a certificate that the provider's server has turned away.
 var errNotTaken = errors.New("the provider's server does not accept the client's certificate")
 
 // certificate is what the client shows; nil where it is not known by one and its
 // tokens are bound to none.
 func (c credential) certificate() *tls.Certificate {
-	if !c.o.Presents() || len(c.key.chain) == 0 {
+	if !c.o.Presents() || len(c.shown.chain) == 0 {
 		return nil
 	}
-	return &tls.Certificate{Certificate: c.key.chain, PrivateKey: c.key.key}
+	return &tls.Certificate{Certificate: c.shown.chain, PrivateKey: c.shown.key}
 }
 
 // presenting is ctx, with the certificate.
@@ -43,14 +46,19 @@ func (c credential) turnedAway(err error) bool {
 	return ok && alert.Op == "remote error" && c.o.Presents()
 }
 
-// boundTo is the certificate that the client's tokens are bound to: that of the first
-// of its secrets that has one.
-func boundTo(o *connectors.OAuth2, app connection.App) *tls.Certificate {
+// boundTo is the certificate that the client's tokens are bound to: that of the config,
+// or of the first of the client's secrets that has one.
+func boundTo(def *connectors.Connector, config []byte, app connection.App) *tls.Certificate {
+	o := def.Auth.OAuth2
 	if !o.MTLS {
 		return nil
 	}
-	for _, s := range app.ClientSecrets {
-		if c, err := newCredential(o, app.ClientID, s); err == nil {
+	own, err := def.ClientCertificate(config)
+	if err != nil {
+		return nil
+	}
+	for _, s := range secretsOf(app) {
+		if c, err := newCredential(o, app.ClientID, s, own); err == nil {
 			return c.certificate()
 		}
 	}
@@ -58,8 +66,8 @@ func boundTo(o *connectors.OAuth2, app connection.App) *tls.Certificate {
 }
 
 // showing is ctx with the certificate that the client's tokens are bound to.
-func showing(ctx context.Context, o *connectors.OAuth2, app connection.App) context.Context {
-	if shown := boundTo(o, app); shown != nil {
+func showing(ctx context.Context, def *connectors.Connector, config []byte, app connection.App) context.Context {
+	if shown := boundTo(def, config, app); shown != nil {
 		return safehttp.WithCertificate(ctx, shown)
 	}
 	return ctx
@@ -93,7 +101,7 @@ func (t *transport) showing(req *http.Request) (*http.Request, error) {
 		if err != nil {
 			return nil, err
 		}
-		if t.bound.certificate = boundTo(def.Auth.OAuth2, app); t.bound.certificate == nil {
+		if t.bound.certificate = boundTo(def, config, app); t.bound.certificate == nil {
 			return nil, unusable(errNoCertificate).coded()
 		}
 	}

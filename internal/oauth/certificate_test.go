@@ -92,7 +92,11 @@ func (s *tlsServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.asked = append(s.asked, strings.TrimSpace(r.URL.Path+" "+form.Get("grant_type")))
 	switch r.URL.Path {
 	case "/token", "/revoke":
-		if form.Has("client_secret") || form.Get("client_id") != "demo-client" {
+		if basic, password, ok := r.BasicAuth(); ok {
+			if basic != "demo-client" || password != "demo-secret" || form.Has("client_id") {
+				s.faults = append(s.faults, "the certificate came without the secret that belongs to it")
+			}
+		} else if form.Has("client_secret") || form.Get("client_id") != "demo-client" {
 			s.faults = append(s.faults, "more or less is said of the client than its id")
 		}
 		token := fmt.Sprintf("at-%d", len(s.asked))
@@ -180,6 +184,30 @@ func TestACertificateThatIsTurnedAwayIsFollowedByTheNext(t *testing.T) {
 	in.setApp("keyed", connection.App{ClientID: "demo-client", ClientSecrets: []secret.Text{secret.New(pkcs8(t, ecKey(t)))}})
 	if location := in.connectBlindly("keyed"); !strings.Contains(location, string(connectors.CodeConnectorOAuthNotConfigured)) {
 		t.Errorf("with a key alone: got %s, want CONNECTOR_OAUTH_NOT_CONFIGURED", location)
+	}
+}
+
+// A tenant brings a certificate of its own, which comes beside the client's secret and
+// is shown in calls as well.
+func TestACertificateOfTheConfigIsShownBesideTheSecret(t *testing.T) {
+	t.Parallel()
+	mine := bundle(t)
+	s := newCertified(t, mine)
+	c := machine(s.URL, func(o *connectors.OAuth2) { o.Certificate, o.MTLS = "${config.certificate}", true })
+	c.Config = connectors.SchemaFor[struct {
+		Certificate connectors.Secret `json:"certificate"`
+	}]()
+	in := setup{roots: s.roots()}.install(t, nil, c)
+	in.setApp("machine", demoApp)
+	const path = "/scopes/organization/acme/connections/machine"
+	in.mintedTwice(t, "machine", map[string]any{"certificate": mine})
+	if got := in.throughProxy(t, path+"/proxy/api/me"); got != `{"id":"una"}` {
+		t.Errorf("through the proxy: got %s", got)
+	}
+	in.call(http.MethodDelete, path, nil, nil)
+	s.report(t, "/token client_credentials", "/token client_credentials", "/api/me", "/revoke")
+	if strings.Contains(in.logs.String(), mine) {
+		t.Error("the key is in the log")
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
+	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -36,18 +37,36 @@ type credential struct {
 	id     string
 	secret secret.Text
 	key    clientKey // where the secret is one
+	shown  clientKey // the key of the certificate
 }
 
-func newCredential(o *connectors.OAuth2, id string, s secret.Text) (credential, error) {
+// newCredential reads a secret. certificate is the one that the config brings, or zero:
+// then it lies in the secret.
+func newCredential(o *connectors.OAuth2, id string, s, certificate secret.Text) (credential, error) {
 	c := credential{o: o, id: id, secret: s}
 	var err error
 	if o.ClientAuth.NeedsKey() {
 		c.key, err = readKey(s)
+		c.shown = c.key
 	}
-	if err == nil && o.Presents() && len(c.key.chain) == 0 {
+	if err == nil && o.Certificate != "" {
+		if c.shown, err = readKey(certificate); err != nil || len(c.shown.chain) == 0 {
+			err = errOwnCertificate
+		}
+	}
+	if err == nil && o.Presents() && len(c.shown.chain) == 0 {
 		err = errNoCertificate
 	}
 	return c, err
+}
+
+// secretsOf are a client's secrets, in their order. A public client has one that is
+// empty.
+func secretsOf(app connection.App) []secret.Text {
+	if len(app.ClientSecrets) == 0 {
+		return []secret.Text{{}}
+	}
+	return app.ClientSecrets
 }
 
 // plain is the secret where the request tells it; "" where it only proves it.

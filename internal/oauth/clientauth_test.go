@@ -251,6 +251,20 @@ func TestAClientIsKnownByItsPrivateKey(t *testing.T) {
 	}
 }
 
+// Whoever trades a token in for another says who it is in the same way.
+func TestATradeIsSignedByTheClientsKey(t *testing.T) {
+	t.Parallel()
+	key := ecKey(t)
+	s := &keyServer{public: &key.PublicKey, algorithm: "ES256"}
+	in := s.start(t, connectors.AuthOAuth2, func(o *connectors.OAuth2) {
+		o.Exchange, o.RevocationURL = &connectors.Exchange{Params: map[string]string{"audience": "api"}}, ""
+	}, pkcs8(t, key))
+	if location := in.connectBlindly("keyed"); !strings.Contains(location, "status=success") {
+		t.Fatalf("connect: %s, the server says %q", location, s.faults)
+	}
+	s.report(t, "token authorization_code", "token urn:ietf:params:oauth:grant-type:token-exchange")
+}
+
 // Keys are rotated as secrets are: what is refused, or is no key, is followed by the
 // next.
 func TestKeysAreTriedInTheirOrder(t *testing.T) {

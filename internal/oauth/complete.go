@@ -50,7 +50,7 @@ func (f *Flow) conclude(ctx context.Context, flow *connection.Flow, query url.Va
 	if failed != nil {
 		return "", failed.coded()
 	}
-	ctx = showing(ctx, def.Auth.OAuth2, app)
+	ctx = showing(ctx, def, config, app)
 	a := &arrival{Flow: f, flow: flow, def: def, app: app, urls: urls, config: config, query: query, got: got}
 	if err := a.tradeUp(ctx); err != nil {
 		a.abandon(ctx)

@@ -76,13 +76,13 @@ func (e endpoint) withEachSecret(ctx context.Context, call func(ctx context.Cont
 	if err != nil {
 		return reply{}, &failure{verdict: refused, code: connectors.CodeConnectorConfigInvalid, cause: err}
 	}
-	secrets := e.app.ClientSecrets
-	if len(secrets) == 0 {
-		secrets = []secret.Text{{}} // a public client
+	own, err := e.def.ClientCertificate(e.config)
+	if err != nil {
+		return reply{}, &failure{verdict: refused, code: connectors.CodeConnectorConfigInvalid, cause: err}
 	}
 	var last *failure
-	for _, s := range secrets {
-		c, err := newCredential(e.def.Auth.OAuth2, e.app.ClientID, s)
+	for _, s := range secretsOf(e.app) {
+		c, err := newCredential(e.def.Auth.OAuth2, e.app.ClientID, s, own)
 		if err != nil {
 			last = unusable(err)
 			continue

@@ -99,12 +99,11 @@ func (e endpoint) byCode(ctx context.Context, ask func(context.Context, *http.Cl
 			return reply{}, e.unanswered(err)
 		}
 	}
-	var clientSecret secret.Text
-	if len(e.app.ClientSecrets) > 0 {
-		clientSecret = e.app.ClientSecrets[0]
-	}
-	if c, err := newCredential(e.def.Auth.OAuth2, e.app.ClientID, clientSecret); err == nil {
-		ctx = c.presenting(ctx)
+	clientSecret := secretsOf(e.app)[0]
+	if own, err := e.def.ClientCertificate(e.config); err == nil {
+		if c, err := newCredential(e.def.Auth.OAuth2, e.app.ClientID, clientSecret, own); err == nil {
+			ctx = c.presenting(ctx)
+		}
 	}
 	client := &http.Client{Transport: e.http.Transport, CheckRedirect: e.http.CheckRedirect, Timeout: e.limit}
 	doc, err := guarded(func() (json.RawMessage, error) { return ask(ctx, client, clientSecret) })

@@ -13,7 +13,6 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
-	"github.com/hawser-io/hawser/pkg/secret"
 )
 
 // maxRevocations is how often a grant is tried to be revoked; with the backoff
@@ -125,13 +124,13 @@ func (t *Tokens) revoke(ctx context.Context, def *connectors.Connector, config [
 		return &unrevoked{}
 	}
 	claims := assertionClaims{audience: urls.Token, own: request.Claims, now: t.opts.Now()}
-	secrets := app.ClientSecrets
-	if len(secrets) == 0 {
-		secrets = []secret.Text{{}} // a public client
+	own, err := def.ClientCertificate(config)
+	if err != nil {
+		return &unrevoked{}
 	}
 	failed := &unrevoked{}
-	for _, s := range secrets {
-		c, err := newCredential(def.Auth.OAuth2, app.ClientID, s)
+	for _, s := range secretsOf(app) {
+		c, err := newCredential(def.Auth.OAuth2, app.ClientID, s, own)
 		if err != nil {
 			continue
 		}

@@ -54,6 +54,10 @@ type OAuth2 struct {
 	// it is presented where tokens are asked for, to UserInfoURL and ResourcesURL, and
 	// by the connection's calls of BaseURL. It lies in the client secret, beside the key.
 	MTLS bool `json:"mtls,omitempty" yaml:"mtls,omitempty"`
+	// Certificate is the template of one that every tenant brings, with its key, in PEM:
+	// it is presented where tokens are asked for, whatever ClientAuth is, and with MTLS
+	// in calls too.
+	Certificate string `json:"certificate,omitempty" yaml:"certificate,omitempty"`
 	// ClientID and ClientSecret are templates for providers where every tenant
 	// brings a client of its own; "" means the operator's app.
 	ClientID     string `json:"client_id,omitempty" yaml:"client_id,omitempty"`
@@ -292,6 +296,6 @@ func (c *Connector) OwnClient(config []byte) (id string, secret Secret, ok bool,
 // UsesConfig reports whether reaching the authorization server needs the
 // connection's config.
 func (o *OAuth2) UsesConfig() bool {
-	all := o.TokenURL + o.RefreshURL + o.RevocationURL + o.UserInfoURL + o.ResourcesURL + o.ClientID + o.ClientSecret + o.Exchange.url() + o.Renewal.url()
+	all := o.TokenURL + o.RefreshURL + o.RevocationURL + o.UserInfoURL + o.ResourcesURL + o.ClientID + o.ClientSecret + o.Certificate + o.Exchange.url() + o.Renewal.url()
 	return strings.Contains(all, fieldMark) || o.requestUsesConfig()
 }

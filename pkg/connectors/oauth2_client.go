@@ -2,6 +2,7 @@ package connectors
 
 import (
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -37,7 +38,9 @@ func (a ClientAuth) Signs() bool { return a == ClientAuthSecretJWT || a == Clien
 func (a ClientAuth) NeedsKey() bool { return a == ClientAuthKeyJWT || a == ClientAuthTLS }
 
 // Presents reports whether the client shows a certificate where it asks for tokens.
-func (o *OAuth2) Presents() bool { return o.ClientAuth == ClientAuthTLS || o.MTLS }
+func (o *OAuth2) Presents() bool {
+	return o.ClientAuth == ClientAuthTLS || o.MTLS || o.Certificate != ""
+}
 
 // Assertion shapes the JWTs that a client signs: of ClientAuth, of [Mint] and of
 // [Repair]. Its iss and sub are the client's id, its aud the token URL (there is none
@@ -70,8 +73,16 @@ func (in *inspection) oauthClient(o *OAuth2) {
 	}
 	in.template("auth.oauth2.client_id", o.ClientID)
 	in.template("auth.oauth2.client_secret", o.ClientSecret)
-	if o.MTLS && !o.ClientAuth.NeedsKey() {
-		in.bad("auth.oauth2.mtls", "needs a certificate: client_auth must be tls_client_auth or private_key_jwt")
+	if o.MTLS && !o.ClientAuth.NeedsKey() && o.Certificate == "" {
+		in.bad("auth.oauth2.mtls", "needs a certificate: client_auth must be tls_client_auth or private_key_jwt, or certificate be there")
+	}
+	if in.template("auth.oauth2.certificate", o.Certificate); o.Certificate != "" && o.ClientAuth == ClientAuthTLS {
+		in.bad("auth.oauth2.certificate", "is there, but that of client_auth tls_client_auth is the client secret")
+	}
+	for path, x := range map[string]*Exchange{"exchange": o.Exchange, "renewal": o.Renewal} {
+		if o.SignToken != nil && x != nil && (x.Method == http.MethodGet || len(x.Omit) > 0) {
+			in.bad("auth.oauth2."+path, "is changed after the connector's code has signed it: neither GET nor omit can be had")
+		}
 	}
 	if o.Assertion == nil {
 		return
@@ -107,11 +118,34 @@ func joined[T ~string](names []T) string {
 // ownSecret is the secret of a client that the config brings. A private key may have
 // lines: it is never put into a header.
 func (o *OAuth2) ownSecret(config *document) (Secret, *FieldError) {
-	t, err := parseValueTemplate(o.ClientSecret)
+	return ownText(o.ClientSecret, o.ClientAuth.NeedsKey(), config)
+}
+
+// ClientCertificate is the certificate that the tenant's config brings, with its key;
+// zero if the connector is not of that kind.
+func (c *Connector) ClientCertificate(config []byte) (Secret, error) {
+	if c.Auth.OAuth2.Certificate == "" {
+		return Secret{}, nil
+	}
+	doc, bad := parseDocument(string(orEmptyObject(config)))
+	if bad != nil {
+		return Secret{}, c.unresolved(bad.field())
+	}
+	text, wrong := ownText(c.Auth.OAuth2.Certificate, true, &doc)
+	if wrong != nil {
+		return Secret{}, c.unresolved(*wrong)
+	}
+	return text, nil
+}
+
+// ownText fills a template in. With lines, a field that is the whole of it may have
+// lines.
+func ownText(template string, lines bool, config *document) (Secret, *FieldError) {
+	t, err := parseValueTemplate(template)
 	if err != nil {
 		return Secret{}, &FieldError{"", "the template of the client secret " + err.Error()}
 	}
-	if o.ClientAuth.NeedsKey() && len(t) == 1 && t[0].field != "" {
+	if lines && len(t) == 1 && t[0].field != "" {
 		if i, ok := config.lookup(t[0].field); ok && config.nodes[i].kind == stringNode {
 			return secret.New(config.string(i)), nil
 		}

@@ -29,7 +29,15 @@ func (in *inspection) oauthPlaces(o *OAuth2) {
 		return
 	}
 	told := o.queryFields()
-	for path, source := range map[string]string{"token_url": o.TokenURL, "refresh_url": o.RefreshURL, "revocation_url": o.RevocationURL} {
+	places := map[string]string{
+		"token_url": o.TokenURL, "refresh_url": o.RefreshURL, "revocation_url": o.RevocationURL,
+		"exchange.url": o.Exchange.url(), "renewal.url": o.Renewal.url(),
+	}
+	for name, own := range o.Companions {
+		path := "companions." + name
+		places[path+".refresh_url"], places[path+".revocation_url"], places[path+".exchange.url"] = own.RefreshURL, own.RevocationURL, own.Exchange.url()
+	}
+	for path, source := range places {
 		for _, field := range hostFields(source) {
 			if slices.Contains(told, field) && !in.connector.Config.lists(field) {
 				in.bad("auth.oauth2."+path, "is made of %q, which the redirect's query fills: the schema must list its values (enum)", field)

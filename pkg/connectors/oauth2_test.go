@@ -4,8 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
@@ -46,6 +50,10 @@ func TestMistakesInTheDialectOfATokenEndpointAreFound(t *testing.T) {
 		{"tokens bound to a certificate", func(_ *connectors.Connector, o *connectors.OAuth2) {
 			o.ClientAuth, o.MTLS = connectors.ClientAuthTLS, true
 		}, ""},
+		{"tokens bound to a certificate of the config", func(_ *connectors.Connector, o *connectors.OAuth2) { o.Certificate, o.MTLS = "${config.key}", true }, ""},
+		{"two certificates", func(_ *connectors.Connector, o *connectors.OAuth2) {
+			o.ClientAuth, o.Certificate = connectors.ClientAuthTLS, "${config.key}"
+		}, "auth.oauth2.certificate is there, but that of client_auth tls_client_auth is the client secret"},
 		{"tokens bound to no certificate", func(_ *connectors.Connector, o *connectors.OAuth2) { o.MTLS = true },
 			"auth.oauth2.mtls needs a certificate"},
 		{"a body in XML", func(_ *connectors.Connector, o *connectors.OAuth2) {
@@ -60,6 +68,14 @@ func TestMistakesInTheDialectOfATokenEndpointAreFound(t *testing.T) {
 			c.Auth.Kind, o.AuthorizationURL, o.TokenURL = connectors.AuthOAuth2, "https://x.example/authorize", "https://accounts.${config.user}/token"
 			o.Metadata = map[string]string{"user": "query.location"}
 		}, `auth.oauth2.token_url is made of "user", which the redirect's query fills`},
+		{"a browser that chooses who else gets it", func(c *connectors.Connector, o *connectors.OAuth2) {
+			c.Auth.Kind, o.AuthorizationURL, o.Exchange = connectors.AuthOAuth2, "https://x.example/authorize", &connectors.Exchange{URL: "${config.user}/trade"}
+			o.Metadata = map[string]string{"user": "query.location"}
+		}, `auth.oauth2.exchange.url is made of "user", which the redirect's query fills`},
+		{"a request that is changed after it was signed", func(c *connectors.Connector, o *connectors.OAuth2) {
+			c.Auth.Kind, o.AuthorizationURL = connectors.AuthOAuth2, "https://x.example/authorize"
+			o.Exchange, o.SignToken = &connectors.Exchange{Method: "GET"}, func(*http.Request, []byte, connectors.Secret) error { return nil }
+		}, "auth.oauth2.exchange is changed after the connector's code has signed it"},
 		{"a browser that chooses a path", func(c *connectors.Connector, o *connectors.OAuth2) {
 			c.Auth.Kind, o.AuthorizationURL, o.TokenURL = connectors.AuthOAuth2, "https://x.example/authorize", "https://x.example/${config.user}/token"
 			o.Metadata = map[string]string{"user": "query.tenant"}
@@ -108,6 +124,29 @@ func TestMistakesInTheDialectOfATokenEndpointAreFound(t *testing.T) {
 				t.Errorf("Register = %v, want %q", err, tc.want)
 			}
 		})
+	}
+}
+
+// All that a connector without a user can say comes back from its definition.
+func TestDefinitionOfAConnectorWithoutAUser(t *testing.T) {
+	t.Parallel()
+	c := registered(t, service(func(_ *connectors.Connector, o *connectors.OAuth2) {
+		o.ClientAuth, o.Certificate, o.MTLS = connectors.ClientAuthKeyJWT, "${config.key}", true
+		o.Mint = &connectors.Mint{GrantType: "urn:ietf:params:oauth:grant-type:jwt-bearer", AssertionParam: "assertion"}
+		o.Assertion = &connectors.Assertion{Algorithm: "ES256", Claims: map[string]string{"sub": "${config.user}"}, ScopeClaim: "scope"}
+		o.TokenBody, o.TokenRoot, o.TokenParams = connectors.TokenBodyXML, "login", map[string]string{"user.@name": "${config.user}"}
+		o.ParamNames = map[string]string{"client_secret": "", "client_id": "user.key"}
+	}))
+	golden(t, "definitions/service.json", c)
+	back, err := connectors.ParseDefinition(mustDefine(t, c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(c, back, cmpopts.IgnoreUnexported(connectors.Connector{})); diff != "" {
+		t.Errorf("ParseDefinition (-want +got):\n%s", diff)
+	}
+	if !back.Auth.OAuth2.UsesConfig() {
+		t.Error("the definition does not say that tokens need the config")
 	}
 }
 
