@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashicorp/golang-lru/v2/simplelru"
-
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
@@ -15,7 +13,7 @@ import (
 // Four memories decide, each where the one before it ends:
 //
 //	recent.flights  copies that arrive while the first is being stored: they join it
-//	recent.known    what this process stored lately: no question to anybody
+//	recent.young/old what this process stored lately: no question to anybody
 //	Deliveries      what anybody stored in the last days: written by the consumers of the
 //	                stream, so that storing stays one write; read only for what
 //	                a sieve in memory may hold
@@ -26,10 +24,13 @@ import (
 // What is left: a retry that comes after the stream's window while no executor
 // has read the stream since the first copy, to a process that did not store it.
 
-// maxRecent bounds the deliveries that a process remembers, about 15 MB.
+// maxRecent bounds the deliveries that a process remembers, about 8 MB.
 const maxRecent = 100_000
 
 type fingerprint [16]byte
+
+// errAbandoned is the outcome of a flight that had none.
+var errAbandoned = connectors.Errorf(connectors.CodeInternal, "internal error")
 
 // recent is what this process stored lately, and what it is storing.
 type recent struct {
@@ -37,7 +38,10 @@ type recent struct {
 
 	mu      sync.Mutex
 	flights map[fingerprint]*flight
-	known   *simplelru.LRU[fingerprint, time.Time]
+	// Unix nanoseconds at which a delivery was stored, in two generations: what is new
+	// goes into young, which becomes old when it is full. Maps without pointers cost
+	// the garbage collector nothing.
+	young, old map[fingerprint]int64
 }
 
 // flight is a delivery that is being stored.
@@ -47,11 +51,22 @@ type flight struct {
 }
 
 func newRecent(horizon time.Duration) *recent {
-	known, err := simplelru.NewLRU[fingerprint, time.Time](maxRecent, nil)
-	if err != nil {
-		panic(err) // the size is a positive constant
+	return &recent{horizon: horizon, flights: map[fingerprint]*flight{}, young: map[fingerprint]int64{}}
+}
+
+func (m *recent) knowsLocked(id fingerprint) bool {
+	at, ok := m.young[id]
+	if !ok {
+		at, ok = m.old[id]
 	}
-	return &recent{horizon: horizon, flights: map[fingerprint]*flight{}, known: known}
+	return ok && time.Since(time.Unix(0, at)) < m.horizon
+}
+
+func (m *recent) noteLocked(id fingerprint) {
+	if len(m.young) >= maxRecent/2 {
+		m.old, m.young = m.young, make(map[fingerprint]int64, maxRecent/2)
+	}
+	m.young[id] = time.Now().UnixNano()
 }
 
 // once lets store run for the first copy of a delivery; others wait for it and
@@ -65,7 +80,7 @@ func (m *recent) once(ctx context.Context, messageID string, store func() (bool,
 	sum := sha256.Sum256([]byte(messageID))
 	id := fingerprint(sum[:16])
 	m.mu.Lock()
-	if at, ok := m.known.Get(id); ok && time.Since(at) < m.horizon {
+	if m.knowsLocked(id) {
 		m.mu.Unlock()
 		return true, nil
 	}
@@ -79,14 +94,14 @@ func (m *recent) once(ctx context.Context, messageID string, store func() (bool,
 		}
 	}
 	// A panic in store leaves a refusal behind, not waiters for ever.
-	f := &flight{done: make(chan struct{}), refusal: connectors.Errorf(connectors.CodeInternal, "internal error")}
+	f := &flight{done: make(chan struct{}), refusal: errAbandoned}
 	m.flights[id] = f
 	m.mu.Unlock()
 	defer func() {
 		m.mu.Lock()
 		delete(m.flights, id)
 		if f.refusal == nil {
-			m.known.Add(id, time.Now())
+			m.noteLocked(id)
 		}
 		m.mu.Unlock()
 		close(f.done)

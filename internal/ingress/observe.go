@@ -146,8 +146,10 @@ func (i *Ingress) concluded(rec *recorder, r *http.Request, id string, began tim
 	if rec.status < http.StatusBadRequest {
 		level = zerolog.DebugLevel
 	}
-	i.log.WithLevel(level).Str("request_id", id).Str("trace_id", events.TraceID(r.Context())).Str("method", methodOf(r)).
-		Str("route", routeOf(r)).Int("status", rec.status).Str("code", string(rec.code)).Dur("ms", took).Msg("http")
+	if line := i.log.WithLevel(level); line.Enabled() {
+		line.Str("request_id", id).Str("trace_id", events.TraceID(r.Context())).Str("method", methodOf(r)).
+			Str("route", routeOf(r)).Int("status", rec.status).Str("code", string(rec.code)).Dur("ms", took).Msg("http")
+	}
 	if thrown != nil {
 		panic(http.ErrAbortHandler) // half an answer must not look like a whole one
 	}
