@@ -13,7 +13,8 @@ import (
 // Four memories decide, each where the one before it ends:
 //
 //	recent.flights  copies that arrive while the first is being stored: they join it
-//	recent.young/old what this process stored lately: no question to anybody
+//	recent.young,   what this process stored lately: no question to anybody
+//	recent.old
 //	Deliveries      what anybody stored in the last days: written by the consumers of the
 //	                stream, so that storing stays one write; read only for what
 //	                a sieve in memory may hold
