@@ -32,10 +32,14 @@ func TestADrainFinishesWhatIsInFlightAndLeavesTheRest(t *testing.T) {
 	if err := role.Stop(); err != nil {
 		t.Error(err)
 	}
-	answered, left := n.Count(t, events.Results, ">"), n.Count(t, events.Actions, ">")+n.Count(t, events.Parked, ">")
-	if answered < 3 || answered+left != 10 {
-		t.Errorf("%d answered and %d left after the drain, want the 3 in flight at least, and none lost", answered, left)
+	answered := n.Count(t, events.Results, ">")
+	if answered < 3 {
+		t.Errorf("%d answered after the drain, want the 3 in flight at least", answered)
 	}
+	// The server has the acks by now, and may be taking the messages out yet.
+	eventually(t, "the others are left, each once", func() bool {
+		return n.Count(t, events.Actions, ">")+n.Count(t, events.Parked, ">") == 10-answered
+	})
 	n.StartExecutor(t, nil)
 	for range 10 {
 		if got := results.Outcome(t); got.Code() != "" {
