@@ -117,6 +117,18 @@ func (s *Store) ConfigSecret(c *Connection, path string) (secret.Text, error) {
 	return c.opened.get(path, func() (secret.Text, error) { return s.OpenConfigField(c, path) })
 }
 
+// ConfigInUse is [Store.OpenConfig] for every action, for the same reason.
+func (s *Store) ConfigInUse(c *Connection) (json.RawMessage, error) {
+	text, err := c.opened.get(wholeConfig, func() (secret.Text, error) {
+		config, err := s.OpenConfig(c)
+		return secret.New(string(config)), err
+	})
+	return json.RawMessage(text.Reveal()), err
+}
+
+// wholeConfig is the place of all of a config: no path of a field is empty.
+const wholeConfig = ""
+
 // opened are the secrets of one record that were opened so far. It lives as long
 // as the record it belongs to does: in the cache until the record changes, is
 // pushed out, or is a minute old. It is no larger than the record, whose envelopes

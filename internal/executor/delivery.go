@@ -94,7 +94,7 @@ func (h *handling) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	config, err := h.Store.OpenConfig(conn)
+	config, err := h.Store.ConfigInUse(conn)
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ func (j *job) call(ctx context.Context) (*connectors.Call, error) {
 	if j.conn != nil {
 		call.ConnectionID = j.conn.ID
 		var err error
-		if config, err = j.Store.OpenConfig(j.conn); err != nil {
+		if config, err = j.Store.ConfigInUse(j.conn); err != nil {
 			return nil, err
 		}
 	}
