@@ -211,6 +211,32 @@ func TestACertificateOfTheConfigIsShownBesideTheSecret(t *testing.T) {
 	}
 }
 
+// A certificate is public. Who types another tenant's, with whatever key, is not let in
+// by the other's connections: nothing leaves.
+func TestAnothersCertificateIsOfNoUseWithoutItsKey(t *testing.T) {
+	t.Parallel()
+	key, other := ecKey(t), ecKey(t)
+	mine := selfSigned(t, key) + pkcs8(t, key)
+	s := newCertified(t, mine)
+	c := machine(s.URL, func(o *connectors.OAuth2) { o.Certificate, o.MTLS = "${config.certificate}", true })
+	c.Config = connectors.SchemaFor[struct {
+		Certificate connectors.Secret `json:"certificate"`
+	}]()
+	in := setup{roots: s.roots()}.install(t, nil, c)
+	in.setApp("machine", demoApp)
+	if status, problem := in.call(http.MethodPut, "/scopes/organization/acme/connections/machine", map[string]any{"config": map[string]any{"certificate": mine}}, nil); status != http.StatusCreated {
+		t.Fatalf("connect: got %d %v", status, &problem)
+	}
+	shown, _ := pem.Decode([]byte(mine))
+	for name, text := range map[string]string{"PEM": selfSigned(t, key) + pkcs8(t, other), "a JWK": forgedJWK(t, key, other, shown.Bytes)} {
+		status, problem := in.call(http.MethodPut, "/scopes/organization/globex/connections/machine", map[string]any{"config": map[string]any{"certificate": text}}, nil)
+		if status == http.StatusCreated || problem.Code != connectors.CodeConnectorOAuthNotConfigured {
+			t.Errorf("in %s: got %d %v, want CONNECTOR_OAUTH_NOT_CONFIGURED", name, status, &problem)
+		}
+	}
+	s.report(t, "/token client_credentials")
+}
+
 // throughProxy is what the provider answers to a call of its API.
 func (in *installation) throughProxy(t *testing.T, path string) string {
 	t.Helper()

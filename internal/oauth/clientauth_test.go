@@ -284,6 +284,22 @@ func TestKeysAreTriedInTheirOrder(t *testing.T) {
 	}
 }
 
+// forgedJWK is the public half of one key, with its certificates, beside the private half
+// of another.
+func forgedJWK(t testing.TB, public, private *ecdsa.PrivateKey, chain ...[]byte) string {
+	t.Helper()
+	point, err := public.PublicKey.Bytes()
+	must(t, err)
+	scalar, err := private.Bytes()
+	must(t, err)
+	doc, err := json.Marshal(map[string]any{
+		"kty": "EC", "crv": "P-256", "x5c": chain, "x": base64.RawURLEncoding.EncodeToString(point[1:33]),
+		"y": base64.RawURLEncoding.EncodeToString(point[33:]), "d": base64.RawURLEncoding.EncodeToString(scalar),
+	})
+	must(t, err)
+	return string(doc)
+}
+
 // Nothing of what stands in the place of the key is told.
 func TestAClientSecretThatIsNoKeyIsNamed(t *testing.T) {
 	t.Parallel()
@@ -291,6 +307,7 @@ func TestAClientSecretThatIsNoKeyIsNamed(t *testing.T) {
 		"a password":         "c4n4ry",
 		"a public key":       `{"kty":"EC","crv":"P-256","x":"c4n4ry","y":"c4n4ry"}`,
 		"a key with a lock":  pemOf("ENCRYPTED PRIVATE KEY", []byte("c4n4ry")),
+		"another's half":     forgedJWK(t, ecKey(t), ecKey(t)),
 		"another's document": pkcs8(t, ecKey(t)) + selfSigned(t, ecKey(t)),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -32,14 +33,23 @@ type clientKey struct {
 // readKey reads a private key: a JWK, or PEM, in which certificates may lie beside it.
 func readKey(text secret.Text) (clientKey, error) {
 	data := bytes.TrimSpace([]byte(text.Reveal()))
+	read := readPEM
 	if bytes.HasPrefix(data, []byte("{")) {
-		return readJWK(data)
+		read = readJWK
 	}
-	var k clientKey
+	if k := read(data); k.key != nil && k.proven() && k.matches() {
+		return k, nil
+	}
+	return clientKey{}, errNoKey
+}
+
+// readPEM and readJWK find what stands there. Nobody has shown yet that it belongs
+// together; where there is no key, theirs is nil.
+func readPEM(data []byte) (k clientKey) {
 	for {
 		block, rest := pem.Decode(data)
 		if block == nil {
-			break
+			return k
 		}
 		data = rest
 		if block.Type == "CERTIFICATE" {
@@ -50,26 +60,22 @@ func readKey(text secret.Text) (clientKey, error) {
 			k.key = key
 		}
 	}
-	if k.key == nil || !k.matches() {
-		return clientKey{}, errNoKey
-	}
-	return k, nil
 }
 
-func readJWK(data []byte) (clientKey, error) {
-	var k jose.JSONWebKey
-	if json.Unmarshal(data, &k) != nil || !k.Valid() || k.IsPublic() {
-		return clientKey{}, errNoKey
+func readJWK(data []byte) (k clientKey) {
+	var read jose.JSONWebKey
+	if json.Unmarshal(data, &read) != nil || !read.Valid() || read.IsPublic() {
+		return clientKey{}
 	}
-	key, ok := k.Key.(crypto.Signer)
-	if !ok {
-		return clientKey{}, errNoKey
+	k.id, k.algorithm = read.KeyID, read.Algorithm
+	k.key, _ = read.Key.(crypto.Signer)
+	if key, ok := k.key.(*rsa.PrivateKey); ok {
+		key.Precompute() // as the parsers of PEM do; whoever uses it may do so at once with others
 	}
-	read := clientKey{key: key, id: k.KeyID, algorithm: k.Algorithm}
-	for _, certificate := range k.Certificates {
-		read.chain = append(read.chain, certificate.Raw)
+	for _, certificate := range read.Certificates {
+		k.chain = append(k.chain, certificate.Raw)
 	}
-	return read, nil
+	return k
 }
 
 // privateKey reads any of the three forms; nil if it is none of them. Their labels are
@@ -86,6 +92,25 @@ func privateKey(der []byte) crypto.Signer {
 		return key
 	}
 	return nil
+}
+
+// proven reports whether the private half is that of the public half: a JWK names
+// both, and could name anybody's public half.
+func (k clientKey) proven() bool {
+	proof := []byte("hawser: a key that signs")
+	sum := sha256.Sum256(proof)
+	switch public := k.key.Public().(type) {
+	case *rsa.PublicKey:
+		signed, err := k.key.Sign(rand.Reader, sum[:], crypto.SHA256)
+		return err == nil && rsa.VerifyPKCS1v15(public, crypto.SHA256, sum[:], signed) == nil
+	case *ecdsa.PublicKey:
+		signed, err := k.key.Sign(rand.Reader, sum[:], crypto.SHA256)
+		return err == nil && ecdsa.VerifyASN1(public, sum[:], signed)
+	case ed25519.PublicKey:
+		signed, err := k.key.Sign(rand.Reader, proof, crypto.Hash(0))
+		return err == nil && ed25519.Verify(public, proof, signed)
+	}
+	return false
 }
 
 // matches reports whether the first certificate, if there is one, is that of the key.

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"io"
+	"log"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -30,16 +31,36 @@ func certificate(t *testing.T, serial int64) *tls.Certificate {
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// Who shows a certificate never uses a connection that was made with another, or with
-// none, and who shows none uses none of theirs.
-func TestACertificateIsShownByItsOwnRequestsOnly(t *testing.T) {
-	t.Parallel()
+// asks has the server say what it saw.
+func asks(t *testing.T, client *http.Client, url string, shown *tls.Certificate) (string, error) {
+	t.Helper()
+	ctx := t.Context()
+	if shown != nil {
+		ctx = safehttp.WithCertificate(ctx, shown)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	got, err := io.ReadAll(resp.Body)
+	return string(got), err
+}
+
+// reporting is a server that says whose certificate it saw, and a client that trusts it.
+func reporting(t *testing.T) (*http.Client, string) {
+	t.Helper()
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if len(r.TLS.PeerCertificates) > 0 {
 			_, _ = io.WriteString(w, r.TLS.PeerCertificates[0].SerialNumber.String())
 		}
 	}))
 	server.EnableHTTP2, server.TLS = true, &tls.Config{ClientAuth: tls.RequestClientCert}
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // forgers are what it is for
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	opts := allowLoopback()
@@ -47,27 +68,41 @@ func TestACertificateIsShownByItsOwnRequestsOnly(t *testing.T) {
 	opts.Roots.AddCert(server.Certificate())
 	client := safehttp.New(opts)
 	t.Cleanup(client.CloseIdleConnections)
+	return client, server.URL
+}
+
+// Who shows a certificate never uses a connection that was made with another, or with
+// none, and who shows none uses none of theirs.
+func TestACertificateIsShownByItsOwnRequestsOnly(t *testing.T) {
+	t.Parallel()
+	client, url := reporting(t)
 	seven, eight := certificate(t, 7), certificate(t, 8)
 	for range 3 {
 		for want, shown := range map[string]*tls.Certificate{"": nil, "7": seven, "8": eight} {
-			ctx := t.Context()
-			if shown != nil {
-				ctx = safehttp.WithCertificate(ctx, shown)
-			}
-			req, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			resp, err := client.Do(req)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, err := io.ReadAll(resp.Body)
-			_ = resp.Body.Close()
-			if string(got) != want || err != nil {
+			if got, err := asks(t, client, url, shown); got != want || err != nil {
 				t.Errorf("the server saw %q, %v; want %q", got, err, want)
 			}
 		}
+	}
+}
+
+// A certificate is public: who has another's, and not its key, gets none of the
+// connections that the other has made, nor does the other get his.
+func TestACertificateWithAnotherKeySharesNoConnection(t *testing.T) {
+	t.Parallel()
+	client, url := reporting(t)
+	seven := certificate(t, 7)
+	forged := &tls.Certificate{Certificate: seven.Certificate, PrivateKey: certificate(t, 8).PrivateKey}
+	for range 3 {
+		if got, err := asks(t, client, url, forged); err == nil {
+			t.Errorf("without its key the server saw %q, want that the handshake fails", got)
+		}
+		if got, err := asks(t, client, url, seven); got != "7" || err != nil {
+			t.Errorf("with its key the server saw %q, %v; want 7", got, err)
+		}
+	}
+	if got, err := asks(t, client, url, &tls.Certificate{Certificate: seven.Certificate}); err == nil {
+		t.Errorf("with no key the server saw %q, want an error", got)
 	}
 }
 

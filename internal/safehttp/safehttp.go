@@ -99,7 +99,14 @@ func ParseNetworks(list []string) ([]netip.Prefix, error) {
 type bounded struct{ transports *presenters }
 
 func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := b.transports.of(req).RoundTrip(req)
+	transport, err := b.transports.of(req)
+	if err != nil {
+		if req.Body != nil {
+			_ = req.Body.Close() // as a RoundTripper has to
+		}
+		return nil, err
+	}
+	resp, err := transport.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}
