@@ -187,7 +187,13 @@ func (s *keyServer) start(t *testing.T, kind connectors.AuthKind, with func(*con
 	if c.Auth.Kind = kind; kind == connectors.AuthClientCredentials {
 		c.Auth.OAuth2.AuthorizationURL = ""
 	}
+	if c.Auth.OAuth2.Mint != nil {
+		c.Validate = proves
+	}
 	in := install(t, nil, c)
+	if c.Validate != nil {
+		in.runExecutor(t)
+	}
 	app := connection.App{ClientID: "demo-client"}
 	for _, text := range secrets {
 		app.ClientSecrets = append(app.ClientSecrets, secret.New(text))

@@ -76,11 +76,14 @@ func TestAJWTIsAGrantToAServerThatIsNotOurs(t *testing.T) {
 	server, address, _ := newFosite(t)
 	keys := `{"robot":{"Issuer":"robot","KeysBySub":{"una":{"Subject":"una","Keys":{"key-1":{"Key":` + jwkOf(t, &key.PublicKey, "key-1") + `,"Scopes":["read"]}}}}}}`
 	must(t, json.Unmarshal([]byte(keys), &server.store.IssuerPublicKeys))
-	in := install(t, nil, machine(address, func(o *connectors.OAuth2) {
+	c := machine(address, func(o *connectors.OAuth2) {
 		o.ClientAuth, o.RevocationURL, o.Scopes = connectors.ClientAuthKeyJWT, "", []string{"read"}
 		o.Mint = &connectors.Mint{GrantType: "urn:ietf:params:oauth:grant-type:jwt-bearer", AssertionParam: "assertion"}
 		o.Assertion = &connectors.Assertion{Claims: map[string]string{"sub": "${config.site}"}}
-	}))
+	})
+	c.Validate = proves
+	in := install(t, nil, c)
+	in.runExecutor(t)
 	in.setApp("machine", connection.App{ClientID: "robot", ClientSecrets: []secret.Text{secret.New(jwkOf(t, key, "key-1"))}})
 	in.mintedTwice(t, "machine", map[string]any{"site": "una"})
 	if got := server.refused.Load(); got != 0 || len(server.store.AccessTokens) != 2 {

@@ -83,7 +83,9 @@ func TestATokenOfAnInstallationIsMintedByTheAppsJWT(t *testing.T) {
 		o.TokenURL = server + "/app/installations/${config.site}/access_tokens"
 	})
 	s.audience = server + "/app/installations/77/access_tokens"
+	c.Validate = proves
 	in := install(t, nil, c)
+	in.runExecutor(t)
 	in.setApp("machine", connection.App{ClientID: "1234", ClientSecrets: []secret.Text{secret.New(pkcs8(t, key))}})
 	if got := in.mintedTwice(t, "machine", map[string]any{"site": "77"}); got != "ghs_2" {
 		t.Errorf("the token is %q, want the second; %q", got, s.faults)
@@ -189,7 +191,10 @@ func TestATokenIsMintedByCode(t *testing.T) {
 				asked++
 				_, _ = fmt.Fprintf(w, `{"access_token":"code-%d","expires_in":3600}`, asked)
 			}))
-			in := install(t, nil, machine(server, func(o *connectors.OAuth2) { o.MintToken, o.RevocationURL = tc.mint, "" }))
+			c := machine(server, func(o *connectors.OAuth2) { o.MintToken, o.RevocationURL = tc.mint, "" })
+			c.Validate = proves
+			in := install(t, nil, c)
+			in.runExecutor(t)
 			in.setApp("machine", demoApp)
 			if tc.code != "" {
 				if _, problem := in.call(http.MethodPut, "/scopes/organization/acme/connections/machine", map[string]any{}, nil); problem.Code != tc.code {
@@ -293,7 +298,9 @@ func TestCredentialsAreTradedInXML(t *testing.T) {
 		o.TokenParams = map[string]string{"@xmlns": "https://x.example/api", "credentials.site.@url": "${config.site}"}
 		o.TokenFields = map[string]string{"access_token": "credentials.@token", "expires_in": "credentials.@estimatedTimeToExpiration"}
 	})
+	c.Validate = proves
 	in := install(t, nil, c)
+	in.runExecutor(t)
 	in.setApp("machine", connection.App{ClientID: `una "<b>"`, ClientSecrets: []secret.Text{secret.New("p&<>]]>")}})
 	if access := in.mintedTwice(t, "machine", map[string]any{"site": "a&b"}); access != "tok" || len(got) != 2 {
 		t.Fatalf("the token is %q after %d requests", access, len(got))

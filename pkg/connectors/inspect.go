@@ -213,6 +213,7 @@ func (in *inspection) oauth() {
 	in.exchange("auth.oauth2.renewal", o.Renewal, tokenAccess)
 	in.companions(o)
 	in.oauthMint(o)
+	in.oauthOwner(o)
 	in.oauthPlaces(o)
 	if o.Repair != nil && o.Repair.GrantType == "" {
 		in.bad("auth.oauth2.repair.grant_type", "is required")

@@ -20,6 +20,12 @@ import (
 // A provider that gives a token for a user name and a password needs no Mint: its names
 // for client_id, client_secret and grant_type are ParamNames, what else it wants are
 // TokenParams.
+//
+// Where the client is the operator's, what the request holds of the config (in TokenURL,
+// TokenParams, Claims, or MintToken's hands) says whose token is asked for, and the
+// provider gives the operator everybody's. Such a connector has to have a Validate, which
+// proves that it is the tenant's; a field whose values the schema lists (enum) needs no
+// proof.
 type Mint struct {
 	// GrantType "" leaves the parameter out.
 	GrantType string `json:"grant_type,omitempty" yaml:"grant_type,omitempty"`
@@ -76,8 +82,22 @@ func (o *OAuth2) requestUsesConfig() bool {
 	if o.Assertion != nil {
 		templates = slices.AppendSeq(templates, maps.Values(o.Assertion.Claims))
 	}
-	return o.MintToken != nil || slices.Contains(o.Hooks, hookMintToken) ||
+	return o.mintsByCode() ||
 		slices.ContainsFunc(templates, func(t string) bool { return strings.Contains(t, fieldMark) })
+}
+
+// mintsByCode reports whether code asks for tokens, be it here or in the program that
+// published the definition.
+func (o *OAuth2) mintsByCode() bool {
+	return o.MintToken != nil || slices.Contains(o.Hooks, hookMintToken)
+}
+
+// operatorProves reports whether requests for tokens without a user prove that they are
+// the operator's: by a secret or a key of its own app, which all tenants share.
+func (o *OAuth2) operatorProves() bool {
+	told := o.ParamName("client_secret") != "" || o.ClientAuth != "" && o.ClientAuth != ClientAuthBody
+	signs := o.Mint != nil || o.mintsByCode() || o.SignToken != nil || slices.Contains(o.Hooks, hookSignToken)
+	return o.ClientID == "" && (told || signs)
 }
 
 // oauthMint checks how tokens without a user are had.
@@ -93,5 +113,37 @@ func (in *inspection) oauthMint(o *OAuth2) {
 	}
 	if o.Mint != nil && o.Mint.AssertionParam != "" && slices.Contains(reservedParams, o.Mint.AssertionParam) {
 		in.bad("auth.oauth2.mint.assertion_param", "is set by the flow itself")
+	}
+}
+
+// oauthOwner refuses that a tenant types whose token the operator's client asks for:
+// the provider gives the operator those of all who have installed its app.
+func (in *inspection) oauthOwner(o *OAuth2) {
+	if in.connector.Auth.Kind != AuthClientCredentials || in.connector.HasValidate() || !o.operatorProves() {
+		return
+	}
+	const way = "which anybody could type, who would then get another's token by the operator's client: have Validate prove that it is the tenant's, or have the config bring the client (client_id)"
+	if o.mintsByCode() {
+		in.bad("auth.oauth2.mint_token", "has the config, "+way)
+	}
+	places := map[string]string{"token_url": o.TokenURL}
+	for name, source := range o.TokenParams {
+		places["token_params."+name] = source
+	}
+	if o.Assertion != nil {
+		for name, source := range o.Assertion.Claims {
+			places["assertion.claims."+name] = source
+		}
+	}
+	for path, source := range places {
+		t, err := parseValueTemplate(source)
+		if err != nil {
+			continue // it has been told
+		}
+		for _, field := range t.fields() {
+			if in.connector.Config == nil || !in.connector.Config.lists(field) {
+				in.bad("auth.oauth2."+path, "is made of %q, "+way, field)
+			}
+		}
 	}
 }

@@ -28,6 +28,9 @@ func service(alter func(*connectors.Connector, *connectors.OAuth2)) connectors.C
 	return c
 }
 
+// proves stands for code that has the provider's word for whose the config's account is.
+func proves(context.Context, *connectors.Call) error { return nil }
+
 // Whatever could not work at the provider is found where the connector is registered.
 func TestMistakesInTheDialectOfATokenEndpointAreFound(t *testing.T) {
 	t.Parallel()
@@ -40,7 +43,8 @@ func TestMistakesInTheDialectOfATokenEndpointAreFound(t *testing.T) {
 		{"a client known by its key", func(_ *connectors.Connector, o *connectors.OAuth2) {
 			o.ClientAuth, o.Assertion = connectors.ClientAuthKeyJWT, &connectors.Assertion{Algorithm: "PS256", Claims: map[string]string{"aud": "https://x.example/"}}
 		}, ""},
-		{"a grant that is a JWT", func(_ *connectors.Connector, o *connectors.OAuth2) {
+		{"a grant that is a JWT", func(c *connectors.Connector, o *connectors.OAuth2) {
+			c.Validate = proves
 			o.ClientAuth, o.Mint = connectors.ClientAuthKeyJWT, &connectors.Mint{GrantType: "urn:x", AssertionParam: "assertion"}
 			o.Assertion = &connectors.Assertion{Claims: map[string]string{"sub": "${config.user}"}, ScopeClaim: "scope"}
 		}, ""},
@@ -56,7 +60,8 @@ func TestMistakesInTheDialectOfATokenEndpointAreFound(t *testing.T) {
 		}, "auth.oauth2.certificate is there, but that of client_auth tls_client_auth is the client secret"},
 		{"tokens bound to no certificate", func(_ *connectors.Connector, o *connectors.OAuth2) { o.MTLS = true },
 			"auth.oauth2.mtls needs a certificate"},
-		{"a body in XML", func(_ *connectors.Connector, o *connectors.OAuth2) {
+		{"a body in XML", func(c *connectors.Connector, o *connectors.OAuth2) {
+			c.Validate = proves
 			o.TokenBody, o.TokenRoot, o.TokenParams = connectors.TokenBodyXML, "tsRequest", map[string]string{"@xmlns": "https://x.example/api", "a.site.@url": "${config.user}"}
 			o.ParamNames = map[string]string{"client_id": "a.@name", "grant_type": ""}
 		}, ""},
@@ -84,6 +89,31 @@ func TestMistakesInTheDialectOfATokenEndpointAreFound(t *testing.T) {
 			c.Config = mustSchema(t, `{"type":"object","properties":{"user":{"enum":["eu","us"]}}}`)
 			c.Auth.Kind, o.AuthorizationURL, o.TokenURL = connectors.AuthOAuth2, "https://x.example/authorize", "https://${config.user}.x.example/token"
 			o.Metadata = map[string]string{"user": "query.location"}
+		}, ""},
+		{"an address that chooses whose token the operator's key gets", func(_ *connectors.Connector, o *connectors.OAuth2) {
+			o.ClientAuth, o.Mint, o.TokenURL = connectors.ClientAuthKeyJWT, &connectors.Mint{}, "https://x.example/installations/${config.user}/token"
+		}, `auth.oauth2.token_url is made of "user", which anybody could type, who would then get another's token by the operator's client: have Validate prove that it is the tenant's, or have the config bring the client (client_id)`},
+		{"a parameter that chooses whose it gets", func(_ *connectors.Connector, o *connectors.OAuth2) {
+			o.TokenParams = map[string]string{"account_id": "${config.user}"}
+		}, `auth.oauth2.token_params.account_id is made of "user", which anybody could type`},
+		{"a claim that chooses whose it gets", func(_ *connectors.Connector, o *connectors.OAuth2) {
+			o.ClientAuth, o.Mint, o.Assertion = connectors.ClientAuthKeyJWT, &connectors.Mint{}, &connectors.Assertion{Claims: map[string]string{"sub": "${config.user}"}}
+		}, `auth.oauth2.assertion.claims.sub is made of "user", which anybody could type`},
+		{"code that could choose whose it gets", func(_ *connectors.Connector, o *connectors.OAuth2) { o.MintToken = mint },
+			"auth.oauth2.mint_token has the config, which anybody could type"},
+		{"code elsewhere that could", func(_ *connectors.Connector, o *connectors.OAuth2) { o.Hooks = []string{"mint_token"} },
+			"auth.oauth2.mint_token has the config, which anybody could type"},
+		{"an address of a secret that the operator's client shows too", func(_ *connectors.Connector, o *connectors.OAuth2) {
+			o.ParamNames, o.ClientAuth, o.TokenParams = map[string]string{"client_secret": ""}, connectors.ClientAuthTLS, map[string]string{"login": "${config.user}"}
+		}, `auth.oauth2.token_params.login is made of "user", which anybody could type`},
+		{"what chooses, proven by code", func(c *connectors.Connector, o *connectors.OAuth2) {
+			c.Validate, o.MintToken, o.TokenURL = proves, mint, "https://x.example/${config.user}/token"
+		}, ""},
+		{"a client of the config that asks for itself", func(_ *connectors.Connector, o *connectors.OAuth2) {
+			o.ClientID, o.ClientSecret, o.TokenParams = "${config.user}", "${config.key}", map[string]string{"login": "${config.user}"}
+		}, ""},
+		{"an address among those that are listed", func(c *connectors.Connector, o *connectors.OAuth2) {
+			c.Config, o.TokenURL = mustSchema(t, `{"type":"object","properties":{"user":{"enum":["eu","us"]}}}`), "https://${config.user}.x.example/token"
 		}, ""},
 		{"an assertion that nobody signs", func(_ *connectors.Connector, o *connectors.OAuth2) { o.Assertion = &connectors.Assertion{} },
 			"auth.oauth2.assertion is there, but nothing is signed"},
@@ -130,7 +160,8 @@ func TestMistakesInTheDialectOfATokenEndpointAreFound(t *testing.T) {
 // All that a connector without a user can say comes back from its definition.
 func TestDefinitionOfAConnectorWithoutAUser(t *testing.T) {
 	t.Parallel()
-	c := registered(t, service(func(_ *connectors.Connector, o *connectors.OAuth2) {
+	c := registered(t, service(func(c *connectors.Connector, o *connectors.OAuth2) {
+		c.Validate = proves
 		o.ClientAuth, o.Certificate, o.MTLS = connectors.ClientAuthKeyJWT, "${config.key}", true
 		o.Mint = &connectors.Mint{GrantType: "urn:ietf:params:oauth:grant-type:jwt-bearer", AssertionParam: "assertion"}
 		o.Assertion = &connectors.Assertion{Algorithm: "ES256", Claims: map[string]string{"sub": "${config.user}"}, ScopeClaim: "scope"}
@@ -142,7 +173,7 @@ func TestDefinitionOfAConnectorWithoutAUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(c, back, cmpopts.IgnoreUnexported(connectors.Connector{})); diff != "" {
+	if diff := cmp.Diff(c, back, cmpopts.IgnoreUnexported(connectors.Connector{}), cmpopts.IgnoreFields(connectors.Connector{}, "Validate")); diff != "" {
 		t.Errorf("ParseDefinition (-want +got):\n%s", diff)
 	}
 	if !back.Auth.OAuth2.UsesConfig() {
