@@ -291,6 +291,23 @@ func (in *inspection) template(path, source string) {
 	}
 }
 
+// secrets checks a template that makes a secret: what it is made of is sealed.
+func (in *inspection) secrets(path, source string) {
+	in.template(path, source)
+	if t, err := parseValueTemplate(source); err == nil {
+		for _, field := range t.fields() {
+			in.sealed(path, field)
+		}
+	}
+}
+
+// sealed checks that a field of the config is a secret, if it is there.
+func (in *inspection) sealed(path, field string) {
+	if config := in.connector.Config; config != nil && config.allows(field) && !config.secret(field) {
+		in.bad(path, "names the config field %q, which is not marked secret", field)
+	}
+}
+
 func (in *inspection) url(path, source string) {
 	in.template(path, source)
 	if err := checkURLTemplate(source); err != nil {
@@ -360,12 +377,9 @@ func (in *inspection) webhook() {
 		in.bad("webhook.account_field", "could be typed by anybody, who would then get another's webhooks: have Validate prove that the account in %q is the tenant's, or auth.oauth2.metadata fill it from token., user. or resource.", w.AccountField)
 	}
 	for path, field := range map[string]string{"webhook.secret_field": w.SecretField, "webhook.token_field": w.TokenField} {
-		if field == "" || config == nil {
-			continue
-		}
-		in.field(path, field)
-		if config.allows(field) && !config.secret(field) {
-			in.bad(path, "names the config field %q, which is not marked secret", field)
+		if field != "" {
+			in.field(path, field)
+			in.sealed(path, field)
 		}
 	}
 }

@@ -72,11 +72,11 @@ func (in *inspection) oauthClient(o *OAuth2) {
 		in.bad("auth.oauth2.client_auth", "must be one of %s, got %q", joined(clientAuths), o.ClientAuth)
 	}
 	in.template("auth.oauth2.client_id", o.ClientID)
-	in.template("auth.oauth2.client_secret", o.ClientSecret)
+	in.secrets("auth.oauth2.client_secret", o.ClientSecret)
 	if o.MTLS && !o.ClientAuth.NeedsKey() && o.Certificate == "" {
 		in.bad("auth.oauth2.mtls", "needs a certificate: client_auth must be tls_client_auth or private_key_jwt, or certificate be there")
 	}
-	if in.template("auth.oauth2.certificate", o.Certificate); o.Certificate != "" && o.ClientAuth == ClientAuthTLS {
+	if in.secrets("auth.oauth2.certificate", o.Certificate); o.Certificate != "" && o.ClientAuth == ClientAuthTLS {
 		in.bad("auth.oauth2.certificate", "is there, but that of client_auth tls_client_auth is the client secret")
 	}
 	for path, x := range map[string]*Exchange{"exchange": o.Exchange, "renewal": o.Renewal} {

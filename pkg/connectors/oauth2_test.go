@@ -115,6 +115,9 @@ func TestMistakesInTheDialectOfATokenEndpointAreFound(t *testing.T) {
 		{"an address among those that are listed", func(c *connectors.Connector, o *connectors.OAuth2) {
 			c.Config, o.TokenURL = mustSchema(t, `{"type":"object","properties":{"user":{"enum":["eu","us"]}}}`), "https://${config.user}.x.example/token"
 		}, ""},
+		{"a client's key in the open", func(_ *connectors.Connector, o *connectors.OAuth2) {
+			o.ClientID, o.ClientSecret, o.Certificate = "${config.user}", "${config.user}", "${config.user}${config.key}"
+		}, `auth.oauth2.certificate names the config field "user", which is not marked secret; auth.oauth2.client_secret names the config field "user", which is not marked secret`},
 		{"an assertion that nobody signs", func(_ *connectors.Connector, o *connectors.OAuth2) { o.Assertion = &connectors.Assertion{} },
 			"auth.oauth2.assertion is there, but nothing is signed"},
 		{"an algorithm of a secret for a key", func(_ *connectors.Connector, o *connectors.OAuth2) {
