@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/hawser-io/hawser/internal/connection"
@@ -39,11 +40,18 @@ func (c credential) presenting(ctx context.Context) context.Context {
 	return ctx
 }
 
+// certificateAlerts are those by which a server turns a certificate away (RFC 8446,
+// 6.2): 40 is that it gives no reason, 116 that it has seen none.
+var certificateAlerts = []tls.AlertError{40, 42, 43, 44, 45, 46, 48, 49, 116}
+
 // turnedAway reports whether err is that the server did not take the certificate. It
-// checks that before it reads the request, so nothing was done.
+// checks that before it reads the request, so nothing was done. Other alerts may come
+// when it has been.
 func (c credential) turnedAway(err error) bool {
 	alert, ok := errors.AsType[*net.OpError](err)
-	return ok && alert.Op == "remote error" && c.o.Presents()
+	return ok && alert.Op == "remote error" && c.o.Presents() &&
+		// The type of an alert that was received is not exported; its text is that of one that is.
+		slices.ContainsFunc(certificateAlerts, func(known tls.AlertError) bool { return known.Error() == alert.Err.Error() })
 }
 
 // boundTo is the certificate that the client's tokens are bound to: that of the config,

@@ -13,11 +13,13 @@ import (
 	"io"
 	"log"
 	"math/big"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -184,6 +186,55 @@ func TestACertificateThatIsTurnedAwayIsFollowedByTheNext(t *testing.T) {
 	in.setApp("keyed", connection.App{ClientID: "demo-client", ClientSecrets: []secret.Text{secret.New(pkcs8(t, ecKey(t)))}})
 	if location := in.connectBlindly("keyed"); !strings.Contains(location, string(connectors.CodeConnectorOAuthNotConfigured)) {
 		t.Errorf("with a key alone: got %s, want CONNECTOR_OAUTH_NOT_CONFIGURED", location)
+	}
+}
+
+// alerting answers every connection with a TLS alert, before it has read a request.
+func alerting(t *testing.T, alert tls.AlertError) (address string, connections *atomic.Int32) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	connections = new(atomic.Int32)
+	var served sync.WaitGroup
+	served.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			connections.Add(1)
+			_, _ = conn.Read(make([]byte, 4096)) // a close beside unread bytes could overtake the alert
+			_, _ = conn.Write([]byte{21, 3, 3, 0, 2, 2, byte(alert)})
+			_ = conn.Close()
+		}
+	})
+	t.Cleanup(func() { _ = listener.Close(); served.Wait() })
+	return "https://" + listener.Addr().String(), connections
+}
+
+// An alert that says something else than that the certificate is not taken may come at
+// any time, when the provider has done what was asked: the next certificate is not
+// tried, and nobody is told that this one is wrong.
+func TestOnlyAnAlertOfTheCertificateTurnsItAway(t *testing.T) {
+	t.Parallel()
+	first, second := bundle(t), bundle(t)
+	for alert, want := range map[tls.AlertError]connectors.Code{
+		40: connectors.CodeConnectorOAuthNotConfigured, 42: connectors.CodeConnectorOAuthNotConfigured, 46: connectors.CodeConnectorOAuthNotConfigured,
+		48: connectors.CodeConnectorOAuthNotConfigured, 49: connectors.CodeConnectorOAuthNotConfigured, 116: connectors.CodeConnectorOAuthNotConfigured,
+		10: connectors.CodeConnectorOAuthTokenFailed, 20: connectors.CodeConnectorOAuthTokenFailed, 47: connectors.CodeConnectorOAuthTokenFailed,
+		80: connectors.CodeConnectorOAuthTokenFailed, 90: connectors.CodeConnectorOAuthTokenFailed,
+	} {
+		t.Run(alert.Error(), func(t *testing.T) {
+			t.Parallel()
+			address, connections := alerting(t, alert)
+			in := install(t, nil, machine(address, func(o *connectors.OAuth2) { o.ClientAuth, o.RevocationURL = connectors.ClientAuthTLS, "" }))
+			in.setApp("machine", connection.App{ClientID: "demo-client", ClientSecrets: []secret.Text{secret.New(first), secret.New(second)}})
+			_, problem := in.call(http.MethodPut, "/scopes/organization/acme/connections/machine", map[string]any{}, nil)
+			tried := map[connectors.Code]int32{connectors.CodeConnectorOAuthNotConfigured: 2, connectors.CodeConnectorOAuthTokenFailed: 1}[want]
+			if got := connections.Load(); problem.Code != want || got != tried {
+				t.Errorf("got %v after %d certificates, want %s after %d", &problem, got, want, tried)
+			}
+		})
 	}
 }
 
