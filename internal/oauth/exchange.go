@@ -85,7 +85,13 @@ func (a asking) RoundTrip(req *http.Request) (*http.Response, error) {
 		req.Header.Del("Content-Type")
 	}
 	req.Body, req.ContentLength, req.GetBody = io.NopCloser(strings.NewReader(content)), int64(len(content)), nil
-	if content == "" {
+	switch {
+	case a.how.Method == http.MethodGet:
+		// A GET without a body is sent again where a connection breaks, and a second
+		// one could be shown a token that the first has ended. This one has a body, of
+		// no bytes and no encoding, that cannot be had twice.
+		req.TransferEncoding = []string{"identity"}
+	case content == "":
 		req.Body = http.NoBody
 	}
 	return base.RoundTrip(req)
