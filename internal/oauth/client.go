@@ -50,7 +50,7 @@ func (t *Tokens) Connect(ctx context.Context, r connection.Ref, in connection.Co
 	}))
 	if err != nil {
 		// Should it be stored after all, its first use is a 401, and it is minted anew.
-		t.abandon(ctx, withCode, config, app, got)
+		t.abandon(ctx, key, withCode, config, app, got)
 		return nil, err
 	}
 	input := connection.AuthorizeInput{Config: config, Tags: in.Tags, Grant: key, Hold: hold.ID, Replace: in.Replace}

@@ -48,8 +48,7 @@ func (a *arrival) companions(ctx context.Context, main string, hold connection.H
 	keys := a.exchanged(ctx, main, hold, account)
 	for name, got := range a.companionReplies() {
 		def, _ := a.def.Companion(name)
-		owner := cmp.Or(got.Account, account, a.alone())
-		key := connection.CompanionKey(a.flow.Ref().Tenant, a.def.GrantFamily(), a.app.ClientID, owner, name)
+		key := a.companionKey(name, cmp.Or(got.Account, account))
 		_, err := a.put(ctx, key, hold, a.authorised(got, func(g *connection.Grant) {
 			a.identify(g, cmp.Or(got.Account, account))
 			g.Companion, g.Requested = name, def.Auth.OAuth2.Scopes
@@ -60,13 +59,18 @@ func (a *arrival) companions(ctx context.Context, main string, hold connection.H
 		if err != nil {
 			a.problem(err)
 			if !errors.Is(err, connection.ErrUnavailable) {
-				a.Tokens.abandon(ctx, def, a.config, a.app, got)
+				a.Tokens.abandon(ctx, key, def, a.config, a.app, got)
 			}
 			continue
 		}
 		keys[name] = key
 	}
 	return keys
+}
+
+// companionKey is the grant of a companion; account is "" where nobody says whose it is.
+func (a *arrival) companionKey(name, account string) string {
+	return connection.CompanionKey(a.flow.Ref().Tenant, a.def.GrantFamily(), a.app.ClientID, cmp.Or(account, a.alone()), name)
 }
 
 // exchanged stores the grants of the companions that are had by exchange, as yet
@@ -77,7 +81,7 @@ func (a *arrival) exchanged(ctx context.Context, main string, hold connection.Ho
 		if own.Exchange == nil {
 			continue
 		}
-		key := connection.CompanionKey(a.flow.Ref().Tenant, a.def.GrantFamily(), a.app.ClientID, cmp.Or(account, a.alone()), name)
+		key := a.companionKey(name, account)
 		_, err := a.put(ctx, key, hold, func(g *connection.Grant) error {
 			a.identify(g, account)
 			g.Companion, g.Of, g.Requested = name, main, own.Scopes

@@ -149,15 +149,6 @@ func (a *arrival) finish(ctx context.Context, c *connection.Connection, g *conne
 	a.closeSession(ctx, a.flow, status, nil)
 }
 
-// abandon gives back tokens that nobody will use.
-func (a *arrival) abandon(ctx context.Context) {
-	a.Tokens.abandon(ctx, a.def, a.config, a.app, a.got)
-	for name, got := range a.companionReplies() {
-		def, _ := a.def.Companion(name)
-		a.Tokens.abandon(ctx, def, a.config, a.app, got)
-	}
-}
-
 // grantKey is the grant of the provider's account. Where nobody says which account
 // it is, a connection has a grant of its own.
 func (a *arrival) grantKey(old *connection.Connection) (key, account string) {

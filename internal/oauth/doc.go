@@ -28,6 +28,7 @@
 //	client.go      connections by client credentials
 //	leave.go       disconnect: the last one takes the grant along
 //	revoke.go      a grant that nobody uses is revoked, now or later
+//	abandon.go     tokens that came to nobody are given back
 //	session.go     connect sessions: a link for an end user
 //
 // One refresh, across all processes:

@@ -85,7 +85,13 @@ func (a asking) RoundTrip(req *http.Request) (*http.Response, error) {
 		req.Header.Del("Content-Type")
 	}
 	req.Body, req.ContentLength, req.GetBody = io.NopCloser(strings.NewReader(content)), int64(len(content)), nil
-	if content == "" {
+	switch {
+	case a.how.Method == http.MethodGet:
+		// A GET without a body is sent again where a connection breaks, and a second
+		// one could be shown a token that the first has ended. This one has a body, of
+		// no bytes and no encoding, that cannot be had twice.
+		req.TransferEncoding = []string{"identity"}
+	case content == "":
 		req.Body = http.NoBody
 	}
 	return base.RoundTrip(req)
@@ -117,7 +123,8 @@ func (a *arrival) tradeUp(ctx context.Context) error {
 }
 
 // fromMain has a companion's token for the main grant's. A main token that is refused
-// may have been taken back before its time, so it is renewed once.
+// may have been taken back before its time, so it is renewed once: where it can be, as
+// asking for more of one that cannot would end the main grant for its companion's sake.
 func (t *Tokens) fromMain(ctx context.Context, e endpoint, g *connection.Grant, how *connectors.Exchange) (reply, *failure, error) {
 	if how.ShowsRefresh() {
 		return t.spendMain(ctx, e, g, how)
@@ -127,13 +134,19 @@ func (t *Tokens) fromMain(ctx context.Context, e endpoint, g *connection.Grant, 
 		return reply{}, nil, err
 	}
 	got, failed := e.trade(ctx, how, main.Access)
-	if failed != nil && failed.verdict == denied {
+	if failed != nil && failed.verdict == denied && t.hasNewer(ctx, g.Of, main.Generation) {
 		if main, err = t.Renew(ctx, g.Of, main.Generation); err != nil {
 			return reply{}, nil, err
 		}
 		got, failed = e.trade(ctx, how, main.Access)
 	}
 	return got, failed, nil
+}
+
+// hasNewer reports whether there is, or can be, a token of a later generation.
+func (t *Tokens) hasNewer(ctx context.Context, grant string, generation uint64) bool {
+	g, err := t.Grants.Latest(ctx, grant)
+	return err == nil && (g.Generation > generation || renewable(g))
 }
 
 // spendMain has a companion's token for the main grant's refresh token, which that

@@ -190,6 +190,7 @@ func (in *installation) connectBlindly(connector string) (location string) {
 	_, authorize, _ := b.get(started.URL)
 	u, err := url.Parse(authorize)
 	must(in.t, err)
+	connector, _, _ = strings.Cut(connector, "?")
 	_, location, body := b.get(in.url + "/connectors/" + connector + "/oauth/callback?code=CODE&realm=r1&state=" + u.Query().Get("state"))
 	return location + body
 }

@@ -89,24 +89,6 @@ func (t *Tokens) revokeGrant(ctx context.Context, g *connection.Grant) *unrevoke
 	return t.revoke(ctx, def, config, app, opened)
 }
 
-// abandon revokes tokens that came to nobody, also when no time is left for it.
-func (t *Tokens) abandon(ctx context.Context, def *connectors.Connector, config []byte, app connection.App, got reply) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.opts.CallTimeout)
-	defer cancel()
-	t.revoke(ctx, def, config, app, connection.GrantTokens{Access: got.Access, Refresh: got.Refresh})
-}
-
-// giveBack revokes tokens that came when their grant was already gone.
-func (t *Tokens) giveBack(ctx context.Context, g *connection.Grant, config []byte, tokens connection.GrantTokens) {
-	def, err := t.connectorOf(g)
-	if err != nil {
-		return
-	}
-	if app, err := t.appOf(ctx, def, config); err == nil {
-		t.revoke(ctx, def, config, app, tokens)
-	}
-}
-
 // revoke tells the provider (RFC 7009) that the tokens are no longer needed: the
 // refresh token, which takes the access token along, or else that one. nil also
 // where a provider has no such place.
