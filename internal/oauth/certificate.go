@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"sync"
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/safehttp"
@@ -81,37 +80,41 @@ func showing(ctx context.Context, def *connectors.Connector, config []byte, app 
 	return ctx
 }
 
-// binding is the certificate of a transport's calls. It is read once: that costs more
-// than a request.
-type binding struct {
-	mu          sync.Mutex
-	certificate *tls.Certificate
-}
-
 // showing is the request with the certificate that the grant's tokens are bound to.
 func (t *transport) showing(req *http.Request) (*http.Request, error) {
 	if !t.def.Auth.OAuth2.MTLS || !t.carries(req.URL) {
 		return req, nil
 	}
 	ctx := req.Context()
-	t.bound.mu.Lock()
-	defer t.bound.mu.Unlock()
-	if t.bound.certificate == nil {
-		g, err := t.tokens.Grants.Get(ctx, t.grant)
-		if err != nil {
-			return nil, missingGrant(err)
-		}
-		def, config, err := t.tokens.definition(ctx, g)
-		if err != nil {
+	certificate := t.bound.Load()
+	if certificate == nil {
+		// Calls that come at once read it each: none waits for another's store.
+		var err error
+		if certificate, err = t.tokens.boundCertificate(ctx, t.grant); err != nil {
 			return nil, err
 		}
-		app, err := t.tokens.appOf(ctx, def, config)
-		if err != nil {
-			return nil, err
-		}
-		if t.bound.certificate = boundTo(def, config, app); t.bound.certificate == nil {
-			return nil, unusable(errNoCertificate).coded()
-		}
+		t.bound.Store(certificate)
 	}
-	return req.WithContext(safehttp.WithCertificate(ctx, t.bound.certificate)), nil
+	return req.WithContext(safehttp.WithCertificate(ctx, certificate)), nil
+}
+
+// boundCertificate reads the certificate that a grant's tokens are bound to.
+func (t *Tokens) boundCertificate(ctx context.Context, grant string) (*tls.Certificate, error) {
+	g, err := t.Grants.Get(ctx, grant)
+	if err != nil {
+		return nil, missingGrant(err)
+	}
+	def, config, err := t.definition(ctx, g)
+	if err != nil {
+		return nil, err
+	}
+	app, err := t.appOf(ctx, def, config)
+	if err != nil {
+		return nil, err
+	}
+	certificate := boundTo(def, config, app)
+	if certificate == nil {
+		return nil, unusable(errNoCertificate).coded()
+	}
+	return certificate, nil
 }

@@ -1,6 +1,7 @@
 package oauth_test
 
 import (
+	"context"
 	"crypto"
 	"crypto/rand"
 	"crypto/sha256"
@@ -27,6 +28,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/kvstore"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -286,6 +288,80 @@ func TestAnothersCertificateIsOfNoUseWithoutItsKey(t *testing.T) {
 		}
 	}
 	s.report(t, "/token client_credentials")
+}
+
+// holding keeps its first read back until it is released.
+type holding struct {
+	kvstore.Store
+	reads    *atomic.Int32
+	held     chan<- struct{}
+	released <-chan struct{}
+}
+
+func (h holding) GetLatest(ctx context.Context, key string) (kvstore.Entry, error) {
+	if h.reads.Add(1) == 1 {
+		close(h.held)
+		<-h.released
+	}
+	return h.Store.(kvstore.LatestGetter).GetLatest(ctx, key)
+}
+
+// A store that is slow for one call of the API is waited for by that call alone.
+func TestACallWaitsForNoOtherThatReadsTheCertificate(t *testing.T) {
+	t.Parallel()
+	mine := bundle(t)
+	s := newCertified(t, mine)
+	c := machine(s.URL, func(o *connectors.OAuth2) { o.Certificate, o.MTLS = "${config.certificate}", true })
+	c.Config = connectors.SchemaFor[struct {
+		Certificate connectors.Secret `json:"certificate"`
+	}]()
+	in := setup{roots: s.roots()}.install(t, nil, c)
+	in.setApp("machine", demoApp)
+	in.mintedTwice(t, "machine", map[string]any{"certificate": mine})
+	conn, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, "machine", ""))
+	must(t, err)
+	held, released := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(released) })
+	in.wrap = func(bucket string, s kvstore.Store) kvstore.Store {
+		if bucket != "connections" {
+			return s
+		}
+		return holding{s, new(atomic.Int32), held, released}
+	}
+	n := in.join(t)
+	def, ok := in.registry.Get("machine")
+	if !ok {
+		t.Fatal("the connector is not there")
+	}
+	client := &http.Client{Transport: n.tokens.Transport(n.http.Transport, def, conn.Grant, connectors.Runtime{BaseURL: s.URL})}
+	ask := func() error {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/api/me", nil)
+		if err != nil {
+			return err
+		}
+		resp, err := client.Do(req)
+		if err == nil {
+			err = resp.Body.Close()
+		}
+		return err
+	}
+	var both sync.WaitGroup
+	defer both.Wait()
+	defer release()
+	both.Go(func() {
+		if err := ask(); err != nil {
+			t.Errorf("the call that was held: %v", err)
+		}
+	})
+	<-held
+	second := make(chan error, 1)
+	both.Go(func() { second <- ask() })
+	select {
+	case err := <-second:
+		must(t, err)
+	case <-time.After(20 * time.Second):
+		t.Error("a call waits for another that reads the certificate")
+	}
 }
 
 // throughProxy is what the provider answers to a call of its API.

@@ -2,9 +2,11 @@ package oauth
 
 import (
 	"context"
+	"crypto/tls"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -25,7 +27,7 @@ type transport struct {
 	def     *connectors.Connector
 	grant   string
 	runtime connectors.Runtime
-	bound   binding
+	bound   atomic.Pointer[tls.Certificate] // read once: that costs more than a request
 }
 
 // RoundTrip implements http.RoundTripper.
