@@ -82,7 +82,7 @@ func showing(ctx context.Context, def *connectors.Connector, config []byte, app 
 
 // showing is the request with the certificate that the grant's tokens are bound to.
 func (t *transport) showing(req *http.Request) (*http.Request, error) {
-	if !t.def.Auth.OAuth2.MTLS || !t.carries(req.URL) {
+	if !t.def.Auth.OAuth2.MTLS || !t.runtime.Carries(req.URL) {
 		return req, nil
 	}
 	ctx := req.Context()

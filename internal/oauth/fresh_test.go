@@ -262,3 +262,40 @@ func TestA401IsAnsweredWithANewerToken(t *testing.T) {
 		t.Errorf("provider counted %+v, want one refresh", got)
 	}
 }
+
+// answering is a provider that is asked in its process.
+type answering func(*http.Request) (*http.Response, error)
+
+func (a answering) RoundTrip(req *http.Request) (*http.Response, error) { return a(req) }
+
+// An address is one, with the port that its scheme has anyway or without: who carries
+// the token there also answers its 401.
+func TestA401IsAnsweredHoweverThePortIsWritten(t *testing.T) {
+	t.Parallel()
+	in, _ := withDemo(t, nil)
+	grant := in.connectDemo()
+	def, ok := in.registry.Get("demo-oauth")
+	if !ok {
+		t.Fatal("the connector is not there")
+	}
+	for base, to := range map[string]string{"https://api.example:443": "https://api.example/me", "https://api.example": "https://API.example:443/me"} {
+		var carried []string
+		provider := answering(func(req *http.Request) (*http.Response, error) {
+			carried = append(carried, req.Header.Get("Authorization"))
+			status := http.StatusUnauthorized
+			if len(carried) > 1 {
+				status = http.StatusOK
+			}
+			return &http.Response{StatusCode: status, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
+		})
+		client := &http.Client{Transport: in.front.tokens.Transport(provider, def, grant, connectors.Runtime{BaseURL: base})}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, to, nil)
+		must(t, err)
+		resp, err := client.Do(req)
+		must(t, err)
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusOK || len(carried) != 2 || carried[0] == carried[1] {
+			t.Errorf("%s at %s: got %d after %d tokens, want 200 with the second", to, base, resp.StatusCode, len(carried))
+		}
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync/atomic"
 
@@ -45,7 +44,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp, err := t.with(token).RoundTrip(shown)
-	if err != nil || resp.StatusCode != http.StatusUnauthorized || !t.carries(req.URL) {
+	if err != nil || resp.StatusCode != http.StatusUnauthorized || !t.runtime.Carries(req.URL) {
 		return resp, err
 	}
 	if req.Body != nil && req.Body != http.NoBody && req.GetBody == nil {
@@ -78,12 +77,6 @@ func bear(def *connectors.Connector, runtime connectors.Runtime, token Token) co
 		}
 	}
 	return connectors.Runtime{BaseURL: runtime.BaseURL, Headers: headers, Query: runtime.Query}
-}
-
-// carries reports whether requests to u carry the token.
-func (t *transport) carries(u *url.URL) bool {
-	base, err := url.Parse(t.runtime.BaseURL)
-	return err == nil && strings.EqualFold(base.Host, u.Host) && strings.EqualFold(base.Scheme, u.Scheme)
 }
 
 func replay(ctx context.Context, req *http.Request) (*http.Request, bool) {

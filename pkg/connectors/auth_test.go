@@ -257,7 +257,8 @@ func TestTransportComparesOrigins(t *testing.T) {
 	}
 	for _, tt := range tests {
 		base := &recorder{}
-		rt := connectors.NewTransport(base, connectors.Runtime{BaseURL: tt.base, Headers: map[string]connectors.Secret{"X-Key": newSecret(t, "k")}})
+		runtime := connectors.Runtime{BaseURL: tt.base, Headers: map[string]connectors.Secret{"X-Key": newSecret(t, "k")}}
+		rt := connectors.NewTransport(base, runtime)
 		u, err := url.Parse(tt.url)
 		if err != nil {
 			t.Fatal(err)
@@ -267,6 +268,9 @@ func TestTransportComparesOrigins(t *testing.T) {
 		}
 		if got := base.last.Header.Get("X-Key") != ""; got != tt.want {
 			t.Errorf("base %q, request %q: credentials %v, want %v", tt.base, tt.url, got, tt.want)
+		}
+		if got := runtime.Carries(u); got != tt.want {
+			t.Errorf("base %q: Carries(%q) = %v, want %v", tt.base, tt.url, got, tt.want)
 		}
 		(&http.Client{Transport: rt}).CloseIdleConnections()
 		if !base.closed {

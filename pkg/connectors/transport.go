@@ -21,11 +21,23 @@ func NewTransport(base http.RoundTripper, rt Runtime) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport
 	}
-	t := &transport{base: base, headers: rt.Headers, query: rt.Query}
-	if u, err := url.Parse(rt.BaseURL); err == nil && u.Host != "" {
-		t.origin = origin(u)
+	return &transport{base: base, origin: rt.origin(), headers: rt.Headers, query: rt.Query}
+}
+
+// Carries reports whether [NewTransport] adds the runtime's credentials to requests for
+// u: whether its scheme, host and port are those of BaseURL.
+func (r Runtime) Carries(u *url.URL) bool {
+	own := r.origin()
+	return own != "" && origin(u) == own
+}
+
+// origin is that of the base URL; "" if there is none.
+func (r Runtime) origin() string {
+	u, err := url.Parse(r.BaseURL)
+	if err != nil || u.Host == "" {
+		return ""
 	}
-	return t
+	return origin(u)
 }
 
 type transport struct {
