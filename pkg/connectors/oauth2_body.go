@@ -1,7 +1,7 @@
 package connectors
 
 import (
-	"maps"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -50,15 +50,47 @@ func (in *inspection) oauthBody(o *OAuth2) {
 	if !xmlName.MatchString(o.Root()) || reservedXML(o.Root()) {
 		in.bad("auth.oauth2.token_root", "must be the name of an element")
 	}
-	for _, name := range slices.Sorted(maps.Keys(o.TokenParams)) {
-		if !xmlPath.MatchString(name) {
-			in.bad("auth.oauth2.token_params."+name, "must be the path of an element or attribute")
+	for name := range o.TokenParams {
+		in.xmlParam("auth.oauth2.token_params."+name, name)
+	}
+	for name, own := range o.ParamNames {
+		if own != "" {
+			in.xmlParam("auth.oauth2.param_names."+name, own)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(o.ParamNames)) {
-		if own := o.ParamNames[name]; own != "" && !xmlPath.MatchString(own) {
-			in.bad("auth.oauth2.param_names."+name, "must be the path of an element or attribute")
+	if o.Mint != nil && o.Mint.AssertionParam != "" {
+		in.xmlParam("auth.oauth2.mint.assertion_param", o.ParamName(o.Mint.AssertionParam))
+	}
+	if o.Repair != nil && o.Repair.AssertionParam != "" {
+		in.xmlParam("auth.oauth2.repair.assertion_param", o.ParamName(o.Repair.AssertionParam))
+	}
+}
+
+// exchangeBody checks how the request of an exchange is written.
+func (in *inspection) exchangeBody(path string, x *Exchange) {
+	o := in.connector.Auth.OAuth2
+	if x.Method == http.MethodGet {
+		return // what it sends is the URL's
+	}
+	if len(x.Omit) > 0 && o.TokenBody != "" && o.TokenBody != TokenBodyForm {
+		in.bad(path+".omit", "makes its request a form, but token_body is %s", o.TokenBody)
+	}
+	if o.TokenBody != TokenBodyXML {
+		return
+	}
+	_, subject := x.Form()
+	in.xmlParam(path+".token_param", o.ParamName(subject))
+	for name := range x.Params {
+		if own := o.ParamName(name); own != "" {
+			in.xmlParam(path+".params."+name, own)
 		}
+	}
+}
+
+// xmlParam checks the name of a parameter that is written in XML: it is not escaped.
+func (in *inspection) xmlParam(path, name string) {
+	if !xmlPath.MatchString(name) {
+		in.bad(path, "must be the path of an element or attribute")
 	}
 }
 

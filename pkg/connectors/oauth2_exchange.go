@@ -24,7 +24,8 @@ type Exchange struct {
 	TokenParam string `json:"token_param,omitempty" yaml:"token_param,omitempty"`
 	// Params are sent along: audience, resource, scope, subject_token_type, and so on.
 	Params map[string]string `json:"params,omitempty" yaml:"params,omitempty"`
-	// Omit is what the provider does not want to hear: client_id, client_secret.
+	// Omit is what the provider does not want to hear: client_id, client_secret. What is
+	// left is sent as a form, or by GET: with another TokenBody there can be no Omit.
 	Omit []string `json:"omit,omitempty" yaml:"omit,omitempty"`
 	// TokenFields are those of its replies; none means those of OAuth2.
 	TokenFields map[string]string `json:"token_fields,omitempty" yaml:"token_fields,omitempty"`
@@ -70,6 +71,7 @@ func (in *inspection) exchange(path string, x *Exchange, by ...string) {
 	if !slices.Contains(by, cmp.Or(x.Token, tokenAccess)) {
 		in.bad(path+".token", "cannot be %q here", x.Token)
 	}
+	in.exchangeBody(path, x)
 	_, subject := x.Form()
 	for _, name := range slices.Sorted(maps.Keys(x.Params)) {
 		if slices.Contains([]string{"client_id", "client_secret", "grant_type", subject}, name) {

@@ -69,6 +69,24 @@ func TestMistakesInTheDialectOfATokenEndpointAreFound(t *testing.T) {
 		{"names that no element can have", func(_ *connectors.Connector, o *connectors.OAuth2) {
 			o.TokenBody, o.TokenRoot, o.TokenParams, o.ParamNames = connectors.TokenBodyXML, "xmlRoot", map[string]string{"@a.b": "1"}, map[string]string{"client_id": "a><b"}
 		}, "auth.oauth2.param_names.client_id must be the path of an element or attribute; auth.oauth2.token_params.@a.b must be the path of an element or attribute; auth.oauth2.token_root must be the name of an element"},
+		{"names that no element can have, in a trade", func(c *connectors.Connector, o *connectors.OAuth2) {
+			c.Auth.Kind, o.AuthorizationURL, o.TokenBody = connectors.AuthOAuth2, "https://x.example/authorize", connectors.TokenBodyXML
+			o.Exchange = &connectors.Exchange{TokenParam: "token><x", Params: map[string]string{"for api": "1", "a.@b": "1"}}
+			o.Renewal = &connectors.Exchange{Method: "GET", TokenParam: "the token"}
+			o.Repair = &connectors.Repair{GrantType: "urn:x", AssertionParam: "a b"}
+		}, "auth.oauth2.exchange.params.for api must be the path of an element or attribute; auth.oauth2.exchange.token_param must be the path of an element or attribute; " +
+			"auth.oauth2.repair.assertion_param must be the path of an element or attribute"},
+		{"a JWT that no element can hold", func(_ *connectors.Connector, o *connectors.OAuth2) {
+			o.TokenBody, o.Mint = connectors.TokenBodyXML, &connectors.Mint{AssertionParam: "a b"}
+		}, "auth.oauth2.mint.assertion_param must be the path of an element or attribute"},
+		{"a trade that would be a form after all", func(c *connectors.Connector, o *connectors.OAuth2) {
+			c.Auth.Kind, o.AuthorizationURL, o.TokenBody = connectors.AuthOAuth2, "https://x.example/authorize", connectors.TokenBodyJSON
+			o.Exchange = &connectors.Exchange{Omit: []string{"client_secret"}}
+		}, "auth.oauth2.exchange.omit makes its request a form, but token_body is json"},
+		{"a trade by GET beside bodies that are none", func(c *connectors.Connector, o *connectors.OAuth2) {
+			c.Auth.Kind, o.AuthorizationURL, o.TokenBody = connectors.AuthOAuth2, "https://x.example/authorize", connectors.TokenBodyJSON
+			o.Exchange = &connectors.Exchange{Method: "GET", Omit: []string{"client_secret"}}
+		}, ""},
 		{"a browser that chooses who gets the secret", func(c *connectors.Connector, o *connectors.OAuth2) {
 			c.Auth.Kind, o.AuthorizationURL, o.TokenURL = connectors.AuthOAuth2, "https://x.example/authorize", "https://accounts.${config.user}/token"
 			o.Metadata = map[string]string{"user": "query.location"}
