@@ -186,7 +186,7 @@ func (t *Tokens) failed(ctx context.Context, g *connection.Grant, f *failure) (*
 	}
 	g.Failures++
 	g.RetryAt = t.opts.Now().Add(backoff(g.Failures, f.retryAfter)).UTC()
-	if !f.lost && !g.Intent.Lost {
+	if !f.lost && g.Intent != nil && !g.Intent.Lost {
 		g.Intent = nil
 	}
 	g.Record(t.opts.Now(), f.Error())
@@ -196,7 +196,7 @@ func (t *Tokens) failed(ctx context.Context, g *connection.Grant, f *failure) (*
 	e := f.coded()
 	if f.verdict == badClient {
 		e.Message = "the OAuth app of " + g.Connector + " is not accepted: " + f.Error()
-		t.opts.Log.Error().Str("connector", g.Connector).Str("error", f.word).Msg("the client id or secret of an app is not accepted")
+		t.opts.Log.Error().Str("connector", g.Connector).Str("error", cmp.Or(f.word, f.Error())).Msg("the client id or secret of an app is not accepted")
 	}
 	if e.RetryAfter < time.Until(g.RetryAt) {
 		e.RetryAfter = time.Until(g.RetryAt)
