@@ -250,9 +250,12 @@ func (t *Tokens) definition(ctx context.Context, g *connection.Grant) (*connecto
 	if !def.Auth.OAuth2.UsesConfig() {
 		return def, nil, nil
 	}
+	var gone []connection.Hold
+	defer func() { t.disownBeside(ctx, g.Key(), gone) }()
 	for _, h := range g.Holds {
 		c, err := t.Service.LatestByKey(ctx, h.Connection)
-		if errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorNotConnected}) {
+		if errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorNotConnected}) || err == nil && !c.Has(g, h) {
+			gone = append(gone, h) // a record that has another grant now has its config
 			continue
 		}
 		if err != nil {
