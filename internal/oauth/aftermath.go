@@ -14,6 +14,9 @@ import (
 // refreshed follows a stored refresh. scopes are those that were granted before it.
 func (t *Tokens) refreshed(ctx context.Context, g *connection.Grant, scopes []string) {
 	gone := t.each(ctx, g, func(c *connection.Connection) {
+		if g.Companion == "" && (c.State == connection.NeedsReauth || c.Resumes == connection.NeedsReauth) {
+			t.revive(ctx, g, c) // who authorised the dead grant may have died before it did
+		}
 		t.Service.Announce(ctx, events.OAuthRefreshed, c, events.Data{Operation: g.Companion, GrantedScopes: g.Granted})
 		if !sameScopes(scopes, g.Granted) {
 			t.Service.Announce(ctx, events.OAuthScopeChanged, c, events.Data{Operation: g.Companion, GrantedScopes: g.Granted})

@@ -122,6 +122,7 @@ func (a *arrival) settle(ctx context.Context) (string, error) {
 	_, c, before, err := a.Service.Authorize(ctx, ref, input)
 	if err != nil {
 		a.takeBack(ctx, err, ref, input, a.config)
+		a.wake(ctx, grant) // it lives, though this connection did not come to be
 		return "", err
 	}
 	a.release(ctx, before)

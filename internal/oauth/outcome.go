@@ -142,11 +142,13 @@ func (t *Tokens) keep(ctx context.Context, g *connection.Grant, old connection.G
 
 // wake makes connections work again whose grant was dead.
 func (t *Tokens) wake(ctx context.Context, g *connection.Grant) {
-	t.each(ctx, g, func(c *connection.Connection) {
-		if err := t.Service.Revive(ctx, c.Ref(), g.Key()); err != nil {
-			t.problem(err)
-		}
-	})
+	t.each(ctx, g, func(c *connection.Connection) { t.revive(ctx, g, c) })
+}
+
+func (t *Tokens) revive(ctx context.Context, g *connection.Grant, c *connection.Connection) {
+	if err := t.Service.Revive(ctx, c.Ref(), g.Key()); err != nil {
+		t.problem(err)
+	}
 }
 
 // handOver leaves fresh tokens to the revocation of a grant that lost its last

@@ -11,6 +11,8 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+	"github.com/hawser-io/hawser/pkg/kvstore"
 )
 
 // bury has the provider refuse the connection's grant, and returns the link that its
@@ -187,5 +189,49 @@ func TestALinkSwitchesNothingOn(t *testing.T) {
 	in.runExecutor(t)
 	if failures := in.act(t, "chat", "both", 1, "both"); len(failures) > 0 {
 		t.Errorf("when it is enabled: %s", failures[0])
+	}
+}
+
+// A dead grant that siblings share is authorised anew, and the connection that this was
+// for does not come to be. The siblings have their tokens.
+func TestAFailedConnectWakesTheSiblings(t *testing.T) {
+	t.Parallel()
+	in, p, hook := withHook(t, "connections")
+	grant := in.connectDemo()
+	in.expire(grant)
+	fault(t, p, "token", "invalid_grant", 1)
+	if _, err := in.front.tokens.Fresh(t.Context(), grant); err == nil || in.demoConnection().State != connection.NeedsReauth {
+		t.Fatalf("got %v, the connection is %s", err, in.demoConnection().State)
+	}
+	b := newBrowser(t)
+	callback := in.begin(b, onDemo+"?account=second", map[string]any{}, approve)
+	hook(func(op, key string, do func() error) error {
+		if op == "create" {
+			return kvstore.ErrTooLarge
+		}
+		return do()
+	})
+	if status, _, _ := b.get(callback); status == http.StatusOK {
+		t.Error("the second connected")
+	}
+	if c := in.demoConnection(); c.State != connection.Active {
+		t.Errorf("the sibling is %s, want active: its grant is %s", c.State, in.grant(grant).State)
+	}
+	in.usable(t)
+}
+
+// Whoever authorised a dead grant died before its connections were woken.
+func TestARefreshWakesWhoSleepsOverALiveGrant(t *testing.T) {
+	t.Parallel()
+	in, _ := withDemo(t, nil)
+	grant := in.connectDemo()
+	must(t, in.front.service.NeedsReauth(t.Context(), onAcme, grant, func(*connection.Connection) events.Data { return events.Data{} }))
+	if c := in.demoConnection(); c.State != connection.NeedsReauth {
+		t.Fatalf("the connection is %s", c.State)
+	}
+	_, err := in.front.tokens.Now(t.Context(), grant)
+	must(t, err)
+	if c := in.demoConnection(); c.State != connection.Active {
+		t.Errorf("the connection is %s, want active", c.State)
 	}
 }
