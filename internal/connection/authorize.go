@@ -53,6 +53,9 @@ type AuthorizeInput struct {
 	Resource   *Resource
 	Resources  []Resource // two or more: the connection waits for the choice
 	Replace    bool
+	// Reconnect is the id of the connection that a reconnect link renews, "" of none: if
+	// its owner has switched it off it stays so.
+	Reconnect string
 }
 
 // Authorize stores the connection that a flow has made. One that exists keeps
@@ -101,7 +104,13 @@ func (s *Service) authorised(r Ref, def *connectors.Connector, in AuthorizeInput
 	if len(in.Resources) > 1 {
 		return c, c.become(Selecting)
 	}
-	return c, c.become(Active)
+	if err := c.become(Active); err != nil {
+		return nil, err
+	}
+	if in.Reconnect != "" && old != nil && old.ID == in.Reconnect && old.State == Disabled {
+		return c, c.become(Disabled)
+	}
+	return c, nil
 }
 
 // CheckTenant refuses tenants that there cannot be.

@@ -3,6 +3,7 @@ package oauth
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/hawser-io/hawser/internal/connection"
@@ -13,19 +14,39 @@ import (
 // refreshed follows a stored refresh. scopes are those that were granted before it.
 func (t *Tokens) refreshed(ctx context.Context, g *connection.Grant, scopes []string) {
 	gone := t.each(ctx, g, func(c *connection.Connection) {
+		if g.Companion == "" && (c.State == connection.NeedsReauth || c.Resumes == connection.NeedsReauth) {
+			t.revive(ctx, g, c) // who authorised the dead grant may have died before it did
+		}
 		t.Service.Announce(ctx, events.OAuthRefreshed, c, events.Data{Operation: g.Companion, GrantedScopes: g.Granted})
 		if !sameScopes(scopes, g.Granted) {
 			t.Service.Announce(ctx, events.OAuthScopeChanged, c, events.Data{Operation: g.Companion, GrantedScopes: g.Granted})
 		}
 	})
-	if len(gone) > 0 {
-		t.running.Go(func() { t.disown(context.WithoutCancel(ctx), g.Key(), gone) })
-	}
+	t.disownBeside(ctx, g.Key(), gone)
 }
 
 // settled is an age from which on the record that names a hold is stored, if it ever
 // is: long after the end of any callback.
 const settled = 10 * time.Minute
+
+// Disown lets go of the holds that no record names of a grant that no refresh comes to,
+// where they are found out by the way: a dead one, one whose token never ends or cannot
+// be renewed, and a companion, whose main grant may be gone.
+func (t *Tokens) Disown(ctx context.Context, g *connection.Grant) {
+	visited := g.State == connection.GrantLive && renewable(g) && !g.ExpiresAt.IsZero() && g.Of == ""
+	old := slices.ContainsFunc(g.Holds, func(h connection.Hold) bool { return t.opts.Now().Sub(h.Since) >= settled })
+	if g.State == connection.GrantLeaving || visited || !old {
+		return
+	}
+	t.disown(ctx, g.Key(), t.each(ctx, g, func(*connection.Connection) {}))
+}
+
+// disownBeside is disown, of what was found by the way: nobody waits for it.
+func (t *Tokens) disownBeside(ctx context.Context, grant string, gone []connection.Hold) {
+	if len(gone) > 0 {
+		t.running.Go(func() { t.disown(context.WithoutCancel(ctx), grant, gone) })
+	}
+}
 
 // disown lets go of holds that no record names: who disconnected the connection, or
 // authorised it by another grant, died before this was done.
@@ -110,7 +131,7 @@ func (t *Tokens) bury(ctx context.Context, g *connection.Grant, reason string) e
 // mourn marks the connections of a dead grant and announces each of them once. A
 // companion's connections go on.
 func (t *Tokens) mourn(ctx context.Context, g *connection.Grant) {
-	t.each(ctx, g, func(c *connection.Connection) {
+	gone := t.each(ctx, g, func(c *connection.Connection) {
 		err := t.Service.NeedsReauth(ctx, c.Ref(), g.Key(), func(c *connection.Connection) events.Data {
 			return events.Data{ErrorCode: string(connectors.CodeConnectorOAuthRefreshFailed), ErrorMessage: deadError(g).Message, URL: t.ReconnectURL(c)}
 		})
@@ -118,6 +139,7 @@ func (t *Tokens) mourn(ctx context.Context, g *connection.Grant) {
 			t.problem(err)
 		}
 	})
+	t.disownBeside(ctx, g.Key(), gone)
 }
 
 func deadError(g *connection.Grant) *connectors.Error {

@@ -92,12 +92,12 @@ func (a *arrival) settle(ctx context.Context) (string, error) {
 		old = nil
 	}
 	key, account := a.grantKey(old)
-	if a.flow.Reconnect != "" && (old == nil || account != "" && old.Grant != "" && old.Grant != key) {
+	if err := a.renews(ctx, old, account); err != nil {
 		a.abandon(ctx)
-		return "", stateInvalid(reasonMismatch) // the link renews one account, and this is another
+		return "", err
 	}
 	hold := connection.NewHold(ref, a.opts.Now())
-	input := connection.AuthorizeInput{Tags: a.flow.Tags, Grant: key, Hold: hold.ID, Replace: a.flow.Replace}
+	input := connection.AuthorizeInput{Tags: a.flow.Tags, Grant: key, Hold: hold.ID, Replace: a.flow.Replace, Reconnect: a.flow.Reconnect}
 	switch {
 	case len(resources) == 1:
 		input.Resource = &resources[0]
@@ -122,6 +122,7 @@ func (a *arrival) settle(ctx context.Context) (string, error) {
 	_, c, before, err := a.Service.Authorize(ctx, ref, input)
 	if err != nil {
 		a.takeBack(ctx, err, ref, input, a.config)
+		a.wake(ctx, grant) // it lives, though this connection did not come to be
 		return "", err
 	}
 	a.release(ctx, before)
@@ -137,10 +138,13 @@ func (a *arrival) finish(ctx context.Context, c *connection.Connection, g *conne
 	a.wake(ctx, g)
 	status := SessionConnected
 	a.Service.Announce(ctx, events.OAuthCompleted, c, events.Data{GrantedScopes: g.Granted})
-	if c.State == connection.Selecting {
+	switch c.State {
+	case connection.Selecting:
 		status = SessionSelecting
 		a.Service.Announce(ctx, events.OAuthSelection, c, events.Data{})
-	} else {
+	case connection.Disabled: // it was, and has new tokens for when it is enabled
+		a.Service.Announce(ctx, events.ConnectorUpdated, c, events.Data{})
+	default:
 		a.Service.Announce(ctx, events.ConnectorConnected, c, events.Data{})
 	}
 	if a.got.Scopes != nil && !sameScopes(a.got.Scopes, a.flow.Scopes) {
@@ -161,6 +165,28 @@ func (a *arrival) grantKey(old *connection.Connection) (key, account string) {
 		return old.Grant, ""
 	}
 	return connection.GrantKey(a.flow.Ref().Tenant, a.def.GrantFamily(), a.app.ClientID, cmp.Or(account, a.alone())), account
+}
+
+// renews refuses what came by a reconnect link, which renews one account, if it is known
+// to be of another. Where the grants lie says less: another client of ours has others,
+// and so has an account that nobody could name before.
+func (a *arrival) renews(ctx context.Context, old *connection.Connection, account string) error {
+	switch {
+	case a.flow.Reconnect == "":
+		return nil
+	case old == nil:
+		return stateInvalid(reasonMismatch)
+	case account == "" || old.Grant == "":
+		return nil
+	}
+	g, err := a.Grants.Latest(ctx, old.Grant)
+	switch {
+	case errors.Is(err, connection.ErrNotFound):
+		return nil
+	case err == nil && g.Account != "" && g.Account != account:
+		return stateInvalid(reasonMismatch)
+	}
+	return err
 }
 
 // alone stands for the account where nobody says which it is.

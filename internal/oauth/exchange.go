@@ -220,45 +220,9 @@ func (t *Tokens) spendUnder(ctx context.Context, lease *connection.Lease, holder
 	if failed != nil && failed.lost {
 		return got, failed, nil // the intent stays, and tells
 	}
-	if err := t.keepSuccessor(ctx, main, opened.Access, got); err != nil {
+	if err := t.keepSuccessor(ctx, main, opened, got, e.config); err != nil {
 		return reply{}, nil, err
 	}
 	got.Refresh, got.RefreshExpires = secret.Text{}, time.Time{} // it is the main grant's
 	return got, failed, nil
-}
-
-// keepSuccessor ends the intent in the main grant, and keeps the successor of its
-// refresh token if there is one. Its access token is as it was.
-func (t *Tokens) keepSuccessor(ctx context.Context, main *connection.Grant, access secret.Text, got reply) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storePatience)
-	defer cancel()
-	generation := main.Generation
-	for {
-		main.Intent = nil
-		if !got.Refresh.IsZero() {
-			main.RefreshExpires, main.ExpiryWarned = got.RefreshExpires, false
-			if err := t.Grants.Seal(main, connection.GrantTokens{Access: access, Refresh: got.Refresh}); err != nil {
-				return err
-			}
-		}
-		err := t.Grants.Save(ctx, main)
-		if err == nil {
-			return nil
-		}
-		if ctx.Err() != nil {
-			t.opts.Log.Error().Err(err).Str("connector", main.Connector).Msg("the successor of a refresh token could not be stored and is lost")
-			return storeError(err)
-		}
-		pause(ctx, raceWait)
-		newest, err := t.Grants.Latest(ctx, main.Key())
-		switch {
-		case errors.Is(err, connection.ErrNotFound), err == nil && newest.State == connection.GrantLeaving:
-			return missingGrant(connection.ErrNotFound)
-		case err != nil:
-			continue
-		case newest.Generation > generation:
-			return nil // a new authorisation has overtaken us, and has tokens of its own
-		}
-		main = newest
-	}
 }

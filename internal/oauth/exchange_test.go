@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -196,14 +197,20 @@ type audiences struct {
 	mu      sync.Mutex
 	n       int
 	dead    bool
-	asked   []string // per request: of the main token, or for files
-	revoked string   // an access token that is refused, whatever its age
-	drops   int      // answers that are lost after the rotation
+	asked   []string               // per request: of the main token, or for files
+	revoked string                 // an access token that is refused, whatever its age
+	drops   int                    // answers that are lost after the rotation
+	during  atomic.Pointer[func()] // is done, once, while a refresh is under way
 }
 
 func (a *audiences) current() string { return fmt.Sprint("refresh-", a.n) }
 
 func (a *audiences) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.FormValue("grant_type") == "refresh_token" {
+		if during := a.during.Swap(nil); during != nil {
+			(*during)()
+		}
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if r.URL.Path == "/revoke" {

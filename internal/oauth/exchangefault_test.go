@@ -9,6 +9,8 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+	"github.com/hawser-io/hawser/pkg/secret"
 )
 
 // The main token cannot be renewed, and is good. That the provider refuses to exchange
@@ -90,4 +92,94 @@ func TestATradeByGetIsSentOnce(t *testing.T) {
 	if n, g := provider.trades.Load(), in.grant(c.Grant); n != 2 || g.State != connection.GrantLive {
 		t.Errorf("%d trades reached the provider and the grant is %s, want two and live", n, g.State)
 	}
+}
+
+// ways are the two in which the main refresh token is spent.
+var ways = map[string]func(*installation, *connection.Connection) error{
+	"by a refresh": func(in *installation, c *connection.Connection) error {
+		_, err := in.front.tokens.Now(in.t.Context(), c.Grant)
+		return err
+	},
+	"for a companion": func(in *installation, c *connection.Connection) error {
+		_, err := in.front.tokens.Fresh(in.t.Context(), c.Companions["files"])
+		return err
+	},
+}
+
+// whileSpent spends the main refresh token in each way; meanwhile something happens.
+func whileSpent(t *testing.T, meanwhile func(*installation, *connection.Connection), afterwards func(t *testing.T, in *installation, c *connection.Connection, a *audiences, err error)) {
+	t.Helper()
+	for name, spend := range ways {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in, a, c, _ := withFiles(t, byScope)
+			a.during.Store(new(func() { meanwhile(in, c) }))
+			afterwards(t, in, c, a, spend(in, c))
+		})
+	}
+}
+
+func TestASuccessorThatComesForAGrantThatIsGoneIsGivenBack(t *testing.T) {
+	t.Parallel()
+	whileSpent(t, func(in *installation, c *connection.Connection) {
+		if err := in.front.tokens.Disconnect(in.t.Context(), c.Ref()); err != nil {
+			in.t.Error(err)
+		}
+	}, func(t *testing.T, _ *installation, _ *connection.Connection, a *audiences, err error) {
+		if got := a.requests(); err == nil || len(got) != 4 || got[1] != "revoked refresh-1" || got[3] != "revoked refresh-2" {
+			t.Errorf("got %v; the provider was asked %v, want that it takes back both refresh tokens", err, got)
+		}
+	})
+}
+
+// Who found the refresh token spent has buried the grant before its successor came.
+func TestASuccessorWakesAGrantThatWasBuriedMeanwhile(t *testing.T) {
+	t.Parallel()
+	whileSpent(t, func(in *installation, c *connection.Connection) {
+		g := in.grant(c.Grant)
+		g.State, g.Intent = connection.GrantDead, nil
+		if err := in.front.grants.Save(in.t.Context(), g); err != nil {
+			in.t.Error(err)
+		}
+		if err := in.front.service.NeedsReauth(in.t.Context(), c.Ref(), c.Grant, func(*connection.Connection) events.Data { return events.Data{} }); err != nil {
+			in.t.Error(err)
+		}
+	}, func(t *testing.T, in *installation, c *connection.Connection, _ *audiences, err error) {
+		must(t, err)
+		now, err := in.front.service.Latest(t.Context(), c.Ref())
+		must(t, err)
+		if now.State != connection.Active {
+			t.Errorf("the connection is %s, want active", now.State)
+		}
+		_, err = in.front.tokens.Now(t.Context(), c.Grant)
+		must(t, err)
+	})
+}
+
+// The reply to a new authorisation held no refresh token, so that it has kept the one
+// that is being spent.
+func TestASuccessorTakesThePlaceOfTheSpentTokenInANewAuthorisation(t *testing.T) {
+	t.Parallel()
+	whileSpent(t, func(in *installation, c *connection.Connection) {
+		g := in.grant(c.Grant)
+		old, err := in.front.grants.Open(g)
+		if err != nil {
+			in.t.Error(err)
+		}
+		g.Generation, g.Intent = g.Generation+5, nil
+		if err := in.front.grants.Seal(g, connection.GrantTokens{Access: secret.New("authorised"), Refresh: old.Refresh}); err != nil {
+			in.t.Error(err)
+		}
+		if err := in.front.grants.Save(in.t.Context(), g); err != nil {
+			in.t.Error(err)
+		}
+	}, func(t *testing.T, in *installation, c *connection.Connection, _ *audiences, err error) {
+		must(t, err)
+		g := in.grant(c.Grant)
+		if tokens, err := in.front.grants.Open(g); err != nil || tokens.Access.Reveal() != "authorised" || tokens.Refresh.Reveal() != "refresh-2" {
+			t.Errorf("the grant has not the token of the authorisation, and the successor of the spent one (%v)", err)
+		}
+		_, err = in.front.tokens.Now(t.Context(), c.Grant)
+		must(t, err)
+	})
 }

@@ -30,10 +30,7 @@ func (t *Tokens) release(ctx context.Context, c *connection.Connection) {
 	if err != nil {
 		config = nil
 	}
-	t.letGo(ctx, c.Grant, c.Ref(), c.Hold, config)
-	for _, companion := range c.Companions {
-		t.letGo(ctx, companion, c.Ref(), c.Hold, config)
-	}
+	t.letGoAll(ctx, c.Grant, c.Companions, c.Ref(), c.Hold, config)
 }
 
 // takeBack lets go of the grants that came for a record which could not be stored.
@@ -42,35 +39,56 @@ func (t *Tokens) takeBack(ctx context.Context, failure error, r connection.Ref, 
 	if errors.Is(failure, connection.ErrUnavailable) {
 		return
 	}
-	t.letGo(ctx, in.Grant, r, in.Hold, config)
-	for _, companion := range in.Companions {
-		t.letGo(ctx, companion, r, in.Hold, config)
+	t.letGoAll(ctx, in.Grant, in.Companions, r, in.Hold, config)
+}
+
+// revokeWait is how long a disconnect waits for the provider, so that where all is
+// well its grants are revoked when it returns.
+const revokeWait = 2 * time.Second
+
+// letGoAll lets go of a connection's grants, and waits a little for their revocations.
+func (t *Tokens) letGoAll(ctx context.Context, grant string, companions map[string]string, r connection.Ref, hold string, config []byte) {
+	revoked := []<-chan struct{}{t.letGo(ctx, grant, r, hold, config)}
+	for _, companion := range companions {
+		revoked = append(revoked, t.letGo(ctx, companion, r, hold, config))
+	}
+	timer := time.NewTimer(revokeWait)
+	defer timer.Stop()
+	for _, done := range revoked {
+		if done == nil {
+			continue
+		}
+		select {
+		case <-done:
+		case <-timer.C:
+			return
+		}
 	}
 }
 
 // letGo takes a hold out of its grant: one that no record names, nor will. The last
-// one takes the grant along: it is revoked, from here if that goes quickly, and else
-// behind the caller's back.
-func (t *Tokens) letGo(ctx context.Context, grant string, r connection.Ref, hold string, config []byte) {
+// one takes the grant along: it is revoked behind the caller's back, and revoked is
+// closed when that has been tried; nil if it is not.
+func (t *Tokens) letGo(ctx context.Context, grant string, r connection.Ref, hold string, config []byte) (revoked <-chan struct{}) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.opts.CallTimeout)
 	defer cancel()
 	for range 16 {
 		g, err := t.Grants.Latest(ctx, grant)
 		if errors.Is(err, connection.ErrNotFound) {
-			return
+			return nil
 		}
 		if err != nil {
 			t.problem(err)
-			return
+			return nil
 		}
 		if g.State == connection.GrantLeaving || !g.LetGo(r.Key(), hold) {
-			return
+			return nil
 		}
 		switch {
 		case len(g.Holds) > 0:
 			err = t.Grants.Save(ctx, g)
 		case g.State == connection.GrantLive && g.AccessToken+g.RefreshToken != "" && t.revocable(g, config):
-			err = t.depart(ctx, g, r.Account, config)
+			revoked, err = t.depart(ctx, g, r.Account, config)
 		default:
 			err = t.Grants.Delete(ctx, g)
 		}
@@ -80,8 +98,9 @@ func (t *Tokens) letGo(ctx context.Context, grant string, r connection.Ref, hold
 		if err != nil {
 			t.problem(err)
 		}
-		return
+		return revoked
 	}
+	return nil
 }
 
 // revocable reports whether there is a place to revoke the grant at.
@@ -94,25 +113,21 @@ func (t *Tokens) revocable(g *connection.Grant, config []byte) bool {
 	return err == nil && urls.Revocation != ""
 }
 
-// revokeWait is how long a disconnect waits for the provider, so that where all is
-// well the grant is revoked when it returns.
-const revokeWait = 2 * time.Second
-
 // depart takes the grant's use away, and begins to revoke it. Its timer is set
 // before, so that a refresher goes on where this process ends.
-func (t *Tokens) depart(ctx context.Context, g *connection.Grant, account string, config []byte) error {
+func (t *Tokens) depart(ctx context.Context, g *connection.Grant, account string, config []byte) (revoked <-chan struct{}, err error) {
 	if def, err := t.connectorOf(g); err != nil || !def.Auth.OAuth2.UsesConfig() {
 		config = nil
 	}
 	if err := t.Grants.Leave(g, account, config); err != nil {
-		return err
+		return nil, err
 	}
 	g.RetryAt = t.opts.Now().Add(t.opts.CallTimeout + 10*time.Second).UTC()
 	if err := t.Bus.ScheduleRefresh(ctx, g.Key(), g.RetryAt); err != nil {
 		t.problem(err) // the sweep finds it
 	}
 	if err := t.Grants.Save(ctx, g); err != nil {
-		return err
+		return nil, err
 	}
 	done := make(chan struct{})
 	t.running.Go(func() {
@@ -123,11 +138,5 @@ func (t *Tokens) depart(ctx context.Context, g *connection.Grant, account string
 			t.problem(err)
 		}
 	})
-	timer := time.NewTimer(revokeWait)
-	defer timer.Stop()
-	select {
-	case <-done:
-	case <-timer.C:
-	}
-	return nil
+	return done, nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/pkg/secret"
 )
 
 // apply puts fresh tokens into the grant as generation g.Generation+1. A refresh
@@ -87,66 +88,131 @@ func (t *Tokens) put(ctx context.Context, key string, hold connection.Hold, fill
 // storePatience is how long fresh tokens are tried to be stored.
 const storePatience = time.Minute
 
-// keep stores fresh tokens before anybody uses them. From here on nothing may be
-// lost: the caller's patience does not count, and a lost race is run again. config is
-// what the endpoint was made of: when the grant is gone, so are its connections.
+// keep stores the tokens of a refresh before anybody uses them. config is what the
+// endpoint was made of: when the grant is gone, so are its connections.
 func (t *Tokens) keep(ctx context.Context, g *connection.Grant, old connection.GrantTokens, got reply, config []byte) (*connection.Grant, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storePatience)
 	defer cancel()
-	from, scopes, buried := g.Generation, g.Granted, false
-	if err := t.apply(g, old, got, got.outcome()); err != nil {
-		return nil, err
+	scopes := g.Granted
+	g, ours, err := t.store(ctx, g, old, got, config, func(g *connection.Grant) error { return t.apply(g, old, got, got.outcome()) })
+	if err == nil && ours {
+		t.refreshed(ctx, g, scopes)
+	}
+	return g, err
+}
+
+// keepSuccessor ends the intent in the main grant, and keeps the successor of its
+// refresh token if there is one. Its access token is as it was.
+func (t *Tokens) keepSuccessor(ctx context.Context, main *connection.Grant, old connection.GrantTokens, got reply, config []byte) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storePatience)
+	defer cancel()
+	got = reply{Access: old.Access, Refresh: got.Refresh, RefreshExpires: got.RefreshExpires}
+	_, _, err := t.store(ctx, main, old, got, config, func(g *connection.Grant) error {
+		g.Intent = nil
+		if got.Refresh.IsZero() {
+			return nil
+		}
+		g.State, g.Failures, g.RetryAt = connection.GrantLive, 0, time.Time{}
+		return t.succeed(g, old.Access, got)
+	})
+	return err
+}
+
+// succeed gives a grant the refresh token that came for its own.
+func (t *Tokens) succeed(g *connection.Grant, access secret.Text, got reply) error {
+	g.RefreshExpires, g.ExpiryWarned = got.RefreshExpires, false
+	return t.Grants.Seal(g, connection.GrantTokens{Access: access, Refresh: got.Refresh})
+}
+
+// store stores what came for a grant's refresh token, old, as outcome puts it into the
+// record. From here on nothing may be lost: the caller's patience does not count, and a
+// lost race is run again. What comes too late goes where it is of use: to a revocation
+// that is under way, back to the provider, or to a new authorisation that has kept the
+// spent token. ours reports whether what is stored is what was to be.
+func (t *Tokens) store(ctx context.Context, g *connection.Grant, old connection.GrantTokens, got reply, config []byte, outcome func(*connection.Grant) error) (stored *connection.Grant, ours bool, err error) {
+	from, buried := g.Generation, false
+	news := !got.Refresh.IsZero() || got.Access.Reveal() != old.Access.Reveal()
+	if err := outcome(g); err != nil {
+		return nil, false, err
 	}
 	timer := t.scheduleBeside(ctx, g)
 	defer timer()
-	for {
+	for overtaken := false; ; {
 		err := t.Grants.Save(ctx, g)
 		if err == nil {
-			if buried {
+			if buried && g.State == connection.GrantLive {
 				t.wake(ctx, g)
 			}
-			t.refreshed(ctx, g, scopes)
-			return g, nil
+			if overtaken {
+				t.scheduleAfter(ctx, timer, g)
+			}
+			return g, !overtaken, nil
 		}
 		if ctx.Err() != nil {
 			t.opts.Log.Error().Err(err).Str("connector", g.Connector).Msg("fresh tokens could not be stored and are lost")
-			return nil, storeError(err)
+			return nil, false, storeError(err)
 		}
-		pause(ctx, 50*time.Millisecond)
+		pause(ctx, raceWait)
 		newest, err := t.Grants.Latest(ctx, g.Key())
 		switch {
+		case !news && (errors.Is(err, connection.ErrNotFound) || err == nil && newest.State == connection.GrantLeaving):
+			return nil, false, missingGrant(connection.ErrNotFound)
 		case errors.Is(err, connection.ErrNotFound):
 			t.giveBack(ctx, g, config, connection.GrantTokens{Access: got.Access, Refresh: got.Refresh})
-			return nil, missingGrant(err)
+			return nil, false, missingGrant(err)
 		case err != nil:
 			continue
 		case newest.State == connection.GrantLeaving:
-			return nil, t.handOver(ctx, newest, old, got, config)
-		case newest.Generation > from && newest.AccessToken == g.AccessToken:
-			t.refreshed(ctx, newest, scopes) // the write whose ack was lost
-			return newest, nil
+			return nil, false, t.handOver(ctx, newest, old, got, config)
+		case newest.Generation > from && newest.AccessToken == g.AccessToken && !overtaken:
+			return newest, true, nil // the write whose ack was lost
 		case newest.Generation > from:
-			timer()
-			if err := t.Schedule(ctx, newest); err != nil { // ours may have taken its timer's place
-				t.problem(err)
+			g, overtaken = newest, true
+			if spent, err := t.succeedSpent(g, old, got); err != nil || !spent {
+				t.scheduleAfter(ctx, timer, g)
+				return g, false, err
 			}
-			return newest, nil // a new authorisation overtook us
+			continue
 		}
 		buried = newest.State == connection.GrantDead // by who found our token spent
-		if err := t.apply(newest, old, got, got.outcome()); err != nil {
-			return nil, err
+		if err := outcome(newest); err != nil {
+			return nil, false, err
 		}
 		g = newest
 	}
 }
 
+// succeedSpent gives a newer authorisation's grant our successor, if its reply held no
+// refresh token and it has kept the one that we have spent.
+func (t *Tokens) succeedSpent(newest *connection.Grant, old connection.GrantTokens, got reply) (bool, error) {
+	if got.Refresh.IsZero() || newest.RefreshToken == "" || newest.State != connection.GrantLive {
+		return false, nil
+	}
+	theirs, err := t.Grants.Open(newest)
+	if err != nil || theirs.Refresh.Reveal() != old.Refresh.Reveal() {
+		return false, err
+	}
+	return true, t.succeed(newest, theirs.Access, got)
+}
+
+// scheduleAfter sets a grant's timer again where ours, once it is set, may have taken
+// its place.
+func (t *Tokens) scheduleAfter(ctx context.Context, ours func(), g *connection.Grant) {
+	ours()
+	if err := t.Schedule(ctx, g); err != nil {
+		t.problem(err)
+	}
+}
+
 // wake makes connections work again whose grant was dead.
 func (t *Tokens) wake(ctx context.Context, g *connection.Grant) {
-	t.each(ctx, g, func(c *connection.Connection) {
-		if err := t.Service.Revive(ctx, c.Ref(), g.Key()); err != nil {
-			t.problem(err)
-		}
-	})
+	t.each(ctx, g, func(c *connection.Connection) { t.revive(ctx, g, c) })
+}
+
+func (t *Tokens) revive(ctx context.Context, g *connection.Grant, c *connection.Connection) {
+	if err := t.Service.Revive(ctx, c.Ref(), g.Key()); err != nil {
+		t.problem(err)
+	}
 }
 
 // handOver leaves fresh tokens to the revocation of a grant that lost its last
@@ -186,7 +252,7 @@ func (t *Tokens) failed(ctx context.Context, g *connection.Grant, f *failure) (*
 	}
 	g.Failures++
 	g.RetryAt = t.opts.Now().Add(backoff(g.Failures, f.retryAfter)).UTC()
-	if !f.lost && !g.Intent.Lost {
+	if !f.lost && g.Intent != nil && !g.Intent.Lost {
 		g.Intent = nil
 	}
 	g.Record(t.opts.Now(), f.Error())
@@ -196,7 +262,7 @@ func (t *Tokens) failed(ctx context.Context, g *connection.Grant, f *failure) (*
 	e := f.coded()
 	if f.verdict == badClient {
 		e.Message = "the OAuth app of " + g.Connector + " is not accepted: " + f.Error()
-		t.opts.Log.Error().Str("connector", g.Connector).Str("error", f.word).Msg("the client id or secret of an app is not accepted")
+		t.opts.Log.Error().Str("connector", g.Connector).Str("error", cmp.Or(f.word, f.Error())).Msg("the client id or secret of an app is not accepted")
 	}
 	if e.RetryAfter < time.Until(g.RetryAt) {
 		e.RetryAfter = time.Until(g.RetryAt)

@@ -91,6 +91,11 @@ func (t *Tokens) renewUnder(ctx context.Context, lease *connection.Lease, holder
 	if err != nil {
 		return nil, err
 	}
+	if foreign(g, e.app) {
+		f := unusable(errForeign)
+		f.lost = true // an intent that is there stays
+		return t.failed(ctx, g, f)
+	}
 	lost := g.Intent != nil && (g.Intent.Holder != holder || g.Intent.Lost)
 	if lost && e.def.Auth.OAuth2.LacksRepair() {
 		return nil, lacksCode(e.def)
@@ -191,6 +196,16 @@ func (t *Tokens) cannot(ctx context.Context, g *connection.Grant, n need, now ti
 	return nil, t.bury(ctx, g, "no_refresh_token")
 }
 
+// errForeign is a client that did not get the grant.
+var errForeign = errors.New("the grant was given to another client id: set that one again, or have the user connect again")
+
+// foreign reports whether the grant was given to another client than the app is, which
+// the provider would take for a grant that is no good. A client that mints its own
+// tokens has been given none.
+func foreign(g *connection.Grant, app connection.App) bool {
+	return !g.ClientCredentials && g.ClientID != "" && g.ClientID != app.ClientID
+}
+
 // endpointOf is where the grant is refreshed, and as which client.
 func (t *Tokens) endpointOf(ctx context.Context, g *connection.Grant) (endpoint, error) {
 	def, config, err := t.definition(ctx, g)
@@ -235,9 +250,12 @@ func (t *Tokens) definition(ctx context.Context, g *connection.Grant) (*connecto
 	if !def.Auth.OAuth2.UsesConfig() {
 		return def, nil, nil
 	}
+	var gone []connection.Hold
+	defer func() { t.disownBeside(ctx, g.Key(), gone) }()
 	for _, h := range g.Holds {
 		c, err := t.Service.LatestByKey(ctx, h.Connection)
-		if errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorNotConnected}) {
+		if errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorNotConnected}) || err == nil && !c.Has(g, h) {
+			gone = append(gone, h) // a record that has another grant now has its config
 			continue
 		}
 		if err != nil {

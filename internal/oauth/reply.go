@@ -201,7 +201,7 @@ func unreadable(status int) *failure {
 }
 
 // unusableSecrets say by themselves, and without quoting, what is wrong with one.
-var unusableSecrets = []error{errNoKey, errUnsigned, errNoCertificate, errOwnCertificate, errNotTaken}
+var unusableSecrets = []error{errNoKey, errUnsigned, errNoCertificate, errOwnCertificate, errNotTaken, errForeign}
 
 // unusable is a client secret that nothing can be asked with. The next one may do.
 func unusable(err error) *failure {

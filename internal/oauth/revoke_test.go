@@ -224,3 +224,25 @@ func TestAGrantThatLostItsConnectionIsRevokedAfterAll(t *testing.T) {
 		t.Errorf("what was revoked (-want +got):\n%s", diff)
 	}
 }
+
+// A connection of many grants waits for the provider once.
+func TestDisconnectingWaitsOnceForAllOfItsGrants(t *testing.T) {
+	t.Parallel()
+	w := newWorkspace()
+	server := newServer(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/revoke" {
+			_ = r.ParseForm() // so that the server notices when the client gives up
+			<-r.Context().Done()
+			return
+		}
+		w.ServeHTTP(rw, r)
+	}))
+	in := install(t, &oauth.Options{CallTimeout: 5 * time.Second}, chat(server))
+	in.setApp("chat", demoApp)
+	c := in.connectChat(t, "")
+	began := time.Now()
+	must(t, in.front.tokens.Disconnect(t.Context(), c.Ref()))
+	if took := time.Since(began); took > 3500*time.Millisecond {
+		t.Errorf("it took %s while the provider hangs, want two seconds for both grants", took)
+	}
+}

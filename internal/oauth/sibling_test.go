@@ -1,14 +1,18 @@
 package oauth_test
 
 import (
+	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+	"github.com/hawser-io/hawser/pkg/kvstore"
 )
 
 // bury has the provider refuse the connection's grant, and returns the link that its
@@ -78,5 +82,156 @@ func TestAFailedTradeSparesASiblingsGrant(t *testing.T) {
 	}
 	if got := provider.seen(); len(got) > 0 {
 		t.Errorf("revoked %v, want nothing: a sibling lives by it", got)
+	}
+}
+
+// The operator has moved to another app. The grants of the old one are of no use to it,
+// and their links lead to new ones.
+func TestALinkRenewsTheSameAccountByAnotherApp(t *testing.T) {
+	t.Parallel()
+	in, w := withChat(t)
+	c := in.connectChat(t, "")
+	link := in.bury(t, w, c)
+	in.setApp("chat", connection.App{ClientID: "another-client", ClientSecrets: demoApp.ClientSecrets})
+	w.with(func() { w.team = "T2" })
+	_, start, _ := newBrowser(t).get(link)
+	if status, body := in.answerChat(t, start); status != http.StatusBadRequest || !strings.Contains(body, "mismatch") {
+		t.Errorf("the link for another team: got %d %s, want 400 mismatch", status, body)
+	}
+	w.with(func() { w.team = "T1" })
+	_, start, _ = newBrowser(t).get(link)
+	in.finishChat(t, start)
+	now, err := in.front.service.Latest(t.Context(), c.Ref())
+	must(t, err)
+	if now.ID != c.ID || now.State != connection.Active || now.Grant == c.Grant || !in.forgotten(c.Grant) {
+		t.Errorf("the connection is %s by %s, which was %s; want the same one, by a grant of the new app alone", now.State, now.Grant, c.Grant)
+	}
+}
+
+// Whose account it is could not be asked at first.
+func TestALinkRenewsAnAccountThatHadNoName(t *testing.T) {
+	t.Parallel()
+	provider, silent := http.NewServeMux(), &atomic.Bool{}
+	provider.HandleFunc("POST /token", func(w http.ResponseWriter, r *http.Request) {
+		if r.FormValue("grant_type") == "refresh_token" {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = w.Write([]byte(`{"error":"invalid_grant"}`))
+			return
+		}
+		_, _ = w.Write([]byte(`{"access_token":"a","refresh_token":"r","expires_in":3600}`))
+	})
+	provider.HandleFunc("GET /userinfo", func(w http.ResponseWriter, _ *http.Request) {
+		if silent.Load() {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		_, _ = w.Write([]byte(`{"sub":"u1"}`))
+	})
+	in := install(t, nil, oauthConnector("gone", newServer(t, provider), nil))
+	in.setApp("gone", demoApp)
+	silent.Store(true)
+	in.connectBlindly("gone")
+	silent.Store(false)
+	ref := connection.NewRef(acme, "gone", "")
+	c, err := in.front.service.Latest(t.Context(), ref)
+	must(t, err)
+	if _, err := in.front.tokens.Now(t.Context(), c.Grant); err == nil {
+		t.Fatal("got a token that was refused")
+	}
+	b := newBrowser(t)
+	_, start, _ := b.get(in.front.tokens.ReconnectURL(c))
+	_, authorize, _ := b.get(start)
+	if status, _, body := b.get(in.url + "/connectors/gone/oauth/callback?code=CODE&state=" + parameterOf(t, authorize, "state")); status != http.StatusOK {
+		t.Errorf("the link: got %d %s", status, body)
+	}
+	now, err := in.front.service.Latest(t.Context(), ref)
+	must(t, err)
+	if now.ID != c.ID || now.State != connection.Active || in.grant(now.Grant).Account != "u1" {
+		t.Errorf("the connection is %s, of %q; want the same one active, of u1", now.State, in.grant(now.Grant).Account)
+	}
+}
+
+// A client id that was mistyped is the operator's fault, and no end of anybody's grant.
+func TestAMistypedClientIsNoEndOfAGrant(t *testing.T) {
+	t.Parallel()
+	in, p := withDemo(t, nil)
+	grant := in.connectDemo()
+	in.setApp("demo-oauth", connection.App{ClientID: "mistyped", ClientSecrets: demoApp.ClientSecrets})
+	fault(t, p, "token", "invalid_grant", 1)
+	in.expire(grant)
+	_, err := in.front.tokens.Fresh(t.Context(), grant)
+	if !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) || !strings.Contains(err.Error(), "client id") {
+		t.Errorf("got %v, want CONNECTOR_OAUTH_NOT_CONFIGURED, which names the client id", err)
+	}
+	if g := in.grant(grant); g.State != connection.GrantLive || g.RetryAt.IsZero() {
+		t.Errorf("the grant is %s, left in peace until %s; want it live, for a while", g.State, g.RetryAt)
+	}
+	fault(t, p, "token", "none", 0)
+	in.setApp("demo-oauth", demoApp)
+	_, err = in.front.tokens.Now(t.Context(), grant)
+	must(t, err)
+}
+
+// A link gives tokens to a connection; whether it is on is its owner's matter.
+func TestALinkSwitchesNothingOn(t *testing.T) {
+	t.Parallel()
+	in, w := withChat(t)
+	c := in.connectChat(t, "")
+	in.call(http.MethodPost, onChat+"/toggle", nil, nil)
+	_, start, _ := newBrowser(t).get(in.bury(t, w, c))
+	in.finishChat(t, start)
+	now, err := in.front.service.Latest(t.Context(), c.Ref())
+	must(t, err)
+	if now.ID != c.ID || now.State != connection.Disabled || now.Resumes != "" {
+		t.Errorf("the connection is %s, and would be %s; want disabled, and active when it is enabled", now.State, now.Resumes)
+	}
+	in.call(http.MethodPost, onChat+"/toggle", nil, nil)
+	in.runExecutor(t)
+	if failures := in.act(t, "chat", "both", 1, "both"); len(failures) > 0 {
+		t.Errorf("when it is enabled: %s", failures[0])
+	}
+}
+
+// A dead grant that siblings share is authorised anew, and the connection that this was
+// for does not come to be. The siblings have their tokens.
+func TestAFailedConnectWakesTheSiblings(t *testing.T) {
+	t.Parallel()
+	in, p, hook := withHook(t, "connections")
+	grant := in.connectDemo()
+	in.expire(grant)
+	fault(t, p, "token", "invalid_grant", 1)
+	if _, err := in.front.tokens.Fresh(t.Context(), grant); err == nil || in.demoConnection().State != connection.NeedsReauth {
+		t.Fatalf("got %v, the connection is %s", err, in.demoConnection().State)
+	}
+	b := newBrowser(t)
+	callback := in.begin(b, onDemo+"?account=second", map[string]any{}, approve)
+	hook(func(op, key string, do func() error) error {
+		if op == "create" {
+			return kvstore.ErrTooLarge
+		}
+		return do()
+	})
+	if status, _, _ := b.get(callback); status == http.StatusOK {
+		t.Error("the second connected")
+	}
+	if c := in.demoConnection(); c.State != connection.Active {
+		t.Errorf("the sibling is %s, want active: its grant is %s", c.State, in.grant(grant).State)
+	}
+	in.usable(t)
+}
+
+// Whoever authorised a dead grant died before its connections were woken.
+func TestARefreshWakesWhoSleepsOverALiveGrant(t *testing.T) {
+	t.Parallel()
+	in, _ := withDemo(t, nil)
+	grant := in.connectDemo()
+	must(t, in.front.service.NeedsReauth(t.Context(), onAcme, grant, func(*connection.Connection) events.Data { return events.Data{} }))
+	if c := in.demoConnection(); c.State != connection.NeedsReauth {
+		t.Fatalf("the connection is %s", c.State)
+	}
+	_, err := in.front.tokens.Now(t.Context(), grant)
+	must(t, err)
+	if c := in.demoConnection(); c.State != connection.Active {
+		t.Errorf("the connection is %s, want active", c.State)
 	}
 }

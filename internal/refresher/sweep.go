@@ -43,12 +43,14 @@ func (r *Refresher) sweep(ctx context.Context) error {
 	}
 }
 
-// Heal sets the timers of all grants that are overdue, and returns how many.
+// Heal sets the timers of all grants that are overdue, and returns how many. And it has
+// the grants looked at that no refresh comes to: whoever left them may have died at it.
 func (r *Refresher) Heal(ctx context.Context) (healed int, err error) {
 	for g, err := range r.Grants.List(ctx, ">") {
 		if err != nil {
 			return healed, err
 		}
+		r.Tokens.Disown(ctx, g)
 		now := r.opts.Now()
 		late := oauth.Due(g, now.Add(-overdue)) && !g.RetryAt.After(now)
 		if g.State == connection.GrantLeaving {

@@ -1,0 +1,131 @@
+package oauth_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/refresher"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+// leave removes the record of the connection, as who dies before its grant is let go.
+func (in *installation) leave(t *testing.T, r connection.Ref) {
+	t.Helper()
+	_, err := in.front.service.Disconnect(t.Context(), r)
+	must(t, err)
+}
+
+// A hold that no record names is in no refresh's way, and is found where none comes to.
+func TestAGrantThatNobodyRefreshesIsLetGoToo(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		change  func(*connection.Grant, connection.GrantTokens) connection.GrantTokens
+		revoked []string
+	}{
+		"dead": {func(g *connection.Grant, old connection.GrantTokens) connection.GrantTokens {
+			g.State = connection.GrantDead
+			return old
+		}, nil},
+		"without an end": {func(g *connection.Grant, old connection.GrantTokens) connection.GrantTokens {
+			g.ExpiresAt = time.Time{}
+			return old
+		}, []string{"old-refresh"}},
+		"without a refresh token": {func(g *connection.Grant, old connection.GrantTokens) connection.GrantTokens {
+			g.ExpiresAt = time.Now().Add(time.Hour)
+			return connection.GrantTokens{Access: old.Access}
+		}, []string{"old-access"}},
+		"a companion whose main grant is gone": {func(g *connection.Grant, _ connection.GrantTokens) connection.GrantTokens {
+			g.ExpiresAt, g.Of = time.Time{}, connection.GrantKey(acme, "gone", "demo-client", "nobody")
+			return connection.GrantTokens{}
+		}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			provider := newRevoker()
+			in := install(t, nil, oauthConnector("gone", newServer(t, provider), nil))
+			in.setApp("gone", demoApp)
+			grant := in.plant(t, "gone")
+			g := in.grant(grant)
+			must(t, in.front.grants.Seal(g, tc.change(g, connection.GrantTokens{Access: secret.New("old-access"), Refresh: secret.New("old-refresh")})))
+			must(t, in.front.grants.Save(t.Context(), g))
+			healer := refresher.New(refresher.Parts{Bus: in.front.bus, Tokens: in.front.tokens, Grants: in.front.grants, Leases: in.front.leases}, nil)
+			_, err := healer.Heal(t.Context())
+			must(t, err)
+			if in.forgotten(grant) {
+				t.Fatal("a grant was taken from its connection")
+			}
+			in.leave(t, connection.NewRef(acme, "gone", ""))
+			_, err = healer.Heal(t.Context())
+			must(t, err)
+			eventually(t, "the grant to be forgotten", func() bool { return in.forgotten(grant) })
+			if diff := cmp.Diff(tc.revoked, provider.seen()); diff != "" {
+				t.Errorf("what was revoked (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Where the token endpoint is made of the config, a grant without a connection cannot
+// be refreshed; and a dead one is not.
+func TestWhoAsksForATokenOfAGrantThatNobodyHasLetsItGo(t *testing.T) {
+	t.Parallel()
+	for name, kill := range map[string]bool{"made of the config": false, "dead": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := newServer(t, newRevoker())
+			in := install(t, nil, oauthConnector("gone", server, func(o *connectors.OAuth2) {
+				if !kill {
+					o.TokenURL = server + "/${config.site}"
+				}
+			}))
+			in.setApp("gone", demoApp)
+			grant := in.plant(t, "gone")
+			if g := in.grant(grant); kill {
+				g.State = connection.GrantDead
+				must(t, in.front.grants.Save(t.Context(), g))
+			}
+			in.leave(t, connection.NewRef(acme, "gone", ""))
+			if _, err := in.front.tokens.Fresh(t.Context(), grant); err == nil {
+				t.Error("got a token of a grant that nobody has")
+			}
+			eventually(t, "the grant to be forgotten", func() bool { return in.forgotten(grant) })
+		})
+	}
+}
+
+// A record that has gone over to another grant has the config of that one.
+func TestAGrantIsRefreshedByTheConfigOfAConnectionThatHasIt(t *testing.T) {
+	t.Parallel()
+	provider := &listener{}
+	server := newServer(t, provider)
+	in := install(t, &oauth.Options{CallTimeout: 5 * time.Second}, oauthConnector("gone", server, func(o *connectors.OAuth2) {
+		o.TokenURL, o.RevocationURL = server+"/${config.site}", ""
+	}))
+	in.setApp("gone", demoApp)
+	grant := in.plant(t, "gone")
+	first, second := connection.NewRef(acme, "gone", ""), connection.NewRef(acme, "gone", "second")
+	hold := connection.NewHold(second, time.Now())
+	g := in.grant(grant)
+	g.Hold(hold)
+	must(t, in.front.grants.Save(t.Context(), g))
+	for r, input := range map[connection.Ref]connection.AuthorizeInput{
+		first:  {Grant: connection.GrantKey(acme, "gone", "demo-client", "another"), Hold: "another", Replace: true, Config: []byte(`{"site":"left"}`)},
+		second: {Grant: grant, Hold: hold.ID, Config: []byte(`{"site":"right"}`)},
+	} {
+		_, _, _, err := in.front.service.Authorize(t.Context(), r, input)
+		must(t, err)
+	}
+	_, err := in.front.tokens.Fresh(t.Context(), grant)
+	must(t, err)
+	provider.mu.Lock()
+	if len(provider.asked) != 1 || provider.asked[0].Path != "/right" {
+		t.Errorf("asked %v, want once, at the second's site", provider.asked)
+	}
+	provider.mu.Unlock()
+	eventually(t, "the hold of the first to be let go", func() bool { return len(in.grant(grant).Holds) == 1 })
+}
