@@ -198,7 +198,9 @@ func (r *reader) RoundTrip(req *http.Request) (*http.Response, error) {
 	case limit.RateLimited:
 		r.failed = &failure{verdict: transient, code: connectors.CodeConnectorOAuthTokenFailed, status: resp.StatusCode, retryAfter: limit.RetryAfter}
 	default:
-		r.reply, r.failed = parseReply(o, resp.StatusCode, resp.Header, body, r.now())
+		if r.reply, r.failed = parseReply(o, resp.StatusCode, resp.Header, body, r.now()); r.failed != nil && r.failed.verdict == transient {
+			r.failed.retryAfter = limit.RetryAfter
+		}
 	}
 	return &http.Response{
 		StatusCode: http.StatusOK, Status: "200 OK", Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: req,

@@ -39,28 +39,40 @@ func TestARefreshTokenThatIsNotRepeatedStays(t *testing.T) {
 	}
 }
 
-// A limit that the token endpoint tells in the provider's own way is neither a refusal
-// nor the end of the grant.
-func TestALimitOfTheTokenEndpointIsWaitedFor(t *testing.T) {
+// When the token endpoint says in the provider's own way that it is to be asked later,
+// that is neither a refusal nor the end of the grant; and later is by its clock.
+func TestWhatTheTokenEndpointHasUsWaitForIsWaitedFor(t *testing.T) {
 	t.Parallel()
-	server := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("X-Remaining", "0")
-		w.Header().Set("X-Reset", fmt.Sprint(time.Now().Add(10*time.Minute).Unix()))
-		w.WriteHeader(http.StatusForbidden)
-		_, _ = io.WriteString(w, `{"error":"access_denied"}`)
-	}))
-	c := oauthConnector("limited", server, func(o *connectors.OAuth2) { o.UserInfoURL, o.RevocationURL = "", "" })
-	c.RateLimit = &connectors.RateLimit{Statuses: []int{403}, Windows: []connectors.RateWindow{{Remaining: "X-Remaining", Reset: "X-Reset", Form: connectors.ExpiryEpoch}}}
-	in := install(t, nil, c)
-	in.setApp("limited", demoApp)
-	grant := in.plant(t, "limited")
-	_, err := in.front.tokens.Fresh(t.Context(), grant)
-	e := connectors.AsError(err)
-	if e == nil || e.Code != connectors.CodeConnectorOAuthTokenFailed || e.RetryAfter < 9*time.Minute {
-		t.Errorf("got %v, again after %s; want CONNECTOR_OAUTH_TOKEN_FAILED, after ten minutes", err, e.RetryAfter)
-	}
-	if g := in.grant(grant); g.State != connection.GrantLive || g.RetryAt.Before(time.Now().Add(9*time.Minute)) {
-		t.Errorf("the grant is %s, to be renewed at %s", g.State, g.RetryAt)
+	for name, answer := range map[string]http.HandlerFunc{
+		"a limit": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Remaining", "0")
+			w.Header().Set("X-Reset", fmt.Sprint(time.Now().Add(10*time.Minute).Unix()))
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = io.WriteString(w, `{"error":"access_denied"}`)
+		},
+		"a pause": func(w http.ResponseWriter, _ *http.Request) {
+			slow := time.Now().Add(-time.Hour).UTC()
+			w.Header().Set("Date", slow.Format(http.TimeFormat))
+			w.Header().Set("Retry-After", slow.Add(10*time.Minute).Format(http.TimeFormat))
+			w.WriteHeader(http.StatusServiceUnavailable)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := oauthConnector("limited", newServer(t, answer), func(o *connectors.OAuth2) { o.UserInfoURL, o.RevocationURL = "", "" })
+			c.RateLimit = &connectors.RateLimit{Statuses: []int{403}, Windows: []connectors.RateWindow{{Remaining: "X-Remaining", Reset: "X-Reset", Form: connectors.ExpiryEpoch}}}
+			in := install(t, nil, c)
+			in.setApp("limited", demoApp)
+			grant := in.plant(t, "limited")
+			_, err := in.front.tokens.Fresh(t.Context(), grant)
+			e := connectors.AsError(err)
+			if e == nil || e.Code != connectors.CodeConnectorOAuthTokenFailed || e.RetryAfter < 9*time.Minute {
+				t.Errorf("got %v, again after %s; want CONNECTOR_OAUTH_TOKEN_FAILED, after ten minutes", err, e.RetryAfter)
+			}
+			if g := in.grant(grant); g.State != connection.GrantLive || g.RetryAt.Before(time.Now().Add(9*time.Minute)) {
+				t.Errorf("the grant is %s, to be renewed at %s", g.State, g.RetryAt)
+			}
+		})
 	}
 }
 

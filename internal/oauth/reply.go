@@ -126,7 +126,7 @@ func guarded[T any](f func() (T, error)) (answer T, err error) {
 	return f()
 }
 
-// parseReply reads an answer of the token endpoint.
+// parseReply reads an answer of the token endpoint that is not because of its limit.
 func parseReply(o *connectors.OAuth2, status int, header http.Header, body []byte, now time.Time) (reply, *failure) {
 	doc, readable := decode(body)
 	if trimmed := bytes.TrimSpace(body); !readable && bytes.HasPrefix(trimmed, []byte("<")) && speaksXML(o, header) {
@@ -135,10 +135,8 @@ func parseReply(o *connectors.OAuth2, status int, header http.Header, body []byt
 	}
 	word := errorWord(o, doc)
 	switch {
-	case status == http.StatusTooManyRequests:
-		return reply{}, &failure{verdict: transient, code: connectors.CodeConnectorOAuthTokenFailed, status: status, word: word, retryAfter: retryAfter(header, now)}
 	case status >= 500 || status == http.StatusRequestTimeout || status == http.StatusTooEarly:
-		return reply{}, &failure{verdict: transient, code: connectors.CodeConnectorOAuthTokenFailed, status: status, retryAfter: retryAfter(header, now), lost: true}
+		return reply{}, &failure{verdict: transient, code: connectors.CodeConnectorOAuthTokenFailed, status: status, lost: true}
 	case status >= 300 || word != "":
 		return reply{}, refusal(status, word)
 	}
@@ -351,15 +349,4 @@ func scopesOf(o *connectors.OAuth2, v any) []string {
 	out = slices.DeleteFunc(out, func(s string) bool { return s == "" })
 	slices.Sort(out)
 	return slices.Compact(out)
-}
-
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	text := h.Get("Retry-After")
-	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second
-	}
-	if at, err := http.ParseTime(text); err == nil {
-		return max(at.Sub(now), 0)
-	}
-	return 0
 }

@@ -117,7 +117,7 @@ func (t *Tokens) revoke(ctx context.Context, def *connectors.Connector, config [
 			continue
 		}
 		var status int
-		if status, failed = t.postRevocation(ctx, c, urls.Revocation, form, claims); status != http.StatusUnauthorized {
+		if status, failed = t.postRevocation(ctx, def, c, urls.Revocation, form, claims); status != http.StatusUnauthorized {
 			break // else it may be the client's other secret that is good
 		}
 	}
@@ -129,7 +129,7 @@ func (t *Tokens) revoke(ctx context.Context, def *connectors.Connector, config [
 	return failed
 }
 
-func (t *Tokens) postRevocation(ctx context.Context, c credential, to string, form url.Values, claims assertionClaims) (int, *unrevoked) {
+func (t *Tokens) postRevocation(ctx context.Context, def *connectors.Connector, c credential, to string, form url.Values, claims assertionClaims) (int, *unrevoked) {
 	said, basic, err := c.said(claims)
 	if err != nil {
 		return 0, &unrevoked{}
@@ -158,12 +158,12 @@ func (t *Tokens) postRevocation(ctx context.Context, c credential, to string, fo
 		return 0, &unrevoked{again: true}
 	}
 	defer func() { _ = resp.Body.Close() }()
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxReply))
-	switch status := resp.StatusCode; {
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxReply)) // what was read of it will do
+	switch status, limit := resp.StatusCode, def.RateLimit.Refused(resp, body); {
 	case status/100 == 2:
 		return status, nil
-	case status >= 500, status == http.StatusTooManyRequests, status == http.StatusRequestTimeout:
-		return status, &unrevoked{again: true, retryAfter: retryAfter(resp.Header, t.opts.Now())}
+	case limit.RateLimited, status >= 500, status == http.StatusRequestTimeout:
+		return status, &unrevoked{again: true, retryAfter: limit.RetryAfter}
 	default:
 		return status, &unrevoked{}
 	}

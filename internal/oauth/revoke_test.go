@@ -2,6 +2,7 @@ package oauth_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"sync"
@@ -140,6 +141,27 @@ func TestDisconnectingNeverWaitsForTheProvider(t *testing.T) {
 	}
 	in.runRefresher(t)
 	eventually(t, "the grant to be forgotten", func() bool { return in.forgotten(grant) })
+}
+
+// A limit, told in the provider's own way, is no refusal of the revocation either.
+func TestARevocationWaitsForALimit(t *testing.T) {
+	t.Parallel()
+	def := oauthConnector("gone", newServer(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Reset", fmt.Sprint(time.Now().Add(10*time.Minute).Unix()))
+		w.WriteHeader(http.StatusForbidden)
+	})), nil)
+	def.RateLimit = &connectors.RateLimit{Statuses: []int{403}, Windows: []connectors.RateWindow{{Reset: "X-Reset", Form: connectors.ExpiryEpoch}}}
+	in := install(t, nil, def)
+	in.setApp("gone", demoApp)
+	grant := in.plant(t, "gone")
+	in.leaves(t)
+	eventually(t, "the first try to be counted", func() bool { return in.forgotten(grant) || in.grant(grant).Leaving.Tries == 1 })
+	if in.forgotten(grant) {
+		t.Fatal("the grant was forgotten, want that the provider is asked again")
+	}
+	if g := in.grant(grant); g.RetryAt.Before(time.Now().Add(9 * time.Minute)) {
+		t.Errorf("it is to be asked at %s, want in ten minutes", g.RetryAt)
+	}
 }
 
 // Whoever authorises the account again wants its tokens: revoking the old ones now
