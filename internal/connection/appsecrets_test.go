@@ -18,7 +18,13 @@ func TestSecretsAreSplitWherePeoplePutThemApart(t *testing.T) {
 		`{"kty":"EC","d":"x"} old`:           {`{"kty":"EC","d":"x"}`, "old"},
 		one + "\n":                           {one},
 		two + "\n" + one + "\n\n\n" + one:    {two + "\n" + one, one},
-		"\r\n" + two + "\r\n\r\n" + one + "": {two, one},
+		"\r\n" + two + "\r\n\r\n" + one + "": {two + "\n" + one},
+		one + "\n\n" + one:                   {one, one},
+		one + "\n\n" + two + "\n\n" + two + "\n\n" + one + "\n\n" + two:  {one + "\n" + two + "\n" + two, one + "\n" + two},
+		two + "\n\n" + two + "\n\n" + one + "\n\n" + two + "\n\n" + one:  {two + "\n" + two + "\n" + one, two + "\n" + one},
+		two + "\n\n" + one + "\n\nold":                                   {two + "\n" + one, "old"},
+		"new\n\n" + two + "\n" + one:                                     {"new", two + "\n" + one},
+		"new\n\n" + two:                                                  {"new", two},
 		`-----BEGIN PRIVATE KEY-----\nMAo=\n-----END PRIVATE KEY-----\n`: {one},
 	} {
 		if diff := cmp.Diff(want, connection.SplitSecrets(text), cmpopts.EquateEmpty()); diff != "" {

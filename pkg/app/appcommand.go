@@ -26,7 +26,7 @@ type appCommands struct {
 type appSetCommand struct {
 	Connector  string            `arg:"" help:"The connector or family."`
 	ClientID   string            `name:"client-id" required:"" help:"The client's id at the provider."`
-	SecretFile string            `name:"client-secret-file" help:"File with the client's secrets, one a line, newest first (keys in PEM: an empty line between them); - is standard input. Default: HAWSER_CLIENT_SECRET." placeholder:"FILE"`
+	SecretFile string            `name:"client-secret-file" help:"File with the client's secrets, one a line, newest first (keys in PEM, with their certificates: an empty line between them); - is standard input. Default: HAWSER_CLIENT_SECRET." placeholder:"FILE"`
 	Scope      []string          `help:"Scopes to ask for in place of the connector's." placeholder:"SCOPE"`
 	Param      map[string]string `help:"Further parameters of the authorization request." placeholder:"NAME=VALUE"`
 	URL        string            `name:"url" help:"Where Hawser serves HTTP." default:"http://127.0.0.1:8080"`
