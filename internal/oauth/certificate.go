@@ -17,7 +17,7 @@ import (
 var errNoCertificate = errors.New("the client secret holds no certificate beside its key")
 
 // errOwnCertificate is a config without the certificate that its client needs.
-var errOwnCertificate = errors.New("the certificate of the config is no chain with its key, in PEM")
+var errOwnCertificate = errors.New("the certificate of the config is no chain with its key: PEM, or a JWK with x5c")
 
 // errNotTaken is a certificate that the provider's server has turned away.
 var errNotTaken = errors.New("the provider's server does not accept the client's certificate")

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/hex"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -28,6 +29,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/kvstore"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
@@ -268,7 +270,8 @@ func TestACertificateOfTheConfigIsShownBesideTheSecret(t *testing.T) {
 // by the other's connections: nothing leaves.
 func TestAnothersCertificateIsOfNoUseWithoutItsKey(t *testing.T) {
 	t.Parallel()
-	key, other := ecKey(t), ecKey(t)
+	other := events.Tenant{Scope: "organization", Identity: "globex"}
+	key, theirs := ecKey(t), ecKey(t)
 	mine := selfSigned(t, key) + pkcs8(t, key)
 	s := newCertified(t, mine)
 	c := machine(s.URL, func(o *connectors.OAuth2) { o.Certificate, o.MTLS = "${config.certificate}", true })
@@ -281,10 +284,13 @@ func TestAnothersCertificateIsOfNoUseWithoutItsKey(t *testing.T) {
 		t.Fatalf("connect: got %d %v", status, &problem)
 	}
 	shown, _ := pem.Decode([]byte(mine))
-	for name, text := range map[string]string{"PEM": selfSigned(t, key) + pkcs8(t, other), "a JWK": forgedJWK(t, key, other, shown.Bytes)} {
-		status, problem := in.call(http.MethodPut, "/scopes/organization/globex/connections/machine", map[string]any{"config": map[string]any{"certificate": text}}, nil)
-		if status == http.StatusCreated || problem.Code != connectors.CodeConnectorOAuthNotConfigured {
-			t.Errorf("in %s: got %d %v, want CONNECTOR_OAUTH_NOT_CONFIGURED", name, status, &problem)
+	for name, text := range map[string]string{"PEM": selfSigned(t, key) + pkcs8(t, theirs), "a JWK": forgedJWK(t, key, theirs, shown.Bytes)} {
+		config, err := json.Marshal(map[string]string{"certificate": text})
+		must(t, err)
+		_, err = in.front.tokens.Connect(t.Context(), connection.NewRef(other, "machine", ""), connection.ConnectInput{Config: config})
+		e := connectors.AsError(err)
+		if e == nil || e.Code != connectors.CodeConnectorOAuthNotConfigured || !strings.Contains(e.Message, "PEM, or a JWK with x5c") {
+			t.Errorf("in %s: got %v, want CONNECTOR_OAUTH_NOT_CONFIGURED and what a certificate may be", name, err)
 		}
 	}
 	s.report(t, "/token client_credentials")

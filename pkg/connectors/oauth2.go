@@ -54,9 +54,9 @@ type OAuth2 struct {
 	// it is presented where tokens are asked for, to UserInfoURL and ResourcesURL, and
 	// by the connection's calls of BaseURL. It lies in the client secret, beside the key.
 	MTLS bool `json:"mtls,omitempty" yaml:"mtls,omitempty"`
-	// Certificate is the template of one that every tenant brings, with its key, in PEM:
-	// it is presented where tokens are asked for, whatever ClientAuth is, and with MTLS
-	// in calls too.
+	// Certificate is the template of one that every tenant brings, with its key, in PEM or
+	// as a JWK with x5c: it is presented where tokens are asked for, whatever ClientAuth
+	// is, and with MTLS in calls too.
 	Certificate string `json:"certificate,omitempty" yaml:"certificate,omitempty"`
 	// ClientID and ClientSecret are templates for providers where every tenant
 	// brings a client of its own; "" means the operator's app.

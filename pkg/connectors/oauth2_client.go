@@ -22,10 +22,10 @@ const (
 	ClientAuthSecretJWT ClientAuth = "client_secret_jwt"
 	// ClientAuthKeyJWT signs a JWT with a private key (RFC 7523): the secret is the
 	// key, in PEM (PKCS #8, PKCS #1, SEC 1) or as a JWK. A JWK's kid is told, and
-	// so is the thumbprint of a certificate that lies beside a key in PEM.
+	// so is the thumbprint of a certificate that lies beside the key.
 	ClientAuthKeyJWT ClientAuth = "private_key_jwt"
 	// ClientAuthTLS presents a certificate (RFC 8705 section 2): the secret is its
-	// chain, with its key, in PEM.
+	// chain, with its key, in PEM or as a JWK with x5c.
 	ClientAuthTLS ClientAuth = "tls_client_auth"
 )
 
@@ -118,7 +118,7 @@ func joined[T ~string](names []T) string {
 // ownSecret is the secret of a client that the config brings. A private key may have
 // lines: it is never put into a header.
 func (o *OAuth2) ownSecret(config *document) (Secret, *FieldError) {
-	return ownText(o.ClientSecret, o.ClientAuth.NeedsKey(), config)
+	return ownText("client secret", o.ClientSecret, o.ClientAuth.NeedsKey(), config)
 }
 
 // ClientCertificate is the certificate that the tenant's config brings, with its key;
@@ -131,19 +131,19 @@ func (c *Connector) ClientCertificate(config []byte) (Secret, error) {
 	if bad != nil {
 		return Secret{}, c.unresolved(bad.field())
 	}
-	text, wrong := ownText(c.Auth.OAuth2.Certificate, true, &doc)
+	text, wrong := ownText("certificate", c.Auth.OAuth2.Certificate, true, &doc)
 	if wrong != nil {
 		return Secret{}, c.unresolved(*wrong)
 	}
 	return text, nil
 }
 
-// ownText fills a template in. With lines, a field that is the whole of it may have
+// ownText fills the template of what is so called in. With lines, a field that is the whole of it may have
 // lines.
-func ownText(template string, lines bool, config *document) (Secret, *FieldError) {
+func ownText(what, template string, lines bool, config *document) (Secret, *FieldError) {
 	t, err := parseValueTemplate(template)
 	if err != nil {
-		return Secret{}, &FieldError{"", "the template of the client secret " + err.Error()}
+		return Secret{}, &FieldError{"", "the template of the " + what + " " + err.Error()}
 	}
 	if lines && len(t) == 1 && t[0].field != "" {
 		if i, ok := config.lookup(t[0].field); ok && config.nodes[i].kind == stringNode {

@@ -217,3 +217,18 @@ func TestAPrivateKeyOfTheConfigKeepsItsLines(t *testing.T) {
 		t.Errorf("OwnClient = %v, want CONNECTOR_CONFIG_INVALID for a secret with lines", err)
 	}
 }
+
+func TestATemplateThatCannotBeReadIsNamed(t *testing.T) {
+	t.Parallel()
+	c := service(func(_ *connectors.Connector, o *connectors.OAuth2) {
+		o.ClientID, o.ClientSecret, o.Certificate = "id", "${key}", "${key}"
+	})
+	_, ofCertificate := c.ClientCertificate(nil)
+	_, _, _, ofSecret := c.OwnClient(nil)
+	for what, err := range map[string]error{"certificate": ofCertificate, "client secret": ofSecret} {
+		e := connectors.AsError(err)
+		if e == nil || len(e.Errors) != 1 || !strings.HasPrefix(e.Errors[0].Message, "the template of the "+what+" may hold") {
+			t.Errorf("got %+v, want that the template of the %s cannot be read", e, what)
+		}
+	}
+}
