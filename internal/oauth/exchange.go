@@ -125,21 +125,33 @@ func (a *arrival) tradeUp(ctx context.Context) error {
 // fromMain has a companion's token for the main grant's. A main token that is refused
 // may have been taken back before its time, so it is renewed once: where it can be, as
 // asking for more of one that cannot would end the main grant for its companion's sake.
-func (t *Tokens) fromMain(ctx context.Context, e endpoint, g *connection.Grant, how *connectors.Exchange) (reply, *failure, error) {
+// The main grant's renewal takes its turn; the trade takes mine.
+func (t *Tokens) fromMain(ctx context.Context, e endpoint, g *connection.Grant, how *connectors.Exchange, turn, mine Turn) (reply, *failure, error) {
 	if how.ShowsRefresh() {
-		return t.spendMain(ctx, e, g, how)
+		return t.spendMain(ctx, e, g, how, turn, mine)
 	}
-	main, err := t.Fresh(ctx, g.Of)
+	main, err := t.token(ctx, g.Of, need{turn: turn})
 	if err != nil {
 		return reply{}, nil, err
 	}
-	got, failed := e.trade(ctx, how, main.Access)
+	got, failed, err := e.tradeIn(ctx, mine, how, main.Access)
 	if failed != nil && failed.verdict == denied && t.hasNewer(ctx, g.Of, main.Generation) {
-		if main, err = t.Renew(ctx, g.Of, main.Generation); err != nil {
+		if main, err = t.token(ctx, g.Of, need{after: main.Generation, turn: turn}); err != nil {
 			return reply{}, nil, err
 		}
-		got, failed = e.trade(ctx, how, main.Access)
+		got, failed, err = e.tradeIn(ctx, mine, how, main.Access)
 	}
+	return got, failed, err
+}
+
+// tradeIn is trade in its turn.
+func (e endpoint) tradeIn(ctx context.Context, turn Turn, how *connectors.Exchange, token secret.Text) (reply, *failure, error) {
+	done, err := turn(ctx)
+	if err != nil {
+		return reply{}, nil, err
+	}
+	defer done()
+	got, failed := e.trade(ctx, how, token)
 	return got, failed, nil
 }
 
@@ -153,7 +165,7 @@ func (t *Tokens) hasNewer(ctx context.Context, grant string, generation uint64) 
 // spends like a refresh: under the main grant's lease, and between an intent and an
 // outcome in its record. A companion's lease is held around it; nobody who holds a
 // main grant's waits for a companion's.
-func (t *Tokens) spendMain(ctx context.Context, e endpoint, g *connection.Grant, how *connectors.Exchange) (reply, *failure, error) {
+func (t *Tokens) spendMain(ctx context.Context, e endpoint, g *connection.Grant, how *connectors.Exchange, turn, mine Turn) (reply, *failure, error) {
 	holder := events.NewID()
 	for ctx.Err() == nil {
 		lease, err := t.Leases.Take(ctx, g.Of, holder, t.leaseTTL())
@@ -164,14 +176,14 @@ func (t *Tokens) spendMain(ctx context.Context, e endpoint, g *connection.Grant,
 			pause(ctx, 20*time.Millisecond+rand.N(60*time.Millisecond))
 			continue
 		}
-		got, failed, err := t.spendUnder(ctx, lease, holder, e, g, how)
+		got, failed, err := t.spendUnder(ctx, lease, holder, e, g, how, mine)
 		t.Leases.Release(context.WithoutCancel(ctx), lease)
 		if lost, ok := errors.AsType[lostRotation](err); ok {
-			if _, err = t.Renew(ctx, g.Of, lost.generation); err == nil {
+			if _, err = t.token(ctx, g.Of, need{after: lost.generation, turn: turn}); err == nil {
 				continue
 			}
 		}
-		if !errors.Is(err, errAgain) {
+		if !errors.Is(err, errAgain) || errors.Is(err, errNoTurn) {
 			return got, failed, err
 		}
 	}
@@ -184,7 +196,7 @@ type lostRotation struct{ generation uint64 }
 
 func (lostRotation) Error() string { return "oauth: a rotation of the main grant may be lost" }
 
-func (t *Tokens) spendUnder(ctx context.Context, lease *connection.Lease, holder string, e endpoint, g *connection.Grant, how *connectors.Exchange) (reply, *failure, error) {
+func (t *Tokens) spendUnder(ctx context.Context, lease *connection.Lease, holder string, e endpoint, g *connection.Grant, how *connectors.Exchange, turn Turn) (reply, *failure, error) {
 	main, err := t.Grants.Latest(ctx, g.Of)
 	switch {
 	case err != nil:
@@ -203,6 +215,28 @@ func (t *Tokens) spendUnder(ctx context.Context, lease *connection.Lease, holder
 	if err != nil {
 		return reply{}, nil, err
 	}
+	got, failed, err := t.announced(ctx, lease, holder, e, main, opened.Refresh, how, turn)
+	if err != nil {
+		return reply{}, nil, err
+	}
+	if failed != nil && failed.lost {
+		return got, failed, nil // the intent stays, and tells
+	}
+	if err := t.keepSuccessor(ctx, main, opened, got, e.config); err != nil {
+		return reply{}, nil, err
+	}
+	got.Refresh, got.RefreshExpires = secret.Text{}, time.Time{} // it is the main grant's
+	return got, failed, nil
+}
+
+// announced trades the main refresh token, after an intent in its grant. The turn comes
+// before that: who gets none has announced nothing.
+func (t *Tokens) announced(ctx context.Context, lease *connection.Lease, holder string, e endpoint, main *connection.Grant, refresh secret.Text, how *connectors.Exchange, turn Turn) (reply, *failure, error) {
+	done, err := turn(ctx)
+	if err != nil {
+		return reply{}, nil, err
+	}
+	defer done()
 	main.Intent = &connection.Intent{Generation: main.Generation + 1, Holder: holder, At: t.opts.Now().UTC()}
 	if err := t.Grants.Save(ctx, main); errors.Is(err, connection.ErrConflict) {
 		return reply{}, nil, errAgain
@@ -216,13 +250,6 @@ func (t *Tokens) spendUnder(ctx context.Context, lease *connection.Lease, holder
 		}
 		return own()
 	}
-	got, failed := e.trade(ctx, how, opened.Refresh)
-	if failed != nil && failed.lost {
-		return got, failed, nil // the intent stays, and tells
-	}
-	if err := t.keepSuccessor(ctx, main, opened, got, e.config); err != nil {
-		return reply{}, nil, err
-	}
-	got.Refresh, got.RefreshExpires = secret.Text{}, time.Time{} // it is the main grant's
+	got, failed := e.trade(ctx, how, refresh)
 	return got, failed, nil
 }

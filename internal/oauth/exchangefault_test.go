@@ -1,11 +1,15 @@
 package oauth_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -182,4 +186,46 @@ func TestASuccessorTakesThePlaceOfTheSpentTokenInANewAuthorisation(t *testing.T)
 		_, err = in.front.tokens.Now(t.Context(), c.Grant)
 		must(t, err)
 	})
+}
+
+// A provider's place is for one call. Who held one while he waits for the main grant
+// would keep it from those that renew that.
+func TestACompanionTakesItsTurnForItsOwnCallAlone(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		how  *connectors.Exchange
+		want [][]string
+	}{
+		"by the access token":  {byAudience, [][]string{{"main"}, {"exchanged"}}},
+		"by the refresh token": {byScope, [][]string{{"main"}, {"files"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in, a, c, _ := withFiles(t, tc.how)
+			main := in.expire(c.Grant)
+			if tc.how.ShowsRefresh() { // it has to be renewed before its refresh token is spent
+				main.Intent = &connection.Intent{Generation: 2, Holder: "dead", At: time.Now()}
+				must(t, in.front.grants.Save(t.Context(), main))
+			}
+			var turns [][]string
+			place := make(chan struct{}, 1)
+			turn := func(ctx context.Context) (func(), error) {
+				select {
+				case place <- struct{}{}:
+				case <-ctx.Done():
+					return nil, ctx.Err()
+				}
+				before := len(a.requests())
+				return func() {
+					turns = append(turns, a.requests()[before:])
+					<-place
+				}, nil
+			}
+			_, err := in.front.tokens.Ahead(t.Context(), in.grant(c.Companions["files"]), turn)
+			must(t, err)
+			if diff := cmp.Diff(tc.want, turns); diff != "" {
+				t.Errorf("what was asked in each turn (-want +got):\n%s", diff)
+			}
+		})
+	}
 }

@@ -3,6 +3,7 @@ package oauth
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -127,29 +128,45 @@ func (t *Tokens) renewUnder(ctx context.Context, lease *connection.Lease, holder
 	return t.keep(ctx, g, opened, got, e.config)
 }
 
-// call makes the call when its turn has come. Waiting for that ends while there is
-// still enough of the lease left. Where a rotation may have been lost, and the
-// provider has a way back from that, it is taken: before the old refresh token is
-// tried, which could be punished, and before the grant is given up.
-func (t *Tokens) call(ctx context.Context, e endpoint, g *connection.Grant, opened connection.GrantTokens, lease *connection.Lease, turn Turn) (got reply, failed *failure, err error) {
-	if turn != nil {
-		waiting, cancel := context.WithDeadline(ctx, lease.Until.Add(-e.limit))
-		done, err := turn(waiting)
-		cancel()
-		if err != nil {
-			return reply{}, nil, errAgain
+// errNoTurn: the lease is too old to wait for a turn any longer.
+var errNoTurn = fmt.Errorf("no turn: %w", errAgain)
+
+// within is the turn, waited for while there is still enough of the lease left for a
+// call that takes up to limit.
+func (turn Turn) within(lease *connection.Lease, limit time.Duration) Turn {
+	return func(ctx context.Context) (done func(), err error) {
+		if turn == nil {
+			return func() {}, nil
 		}
-		defer done()
+		waiting, cancel := context.WithDeadline(ctx, lease.Until.Add(-limit))
+		defer cancel()
+		if done, err = turn(waiting); err != nil {
+			return nil, errNoTurn
+		}
+		return done, nil
 	}
+}
+
+// call makes the call when its turn has come. Where a rotation may have been lost, and
+// the provider has a way back from that, it is taken: before the old refresh token is
+// tried, which could be punished, and before the grant is given up. Who needs the main
+// grant first takes his turn after that: it may need one too.
+func (t *Tokens) call(ctx context.Context, e endpoint, g *connection.Grant, opened connection.GrantTokens, lease *connection.Lease, turn Turn) (got reply, failed *failure, err error) {
+	mine := turn.within(lease, e.limit)
+	if g.Of != "" {
+		return t.fromMain(ctx, e, g, e.def.Auth.OAuth2.Renewal, turn, mine)
+	}
+	done, err := mine(ctx)
+	if err != nil {
+		return reply{}, nil, err
+	}
+	defer done()
 	if g.ClientCredentials {
 		got, failed = e.mint(ctx, g.Requested)
 		return got, failed, nil
 	}
-	switch how := e.def.Auth.OAuth2.Renewal; {
-	case g.Of != "":
-		return t.fromMain(ctx, e, g, how)
-	case trades(g):
-		got, failed = e.trade(ctx, how, opened.Access)
+	if trades(g) {
+		got, failed = e.trade(ctx, e.def.Auth.OAuth2.Renewal, opened.Access)
 		return got, failed, nil
 	}
 	lost := g.Intent.Lost
