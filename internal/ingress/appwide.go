@@ -195,7 +195,7 @@ func (i *Ingress) parkUnroutable(ctx context.Context, m *mailing, missing []stri
 	duplicate, refusal := i.recent.once(ctx, id, func() (bool, *connectors.Error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storePatience)
 		defer cancel()
-		return false, i.park(ctx, kept, m.Request)
+		return i.park(ctx, kept, m.Request, id)
 	})
 	return receipt{ID: kept.ID, Duplicate: duplicate, Quarantined: true}, refusal
 }

@@ -144,33 +144,37 @@ func (i *Ingress) keep(e *evidence, r webhook.Request, most int) error {
 	return nil
 }
 
-// park keeps a verified delivery that nobody can take now. nil means that the
-// stream has it: the provider may be told that we do.
-func (i *Ingress) park(ctx context.Context, e *evidence, r webhook.Request) *connectors.Error {
+// park keeps a verified delivery that nobody can take now, and reports whether it was
+// kept before. No refusal means that the stream has it: the provider may be told so.
+func (i *Ingress) park(ctx context.Context, e *evidence, r webhook.Request, messageID string) (duplicate bool, refusal *connectors.Error) {
 	err := i.keep(e, r, maxKept)
 	if err == nil {
-		err = i.record(ctx, e)
+		duplicate, err = i.record(ctx, e, messageID)
 	}
 	if err != nil {
 		i.log.Warn().Err(err).Str("connector", e.Connector).Str("reason", e.Reason).Msg("delivery not kept in quarantine")
-		return storeError(err)
+		return false, storeError(err)
 	}
-	return nil
+	return duplicate, nil
 }
 
-// record stores evidence and waits for the stream's ack.
-func (i *Ingress) record(ctx context.Context, e *evidence) error {
+// record stores evidence and waits for the stream's ack. Where messageID is not "", it
+// tells the stream a repetition: of what was stored, and whose ack was lost.
+func (i *Ingress) record(ctx context.Context, e *evidence, messageID string) (duplicate bool, err error) {
 	doc, err := json.Marshal(e)
 	if err != nil {
-		return err
+		return false, err
 	}
 	event := events.New("ingress", "hawser.webhook.quarantined", e.about(), doc)
 	event.SetID(e.ID)
-	if _, err = i.Bus.Publish(ctx, i.Bus.Quarantine(e.Connector, e.Reason), event, nil); err != nil {
-		return err
+	ack, err := i.Bus.Publish(ctx, i.Bus.Quarantine(e.Connector, e.Reason), event, &events.PublishOptions{MsgID: messageID})
+	if err != nil {
+		return false, err
 	}
-	i.metrics.quarantined.WithLabelValues(e.Connector, e.Reason).Inc()
-	return nil
+	if !ack.Duplicate {
+		i.metrics.quarantined.WithLabelValues(e.Connector, e.Reason).Inc()
+	}
+	return ack.Duplicate, nil
 }
 
 // testify leaves evidence of a delivery that was refused to its sender's face. It is
@@ -187,7 +191,7 @@ func (i *Ingress) testify(ctx context.Context, e *evidence, r webhook.Request, k
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storePatience)
 	defer cancel()
-	if err := i.record(ctx, e); err != nil {
+	if _, err := i.record(ctx, e, ""); err != nil {
 		i.metrics.evidenceDropped.Inc()
 		i.log.Warn().Err(err).Str("connector", e.Connector).Msg("evidence not stored")
 	}

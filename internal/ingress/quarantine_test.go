@@ -77,3 +77,21 @@ func TestWhatTheQuarantineDoesNotTakeIsNotCountedAsThere(t *testing.T) {
 		t.Errorf("%v are counted as put into quarantine, want none", got)
 	}
 }
+
+func TestADeliveryIsKeptOnceWhicheverIngressItsCopiesReach(t *testing.T) {
+	t.Parallel()
+	s, _ := confined(t, 1<<20)
+	path := s.connect(t, "probe")
+	if r := s.do(t, "POST", ofAva+"/probe/toggle", ""); r.status != http.StatusOK {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	other := &site{s.Node, s.StartIngress(t, &ingress.Options{BaseURL: "https://hooks.example.test"})}
+	for _, at := range []*site{s, other} {
+		if r := at.deliver(t, path, "d1", `{}`); r.status >= 300 || !strings.Contains(r.body, `"quarantined":true`) {
+			t.Errorf("%d %s", r.status, r.body)
+		}
+	}
+	if n := s.Count(t, events.Quarantine, ">"); n != 1 {
+		t.Errorf("%d lie in quarantine, want one", n)
+	}
+}

@@ -33,7 +33,7 @@ func (i *Ingress) setAside(ctx context.Context, d *delivery, m *message, e *conn
 	duplicate, refusal := i.recent.once(ctx, id, func() (bool, *connectors.Error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storePatience)
 		defer cancel()
-		return false, i.park(ctx, kept, d.Request)
+		return i.park(ctx, kept, d.Request, id)
 	})
 	if refusal != nil {
 		return receipt{}, refusal
