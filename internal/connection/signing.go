@@ -131,8 +131,8 @@ const wholeConfig = ""
 
 // opened are the secrets of one record that were opened so far. It lives as long
 // as the record it belongs to does: in the cache until the record changes, is
-// pushed out, or is a minute old. It is no larger than the record, whose envelopes
-// are longer than what is in them. Nil opens anew each time.
+// pushed out, or is a minute old. It is no larger than the record twice, whose
+// envelopes are longer than what is in them. Nil opens anew each time.
 type opened struct {
 	mu     sync.Mutex
 	fields map[string]secret.Text // place in the record → what was in its envelope

@@ -90,6 +90,17 @@ func TestAProcessRemembersDeliveriesAsLongAsItIsTold(t *testing.T) {
 	}
 }
 
+func TestAProcessForgetsTheOldestOfTooManyDeliveries(t *testing.T) {
+	t.Parallel()
+	const many = 3 * ingress.MaxRecent / 2
+	if held, known := ingress.Remembered(many, ingress.MaxRecent/2-1); held > ingress.MaxRecent || !known {
+		t.Errorf("%d are held, want %d at most; one of the latest half is known: %t", held, ingress.MaxRecent, known)
+	}
+	if _, known := ingress.Remembered(many, ingress.MaxRecent+1); known {
+		t.Error("more are known than are held")
+	}
+}
+
 func TestFiftyCopiesAtOnceAreOneEvent(t *testing.T) {
 	t.Parallel()
 	s := serve(t)

@@ -242,18 +242,26 @@ func TestOnlyAnAlertOfTheCertificateTurnsItAway(t *testing.T) {
 	}
 }
 
-// A tenant brings a certificate of its own, which comes beside the client's secret and
-// is shown in calls as well.
-func TestACertificateOfTheConfigIsShownBesideTheSecret(t *testing.T) {
-	t.Parallel()
-	mine := bundle(t)
-	s := newCertified(t, mine)
+// wantsCertificateOfConfig is an installation of a connector whose config brings the
+// certificate.
+func (s *tlsServer) wantsCertificateOfConfig(t *testing.T) *installation {
+	t.Helper()
 	c := machine(s.URL, func(o *connectors.OAuth2) { o.Certificate, o.MTLS = "${config.certificate}", true })
 	c.Config = connectors.SchemaFor[struct {
 		Certificate connectors.Secret `json:"certificate"`
 	}]()
 	in := setup{roots: s.roots()}.install(t, nil, c)
 	in.setApp("machine", demoApp)
+	return in
+}
+
+// A tenant brings a certificate of its own, which comes beside the client's secret and
+// is shown in calls as well.
+func TestACertificateOfTheConfigIsShownBesideTheSecret(t *testing.T) {
+	t.Parallel()
+	mine := bundle(t)
+	s := newCertified(t, mine)
+	in := s.wantsCertificateOfConfig(t)
 	const path = "/scopes/organization/acme/connections/machine"
 	in.mintedTwice(t, "machine", map[string]any{"certificate": mine})
 	if got := in.throughProxy(t, path+"/proxy/api/me"); got != `{"id":"una"}` {
@@ -274,12 +282,7 @@ func TestAnothersCertificateIsOfNoUseWithoutItsKey(t *testing.T) {
 	key, theirs := ecKey(t), ecKey(t)
 	mine := selfSigned(t, key) + pkcs8(t, key)
 	s := newCertified(t, mine)
-	c := machine(s.URL, func(o *connectors.OAuth2) { o.Certificate, o.MTLS = "${config.certificate}", true })
-	c.Config = connectors.SchemaFor[struct {
-		Certificate connectors.Secret `json:"certificate"`
-	}]()
-	in := setup{roots: s.roots()}.install(t, nil, c)
-	in.setApp("machine", demoApp)
+	in := s.wantsCertificateOfConfig(t)
 	if status, problem := in.call(http.MethodPut, "/scopes/organization/acme/connections/machine", map[string]any{"config": map[string]any{"certificate": mine}}, nil); status != http.StatusCreated {
 		t.Fatalf("connect: got %d %v", status, &problem)
 	}
@@ -317,12 +320,7 @@ func TestACallWaitsForNoOtherThatReadsTheCertificate(t *testing.T) {
 	t.Parallel()
 	mine := bundle(t)
 	s := newCertified(t, mine)
-	c := machine(s.URL, func(o *connectors.OAuth2) { o.Certificate, o.MTLS = "${config.certificate}", true })
-	c.Config = connectors.SchemaFor[struct {
-		Certificate connectors.Secret `json:"certificate"`
-	}]()
-	in := setup{roots: s.roots()}.install(t, nil, c)
-	in.setApp("machine", demoApp)
+	in := s.wantsCertificateOfConfig(t)
 	in.mintedTwice(t, "machine", map[string]any{"certificate": mine})
 	conn, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, "machine", ""))
 	must(t, err)

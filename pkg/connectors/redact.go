@@ -15,8 +15,8 @@ const (
 	shortestFound = 4   // bytes of a secret: shorter ones would tear words apart
 )
 
-// redact returns the text without the secrets of the call and its companions, plain or encoded for a URL
-// or in base64, and not longer than longestText.
+// redact returns the text without the secrets of the call and its companions, plain
+// or encoded for a URL or in base64, and not longer than longestText.
 func redact(text string, call *Call) string {
 	if call != nil && text != "" {
 		for _, s := range call.secrets() {

@@ -64,7 +64,8 @@ func (n Names) WebhookOf(subject string) (string, error) {
 
 // ParkWebhook has a stored webhook handed out again at the given time, and
 // returns when that is stored. Only the place of the webhook waits, not its
-// body, unless it has none in the stream (Sequence 0). id tells webhooks apart: parking one again replaces what waits.
+// body, unless it has none in the stream (Sequence 0). id tells webhooks apart:
+// parking one again replaces what waits.
 func (b *Bus) ParkWebhook(ctx context.Context, webhook *Delivery, id string, attempts int, at time.Time) error {
 	due, err := b.moved(webhook.Subject, "webhook", "due.webhook")
 	if err != nil {
