@@ -19,9 +19,11 @@ func TestNoSecretIsAnywhereInTheClear(t *testing.T) {
 	own := shop("1.0.0", shopSchema)
 	own.Validate = validateElsewhere
 	w := newWorld(t, setup{nats: true, own: []connectors.Connector{own}})
-	wire, err := w.env.Conn(t).SubscribeSync(">")
+	listener := w.env.Conn(t)
+	wire, err := listener.SubscribeSync(">")
 	must(t, err)
 	must(t, wire.SetPendingLimits(-1, -1))
+	must(t, listener.Flush())
 	w.serveValidate("shop", func(config string) error {
 		if strings.Contains(config, "refused") {
 			return connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the provider does not accept it")
