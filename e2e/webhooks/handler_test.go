@@ -158,7 +158,7 @@ func TestADisabledConnectionsWebhooksWaitInQuarantine(t *testing.T) {
 	s.api("POST", "/scopes/organization/org_1/connections/probe/toggle", "", http.StatusOK, nil)
 	const body = `{"canary":"payload-88"}`
 	for n, want := range []int{http.StatusAccepted, http.StatusOK} {
-		if a := s.send(0, "POST", c.WebhookURL, body, signed(signingSecret, body, "evt_1", time.Now())); a.status != want || !strings.Contains(a.body, "quarantined") {
+		if a := s.send(0, "POST", c.WebhookURL, body, signed(signingSecret, body, "evt_1", time.Now())); a.status != want || !a.quarantined() {
 			t.Fatalf("delivery %d got %d %s, want %d", n, a.status, a.body, want)
 		}
 	}

@@ -168,7 +168,7 @@ func TestBothURLsWorkAfterARotationAndNobodyWritesThemDown(t *testing.T) {
 	})
 	s.api("POST", ofOrg1+"/toggle", "", http.StatusOK, nil)
 	s.eventually("a disabled connection's deliveries are parked", func() bool {
-		return strings.Contains(s.send(0, "POST", urls[0], `{}`, signed(signingSecret, `{}`, events.NewID(), time.Now())).body, "quarantined")
+		return s.send(0, "POST", urls[0], `{}`, signed(signingSecret, `{}`, events.NewID(), time.Now())).quarantined()
 	})
 	for _, list := range []string{"/quarantine", "/dead-letters", ofOrg1} {
 		if a := s.api("GET", list, "", http.StatusOK, nil); strings.Contains(a.body, segment(urls[0])) || strings.Contains(a.body, segment(urls[1])) {

@@ -19,31 +19,32 @@ import (
 // provider's account to every connection of it.
 func (i *Ingress) receiveApp(w http.ResponseWriter, r *http.Request) {
 	connector := r.PathValue("connector")
-	status, refusal := i.takeApp(w, r, connector)
+	ended, refusal := i.takeApp(w, r, connector)
 	if refusal != nil {
 		writeRefusal(w, refusal)
+		ended = outcome(refusal.Code)
 	}
-	i.metrics.observeWebhook(i.knownName(connector), status, refusal)
+	i.metrics.observeWebhook(i.knownName(connector), ended)
 }
 
 // takeApp does the work, as take does: our own stores are waited for before the
 // body, and again after it.
-func (i *Ingress) takeApp(w http.ResponseWriter, r *http.Request, connector string) (int, *connectors.Error) {
+func (i *Ingress) takeApp(w http.ResponseWriter, r *http.Request, connector string) (outcome, *connectors.Error) {
 	def, err := i.Definitions.Get(connector)
 	if err != nil {
-		return 0, connectors.AsError(err)
+		return "", connectors.AsError(err)
 	}
 	secrets, tokens, refusal := i.app(r.Context(), def)
 	if refusal != nil {
-		return 0, refusal
+		return "", refusal
 	}
 	engine, err := i.engine(def)
 	if err != nil {
-		return 0, connectors.AsError(err)
+		return "", connectors.AsError(err)
 	}
 	body, done, err := i.readDelivery(w, r, def.Webhook)
 	if err != nil {
-		return 0, bodyError(err, def.Webhook.BodyLimit(), connectors.CodeConnectorWebhookValidationFailed)
+		return "", bodyError(err, def.Webhook.BodyLimit(), connectors.CodeConnectorWebhookValidationFailed)
 	}
 	defer done()
 	ctx, cancel := i.patient(r.Context(), body)
@@ -51,38 +52,28 @@ func (i *Ingress) takeApp(w http.ResponseWriter, r *http.Request, connector stri
 	request := i.call(r, body)
 	reply, err := engine.Handshake(ctx, request, secrets, tokens)
 	if err != nil {
-		return 0, i.distrustApp(ctx, connector, request, unverified(err))
+		return "", i.distrustApp(ctx, connector, request, unverified(err))
 	}
 	if reply != nil {
 		return i.shake(r.Context(), w, def, nil, reply)
 	}
 	if !engine.Accepts(r.Method) {
 		notAllowed(w, def.Webhook.AllowedMethods())
-		return http.StatusMethodNotAllowed, nil
+		return outcomeOther, nil
 	}
 	verified, err := engine.Verify(ctx, request, secrets)
 	if err != nil {
-		return 0, i.distrustApp(ctx, connector, request, unverified(err))
+		return "", i.distrustApp(ctx, connector, request, unverified(err))
 	}
 	if refusal := engine.CheckPayload(request); refusal != nil {
 		i.testify(ctx, newEvidence(quarantineSchema, refusal.Code, connector, i.appPath(connector), nil, request), request, true)
-		return 0, refusal
+		return "", refusal
 	}
 	receipts, refusal := i.dispatch(ctx, &mailing{Request: request, def: def, filed: engine.Extract(request), verified: verified})
 	if refusal != nil {
-		return 0, refusal
+		return "", refusal
 	}
-	return answerAll(w, receipts), nil
-}
-
-// answerAll answers a delivery for several connections: as new if it is for one.
-func answerAll(w http.ResponseWriter, receipts []receipt) int {
-	status := http.StatusOK
-	if slices.ContainsFunc(receipts, func(r receipt) bool { return !r.Duplicate }) {
-		status = http.StatusAccepted
-	}
-	writeJSON(w, status, jsonType, map[string]any{"webhooks": receipts})
-	return status
+	return answer(w, &def.Webhook.Answer, sum(receipts)), nil
 }
 
 // app returns what an app's webhooks are verified with. An app without a secret

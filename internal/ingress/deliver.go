@@ -2,7 +2,6 @@ package ingress
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"time"
@@ -49,23 +48,6 @@ func contentTypeOf(h http.Header) string {
 		return ct
 	}
 	return "application/octet-stream"
-}
-
-// receipt tells a delivery that is new from one that was here before.
-type receipt struct {
-	ID        string `json:"id,omitempty"`
-	Duplicate bool   `json:"duplicate,omitempty"`
-	// Quarantined: kept, and not handed on before an operator drives it again.
-	Quarantined bool `json:"quarantined,omitempty"`
-}
-
-// writeReceipt answers a provider. Nothing on its side stores or shows the answer
-// to a POST, so the headers against that are left out: there are many of these.
-func writeReceipt(w http.ResponseWriter, status int, taken receipt) {
-	doc, _ := json.Marshal(taken) // two strings and two booleans never fail
-	w.Header().Set("Content-Type", jsonType)
-	w.WriteHeader(status)
-	_, _ = w.Write(doc) // the provider may be gone; it will try again
 }
 
 // store publishes the delivery, once, and returns when the stream has it, or the

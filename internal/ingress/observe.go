@@ -45,19 +45,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	return m
 }
 
-func (m *metrics) observeWebhook(connector string, status int, refusal *connectors.Error) {
-	outcome := "accepted"
-	switch {
-	case refusal != nil:
-		outcome = string(refusal.Code)
-	case status == handshaken:
-		outcome = "handshake"
-	case status == http.StatusOK:
-		outcome = "duplicate"
-	case status != http.StatusAccepted:
-		outcome = "other"
-	}
-	m.webhooks.WithLabelValues(connector, outcome).Inc()
+func (m *metrics) observeWebhook(connector string, ended outcome) {
+	m.webhooks.WithLabelValues(connector, string(ended)).Inc()
 }
 
 // recorder remembers what was answered, for the log line.

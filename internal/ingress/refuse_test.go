@@ -119,7 +119,7 @@ func TestDeliveriesForADisabledConnectionAreKeptSealed(t *testing.T) {
 		t.Errorf("a forger learns: %d %s", r.status, r.body)
 	}
 	for _, status := range []int{http.StatusAccepted, http.StatusOK} {
-		if r := s.deliver(t, path, "d1", `{"for":"later"}`); r.status != status || !strings.Contains(r.body, `"quarantined":true`) {
+		if r := s.deliver(t, path, "d1", `{"for":"later"}`); r.status != status || r.header.Get("Hawser-Quarantined") != "true" {
 			t.Errorf("%d %s, want %d", r.status, r.body, status)
 		}
 	}

@@ -16,7 +16,7 @@ import (
 // the provider hands over, or fetch the address that confirms. It emits no
 // event. conn is nil for an app's own URL. Handshakes are rate-limited, each
 // connection's and each app's by itself: strangers may call an app's URL.
-func (i *Ingress) shake(ctx context.Context, w http.ResponseWriter, def *connectors.Connector, conn *connection.Connection, reply *webhook.Reply) (int, *connectors.Error) {
+func (i *Ingress) shake(ctx context.Context, w http.ResponseWriter, def *connectors.Connector, conn *connection.Connection, reply *webhook.Reply) (outcome, *connectors.Error) {
 	whose := def.Key
 	if conn != nil {
 		whose = conn.Ref().Key()
@@ -24,20 +24,20 @@ func (i *Ingress) shake(ctx context.Context, w http.ResponseWriter, def *connect
 	if !i.handshakes.allow(whose) {
 		e := connectors.Errorf(connectors.CodeConnectorRateLimited, "too many handshakes; try again")
 		e.RetryAfter = time.Second
-		return 0, e
+		return "", e
 	}
 	if !reply.Capture.IsZero() {
 		if conn == nil || def.Webhook.SecretField == "" {
-			return 0, connectors.Errorf(connectors.CodeConnectorWebhookNotConfigured, "the secret of an app is set by its operator, not by a handshake")
+			return "", connectors.Errorf(connectors.CodeConnectorWebhookNotConfigured, "the secret of an app is set by its operator, not by a handshake")
 		}
 		if err := i.Service.CaptureSecret(ctx, conn.Ref(), def.Webhook.SecretField, reply.Capture); err != nil {
-			return 0, connectors.AsError(err)
+			return "", connectors.AsError(err)
 		}
 	}
 	if reply.Visit != "" {
 		if err := i.visit(ctx, reply.Visit); err != nil {
 			i.log.Warn().Str("connector", def.Key).Msg("the address that confirms a webhook did not answer")
-			return 0, connectors.Errorf(connectors.CodeConnectorDatabaseFailed, "the address that confirms this webhook could not be fetched; try again")
+			return "", connectors.Errorf(connectors.CodeConnectorDatabaseFailed, "the address that confirms this webhook could not be fetched; try again")
 		}
 	}
 	for name, values := range reply.Header {
@@ -46,11 +46,8 @@ func (i *Ingress) shake(ctx context.Context, w http.ResponseWriter, def *connect
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(reply.Status)
 	_, _ = w.Write(reply.Body)
-	return handshaken, nil
+	return outcomeHandshake, nil
 }
-
-// handshaken stands for the status of a handshake in the metrics.
-const handshaken = -1
 
 const (
 	visitTimeout = 10 * time.Second

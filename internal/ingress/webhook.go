@@ -40,11 +40,12 @@ func (i *Ingress) patient(ctx context.Context, body []byte) (context.Context, co
 // Nothing else is on it. A refusal says as little as its code.
 func (i *Ingress) receive(w http.ResponseWriter, r *http.Request) {
 	connector := r.PathValue("connector")
-	status, refusal := i.take(w, r, connector)
+	ended, refusal := i.take(w, r, connector)
 	if refusal != nil {
 		writeRefusal(w, refusal)
+		ended = outcome(refusal.Code)
 	}
-	i.metrics.observeWebhook(i.knownName(connector), status, refusal)
+	i.metrics.observeWebhook(i.knownName(connector), ended)
 }
 
 // delivery is a call of a provider on its way to a connection.
@@ -56,27 +57,27 @@ type delivery struct {
 }
 
 // take does the work. It answers a success itself, and returns a refusal.
-func (i *Ingress) take(w http.ResponseWriter, r *http.Request, connector string) (status int, refusal *connectors.Error) {
+func (i *Ingress) take(w http.ResponseWriter, r *http.Request, connector string) (ended outcome, refusal *connectors.Error) {
 	def, err := i.Definitions.Get(connector)
 	if err != nil {
-		return 0, connectors.AsError(err)
+		return "", connectors.AsError(err)
 	}
 	if def.Webhook == nil {
-		return 0, connectors.Errorf(connectors.CodeConnectorWebhookNotConfigured, "%s has no webhook", connector)
+		return "", connectors.Errorf(connectors.CodeConnectorWebhookNotConfigured, "%s has no webhook", connector)
 	}
 	engine, err := i.engine(def)
 	if err != nil {
-		return 0, connectors.AsError(err)
+		return "", connectors.AsError(err)
 	}
 	conn, err := i.addressed(r, connector)
 	if err != nil {
-		return 0, unverified(err)
+		return "", unverified(err)
 	}
 	d := &delivery{conn: conn, webhook: def.Webhook, path: i.maskedPath(connector)}
 	d.Method = r.Method
 	body, done, err := i.readDelivery(w, r, def.Webhook)
 	if err != nil {
-		return 0, i.reject(r.Context(), d, bodyError(err, def.Webhook.BodyLimit(), connectors.CodeConnectorWebhookValidationFailed))
+		return "", i.reject(r.Context(), d, bodyError(err, def.Webhook.BodyLimit(), connectors.CodeConnectorWebhookValidationFailed))
 	}
 	defer done()
 	d.Request = i.call(r, body)
@@ -109,56 +110,49 @@ func (i *Ingress) addressed(r *http.Request, connector string) (*connection.Conn
 
 // judge decides about a delivery whose connection is known. That it is genuine
 // comes first: a stranger learns nothing of the connection.
-func (i *Ingress) judge(w http.ResponseWriter, r *http.Request, d *delivery, def *connectors.Connector, engine *webhook.Engine) (int, *connectors.Error) {
+func (i *Ingress) judge(w http.ResponseWriter, r *http.Request, d *delivery, def *connectors.Connector, engine *webhook.Engine) (outcome, *connectors.Error) {
 	ctx, cancel := i.patient(r.Context(), d.Body)
 	defer cancel()
 	secrets, err := i.secrets(ctx, d)
 	if err != nil {
-		return 0, connectors.AsError(err)
+		return "", connectors.AsError(err)
 	}
 	tokens, err := i.tokens(ctx, d)
 	if err != nil {
-		return 0, connectors.AsError(err)
+		return "", connectors.AsError(err)
 	}
 	reply, err := engine.Handshake(ctx, d.Request, secrets, tokens)
 	if err != nil {
-		return 0, i.distrust(ctx, d, unverified(err))
+		return "", i.distrust(ctx, d, unverified(err))
 	}
 	if reply != nil {
 		return i.shake(r.Context(), w, def, d.conn, reply)
 	}
 	if !engine.Accepts(d.Method) {
 		notAllowed(w, d.webhook.AllowedMethods())
-		return http.StatusMethodNotAllowed, nil
+		return outcomeOther, nil
 	}
 	verified, err := engine.Verify(ctx, d.Request, secrets)
 	if err != nil {
-		return 0, i.distrust(ctx, d, unverified(err))
+		return "", i.distrust(ctx, d, unverified(err))
 	}
 	message := i.message(d, engine.Extract(d.Request), verified)
 	if err := receives(d.conn); err != nil {
-		return answered(w)(i.setAside(ctx, d, message, connectors.AsError(err)))
+		taken, refusal := i.setAside(ctx, d, message, connectors.AsError(err))
+		if refusal != nil {
+			return "", refusal
+		}
+		return answer(w, &d.webhook.Answer, taken), nil
 	}
 	if refusal := engine.CheckPayload(d.Request); refusal != nil {
 		i.testify(ctx, d.evidence(quarantineSchema, refusal.Code), d.Request, true)
-		return 0, i.reject(ctx, d, refusal)
+		return "", i.reject(ctx, d, refusal)
 	}
-	return answered(w)(i.store(ctx, d, message))
-}
-
-// answered answers a delivery that was taken, or taken before.
-func answered(w http.ResponseWriter) func(receipt, *connectors.Error) (int, *connectors.Error) {
-	return func(taken receipt, refusal *connectors.Error) (int, *connectors.Error) {
-		if refusal != nil {
-			return 0, refusal
-		}
-		status := http.StatusAccepted
-		if taken.Duplicate {
-			status = http.StatusOK
-		}
-		writeReceipt(w, status, taken)
-		return status, nil
+	taken, refusal := i.store(ctx, d, message)
+	if refusal != nil {
+		return "", refusal
 	}
+	return answer(w, &d.webhook.Answer, taken), nil
 }
 
 // receives is nil if deliveries for the connection are taken. A connection whose

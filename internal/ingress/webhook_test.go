@@ -21,8 +21,8 @@ func TestASignedDeliveryIsStoredByteForByte(t *testing.T) {
 	for i, body := range []string{`{"a":  1}`, "", "\xef\xbb\xbfnull", "a=1&b=%ff", "\x00\xff\xfe", strings.Repeat("[", 50_000), strings.Repeat("x", 64<<10)} {
 		delivery := "d" + string(rune('0'+i))
 		r := s.deliver(t, path, delivery, body, "Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
-		if r.status != http.StatusAccepted || !strings.Contains(r.body, `"id":`) {
-			t.Fatalf("delivery %d: %d %s", i, r.status, r.body)
+		if r.status != http.StatusAccepted || r.body != "" {
+			t.Fatalf("delivery %d: %d %s, want an answer that says nothing", i, r.status, r.body)
 		}
 		d := heard.Message(t)
 		if string(d.Data) != body {
@@ -34,6 +34,9 @@ func TestASignedDeliveryIsStoredByteForByte(t *testing.T) {
 		e, err := events.Decode(d.Header, d.Data)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if id := r.header.Get("Hawser-Event"); id != e.ID() || r.header.Get("Hawser-Duplicate") != "" {
+			t.Errorf("delivery %d: answered as %q, want %q", i, id, e.ID())
 		}
 		got := []string{e.Type(), e.DataContentType(), events.Extension(e, events.ExtDelivery), events.Extension(e, events.ExtPath), events.Extension(e, events.ExtScope), events.Extension(e, events.ExtIdentity)}
 		want := []string{"hawser.webhook.message.created", "application/json", delivery, "/api/v1/connectors/probe/webhook/***", "organization", "ava@example.com"}
@@ -59,13 +62,13 @@ func TestARepeatedDeliveryIsOneEvent(t *testing.T) {
 	if r := s.deliver(t, path, "d1", "{}"); r.status != http.StatusAccepted {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
-	if r := s.deliver(t, path, "d1", "{}"); r.status != http.StatusOK || r.body != `{"duplicate":true}` {
-		t.Errorf("again: %d %s", r.status, r.body)
+	if r := s.deliver(t, path, "d1", "{}"); r.status != http.StatusOK || r.body != "" || r.header.Get("Hawser-Duplicate") != "true" {
+		t.Errorf("again: %d %s %v", r.status, r.body, r.header)
 	}
 	// Another process does not remember it; the stream does.
 	other := &site{s.Node, s.StartIngress(t, nil)}
-	if r := other.deliver(t, path, "d1", "{}"); r.status != http.StatusOK || r.body != `{"duplicate":true}` {
-		t.Errorf("at another ingress: %d %s", r.status, r.body)
+	if r := other.deliver(t, path, "d1", "{}"); r.status != http.StatusOK || r.header.Get("Hawser-Duplicate") != "true" {
+		t.Errorf("at another ingress: %d %s %v", r.status, r.body, r.header)
 	}
 	// Another tenant's delivery of the same name is another.
 	r := s.do(t, "PUT", ofBob+"/probe", `{"config":`+config+`}`)
@@ -77,6 +80,20 @@ func TestARepeatedDeliveryIsOneEvent(t *testing.T) {
 	}
 	if heard.Left() != 3 { // the first, the other process's, the other tenant's
 		t.Errorf("%d were heard, want 3", heard.Left())
+	}
+}
+
+func TestAProviderHearsWhatItsConnectorSays(t *testing.T) {
+	t.Parallel()
+	c := roletest.Probe("probe", "")
+	c.Webhook.Answer = connectors.Answer{Status: 201, ContentType: "text/xml", Body: "<Response/>"}
+	s := serve(t, c)
+	path := s.connect(t, "probe")
+	for _, delivery := range []string{"d1", "d1", "d2"} {
+		r := s.deliver(t, path, delivery, "{}")
+		if r.status != http.StatusCreated || r.body != "<Response/>" || r.header.Get("Content-Type") != "text/xml" {
+			t.Errorf("%s: %d %s %s", delivery, r.status, r.body, r.header.Get("Content-Type"))
+		}
 	}
 }
 

@@ -59,6 +59,8 @@ type Webhook struct {
 	Payload    string      `json:"payload,omitempty" yaml:"payload,omitempty"`
 	Delivery   Extraction  `json:"delivery,omitzero" yaml:"delivery,omitempty"`
 	Handshakes []Handshake `json:"handshakes,omitempty" yaml:"handshakes,omitempty"`
+	// Answer is what the provider has to hear of a delivery that was taken.
+	Answer Answer `json:"answer,omitzero" yaml:"answer,omitempty"`
 	// Schema, if set, is what a delivery's JSON body is checked against.
 	Schema *Schema `json:"schema,omitempty" yaml:"schema,omitempty"`
 
@@ -68,6 +70,17 @@ type Webhook struct {
 	Timeout Duration `json:"timeout,omitempty" yaml:"timeout,omitempty"`
 	// MaxAttempts is how often the handler is tried. 0 means 5.
 	MaxAttempts int `json:"max_attempts,omitempty" yaml:"max_attempts,omitempty"`
+}
+
+// Answer to a delivery that was taken. The zero value is 202, or 200 for one that
+// was here already, without a body: that is a success for every provider that takes
+// any 2xx for one, and says nothing to those that read bodies.
+type Answer struct {
+	// Status, if the provider takes only certain ones for a success; any 2xx.
+	Status int `json:"status,omitempty" yaml:"status,omitempty"`
+	// ContentType and Body, if the provider wants to read something.
+	ContentType string `json:"content_type,omitempty" yaml:"content_type,omitempty"`
+	Body        string `json:"body,omitempty" yaml:"body,omitempty"`
 }
 
 // AppSecret names one of the secrets of the operator's app.

@@ -39,6 +39,7 @@ func (w *Webhook) Check() error {
 	for i := range w.Handshakes {
 		c.handshake(fmt.Sprintf("handshakes.%d", i), &w.Handshakes[i])
 	}
+	c.answer(&w.Answer)
 	slices.SortStableFunc(c.problems, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errors.Join(c.problems...)
 }

@@ -2,6 +2,8 @@ package connectors
 
 import (
 	"maps"
+	"mime"
+	"net/http"
 	"slices"
 )
 
@@ -41,9 +43,32 @@ func (c *webhookCheck) sharesMethod(h *Handshake) bool {
 	return slices.ContainsFunc(handshakes, func(m string) bool { return slices.Contains(deliveries, m) })
 }
 
+func (c *webhookCheck) answer(a *Answer) {
+	if a.Status != 0 {
+		c.success("answer.status", a.Status)
+	}
+	if a.Body != "" && a.Status == http.StatusNoContent {
+		c.fail("answer.body", "a 204 has none")
+	}
+	if (a.Body == "") != (a.ContentType == "") {
+		c.fail("answer.content_type", "belongs to a body: set both, or neither")
+	}
+	if a.ContentType != "" {
+		if _, _, err := mime.ParseMediaType(a.ContentType); err != nil {
+			c.fail("answer.content_type", "%q is none: %v", a.ContentType, err)
+		}
+	}
+}
+
+func (c *webhookCheck) success(field string, status int) {
+	if status < 200 || status > 299 {
+		c.fail(field, "%d is not 2xx", status)
+	}
+}
+
 func (c *webhookCheck) response(field string, r *Response) {
-	if r.Status != 0 && (r.Status < 200 || r.Status > 299) {
-		c.fail(field+".status", "%d is not 2xx", r.Status)
+	if r.Status != 0 {
+		c.success(field+".status", r.Status)
 	}
 	places := []string{"header", "query", "form.", "body."}
 	if r.HMAC != nil {

@@ -40,6 +40,7 @@ func soundWebhook() *connectors.Webhook {
 				JSON: map[string]string{"proof": "{hmac}"}, Headers: map[string]string{"X-Proof": "{hmac}"},
 			},
 		}},
+		Answer: connectors.Answer{Status: 200, ContentType: "text/xml; charset=utf-8", Body: "<Response/>"},
 	}
 }
 
@@ -136,6 +137,10 @@ func TestCheckNamesTheFieldOfEveryMistake(t *testing.T) {
 		{"handshakes.0.respond.json.proof: {hmac} cannot", func(w *connectors.Webhook) { w.Handshakes[0].Respond.HMAC = nil }},
 		{`handshakes.0.respond.headers: "X Y"`, func(w *connectors.Webhook) { w.Handshakes[0].Respond.Headers["X Y"] = "z" }},
 		{"handshakes.0.respond.hmac.over: has no", func(w *connectors.Webhook) { w.Handshakes[0].Respond.HMAC.Over = "" }},
+		{"answer.status: 302", func(w *connectors.Webhook) { w.Answer.Status = 302 }},
+		{"answer.body: a 204 has none", func(w *connectors.Webhook) { w.Answer.Status = 204 }},
+		{"answer.content_type: belongs to a body", func(w *connectors.Webhook) { w.Answer.ContentType = "" }},
+		{`answer.content_type: "no/" is none`, func(w *connectors.Webhook) { w.Answer.ContentType = "no/" }},
 	} {
 		w := soundWebhook()
 		tc.breaks(w)

@@ -19,8 +19,8 @@ func (d Drift) String() string {
 
 // Ensure creates the streams that are missing and updates those that differ. It
 // may be called by any number of processes at once, again and again. It returns
-// what it changed in streams that existed. A server that is too old is an error
-// that says so.
+// what it changed in streams that existed. A server that is too old, or takes too
+// small messages, is an error that says so.
 //
 // What the table does not speak of, such as placement and compression, is the
 // operator's and stays. What it does not allow, such as rollups on a stream that
@@ -45,6 +45,9 @@ func (b *Bus) ensure(ctx context.Context, t Topology) (made []string, drift []Dr
 	if info.API.Level < t.MinServerAPILevel {
 		return nil, nil, fmt.Errorf("events: the NATS server %s offers JetStream API level %d, and level %d is needed: run nats-server 2.14 or newer",
 			b.nc.ConnectedServerVersion(), info.API.Level, t.MinServerAPILevel)
+	}
+	if most := b.nc.MaxPayload(); most < leastPayload {
+		return nil, nil, fmt.Errorf("events: the NATS server takes messages of %d bytes at most, and %d are needed: raise its max_payload", most, leastPayload)
 	}
 	for _, want := range t.streams(b.Names) {
 		want.Name, want.Storage, want.Replicas = b.Stream(want.stream), jetstream.FileStorage, t.Replicas

@@ -28,10 +28,16 @@ const (
 	// roomAround is what a message needs besides its data: headers kept, our own,
 	// and those that a dead letter adds.
 	roomAround = 64 << 10
+	// leastPayload is what a server's max_payload has to be.
+	leastPayload = 2 * roomAround
 )
 
-// Fits reports whether data of so many bytes can travel inside a message.
-func (b *Bus) Fits(bytes int) bool { return int64(bytes) <= b.nc.MaxPayload()-roomAround }
+// Fits reports whether data of so many bytes can travel inside a message. What fits
+// every server needs no look at the connection: its lock is the one that all
+// publishes wait for.
+func (b *Bus) Fits(bytes int) bool {
+	return bytes <= leastPayload-roomAround || int64(bytes) <= b.nc.MaxPayload()-roomAround
+}
 
 // ensureBodies makes the object stores.
 func (b *Bus) ensureBodies(ctx context.Context, t, chosen Topology) error {

@@ -105,7 +105,7 @@ func TestSubjectsThatAreNoneAreRefused(t *testing.T) {
 
 func TestWhatIsTooLargeIsToldFromWhatIsUnavailable(t *testing.T) {
 	t.Parallel()
-	env := testenv.Start(t, &testenv.Options{MaxPayload: 64 << 10})
+	env := testenv.Start(t, &testenv.Options{MaxPayload: 128 << 10})
 	bus := busOn(t, env.Conn(t))
 	ensure(t, bus, events.Topology{})
 	subject := bus.Webhook(ava, "demo-key", "x")
@@ -113,7 +113,7 @@ func TestWhatIsTooLargeIsToldFromWhatIsUnavailable(t *testing.T) {
 		_, err := bus.Publish(t.Context(), subject, events.New("ingress", "t", events.About{Tenant: ava, Connector: "c"}, make([]byte, size)), nil)
 		return err
 	}
-	err := publish(64 << 10)
+	err := publish(128 << 10)
 	wantError(t, "larger than the server takes", err, events.ErrTooLarge)
 	if errors.Is(err, events.ErrUnavailable) {
 		t.Errorf("%v: trying again cannot help", err)

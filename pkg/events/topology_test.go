@@ -193,15 +193,23 @@ func TestEnsureLeavesTheOperatorsSettingsAlone(t *testing.T) {
 	}
 }
 
-func TestAServerThatIsTooOldIsRefused(t *testing.T) {
+func TestAServerThatCannotDoIsRefused(t *testing.T) {
 	t.Parallel()
-	bus := busOn(t, testenv.Start(t, nil).Conn(t))
-	_, err := bus.Ensure(t.Context(), events.Topology{MinServerAPILevel: 99})
-	if err == nil || !strings.Contains(err.Error(), "level 99 is needed") {
-		t.Errorf("got error %v, want one that says so", err)
-	}
-	if _, err := bus.JetStream().Stream(t.Context(), bus.Stream(events.Actions)); err == nil {
-		t.Error("streams were made all the same")
+	for want, c := range map[string]struct {
+		server testenv.Options
+		needs  events.Topology
+	}{
+		"level 99 is needed":    {testenv.Options{}, events.Topology{MinServerAPILevel: 99}},
+		"raise its max_payload": {testenv.Options{MaxPayload: 128<<10 - 1}, events.Topology{}},
+	} {
+		bus := busOn(t, testenv.Start(t, &c.server).Conn(t))
+		_, err := bus.Ensure(t.Context(), c.needs)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got error %v, want %q", err, want)
+		}
+		if _, err := bus.JetStream().Stream(t.Context(), bus.Stream(events.Actions)); err == nil {
+			t.Error("streams were made all the same")
+		}
 	}
 }
 
