@@ -81,6 +81,8 @@ type Answer struct {
 	// ContentType and Body, if the provider wants to read something.
 	ContentType string `json:"content_type,omitempty" yaml:"content_type,omitempty"`
 	Body        string `json:"body,omitempty" yaml:"body,omitempty"`
+	// Source is the provider's page that says so.
+	Source string `json:"source,omitempty" yaml:"source,omitempty"`
 }
 
 // AppSecret names one of the secrets of the operator's app.

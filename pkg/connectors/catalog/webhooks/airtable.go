@@ -9,6 +9,7 @@ func airtable() connectors.Webhook {
 	v.Key = connectors.Key{Encoding: connectors.EncodingBase64}
 	return connectors.Webhook{
 		Source:      "https://airtable.com/developers/web/api/webhooks-overview#webhook-notification-delivery",
+		Answer:      only200("https://airtable.com/developers/web/api/webhooks-overview"),
 		SecretField: secretField,
 		Verify:      one(v),
 		Delivery: connectors.Extraction{

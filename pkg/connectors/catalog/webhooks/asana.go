@@ -8,6 +8,7 @@ import "github.com/hawser-io/hawser/pkg/connectors"
 func asana() connectors.Webhook {
 	return connectors.Webhook{
 		Source:      "https://developers.asana.com/docs/webhooks-guide",
+		Answer:      only200("https://developers.asana.com/docs/webhooks-guide"),
 		SecretField: secretField,
 		Verify:      one(bodyHMAC("X-Hook-Signature", "", connectors.SHA256, connectors.EncodingHex)),
 		Delivery: connectors.Extraction{

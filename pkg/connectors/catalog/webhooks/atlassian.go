@@ -7,6 +7,7 @@ import "github.com/hawser-io/hawser/pkg/connectors"
 func atlassian() connectors.Webhook {
 	return connectors.Webhook{
 		Source:      "https://developer.atlassian.com/cloud/jira/platform/webhooks/#secure-admin-webhooks",
+		Answer:      only200("https://developer.atlassian.com/platform/marketplace/cloud-fortified-apps-program-webhook-delivery-success-rate"),
 		SecretField: secretField,
 		Verify:      one(bodyHMAC("X-Hub-Signature", "sha256=", connectors.SHA256, connectors.EncodingHex)),
 		Delivery:    atlassianDelivery(),
@@ -18,6 +19,7 @@ func atlassian() connectors.Webhook {
 func atlassianOAuth() connectors.Webhook {
 	return connectors.Webhook{
 		Source: "https://developer.atlassian.com/cloud/jira/platform/webhooks/#webhooks-authentication-for-oauth-2-0-apps",
+		Answer: only200("https://developer.atlassian.com/platform/marketplace/cloud-fortified-apps-program-webhook-delivery-success-rate"),
 		// The page says bearer, and signed with the client secret. It names neither
 		// algorithm nor claims: real deliveries are reported to be HS256, but
 		// whether they carry the exp that is required here is not known.

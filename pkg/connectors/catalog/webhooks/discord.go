@@ -29,6 +29,7 @@ func discordInteractions() connectors.Webhook {
 func discordEvents() connectors.Webhook {
 	return connectors.Webhook{
 		Source:    "https://docs.discord.com/developers/events/webhook-events",
+		Answer:    connectors.Answer{Status: http.StatusNoContent, Source: "https://docs.discord.com/developers/events/webhook-events#responding-to-events"},
 		AppSecret: connectors.AppWebhookSecret,
 		Verify:    one(discordSignature()),
 		Delivery:  connectors.Extraction{Type: "{body.event.type}", Account: "{body.application_id}", Sequence: "{body.event.timestamp}"},

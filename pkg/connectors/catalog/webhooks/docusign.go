@@ -12,6 +12,7 @@ import (
 func docusign() connectors.Webhook {
 	w := connectors.Webhook{
 		Source:      "https://developers.docusign.com/platform/webhooks/connect/validate/",
+		Answer:      only200("https://usermanual.wiki/Document/connectguide.1667631246/html"),
 		SecretField: secretField,
 		Delivery: connectors.Extraction{
 			ID:       "{body.event}:{body.data.envelopeId}[:{body.data.recipientId}]:{body.generatedDateTime}",

@@ -11,6 +11,7 @@ import (
 func dropbox() connectors.Webhook {
 	return connectors.Webhook{
 		Source:    "https://www.dropbox.com/developers/reference/webhooks",
+		Answer:    only200("https://www.dropbox.com/developers/reference/webhooks"),
 		AppSecret: connectors.AppClientSecret,
 		Verify:    one(bodyHMAC("X-Dropbox-Signature", "", connectors.SHA256, connectors.EncodingHex)),
 		Delivery:  connectors.Extraction{Account: "{body.list_folder.accounts.*}", Repeats: true},

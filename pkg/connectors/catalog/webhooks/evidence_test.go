@@ -3,6 +3,7 @@ package webhooks_test
 import (
 	"flag"
 	"fmt"
+	"html"
 	"maps"
 	"os"
 	"regexp"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/catalog/webhooks"
 )
 
@@ -116,13 +118,25 @@ func evidenceTable(t *testing.T) string {
 		rows[v.Provider] = append(rows[v.Provider], row)
 	}
 	var b strings.Builder
-	b.WriteString("| scheme | rests on | vectors |\n| --- | --- | --- |\n")
+	b.WriteString("| scheme | rests on | vectors | a delivery is answered |\n| --- | --- | --- | --- |\n")
 	for _, scheme := range slices.Sorted(maps.Keys(rows)) {
 		kind := "nothing"
 		if best[scheme] >= 0 {
 			kind = kinds[best[scheme]].name
 		}
-		fmt.Fprintf(&b, "| [%s](%s) | %s | %s |\n", scheme, webhooks.All()[scheme].Source, kind, strings.Join(rows[scheme], "<br>"))
+		w := webhooks.All()[scheme]
+		fmt.Fprintf(&b, "| [%s](%s) | %s | %s | %s |\n", scheme, w.Source, kind, strings.Join(rows[scheme], "<br>"), answered(w.Answer))
 	}
 	return b.String()
+}
+
+func answered(a connectors.Answer) string {
+	if a == (connectors.Answer{}) {
+		return "202"
+	}
+	text := fmt.Sprintf("%d %s", a.Status, html.EscapeString(a.Body))
+	if a.Source == "" {
+		return text + "(which statuses count was not found)"
+	}
+	return fmt.Sprintf("[%s](%s)", strings.TrimSpace(text), a.Source)
 }

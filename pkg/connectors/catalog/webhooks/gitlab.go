@@ -6,6 +6,7 @@ import "github.com/hawser-io/hawser/pkg/connectors"
 func gitlab() connectors.Webhook {
 	return connectors.Webhook{
 		Source:      "https://docs.gitlab.com/user/project/integrations/webhooks/",
+		Answer:      only200("https://docs.gitlab.com/user/project/integrations/webhooks/#webhook-receiver-requirements"),
 		SecretField: secretField,
 		Verify: one(connectors.Verification{
 			Scheme:    connectors.SchemeSharedSecret,

@@ -11,6 +11,7 @@ import (
 func intercom() connectors.Webhook {
 	return connectors.Webhook{
 		Source:    "https://developers.intercom.com/docs/webhooks/setting-up-webhooks#signed-notifications",
+		Answer:    only200(""),
 		AppSecret: connectors.AppClientSecret,
 		Verify:    one(bodyHMAC("X-Hub-Signature", "sha1=", connectors.SHA1, connectors.EncodingHex)),
 		Delivery:  connectors.Extraction{ID: "{body.id}", Type: "{body.topic}", Account: "{body.app_id}", Sequence: "{body.created_at}"},

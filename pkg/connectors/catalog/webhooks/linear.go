@@ -16,6 +16,7 @@ func linear() connectors.Webhook {
 	}
 	return connectors.Webhook{
 		Source:      "https://linear.app/developers/webhooks#securing-webhooks",
+		Answer:      only200("https://linear.app/developers/webhooks"),
 		SecretField: secretField,
 		AppSecret:   connectors.AppWebhookSecret,
 		Verify:      one(v),

@@ -11,6 +11,7 @@ import (
 func mailchimp() connectors.Webhook {
 	return connectors.Webhook{
 		Source: "https://mailchimp.com/developer/marketing/guides/sync-audience-data-webhooks/",
+		Answer: only200(""),
 		Verify: one(connectors.Verification{Scheme: connectors.SchemeUnsigned}),
 		Delivery: connectors.Extraction{
 			Type: "{form.type}", Account: "{form.data[list_id]}", Sequence: "{form.fired_at}",

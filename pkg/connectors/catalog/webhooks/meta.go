@@ -11,6 +11,7 @@ import (
 func meta() connectors.Webhook {
 	return connectors.Webhook{
 		Source:     "https://developers.facebook.com/docs/graph-api/webhooks/getting-started",
+		Answer:     only200("https://developers.facebook.com/docs/graph-api/webhooks/getting-started"),
 		AppSecret:  connectors.AppClientSecret,
 		TokenField: "verifyToken",
 		Verify:     one(bodyHMAC("X-Hub-Signature-256", "sha256=", connectors.SHA256, connectors.EncodingHex)),

@@ -7,6 +7,7 @@ import "github.com/hawser-io/hawser/pkg/connectors"
 func notion() connectors.Webhook {
 	return connectors.Webhook{
 		Source:      "https://developers.notion.com/reference/webhooks",
+		Answer:      only200(""),
 		SecretField: secretField,
 		Verify:      one(bodyHMAC("X-Notion-Signature", "sha256=", connectors.SHA256, connectors.EncodingHex)),
 		Delivery: connectors.Extraction{

@@ -7,6 +7,7 @@ import "github.com/hawser-io/hawser/pkg/connectors"
 func quickbooks() connectors.Webhook {
 	return connectors.Webhook{
 		Source:    "https://developer.intuit.com/app/developer/qbo/docs/develop/webhooks",
+		Answer:    only200("https://developer.intuit.com/app/developer/qbo/docs/develop/webhooks/best-practices"),
 		AppSecret: connectors.AppWebhookSecret,
 		Verify:    one(bodyHMAC("intuit-signature", "", connectors.SHA256, connectors.EncodingBase64)),
 		Delivery: connectors.Extraction{

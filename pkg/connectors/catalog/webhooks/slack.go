@@ -7,6 +7,7 @@ import "github.com/hawser-io/hawser/pkg/connectors"
 func slack() connectors.Webhook {
 	return connectors.Webhook{
 		Source:    "https://docs.slack.dev/authentication/verifying-requests-from-slack",
+		Answer:    only200("https://docs.slack.dev/interactivity/handling-user-interaction"),
 		AppSecret: connectors.AppWebhookSecret,
 		Verify: one(connectors.Verification{
 			Scheme:    connectors.SchemeHMAC,

@@ -39,6 +39,7 @@ func svix() connectors.Webhook {
 func gitlabSigned() connectors.Webhook {
 	w := standardFamily("webhook")
 	w.Source = "https://gitlab.com/gitlab-org/gitlab/-/merge_requests/230944"
+	w.Answer = gitlab().Answer
 	w.Delivery.Type = "{header.X-Gitlab-Event}"
 	w.Delivery.Account = "{body.project.id|body.project_id|body.group_id}"
 	return w

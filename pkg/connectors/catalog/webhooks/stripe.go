@@ -36,6 +36,7 @@ func paddle() connectors.Webhook {
 	v.Timestamp.Tolerance = connectors.Duration(time.Minute)
 	return connectors.Webhook{
 		Source:      "https://developer.paddle.com/webhooks/signature-verification",
+		Answer:      only200("https://developer.paddle.com/webhooks/respond-to-webhooks"),
 		SecretField: secretField,
 		Verify:      one(v),
 		Delivery:    connectors.Extraction{ID: "{body.event_id}", Type: "{body.event_type}", Sequence: "{body.occurred_at}"},

@@ -1,6 +1,10 @@
 package webhooks
 
-import "github.com/hawser-io/hawser/pkg/connectors"
+import (
+	"net/http"
+
+	"github.com/hawser-io/hawser/pkg/connectors"
+)
 
 // twilio signs the URL, as configured at Twilio, with the account's auth
 // token (HMAC-SHA1), followed by the form's parameters, sorted. Where the body
@@ -12,7 +16,13 @@ func twilio() connectors.Webhook {
 	get := connectors.Match{From: "method", Equals: "GET"}
 	empty := connectors.Match{From: "body", Absent: true}
 	w := connectors.Webhook{
-		Source:      "https://www.twilio.com/docs/usage/webhooks/webhooks-security",
+		Source: "https://www.twilio.com/docs/usage/webhooks/webhooks-security",
+		Answer: connectors.Answer{
+			// TwiML that says nothing: without any, each message, call and status callback
+			// is reported as an error.
+			Status: http.StatusOK, ContentType: "text/xml", Body: "<Response/>",
+			Source: "https://www.twilio.com/docs/messaging/twiml#status-callbacks",
+		},
 		SecretField: secretField,
 		Methods:     []string{"POST", "GET"},
 		Delivery: connectors.Extraction{

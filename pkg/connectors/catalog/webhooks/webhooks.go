@@ -12,7 +12,11 @@
 // One of which a part could not be confirmed says so (Unconfirmed).
 package webhooks
 
-import "github.com/hawser-io/hawser/pkg/connectors"
+import (
+	"net/http"
+
+	"github.com/hawser-io/hawser/pkg/connectors"
+)
 
 // All returns a fresh copy of every descriptor by its name. The secret is
 // expected in the config field "webhookSecret", unless the provider signs with
@@ -82,4 +86,10 @@ func bodyHMAC(header, prefix string, algorithm connectors.Algorithm, encoding co
 // one makes the list of a single way to verify.
 func one(v connectors.Verification) []connectors.Verification {
 	return []connectors.Verification{v}
+}
+
+// only200 is the answer for providers who name 200 as the success and do not say that
+// 202 is one. source is the page; "" if none was found that names what is a success.
+func only200(source string) connectors.Answer {
+	return connectors.Answer{Status: http.StatusOK, Source: source}
 }

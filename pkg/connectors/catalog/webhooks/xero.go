@@ -9,6 +9,7 @@ import "github.com/hawser-io/hawser/pkg/connectors"
 func xero() connectors.Webhook {
 	return connectors.Webhook{
 		Source:    "https://developer.xero.com/documentation/guides/webhooks/configuring-your-server/",
+		Answer:    only200("https://developer.xero.com/documentation/guides/webhooks/configuring-your-server/"),
 		AppSecret: connectors.AppWebhookSecret,
 		Verify:    one(bodyHMAC("x-xero-signature", "", connectors.SHA256, connectors.EncodingBase64)),
 		Delivery: connectors.Extraction{

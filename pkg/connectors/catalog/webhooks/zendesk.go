@@ -13,6 +13,7 @@ func zendesk() connectors.Webhook {
 	}
 	return connectors.Webhook{
 		Source:      "https://developer.zendesk.com/documentation/webhooks/verifying/",
+		Answer:      only200(""),
 		SecretField: secretField,
 		Verify:      one(v),
 		Delivery: connectors.Extraction{

@@ -7,6 +7,7 @@ import "github.com/hawser-io/hawser/pkg/connectors"
 func zoom() connectors.Webhook {
 	return connectors.Webhook{
 		Source:      "https://developers.zoom.us/docs/api/webhooks/",
+		Answer:      only200("https://devsupport.zoom.us/hc/en-us/articles/360059893812-Webhook-delays"),
 		SecretField: secretField,
 		AppSecret:   connectors.AppWebhookSecret,
 		Verify: one(connectors.Verification{
