@@ -39,8 +39,10 @@ func (i *Ingress) routes() http.Handler {
 	mux.HandleFunc("POST "+base+onConnection+"/actions/{action}", i.authenticated(i.runAction))
 	mux.HandleFunc("POST "+base+"/connectors/{connector}/actions/{action}", i.authenticated(i.runAction))
 	mux.HandleFunc("GET "+base+"/results/{id}", i.authenticated(i.getResult))
-	mux.HandleFunc(base+"/connectors/{connector}/webhook/{secret}", i.receive)
-	mux.HandleFunc(base+"/connectors/{connector}/webhook", i.receiveApp)
+	for _, method := range []string{"", "POST "} { // a method is found sooner than none
+		mux.HandleFunc(method+base+"/connectors/{connector}/webhook/{secret}", i.receive)
+		mux.HandleFunc(method+base+"/connectors/{connector}/webhook", i.receiveApp)
+	}
 	i.operatorRoutes(mux)
 	mux.HandleFunc("GET "+base+"/events", i.authenticated(i.feed))
 	for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {

@@ -57,9 +57,9 @@ func EnsureTrace(ctx context.Context) context.Context {
 	if trace.SpanContextFromContext(ctx).IsValid() {
 		return ctx
 	}
-	var c trace.SpanContextConfig
-	_, _ = rand.Read(c.TraceID[:]) // never fails
-	_, _ = rand.Read(c.SpanID[:])
+	var random [24]byte
+	_, _ = rand.Read(random[:]) // never fails
+	c := trace.SpanContextConfig{TraceID: trace.TraceID(random[:16]), SpanID: trace.SpanID(random[16:])}
 	return trace.ContextWithRemoteSpanContext(ctx, trace.NewSpanContext(c))
 }
 
