@@ -17,9 +17,9 @@ type receipt struct {
 
 // What a provider is told of a delivery that was taken stands in headers: some
 // take a body for an instruction, or for a failure. They say to a person who looks
-// at the provider's log of deliveries what became of it.
+// at the provider's log of deliveries what became of it. The request's id is the
+// one of the event, or of what lies in quarantine.
 const (
-	eventHeader       = "Hawser-Event"       // id of the event
 	duplicateHeader   = "Hawser-Duplicate"   // "true": it was here already
 	quarantinedHeader = "Hawser-Quarantined" // "true": kept for an operator
 )
@@ -38,9 +38,6 @@ const (
 // answer tells the provider that its delivery is taken, or was before.
 func answer(w http.ResponseWriter, as *connectors.Answer, taken receipt) outcome {
 	h, ended, status := w.Header(), outcomeAccepted, http.StatusAccepted
-	if taken.ID != "" {
-		h[eventHeader] = []string{taken.ID}
-	}
 	if taken.Quarantined {
 		h[quarantinedHeader] = []string{"true"}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -49,10 +50,10 @@ func (i *Ingress) takeApp(w http.ResponseWriter, r *http.Request, connector stri
 	defer done()
 	ctx, cancel := i.patient(r.Context(), body)
 	defer cancel()
-	request := i.call(r, body)
+	request, id := i.call(r, body), requestID(w)
 	reply, err := engine.Handshake(ctx, request, secrets, tokens)
 	if err != nil {
-		return "", i.distrustApp(ctx, connector, request, unverified(err))
+		return "", i.distrustApp(ctx, id, connector, request, unverified(err))
 	}
 	if reply != nil {
 		return i.shake(r.Context(), w, def, nil, reply)
@@ -63,13 +64,13 @@ func (i *Ingress) takeApp(w http.ResponseWriter, r *http.Request, connector stri
 	}
 	verified, err := engine.Verify(ctx, request, secrets)
 	if err != nil {
-		return "", i.distrustApp(ctx, connector, request, unverified(err))
+		return "", i.distrustApp(ctx, id, connector, request, unverified(err))
 	}
 	if refusal := engine.CheckPayload(request); refusal != nil {
-		i.testify(ctx, newEvidence(quarantineSchema, refusal.Code, connector, i.appPath(connector), nil, request), request, true)
+		i.testify(ctx, newEvidence(id, quarantineSchema, refusal.Code, connector, i.appPath(connector), nil, request), request, true)
 		return "", refusal
 	}
-	receipts, refusal := i.dispatch(ctx, &mailing{Request: request, def: def, filed: engine.Extract(request), verified: verified})
+	receipts, refusal := i.dispatch(ctx, &mailing{Request: request, id: id, def: def, filed: engine.Extract(request), verified: verified})
 	if refusal != nil {
 		return "", refusal
 	}
@@ -108,6 +109,7 @@ const fanOut = 16
 // mailing is a verified delivery to an app, on its way to connections.
 type mailing struct {
 	webhook.Request
+	id       string // of the event, if there is one only
 	def      *connectors.Connector
 	filed    webhook.Delivery
 	verified webhook.Verified
@@ -153,7 +155,11 @@ func (i *Ingress) hand(ctx context.Context, m *mailing, conns []*connection.Conn
 	g.SetLimit(fanOut)
 	for n, conn := range conns {
 		g.Go(func() error {
-			d := &delivery{Request: m.Request, conn: conn, webhook: m.def.Webhook, path: i.appPath(m.def.Key)}
+			id := m.id
+			if len(conns) > 1 {
+				id = events.NewID()
+			}
+			d := &delivery{Request: m.Request, id: id, conn: conn, webhook: m.def.Webhook, path: i.appPath(m.def.Key)}
 			one := i.message(d, m.filed, m.verified)
 			one.redriven(d, m.evidence)
 			var refusal *connectors.Error
@@ -177,7 +183,7 @@ func (i *Ingress) hand(ctx context.Context, m *mailing, conns []*connection.Conn
 // parkUnroutable keeps a delivery for accounts that nobody has connected.
 func (i *Ingress) parkUnroutable(ctx context.Context, m *mailing, missing []string) (receipt, *connectors.Error) {
 	connector := m.def.Key
-	kept := newEvidence(quarantineUnroutable, connectors.CodeConnectorNotConnected, connector, i.appPath(connector), nil, m.Request)
+	kept := newEvidence(m.id, quarantineUnroutable, connectors.CodeConnectorNotConnected, connector, i.appPath(connector), nil, m.Request)
 	kept.ProviderAccounts = missing
 	id := ""
 	if m.filed.ID != "" {
@@ -193,13 +199,13 @@ func (i *Ingress) parkUnroutable(ctx context.Context, m *mailing, missing []stri
 
 // distrustApp refuses a call of an app's URL that did not verify. Nobody's
 // connection is known, so there is evidence, and no event.
-func (i *Ingress) distrustApp(ctx context.Context, connector string, request webhook.Request, e *connectors.Error) *connectors.Error {
+func (i *Ingress) distrustApp(ctx context.Context, id, connector string, request webhook.Request, e *connectors.Error) *connectors.Error {
 	rejection, ok := errors.AsType[*webhook.Rejection](e.Cause)
 	if !ok {
 		return e
 	}
 	reason := quarantineReason(rejection)
-	note := newEvidence(reason, e.Code, connector, i.appPath(connector), nil, request)
+	note := newEvidence(id, reason, e.Code, connector, i.appPath(connector), nil, request)
 	note.Detail, note.SkewMs = string(rejection.Reason), rejection.Skew.Milliseconds()
 	// The address is no secret: anybody can call it, so no body is kept.
 	i.testify(ctx, note, request, false)

@@ -26,7 +26,7 @@ func (i *Ingress) message(d *delivery, filed webhook.Delivery, v webhook.Verifie
 	if kind == "" {
 		kind = "unknown"
 	}
-	e := events.New("ingress", "hawser.webhook."+kind, d.conn.About(), d.Body)
+	e := events.NewWithID(d.id, "ingress", "hawser.webhook."+kind, d.conn.About(), d.Body)
 	e.SetDataContentType(contentTypeOf(d.Header))
 	e.SetExtension(events.ExtMethod, d.Method)
 	e.SetExtension(events.ExtPath, d.path)

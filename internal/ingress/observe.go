@@ -52,6 +52,7 @@ func (m *metrics) observeWebhook(connector string, ended outcome) {
 // recorder remembers what was answered, for the log line.
 type recorder struct {
 	http.ResponseWriter
+	id     string
 	status int // 0 until the answer begins
 	code   connectors.Code
 }
@@ -81,15 +82,23 @@ func note(w http.ResponseWriter, e *connectors.Error) {
 
 const requestIDHeader = "X-Request-Id"
 
+// requestID is the id of the request that w answers. What the request leaves behind
+// has it too, so that whoever sees the answer can find that.
+func requestID(w http.ResponseWriter) string {
+	if r, ok := w.(*recorder); ok {
+		return r.id
+	}
+	return events.NewID()
+}
+
 // observed gives every request an id, a trace, a bound, a metric and a log line.
 // The line names the route, never the path: paths hold secrets. A panic is
 // answered 500 and costs this request only.
 func (i *Ingress) observed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
-		rec := &recorder{ResponseWriter: w}
-		id := events.NewID()
-		rec.Header().Set(requestIDHeader, id)
+		rec := &recorder{ResponseWriter: w, id: events.NewID()}
+		rec.Header()[requestIDHeader] = []string{rec.id}
 		if len(r.TransferEncoding) > 0 {
 			// net/http drops a Content-Length beside it, so whatever follows may be read
 			// differently before us: RFC 9112, 6.1 has the connection end.
@@ -97,7 +106,7 @@ func (i *Ingress) observed(next http.Handler) http.Handler {
 		}
 		r = r.WithContext(traced(r))
 		r.Pattern = ""
-		defer i.concluded(rec, r, id, began)
+		defer i.concluded(rec, r, began)
 		select {
 		case i.slots <- struct{}{}:
 			defer func() { <-i.slots }()
@@ -115,11 +124,11 @@ func (i *Ingress) observed(next http.Handler) http.Handler {
 	})
 }
 
-func (i *Ingress) concluded(rec *recorder, r *http.Request, id string, began time.Time) {
+func (i *Ingress) concluded(rec *recorder, r *http.Request, began time.Time) {
 	thrown := recover()
 	if thrown != nil && thrown != http.ErrAbortHandler {
 		// What was thrown may hold anything, so it is not printed.
-		i.log.Error().Str("request_id", id).Str("route", routeOf(r)).Msg("a handler panicked")
+		i.log.Error().Str("request_id", rec.id).Str("route", routeOf(r)).Msg("a handler panicked")
 		if rec.status == 0 {
 			writeProblem(rec, &connectors.Error{Code: connectors.CodeInternal, Message: "internal error"})
 			thrown = nil
@@ -136,7 +145,7 @@ func (i *Ingress) concluded(rec *recorder, r *http.Request, id string, began tim
 		level = zerolog.DebugLevel
 	}
 	if line := i.log.WithLevel(level); line.Enabled() {
-		line.Str("request_id", id).Str("trace_id", events.TraceID(r.Context())).Str("method", methodOf(r)).
+		line.Str("request_id", rec.id).Str("trace_id", events.TraceID(r.Context())).Str("method", methodOf(r)).
 			Str("route", routeOf(r)).Int("status", rec.status).Str("code", string(rec.code)).Dur("ms", took).Msg("http")
 	}
 	if thrown != nil {

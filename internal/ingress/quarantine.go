@@ -76,10 +76,10 @@ const (
 var errNotKept = errors.New("the delivery is too large to be kept")
 
 // newEvidence describes a refused request. conn may be nil.
-func newEvidence(reason string, code connectors.Code, connector, path string, conn *connection.Connection, r webhook.Request) *evidence {
+func newEvidence(id, reason string, code connectors.Code, connector, path string, conn *connection.Connection, r webhook.Request) *evidence {
 	sum := sha256.Sum256(r.Body)
 	e := &evidence{
-		ID: events.NewID(), At: r.Now.UTC(), Reason: reason, Code: code, Connector: connector, Method: r.Method, Path: path,
+		ID: id, At: r.Now.UTC(), Reason: reason, Code: code, Connector: connector, Method: r.Method, Path: path,
 		HeaderNames: []string{}, BodyBytes: len(r.Body), BodySHA256: hex.EncodeToString(sum[:]),
 	}
 	for name := range r.Header {
@@ -96,7 +96,7 @@ func newEvidence(reason string, code connectors.Code, connector, path string, co
 
 // evidence describes a refused delivery for a known connection.
 func (d *delivery) evidence(reason string, code connectors.Code) *evidence {
-	return newEvidence(reason, code, d.conn.Connector, d.path, d.conn, d.Request)
+	return newEvidence(d.id, reason, code, d.conn.Connector, d.path, d.conn, d.Request)
 }
 
 // evidenceOf reads what lies in quarantine. A request whose subject nobody could
@@ -165,8 +165,7 @@ func (i *Ingress) record(ctx context.Context, e *evidence, messageID string) (du
 	if err != nil {
 		return false, err
 	}
-	event := events.New("ingress", "hawser.webhook.quarantined", e.about(), doc)
-	event.SetID(e.ID)
+	event := events.NewWithID(e.ID, "ingress", "hawser.webhook.quarantined", e.about(), doc)
 	ack, err := i.Bus.Publish(ctx, i.Bus.Quarantine(e.Connector, e.Reason), event, &events.PublishOptions{MsgID: messageID})
 	if err != nil {
 		return false, err

@@ -124,7 +124,7 @@ func (i *Ingress) again(ctx context.Context, e evidence, request webhook.Request
 	if err != nil {
 		return nil, connectors.AsError(err)
 	}
-	d := &delivery{Request: request, conn: conn, webhook: def.Webhook, path: e.Path}
+	d := &delivery{Request: request, id: events.NewID(), conn: conn, webhook: def.Webhook, path: e.Path}
 	secrets, err := i.secrets(ctx, d)
 	if err != nil {
 		return nil, connectors.AsError(err)
@@ -183,7 +183,7 @@ func (i *Ingress) againApp(ctx context.Context, e evidence, request webhook.Requ
 	if refusal := engine.CheckPayload(request); refusal != nil {
 		return nil, refusal
 	}
-	m := &mailing{Request: request, def: def, filed: engine.Extract(request), verified: verified, evidence: e.ID}
+	m := &mailing{Request: request, id: events.NewID(), def: def, filed: engine.Extract(request), verified: verified, evidence: e.ID}
 	accounts := m.filed.Accounts
 	if len(e.ProviderAccounts) > 0 { // none: it was refused, or its account not understood, and nobody has it
 		// What lies beside the seal narrows what lies in it, and cannot widen it.

@@ -51,6 +51,7 @@ func (i *Ingress) receive(w http.ResponseWriter, r *http.Request) {
 // delivery is a call of a provider on its way to a connection.
 type delivery struct {
 	webhook.Request
+	id      string // of the event that it becomes, or of the evidence
 	conn    *connection.Connection
 	webhook *connectors.Webhook
 	path    string // as it was called, the secret masked
@@ -73,7 +74,7 @@ func (i *Ingress) take(w http.ResponseWriter, r *http.Request, connector string)
 	if err != nil {
 		return "", unverified(err)
 	}
-	d := &delivery{conn: conn, webhook: def.Webhook, path: i.maskedPath(connector)}
+	d := &delivery{id: requestID(w), conn: conn, webhook: def.Webhook, path: i.maskedPath(connector)}
 	d.Method = r.Method
 	body, done, err := i.readDelivery(w, r, def.Webhook)
 	if err != nil {

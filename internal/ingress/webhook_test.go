@@ -35,7 +35,7 @@ func TestASignedDeliveryIsStoredByteForByte(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if id := r.header.Get("Hawser-Event"); id != e.ID() || r.header.Get("Hawser-Duplicate") != "" {
+		if id := r.header.Get("X-Request-Id"); id != e.ID() || r.header.Get("Hawser-Duplicate") != "" {
 			t.Errorf("delivery %d: answered as %q, want %q", i, id, e.ID())
 		}
 		got := []string{e.Type(), e.DataContentType(), events.Extension(e, events.ExtDelivery), events.Extension(e, events.ExtPath), events.Extension(e, events.ExtScope), events.Extension(e, events.ExtIdentity)}

@@ -31,9 +31,14 @@ const (
 // New returns an event with a new id (UUIDv7), the time, and what it is about.
 // data is JSON; role (ingress, executor, refresher) becomes the source.
 func New(role, eventType string, about About, data []byte) *Message {
+	return NewWithID(NewID(), role, eventType, about, data)
+}
+
+// NewWithID is New for an event whose id follows from something else.
+func NewWithID(id, role, eventType string, about About, data []byte) *Message {
 	m := &Message{Header: make(Header, usualHeaders), Data: data, values: make([]string, 0, usualAttributes)}
 	m.set("ce-specversion", event.CloudEventsVersionV1)
-	m.SetID(NewID())
+	m.SetID(id)
 	m.set("ce-source", "/hawser/"+role)
 	m.set("ce-type", eventType)
 	m.put("ce-time", time.Now().UTC().Format(time.RFC3339Nano))
