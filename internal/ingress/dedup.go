@@ -25,8 +25,9 @@ import (
 // What is left: a retry that comes after the stream's window while no executor
 // has read the stream since the first copy, to a process that did not store it.
 
-// maxRecent bounds the deliveries that a process remembers, about 8 MB.
-const maxRecent = 100_000
+// maxRecent bounds the deliveries that a process remembers, about 2 MB: what fits
+// into a processor's cache costs each delivery a fraction of what the memory does.
+const maxRecent = 32_768
 
 type fingerprint [16]byte
 
@@ -47,7 +48,7 @@ type recent struct {
 
 // flight is a delivery that is being stored.
 type flight struct {
-	done    chan struct{}
+	done    chan struct{}     // made by the first copy that waits
 	refusal *connectors.Error // once done is closed
 }
 
@@ -86,6 +87,9 @@ func (m *recent) once(ctx context.Context, messageID string, store func() (bool,
 		return true, nil
 	}
 	if f, ok := m.flights[id]; ok {
+		if f.done == nil {
+			f.done = make(chan struct{})
+		}
 		m.mu.Unlock()
 		select {
 		case <-f.done:
@@ -95,7 +99,7 @@ func (m *recent) once(ctx context.Context, messageID string, store func() (bool,
 		}
 	}
 	// A panic in store leaves a refusal behind, not waiters for ever.
-	f := &flight{done: make(chan struct{}), refusal: errAbandoned}
+	f := &flight{refusal: errAbandoned}
 	m.flights[id] = f
 	m.mu.Unlock()
 	defer func() {
@@ -104,8 +108,10 @@ func (m *recent) once(ctx context.Context, messageID string, store func() (bool,
 		if f.refusal == nil {
 			m.noteLocked(id)
 		}
+		if f.done != nil {
+			close(f.done)
+		}
 		m.mu.Unlock()
-		close(f.done)
 	}()
 	duplicate, f.refusal = store()
 	return duplicate, f.refusal

@@ -86,3 +86,15 @@ type discard struct{}
 func (discard) Header() http.Header         { return http.Header{} }
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 func (discard) WriteHeader(int)             {}
+
+// Patience is what deliveries are given that begin at different times.
+type Patience struct{ deadlines }
+
+// From returns the context of a delivery that begins now.
+func (p *Patience) From(ctx context.Context) context.Context { return &bounded{ctx, p.now()} }
+
+// StorePatience and Sharing bound it.
+const (
+	StorePatience = storePatience
+	Sharing       = sharing
+)

@@ -72,6 +72,7 @@ type Ingress struct {
 	evidenceRate *rate.Limiter
 	roomAsked    atomic.Int64 // when the quarantine was last looked at, in Unix nanoseconds
 	full         atomic.Bool  // it had no room for mere evidence then
+	patience     deadlines
 	recent       *recent
 	handshakes   *limits
 	large        chan struct{} // bodies above 1 MiB held at once

@@ -12,26 +12,6 @@ import (
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-const (
-	// storePatience bounds what a delivery may wait for our own stores once its body
-	// is read: a provider that hears 503 soon tries again, and one that hears nothing
-	// may give up. To find the connection, before, may take as long.
-	storePatience = 1500 * time.Millisecond
-	// largePatience is for bodies that do not fit into a message.
-	largePatience = 10 * time.Second
-)
-
-// patient bounds the judging and storing of a delivery. Copies of it may wait for
-// the outcome, so that must not hang on the patience of the caller who came first,
-// or on how long his body took.
-func (i *Ingress) patient(ctx context.Context, body []byte) (context.Context, context.CancelFunc) {
-	patience := storePatience
-	if !i.Bus.Fits(len(body)) {
-		patience = largePatience
-	}
-	return context.WithTimeout(context.WithoutCancel(ctx), patience)
-}
-
 // receive is the path of a provider's webhook for one connection:
 //
 //	connection by the SHA-256 of the URL's secret → size cap → handshake? →
