@@ -16,21 +16,21 @@ func (c crew) run(work func()) {
 	select {
 	case c.idle <- work:
 	default:
-		go func() {
-			for work != nil {
-				work()
-				work = c.next()
-			}
-		}()
+		go c.member(work)
 	}
 }
 
-// next is the next work, or nil if there is none for a while.
-func (c crew) next() func() {
-	select {
-	case work := <-c.idle:
-		return work
-	case <-time.After(crewLingers):
-		return nil
+// member does the work, and what comes next, until nothing does for a while.
+func (c crew) member(work func()) {
+	idle := time.NewTimer(crewLingers)
+	defer idle.Stop()
+	for {
+		work()
+		idle.Reset(crewLingers)
+		select {
+		case work = <-c.idle:
+		case <-idle.C:
+			return
+		}
 	}
 }

@@ -17,11 +17,13 @@ type flight struct {
 	err  error // set before done is closed
 }
 
+var errPanicked = errors.New("the work ended in a panic")
+
 // alone does the work unless it is being done already: then it waits, and
 // returns what the other returns. No message is let go before the outcome of its
 // request is stored, whichever message led to it.
 func (f *flights) alone(request string, work func() error) error {
-	mine := &flight{done: make(chan struct{}), err: errors.New("the work ended in a panic")}
+	mine := &flight{done: make(chan struct{}), err: errPanicked}
 	if found, taken := f.under.LoadOrStore(request, mine); taken {
 		other := found.(*flight)
 		<-other.done

@@ -36,11 +36,7 @@ func Token(s string) string {
 		sum := sha256.Sum256([]byte(s))
 		return hashMark + hex.EncodeToString(sum[:])
 	}
-	plain := true
-	for i := range len(s) {
-		plain = plain && isPlain(s[i])
-	}
-	if plain {
+	if plain(s) {
 		return s
 	}
 	const digits = "0123456789ABCDEF"
@@ -60,6 +56,9 @@ func Token(s string) string {
 func ParseToken(token string) (string, error) {
 	if token == emptyToken {
 		return "", nil
+	}
+	if plain(token) && token != "" && len(token) <= maxTokenInput {
+		return token, nil
 	}
 	out := make([]byte, 0, len(token))
 	for i := 0; i < len(token); i++ {
@@ -92,6 +91,15 @@ func isToken(token string) bool {
 	}
 	_, err := ParseToken(token)
 	return err == nil
+}
+
+func plain(s string) bool {
+	for i := range len(s) {
+		if !isPlain(s[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 func isPlain(c byte) bool {
