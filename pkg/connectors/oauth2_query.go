@@ -4,8 +4,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-
-	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
 // TellsBefore reports whether the redirect's query fills fields of the config: which
@@ -63,19 +61,8 @@ func hostFields(template string) (fields []string) {
 			fields = append(fields, p.field)
 		}
 		if before.WriteString("x"); where == wholeURL {
-			before.WriteString("://x/")
+			before.WriteString("://x") // what follows without a slash goes on with its host
 		}
 	}
 	return fields
-}
-
-// lists reports whether the schema lists all values that a top-level field may have.
-func (s *Schema) lists(field string) bool {
-	for _, each := range applying(s.compiled) {
-		property, ok := each.Properties[field]
-		if ok && slices.ContainsFunc(applying(property), func(p *jsonschema.Schema) bool { return p.Enum != nil || p.Const != nil }) {
-			return true
-		}
-	}
-	return false
 }
