@@ -259,7 +259,7 @@ type Endpoints struct {
 }
 
 // OAuthEndpoints fills the templates of the OAuth URLs in. CONNECTOR_CONFIG_INVALID
-// if the config cannot.
+// if the config cannot, or names a host that the schema does not list, where it lists any.
 func (c *Connector) OAuthEndpoints(config []byte) (Endpoints, error) {
 	o := c.Auth.OAuth2
 	if o == nil {
@@ -282,7 +282,7 @@ func (c *Connector) OAuthEndpoints(config []byte) (Endpoints, error) {
 			continue
 		}
 		var wrong *FieldError
-		if *at.to, wrong = expandURL(at.template, &doc); wrong != nil {
+		if *at.to, wrong = c.expandRecipient(at.template, &doc); wrong != nil {
 			return Endpoints{}, c.unresolved(*wrong)
 		}
 	}

@@ -103,6 +103,23 @@ func (in *inspection) sharedSecret(o *OAuth2) (whose, way string) {
 	return "", ""
 }
 
+// expandRecipient is expandURL for a URL that gets something of the client. The schema
+// is asked anew whether it lists the values in the host: the config may have been stored
+// under an older one, or be that of another connector of the family.
+func (c *Connector) expandRecipient(template string, config *document) (string, *FieldError) {
+	if c.Config != nil && strings.Contains(template, fieldMark) {
+		for _, f := range hostFields(template) {
+			i, there := config.lookup(f.name)
+			for _, listing := range c.Config.listings(f.name) {
+				if there && listing.Validate(config.value(i)) != nil {
+					return "", &FieldError{f.name, "is none of the values that the schema lists"}
+				}
+			}
+		}
+	}
+	return expandURL(template, config)
+}
+
 // hostField is a field in the host of a URL's template.
 type hostField struct {
 	name  string

@@ -3,6 +3,7 @@ package connectors_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -198,6 +199,33 @@ func TestANameInAHostCannotLeaveItsDomain(t *testing.T) {
 		}
 		if u, err := resolve("acme.eu"); err != nil || u != "https://acme.eu"+domain+"/token" {
 			t.Errorf("acme.eu before %s: got %q, %v, want it there", domain, u, err)
+		}
+	}
+}
+
+// A config was stored when the schema was another, or is that of a sibling in the family,
+// which has another schema: the secret goes to listed hosts all the same.
+func TestAHostThatIsNotListedIsNotUsed(t *testing.T) {
+	t.Parallel()
+	listed := registered(t, hosted(t, func(_ *connectors.Connector, o *connectors.OAuth2) {
+		o.AuthorizationURL, o.RefreshURL = "https://x.example/authorize", "https://auth.${config.region}/refresh"
+		o.TokenURL = "https://x.example/${config.only}/token"
+	}))
+	service := registered(t, hosted(t, func(c *connectors.Connector, o *connectors.OAuth2) {
+		c.Auth.Kind, o.AuthorizationURL, c.BaseURL = connectors.AuthClientCredentials, "", "https://api.${config.region}"
+	}))
+	user := registered(t, hosted(t, func(c *connectors.Connector, _ *connectors.OAuth2) { c.BaseURL = "https://api.${config.region}" }))
+	for region, taken := range map[string]bool{"eu": true, "evil.example": false} {
+		config := []byte(`{"region":"` + region + `","host":"x.example","only":"us"}`)
+		_, tokens := listed.OAuthEndpoints(config)
+		_, own := service.Resolve(config)
+		for what, err := range map[string]error{"OAuthEndpoints": tokens, "Resolve, for the operator's token": own} {
+			if taken && err != nil || !taken && !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorConfigInvalid}) {
+				t.Errorf("%s in %s: got %v, want it taken: %v", what, region, err, taken)
+			}
+		}
+		if _, err := user.Resolve(config); err != nil {
+			t.Errorf("Resolve in %s, for a user's token: %v", region, err)
 		}
 	}
 }
