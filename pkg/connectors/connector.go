@@ -31,8 +31,9 @@ type Connector struct {
 	Metadata Metadata
 	// Config is the schema of a connection's config, an object. Required.
 	Config *Schema
-	// DefaultConfig is used by actions that run without a connection. Optional;
-	// it has to satisfy Config.
+	// DefaultConfig is used by actions that run without a connection, and is what a
+	// connection by OAuth begins with that brings no config. Optional; it has to satisfy
+	// Config.
 	DefaultConfig json.RawMessage
 	// BaseURL is a template of the URL that the provider's API lies under, e.g.
 	// "https://${config.region}.example.com/v1". Credentials are sent to its

@@ -190,3 +190,46 @@ func FuzzTemplates(f *testing.F) {
 		}
 	})
 }
+
+// Whatever template is registered with the operator's client, and whatever is typed: the
+// secret stays in one domain.
+func FuzzHostsOfTheOperatorsSecret(f *testing.F) {
+	for _, template := range []string{
+		"https://${config.v}.x.example/token", "https://${config.v}/token", "${config.v}", "${config.v}.x.example", "https://${config.v}x.example", "https://a.${config.v}.${config.v}.x.example:8443",
+		"https://x.example/${config.v}", "https://x.example:${config.v}/", "https://${config.v}.x.example:${config.v}/", "https://[${config.v}]/", "https://${config.v}.x.example\\", "https://u@${config.v}.x.example",
+	} {
+		for _, value := range []string{"x", "evil.example/", "evil.example", "evil.example:80", "evil.example:80:", "a@b", "..", "%2f", "1", "https://evil.example", "\\", "?", "#", "[::1]"} {
+			f.Add(template, value)
+		}
+	}
+	schema := mustSchema(f, `{"type":"object","properties":{"v":{"type":"string"}},"additionalProperties":false}`)
+	f.Fuzz(func(t *testing.T, template, value string) {
+		c := connectors.Connector{Key: "x", BaseURL: "https://x.example", Config: schema, Auth: connectors.Auth{Kind: connectors.AuthOAuth2, OAuth2: &connectors.OAuth2{
+			AuthorizationURL: "https://x.example/authorize", TokenURL: template,
+		}}}
+		if connectors.NewRegistry().Register(c) != nil {
+			return
+		}
+		domain := func(value string) string {
+			config, err := json.Marshal(map[string]string{"v": value})
+			if err != nil {
+				t.Fatal(err)
+			}
+			urls, err := c.OAuthEndpoints(config)
+			if err != nil {
+				return ""
+			}
+			u, err := url.Parse(urls.Token)
+			if err != nil {
+				t.Fatalf("template %q, value %q: %q: %v", template, value, urls.Token, err)
+			}
+			if names := strings.Split(u.Hostname(), "."); strings.Contains(template, "${") && len(names) > 2 {
+				return strings.Join(names[len(names)-2:], ".")
+			}
+			return u.Hostname()
+		}
+		if plain, got := domain("a"), domain(value); plain != "" && got != "" && got != plain {
+			t.Errorf("template %q: the value %q leads to %q, and a plain one to %q", template, value, got, plain)
+		}
+	})
+}

@@ -214,7 +214,7 @@ func (in *inspection) oauth() {
 	in.companions(o)
 	in.oauthMint(o)
 	in.oauthOwner(o)
-	in.oauthPlaces(o)
+	in.oauthRecipients(o)
 	if o.Repair != nil && o.Repair.GrantType == "" {
 		in.bad("auth.oauth2.repair.grant_type", "is required")
 	}

@@ -38,6 +38,24 @@ func (s *Schema) allows(path string) bool {
 	return true
 }
 
+// listings returns the schemas of a field that list all values that it may have.
+func (s *Schema) listings(path string) []*jsonschema.Schema {
+	here := applying(s.compiled)
+	for name := range strings.SplitSeq(path, ".") {
+		var below []*jsonschema.Schema
+		for _, each := range here {
+			if property, ok := each.Properties[name]; ok {
+				below = append(below, property)
+			}
+		}
+		here = applying(below...)
+	}
+	return slices.DeleteFunc(here, func(each *jsonschema.Schema) bool { return each.Enum == nil && each.Const == nil })
+}
+
+// lists reports whether the schema lists all values that a field may have.
+func (s *Schema) lists(path string) bool { return len(s.listings(path)) > 0 }
+
 // secret reports whether the field is sealed: it, or what it lies in, is a secret.
 func (s *Schema) secret(path string) bool {
 	whole, _ := holdsSecret(s.secrets, strings.Split(path, "."))

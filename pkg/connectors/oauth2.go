@@ -28,6 +28,25 @@ import (
 // url, and list for where the list lies in the reply ("" is the reply itself).
 // Names that are missing are looked for where the standards and common habit put
 // them.
+//
+// Anybody who connects could type a host that the config names. So where the client is
+// the operator's (ClientID is "") or its secret everybody's (a ClientSecret without a
+// field, one of the connector's DefaultConfig), [Registry.Register] refuses a field in
+// the host of a URL to which the secret, or what it signs, is sent: TokenURL, RefreshURL,
+// RevocationURL, the URL of an [Exchange] that does not omit it, and those of companions;
+// without a user the connector's BaseURL too, which gets the operator's token. It takes
+//
+//	https://${config.region}.example.com    region with an enum or const in the schema
+//	https://${config.site}.example.com      a host that goes on with a domain of two names
+//	                                        or more: no value can leave that
+//	https://${config.host}                  a client that the config brings, as self-hosted
+//	                                        providers need (ClientID and ClientSecret), or
+//	                                        one without a secret (a ClientID alone)
+//
+// What it cannot see is left to the author: that the domain is the provider's, and nobody
+// else can have a name in it; what is secret among the constants of TokenParams and of an
+// exchange's Params; and where MintToken, RepairToken and SignToken, which are given the
+// secret, take it. An app of the operator's that has no secret counts as if it had one.
 type OAuth2 struct {
 	AuthorizationURL string `json:"authorization_url,omitempty" yaml:"authorization_url,omitempty"`
 	TokenURL         string `json:"token_url,omitempty" yaml:"token_url,omitempty"`
@@ -59,7 +78,8 @@ type OAuth2 struct {
 	// is, and with MTLS in calls too.
 	Certificate string `json:"certificate,omitempty" yaml:"certificate,omitempty"`
 	// ClientID and ClientSecret are templates for providers where every tenant
-	// brings a client of its own; "" means the operator's app.
+	// brings a client of its own; a ClientID of "" means the operator's app, whatever
+	// ClientSecret is.
 	ClientID     string `json:"client_id,omitempty" yaml:"client_id,omitempty"`
 	ClientSecret string `json:"client_secret,omitempty" yaml:"client_secret,omitempty"`
 	// ExtraParams are added to the authorization URL, TokenParams to every request to
@@ -239,7 +259,7 @@ type Endpoints struct {
 }
 
 // OAuthEndpoints fills the templates of the OAuth URLs in. CONNECTOR_CONFIG_INVALID
-// if the config cannot.
+// if the config cannot, or names a host that the schema does not list, where it lists any.
 func (c *Connector) OAuthEndpoints(config []byte) (Endpoints, error) {
 	o := c.Auth.OAuth2
 	if o == nil {
@@ -262,7 +282,7 @@ func (c *Connector) OAuthEndpoints(config []byte) (Endpoints, error) {
 			continue
 		}
 		var wrong *FieldError
-		if *at.to, wrong = expandURL(at.template, &doc); wrong != nil {
+		if *at.to, wrong = c.expandRecipient(at.template, &doc); wrong != nil {
 			return Endpoints{}, c.unresolved(*wrong)
 		}
 	}

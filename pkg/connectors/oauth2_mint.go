@@ -92,12 +92,14 @@ func (o *OAuth2) mintsByCode() bool {
 	return o.MintToken != nil || slices.Contains(o.Hooks, hookMintToken)
 }
 
-// operatorProves reports whether requests for tokens without a user prove that they are
-// the operator's: by a secret or a key of its own app, which all tenants share.
+// operatorProves reports whether requests to the token endpoint prove that they are the
+// operator's: by a secret or a key of its own app, or of the definition, which all
+// tenants share.
 func (o *OAuth2) operatorProves() bool {
 	told := o.ParamName("client_secret") != "" || o.ClientAuth != "" && o.ClientAuth != ClientAuthBody
 	signs := o.Mint != nil || o.mintsByCode() || o.SignToken != nil || slices.Contains(o.Hooks, hookSignToken)
-	return o.ClientID == "" && (told || signs)
+	shared := o.ClientID == "" || o.ClientSecret != "" && !strings.Contains(o.ClientSecret, fieldMark)
+	return shared && (told || signs)
 }
 
 // oauthMint checks how tokens without a user are had.

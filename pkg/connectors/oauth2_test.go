@@ -108,6 +108,15 @@ func TestMistakesInTheDialectOfATokenEndpointAreFound(t *testing.T) {
 			c.Auth.Kind, o.AuthorizationURL, o.TokenURL = connectors.AuthOAuth2, "https://x.example/authorize", "https://${config.user}.x.example/token"
 			o.Metadata = map[string]string{"user": "query.location"}
 		}, ""},
+		{"a browser that goes on with a host that is listed", func(c *connectors.Connector, o *connectors.OAuth2) {
+			c.Config = mustSchema(t, `{"type":"object","properties":{"place":{"enum":["https://x.example"]},"user":{"type":"string"}}}`)
+			c.Auth.Kind, o.AuthorizationURL, o.TokenURL = connectors.AuthOAuth2, "https://x.example/authorize", "${config.place}${config.user}/token"
+			o.Metadata = map[string]string{"user": "query.location"}
+		}, `auth.oauth2.token_url is made of "user", which the redirect's query fills`},
+		{"a host among those that are listed further down", func(c *connectors.Connector, o *connectors.OAuth2) {
+			c.Config = mustSchema(t, `{"type":"object","properties":{"at":{"type":"object","properties":{"region":{"enum":["eu","us"]}}}}}`)
+			o.TokenURL = "https://${config.at.region}.x.example/token"
+		}, ""},
 		{"an address that chooses whose token the operator's key gets", func(_ *connectors.Connector, o *connectors.OAuth2) {
 			o.ClientAuth, o.Mint, o.TokenURL = connectors.ClientAuthKeyJWT, &connectors.Mint{}, "https://x.example/installations/${config.user}/token"
 		}, `auth.oauth2.token_url is made of "user", which anybody could type, who would then get another's token by the operator's client: have Validate prove that it is the tenant's, or have the config bring the client (client_id)`},

@@ -26,7 +26,8 @@ type Runtime struct {
 // Resolve shapes the runtime from a connection's config, opened. It fails with
 // CONNECTOR_CONFIG_INVALID if the config cannot fill the templates in: a value
 // would break out of its place in a URL or a header, or nothing is left that
-// could authenticate.
+// could authenticate; or it names the host of a client's own token, and is not listed
+// where the schema lists any.
 //
 // For the kinds oauth2 and client_credentials the runtime lacks the token: whoever
 // holds the grant adds the Authorization header.
@@ -41,7 +42,11 @@ func (c *Connector) Resolve(config []byte) (Runtime, error) {
 	var rt Runtime
 	var wrong *FieldError
 	if c.BaseURL != "" {
-		if rt.BaseURL, wrong = expandURL(c.BaseURL, &doc); wrong != nil {
+		expand := expandURL
+		if c.Auth.Kind == AuthClientCredentials {
+			expand = c.expandRecipient
+		}
+		if rt.BaseURL, wrong = expand(c.BaseURL, &doc); wrong != nil {
 			return Runtime{}, c.unresolved(*wrong)
 		}
 	}
