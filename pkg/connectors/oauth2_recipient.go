@@ -147,7 +147,8 @@ func hostFields(template string) (fields []hostField) {
 		if err == nil && where != inPath {
 			fields = append(fields, hostField{p.field, where == inHost && onward.MatchString(t[i+1:].hostRest())})
 		}
-		if before.WriteString("x"); where == wholeURL {
+		before.WriteString("x")
+		if where == wholeURL {
 			before.WriteString("://x") // what follows without a slash goes on with its host
 		}
 	}
@@ -160,7 +161,8 @@ func (t valueTemplate) hostRest() string {
 	var b strings.Builder
 	for _, p := range t {
 		text, _, ends := strings.Cut(p.text, "/")
-		if b.WriteString(text); ends {
+		b.WriteString(text)
+		if ends {
 			break
 		}
 		if p.field != "" {
