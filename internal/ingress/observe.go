@@ -171,10 +171,9 @@ func methodOf(r *http.Request) string {
 }
 
 func traced(r *http.Request) context.Context {
-	h := events.Header{}
-	if v := r.Header.Get(events.ExtTraceParent); v != "" {
-		h[events.ExtTraceParent] = []string{v}
-		h[events.ExtTraceState] = r.Header.Values(events.ExtTraceState)
+	ctx := r.Context()
+	if parent := r.Header["Traceparent"]; len(parent) > 0 { // as net/http writes the name
+		ctx = events.WithTrace(ctx, events.Header{events.ExtTraceParent: parent[:1], events.ExtTraceState: r.Header["Tracestate"]})
 	}
-	return events.EnsureTrace(events.WithTrace(r.Context(), h))
+	return events.EnsureTrace(ctx)
 }
