@@ -58,13 +58,12 @@ type Parts struct {
 // Executor runs the actions of the connectors in its registry.
 type Executor struct {
 	Parts
-	opts      Options
-	metrics   *metrics
-	flights   *flights
-	timers    *timers
-	crew      crew
-	announcer *announcer
-	log       zerolog.Logger
+	opts    Options
+	metrics *metrics
+	flights *flights
+	timers  *timers
+	crew    crew
+	log     zerolog.Logger
 }
 
 // New returns an executor. It does nothing until Run.
@@ -91,7 +90,7 @@ func New(parts Parts, opts *Options) *Executor {
 	if o.Role == "" {
 		o.Role = "executor"
 	}
-	return &Executor{Parts: parts, opts: o, metrics: newMetrics(o.Metrics), flights: &flights{}, timers: newTimers(), crew: newCrew(), announcer: newAnnouncer(parts.Bus), log: o.Log.With().Str("role", o.Role).Logger()}
+	return &Executor{Parts: parts, opts: o, metrics: newMetrics(o.Metrics), flights: &flights{}, timers: newTimers(), crew: newCrew(), log: o.Log.With().Str("role", o.Role).Logger()}
 }
 
 // Prepare makes this executor's connectors known, and their consumers exist, so
@@ -117,9 +116,6 @@ func (x *Executor) Prepare(ctx context.Context) error {
 // Run works until ctx ends, then takes no more, lets what is in flight finish
 // until grace ends, and returns nil. serving is called once calls are served.
 func (x *Executor) Run(ctx, grace context.Context, serving func()) error {
-	idle, ended := make(chan struct{}), make(chan struct{})
-	go func() { defer close(ended); x.announcer.run(idle) }()
-	defer func() { close(idle); <-ended }()
 	g, ctx := errgroup.WithContext(ctx)
 	consume := func(c events.Consumer, handle func(context.Context, *events.Delivery) error) {
 		g.Go(func() error { return x.Bus.Consume(ctx, grace, c, handle) })

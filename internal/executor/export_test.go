@@ -28,17 +28,3 @@ func (g Gate) Known() int {
 	defer g.mu.Unlock()
 	return len(g.tenants)
 }
-
-// Announcer publishes lifecycle events for those who wait.
-type Announcer struct{ *announcer }
-
-// NewAnnouncer returns one on the bus.
-func NewAnnouncer(bus *events.Bus) Announcer { return Announcer{newAnnouncer(bus)} }
-
-// Run publishes until stop is closed.
-func (a Announcer) Run(stop <-chan struct{}) { a.run(stop) }
-
-// Announce has m published; what it returns waits for the stream to have it.
-func (a Announcer) Announce(ctx context.Context, subject string, m *events.Message, opts *events.PublishOptions) func(context.Context) error {
-	return a.announce(ctx, subject, m, opts).wait
-}

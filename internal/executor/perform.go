@@ -29,7 +29,7 @@ type job struct {
 	leave     func(since time.Time) // gives the place at the gate back
 	// announced are events on their way; the delivery is acknowledged only when
 	// the stream has them.
-	announced []*announcement
+	announced []*events.Pending
 }
 
 // perform takes one delivery from parsing to ack. It returns nil when the

@@ -127,7 +127,7 @@ func (j *job) announceAgain(ctx context.Context, result events.Event) {
 	j.announce(ctx, events.KindOf(result.Type()), data, events.DerivedID(result.ID(), "announced"))
 }
 
-// announce has a lifecycle event sent; awaitEvents waits for the stream to have it.
+// announce sends a lifecycle event; awaitEvents waits for the stream to have it.
 // An event with an id is announced once, whoever says it how often.
 func (j *job) announce(ctx context.Context, kind events.Kind, data events.Data, id string) {
 	e := events.NewLifecycle(j.opts.Role, kind, j.about(), data)
@@ -136,7 +136,12 @@ func (j *job) announce(ctx context.Context, kind events.Kind, data events.Data, 
 		e.SetID(id)
 		opts.MsgID = j.Tenant.Tokens() + "." + events.Token(j.Connector) + "/" + id
 	}
-	j.announced = append(j.announced, j.announcer.announce(ctx, j.Bus.Event(j.Tenant, j.Connector, kind), e, opts))
+	p, err := j.Bus.PublishAsync(ctx, j.Bus.Event(j.Tenant, j.Connector, kind), e, opts)
+	if err != nil {
+		j.problem(err)
+		return
+	}
+	j.announced = append(j.announced, p)
 }
 
 // announceStart does not wait for the stream: the event of the outcome follows on
@@ -144,15 +149,15 @@ func (j *job) announce(ctx context.Context, kind events.Kind, data events.Data, 
 func (j *job) announceStart(ctx context.Context) {
 	data := events.Data{Action: j.action.Key, Attempt: j.number()}
 	e := events.NewLifecycle(j.opts.Role, events.ActionStarted, j.about(), data)
-	if err := j.Bus.Send(ctx, j.Bus.Event(j.Tenant, j.Connector, events.ActionStarted), e, nil); err != nil {
+	if err := j.Bus.Send(ctx, j.Bus.Event(j.Tenant, j.Connector, events.ActionStarted), e); err != nil {
 		j.problem(err)
 	}
 }
 
 // awaitEvents waits until the stream has what was announced.
 func (j *job) awaitEvents(ctx context.Context) error {
-	for _, a := range j.announced {
-		if err := a.wait(ctx); err != nil {
+	for _, p := range j.announced {
+		if _, err := p.Wait(ctx); err != nil {
 			// The result stands, and the provider is not called again for an event.
 			j.problem(err)
 		}

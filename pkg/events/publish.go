@@ -26,9 +26,6 @@ type PublishOptions struct {
 	MsgID string
 	// First publishes only if the subject holds no message; else [ErrExists].
 	First bool
-	// Once does not try again where nobody answers for the stream, as while it
-	// changes its leader. Else that is done for a moment.
-	Once bool
 }
 
 // Ack is the stream's word that it has the message.
@@ -65,13 +62,12 @@ func (b *Bus) PublishAsync(ctx context.Context, subject string, m *Message, opts
 // Send is PublishAsync without an ack, for events that tell of a beginning and
 // that another event follows: messages of one connection reach a stream in their
 // order, so the ack of a later one says that this one had its turn. What cannot
-// be sent is lost, and so is what the stream refuses.
-func (b *Bus) Send(ctx context.Context, subject string, m *Message, opts *PublishOptions) error {
+// be sent is lost.
+func (b *Bus) Send(ctx context.Context, subject string, m *Message) error {
 	if err := checkSubject(subject); err != nil {
 		return err
 	}
 	setTrace(ctx, m.Header)
-	opts.write(m.Header)
 	if err := b.nc.PublishMsg(&nats.Msg{Subject: subject, Header: m.Header, Data: m.Data}); err != nil {
 		return fmt.Errorf("publish %s: %w", subject, classify(err))
 	}
@@ -84,28 +80,17 @@ func (b *Bus) PublishRaw(subject string, h Header, data []byte, opts *PublishOpt
 	if err := checkSubject(subject); err != nil {
 		return nil, err
 	}
-	opts.write(h)
-	var how []jetstream.PublishOpt
-	if opts != nil && opts.Once {
-		how = []jetstream.PublishOpt{jetstream.WithRetryAttempts(0)}
+	if opts != nil && opts.MsgID != "" {
+		put(h, jetstream.MsgIDHeader, messageID(opts.MsgID))
 	}
-	future, err := b.js.PublishMsgAsync(&nats.Msg{Subject: subject, Header: h, Data: data}, how...)
+	if opts != nil && opts.First {
+		put(h, jetstream.ExpectedLastSubjSeqHeader, "0")
+	}
+	future, err := b.js.PublishMsgAsync(&nats.Msg{Subject: subject, Header: h, Data: data})
 	if err != nil {
 		return nil, fmt.Errorf("publish %s: %w", subject, classify(err))
 	}
 	return &Pending{future, b}, nil
-}
-
-func (o *PublishOptions) write(h Header) {
-	if o == nil {
-		return
-	}
-	if o.MsgID != "" {
-		put(h, jetstream.MsgIDHeader, messageID(o.MsgID))
-	}
-	if o.First {
-		put(h, jetstream.ExpectedLastSubjSeqHeader, "0")
-	}
 }
 
 // put writes a header of a publish. One that says so already is left alone: the
