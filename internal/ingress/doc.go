@@ -14,7 +14,9 @@
 //	control.go     hawser.api.<operation>
 //	actions.go     running actions over HTTP, and their results
 //	webhook.go     the path of a provider's webhook, up to the verdict
+//	patience.go    for how long a delivery may wait
 //	deliver.go     storing what was verified
+//	answer.go      what its provider hears of it
 //	headers.go     which of the provider's headers are stored
 //	dedup.go       deliveries that come again
 //	reject.go      what is refused, or set aside

@@ -25,7 +25,7 @@ func (i *Ingress) patient(ctx context.Context, body []byte) (context.Context, co
 	if !i.Bus.Fits(len(body)) {
 		return context.WithTimeout(context.WithoutCancel(ctx), largePatience)
 	}
-	return &bounded{Context: ctx, deadline: i.patience.now()}, func() {}
+	return &bounded{Context: context.WithoutCancel(ctx), deadline: i.patience.now()}, func() {}
 }
 
 // bounded has the values of one context and ends with another.
@@ -52,6 +52,7 @@ func (d *deadlines) now() context.Context {
 	now := time.Now()
 	latest := d.latest.Load()
 	if latest == nil || now.After(latest.until) {
+		// Of no caller's: it is for all of them.
 		ctx, cancel := context.WithTimeout(context.Background(), storePatience+sharing)
 		context.AfterFunc(ctx, cancel) // nobody may end it before its time
 		latest = &deadline{ctx, now.Add(sharing)}

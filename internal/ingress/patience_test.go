@@ -38,8 +38,8 @@ func TestEveryDeliveryHasThePatienceOfItsOwn(t *testing.T) {
 			t.Errorf("ended with its caller: %v, %v", last.Err(), derived.Err())
 		}
 		<-derived.Done()
-		if !errors.Is(last.Err(), context.DeadlineExceeded) || derived.Err() == nil {
-			t.Errorf("ended by %v, and what derives from it by %v", last.Err(), derived.Err())
+		if !errors.Is(last.Err(), context.DeadlineExceeded) || !errors.Is(context.Cause(derived), context.DeadlineExceeded) {
+			t.Errorf("ended by %v, and what derives from it by %v", last.Err(), context.Cause(derived))
 		}
 	})
 }

@@ -55,8 +55,12 @@ func TestEvidenceLeavesHalfOfTheQuarantineHoweverLargeThatIs(t *testing.T) {
 	if r := s.do(t, "POST", ofAva+"/probe/toggle", ""); r.status != http.StatusOK {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
-	if r := s.deliver(t, path, "d1", `{}`); r.status != http.StatusAccepted || r.header.Get("Hawser-Quarantined") != "true" {
+	r := s.deliver(t, path, "d1", `{}`)
+	if r.status != http.StatusAccepted || r.header.Get("Hawser-Quarantined") != "true" {
 		t.Errorf("what has to be kept: %d %s", r.status, r.body)
+	}
+	if list := s.do(t, "GET", "/api/v1/quarantine", ""); !strings.Contains(list.body, `"request_id":"`+r.header.Get("X-Request-Id")+`"`) {
+		t.Errorf("answered as %s, listed as %s", r.header.Get("X-Request-Id"), list.body)
 	}
 	if got := counted(t, metrics, "hawser_webhooks_quarantined_total"); got != 1 {
 		t.Errorf("%v are counted as put into quarantine, want one", got)

@@ -38,10 +38,12 @@ func (i *Ingress) operatorRoutes(mux *http.ServeMux) {
 	}
 }
 
-// filed evidence carries the id by which it is redriven: its place in the stream.
+// filed evidence carries the id by which it is redriven, its place in the stream,
+// and that of the request, which was answered with it.
 type quarantined struct {
 	evidence
-	ID string `json:"id"`
+	ID        string `json:"id"`
+	RequestID string `json:"request_id,omitempty"`
 }
 
 func (i *Ingress) listQuarantine(r *http.Request) (any, error) {
@@ -53,7 +55,7 @@ func (i *Ingress) listQuarantine(r *http.Request) (any, error) {
 		if item.evidence, ok = i.evidenceOf(d); !ok {
 			return item, false
 		}
-		item.Sealed, item.ProviderAccounts = "", item.ProviderAccounts[:min(len(item.ProviderAccounts), maxListed)]
+		item.RequestID, item.Sealed, item.ProviderAccounts = item.evidence.ID, "", item.ProviderAccounts[:min(len(item.ProviderAccounts), maxListed)]
 		same := func(name, value string) bool { return q.Get(name) == "" || q.Get(name) == value }
 		return item, same("scope", item.Scope) && same("identity", item.Identity) && same("connection", item.ConnectionID)
 	})
