@@ -91,7 +91,9 @@ func (discard) WriteHeader(int)             {}
 type Patience struct{ deadlines }
 
 // From returns the context of a delivery that begins now.
-func (p *Patience) From(ctx context.Context) context.Context { return &bounded{context.WithoutCancel(ctx), p.now()} }
+func (p *Patience) From(ctx context.Context) context.Context {
+	return &bounded{context.WithoutCancel(ctx), p.now()}
+}
 
 // StorePatience and Sharing bound it.
 const (
