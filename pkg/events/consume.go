@@ -61,7 +61,12 @@ type loop struct {
 // of one request.
 func (l *loop) turn(ctx, grace context.Context) (err error) {
 	if !l.known {
-		if _, err = l.bus.ensureConsumer(ctx, l.Consumer); err != nil {
+		// A question that a server took down with it is asked again soon, however long
+		// the bus waits for answers.
+		asking, cancel := context.WithTimeout(ctx, pullWait+pullLate)
+		_, err = l.bus.ensureConsumer(asking, l.Consumer)
+		cancel()
+		if err != nil {
 			return err
 		}
 		l.known = true
