@@ -21,6 +21,10 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	// The programs are built by a command, of which the cache of test results knows
+	// nothing: with their code in this test, a change of it is a change of the test.
+	_ "github.com/hawser-io/hawser/pkg/app"
 )
 
 // bin is the folder with the built programs.
