@@ -17,8 +17,8 @@ type receipt struct {
 
 // What a provider is told of a delivery that was taken stands in headers: some
 // take a body for an instruction, or for a failure. They say to a person who looks
-// at the provider's log of deliveries what became of it. The request's id is the
-// one of the event, or of what lies in quarantine.
+// at the provider's log of deliveries what became of it. The request's id is that of
+// a new event, or of what is new in quarantine.
 const (
 	duplicateHeader   = "Hawser-Duplicate"   // "true": it was here already
 	quarantinedHeader = "Hawser-Quarantined" // "true": kept for an operator

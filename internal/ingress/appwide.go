@@ -109,7 +109,7 @@ const fanOut = 16
 // mailing is a verified delivery to an app, on its way to connections.
 type mailing struct {
 	webhook.Request
-	id       string // of the event, if there is one only
+	id       string // of what is kept for nobody's account, and of the event if there is one only
 	def      *connectors.Connector
 	filed    webhook.Delivery
 	verified webhook.Verified

@@ -155,6 +155,14 @@ func (s *site) deliverOnce(t *testing.T, path, delivery, body string, header ...
 	return s.do(t, "POST", path, body, append(all, header...)...)
 }
 
+// toggle flips ava's connection of probe.
+func (s *site) toggle(t *testing.T) {
+	t.Helper()
+	if r := s.do(t, "POST", ofAva+"/probe/toggle", ""); r.status != http.StatusOK {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+}
+
 // deliver tries again where it is told to, as providers do.
 func (s *site) deliver(t *testing.T, path, delivery, body string, header ...string) reply {
 	t.Helper()

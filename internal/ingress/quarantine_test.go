@@ -52,9 +52,7 @@ func TestEvidenceLeavesHalfOfTheQuarantineHoweverLargeThatIs(t *testing.T) {
 	if got := counted(t, metrics, "hawser_webhook_evidence_dropped_total"); got != 1 {
 		t.Errorf("%v pieces of evidence were dropped, want one", got)
 	}
-	if r := s.do(t, "POST", ofAva+"/probe/toggle", ""); r.status != http.StatusOK {
-		t.Fatalf("%d %s", r.status, r.body)
-	}
+	s.toggle(t)
 	r := s.deliver(t, path, "d1", `{}`)
 	if r.status != http.StatusAccepted || r.header.Get("Hawser-Quarantined") != "true" {
 		t.Errorf("what has to be kept: %d %s", r.status, r.body)
@@ -71,9 +69,7 @@ func TestWhatTheQuarantineDoesNotTakeIsNotCountedAsThere(t *testing.T) {
 	t.Parallel()
 	s, metrics := confined(t, 2<<10)
 	path := s.connect(t, "probe")
-	if r := s.do(t, "POST", ofAva+"/probe/toggle", ""); r.status != http.StatusOK {
-		t.Fatalf("%d %s", r.status, r.body)
-	}
+	s.toggle(t)
 	if r := s.deliverOnce(t, path, "d1", strings.Repeat("x", 4<<10)); r.status != http.StatusServiceUnavailable {
 		t.Fatalf("%d %s, want 503", r.status, r.body)
 	}
@@ -86,9 +82,7 @@ func TestADeliveryIsKeptOnceWhicheverIngressItsCopiesReach(t *testing.T) {
 	t.Parallel()
 	s, _ := confined(t, 1<<20)
 	path := s.connect(t, "probe")
-	if r := s.do(t, "POST", ofAva+"/probe/toggle", ""); r.status != http.StatusOK {
-		t.Fatalf("%d %s", r.status, r.body)
-	}
+	s.toggle(t)
 	other := &site{s.Node, s.StartIngress(t, &ingress.Options{BaseURL: "https://hooks.example.test"})}
 	for _, at := range []*site{s, other} {
 		if r := at.deliver(t, path, "d1", `{}`); r.status >= 300 || r.header.Get("Hawser-Quarantined") != "true" {

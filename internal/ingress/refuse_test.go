@@ -111,9 +111,7 @@ func TestDeliveriesForADisabledConnectionAreKeptSealed(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	path := s.connect(t, "probe")
-	if r := s.do(t, "POST", ofAva+"/probe/toggle", ""); r.status != http.StatusOK {
-		t.Fatalf("%d %s", r.status, r.body)
-	}
+	s.toggle(t)
 	lifecycle := s.Listen(t, "hawser.event.>")
 	if r := s.do(t, "POST", path, `{}`, "Authorization", ""); r.status != http.StatusUnauthorized {
 		t.Errorf("a forger learns: %d %s", r.status, r.body)

@@ -39,7 +39,7 @@ func (i *Ingress) routes() http.Handler {
 	mux.HandleFunc("POST "+base+onConnection+"/actions/{action}", i.authenticated(i.runAction))
 	mux.HandleFunc("POST "+base+"/connectors/{connector}/actions/{action}", i.authenticated(i.runAction))
 	mux.HandleFunc("GET "+base+"/results/{id}", i.authenticated(i.getResult))
-	for _, method := range []string{"", "POST "} { // a method is found sooner than none
+	for _, method := range []string{"", "POST "} { // most are posted, and a pattern with a method is found sooner
 		mux.HandleFunc(method+base+"/connectors/{connector}/webhook/{secret}", i.receive)
 		mux.HandleFunc(method+base+"/connectors/{connector}/webhook", i.receiveApp)
 	}

@@ -104,6 +104,7 @@ const benchSecret = "bench-signing-secret"
 // newSystem starts the roles and connects the bench connector once.
 func newSystem(b *testing.B, sync string, play roles, more ...connectors.Connector) *system {
 	b.Helper()
+	// The streams reserve what they may hold at most, whatever the disk has.
 	env := testenv.Start(b, &testenv.Options{Sync: sync, MaxStore: 1 << 40})
 	text, err := crypto.NewKeyset()
 	if err != nil {

@@ -24,12 +24,7 @@ func (s *Schema) isObject() bool {
 func (s *Schema) allows(path string) bool {
 	here := applying(s.compiled)
 	for name := range strings.SplitSeq(path, ".") {
-		var below []*jsonschema.Schema
-		for _, each := range here {
-			if property, ok := each.Properties[name]; ok {
-				below = append(below, property)
-			}
-		}
+		below := described(here, name)
 		if len(below) == 0 {
 			return !slices.ContainsFunc(here, func(each *jsonschema.Schema) bool { return each.AdditionalProperties == false })
 		}
@@ -38,17 +33,21 @@ func (s *Schema) allows(path string) bool {
 	return true
 }
 
+// described returns what the schemas say of a member.
+func described(here []*jsonschema.Schema, name string) (members []*jsonschema.Schema) {
+	for _, each := range here {
+		if property, ok := each.Properties[name]; ok {
+			members = append(members, property)
+		}
+	}
+	return members
+}
+
 // listings returns the schemas of a field that list all values that it may have.
 func (s *Schema) listings(path string) []*jsonschema.Schema {
 	here := applying(s.compiled)
 	for name := range strings.SplitSeq(path, ".") {
-		var below []*jsonschema.Schema
-		for _, each := range here {
-			if property, ok := each.Properties[name]; ok {
-				below = append(below, property)
-			}
-		}
-		here = applying(below...)
+		here = applying(described(here, name)...)
 	}
 	return slices.DeleteFunc(here, func(each *jsonschema.Schema) bool { return each.Enum == nil && each.Const == nil })
 }

@@ -138,8 +138,8 @@ func (c *Connector) ClientCertificate(config []byte) (Secret, error) {
 	return text, nil
 }
 
-// ownText fills the template of what is so called in. With lines, a field that is the whole of it may have
-// lines.
+// ownText fills in the template of what is called so in its errors. With lines, a
+// field that is the whole of it may have lines.
 func ownText(what, template string, lines bool, config *document) (Secret, *FieldError) {
 	t, err := parseValueTemplate(template)
 	if err != nil {

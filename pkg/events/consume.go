@@ -11,8 +11,8 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// longestRetry bounds how long a consumer stays away after its server, its stream
-// or its durable has come back.
+// longestRetry bounds the time between two attempts of a consumer whose server,
+// stream or durable is gone.
 const longestRetry = 2 * time.Second
 
 // Consume hands messages to handle, each in a goroutine of its own, until ctx
