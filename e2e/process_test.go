@@ -1,5 +1,6 @@
 // Package e2e_test tests Hawser from outside: the built programs, HTTP, and a
-// plain NATS client. It imports nothing of the system but what a stranger could.
+// plain NATS client. Of the system it imports nothing that a stranger could not,
+// but for an address to run it on.
 package e2e_test
 
 import (
@@ -9,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -22,6 +24,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/hawser-io/hawser/internal/testenv"
 	// The programs are built by a command, of which the cache of test results knows
 	// nothing: with their code in this test, a change of it is a change of the test.
 	_ "github.com/hawser-io/hawser/pkg/app"
@@ -158,7 +161,8 @@ type hawser struct {
 
 func up(t *testing.T, args ...string) *hawser {
 	t.Helper()
-	return upOn(t, t.TempDir(), append([]string{"--http", "127.0.0.1:0", "--nats", "127.0.0.1:0", "--demo-addr", "127.0.0.1:0"}, args...)...)
+	free := net.JoinHostPort(testenv.Loopback(t), "0")
+	return upOn(t, t.TempDir(), append([]string{"--http", free, "--nats", free, "--demo-addr", free}, args...)...)
 }
 
 func upOn(t *testing.T, data string, args ...string) *hawser {

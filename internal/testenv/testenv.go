@@ -46,7 +46,7 @@ func Start(t testing.TB, opts *Options) *Env {
 		opts = &Options{}
 	}
 	env := &Env{opts: embedded.Options{
-		DataDir: t.TempDir(), Listen: "127.0.0.1:0", Sync: opts.Sync, Prefix: opts.Prefix,
+		DataDir: t.TempDir(), Listen: net.JoinHostPort(Loopback(t), "0"), Sync: opts.Sync, Prefix: opts.Prefix,
 		MaxStore: opts.MaxStore, MaxPayload: opts.MaxPayload,
 		Log: zerolog.New(zerolog.NewTestWriter(t)),
 	}}

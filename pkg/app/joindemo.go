@@ -20,8 +20,8 @@ func (n *node) joinDemo() error {
 	if err != nil {
 		return nil
 	}
-	host, err := netip.ParseAddr(at.Hostname())
-	if err != nil || !host.IsLoopback() {
+	network, ok := loopbackOf(def.BaseURL)
+	if !ok {
 		return nil
 	}
 	for _, c := range demo.Connectors(at.Scheme + "://" + at.Host) {
@@ -32,6 +32,20 @@ func (n *node) joinDemo() error {
 			return err
 		}
 	}
-	n.settings.AllowNetworks = append(n.settings.AllowNetworks, netip.PrefixFrom(host, host.BitLen()).String())
+	n.settings.AllowNetworks = append(n.settings.AllowNetworks, network)
 	return nil
+}
+
+// loopbackOf is the network of the one address that a URL names, if that is on
+// loopback.
+func loopbackOf(rawURL string) (network string, ok bool) {
+	at, err := url.Parse(rawURL)
+	if err != nil {
+		return "", false
+	}
+	host, err := netip.ParseAddr(at.Hostname())
+	if err != nil || !host.IsLoopback() {
+		return "", false
+	}
+	return netip.PrefixFrom(host, host.BitLen()).String(), true
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -126,7 +125,9 @@ func (c *upCommand) startDemo(ctx context.Context, base string, log zerolog.Logg
 	if err != nil {
 		return nil, err
 	}
-	c.AllowNetworks = append(c.AllowNetworks, netip.PrefixFrom(netip.MustParseAddr("127.0.0.1"), 32).String())
+	if network, ok := loopbackOf(provider.URL()); ok {
+		c.AllowNetworks = append(c.AllowNetworks, network)
+	}
 	return provider, nil
 }
 
