@@ -65,7 +65,7 @@ func ParseKey(key string) (Ref, error) {
 
 // Key is "<scope>.<identity>.<connector>.<account>", escaped.
 func (r Ref) Key() string {
-	return r.Tokens() + "." + events.Token(r.Connector) + "." + events.Token(r.Account)
+	return events.Token(r.Scope) + "." + events.Token(r.Identity) + "." + events.Token(r.Connector) + "." + events.Token(r.Account)
 }
 
 // Connection is a record. As it is stored, and as the cache holds it, the fields

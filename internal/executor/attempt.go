@@ -139,11 +139,11 @@ func (j *job) holds(g *gate) {
 	j.leave = func(since time.Time) { g.leave(j.Tenant, j.High, time.Since(since)) }
 }
 
-// lastWrites is ctx for what has to be stored about work that was done: it
-// outlives the end of the grace period by a moment.
-func lastWrites(ctx context.Context) (context.Context, context.CancelFunc) {
-	last, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(lastMoment, cancel) })
+// lastWrites is for what has to be stored about work that was done: it outlives
+// the end of the grace period by a moment.
+func lastWrites(grace context.Context) (context.Context, context.CancelFunc) {
+	last, cancel := context.WithCancel(context.WithoutCancel(grace))
+	stop := context.AfterFunc(grace, func() { time.AfterFunc(lastMoment, cancel) })
 	return last, func() { stop(); cancel() }
 }
 

@@ -16,8 +16,8 @@ import (
 // at every attempt, and differ between tenants who use the same request id.
 var keySpace = uuid.MustParse("6f1d7a0e-2f5c-5a86-9d0c-5b6d3f6f2b11")
 
-func idempotencyKey(a events.Action) string {
-	return uuid.NewSHA1(keySpace, []byte(events.Reference(a.ActionRef, a.ID))).String()
+func idempotencyKey(reference string) string {
+	return uuid.NewSHA1(keySpace, []byte(reference)).String()
 }
 
 // claimSlack is added to an action's time limit before a claim without a result

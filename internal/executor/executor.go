@@ -117,14 +117,16 @@ func (x *Executor) Prepare(ctx context.Context) error {
 // until grace ends, and returns nil. serving is called once calls are served.
 func (x *Executor) Run(ctx, grace context.Context, serving func()) error {
 	g, ctx := errgroup.WithContext(ctx)
+	last, end := lastWrites(grace)
+	defer end()
 	consume := func(c events.Consumer, handle func(context.Context, *events.Delivery) error) {
 		g.Go(func() error { return x.Bus.Consume(ctx, grace, c, handle) })
 	}
 	for _, c := range x.Registry.All() {
 		gate := newGate(x.opts.Concurrency)
 		line := &overtaking{Executor: x, connector: c, gate: gate}
-		consume(x.newRequests(c), line.counted(x.performing(inTurn(gate, ctx.Done()))))
-		consume(x.dueRequests(c), x.performing(atOnce(gate, ctx.Done())))
+		consume(x.newRequests(c), line.counted(x.performing(last, inTurn(gate, ctx.Done()))))
+		consume(x.dueRequests(c), x.performing(last, atOnce(gate, ctx.Done())))
 		if c.Webhook != nil {
 			consume(x.webhooks(c), x.received)
 			consume(x.dueWebhooks(c), x.dueWebhook)
@@ -138,8 +140,8 @@ func (x *Executor) Run(ctx, grace context.Context, serving func()) error {
 	return g.Wait()
 }
 
-func (x *Executor) performing(admit admission) func(context.Context, *events.Delivery) error {
-	return func(ctx context.Context, d *events.Delivery) error { return x.perform(ctx, d, admit) }
+func (x *Executor) performing(last context.Context, admit admission) func(context.Context, *events.Delivery) error {
+	return func(ctx context.Context, d *events.Delivery) error { return x.perform(ctx, last, d, admit) }
 }
 
 // newRequests are the requests for a connector, as they were published. This

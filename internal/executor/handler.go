@@ -17,7 +17,7 @@ func (j *job) call(ctx context.Context) (*connectors.Call, error) {
 	call := &connectors.Call{
 		Scope: j.Scope, Identity: j.Identity, Connector: j.Connector, Account: j.Account,
 		Action: j.action.Key, RequestID: j.ID, Attempt: j.number(),
-		IdempotencyKey: idempotencyKey(j.Action),
+		IdempotencyKey: idempotencyKey(j.reference),
 	}
 	config := j.connector.DefaultConfig
 	if j.conn != nil {

@@ -19,6 +19,7 @@ import (
 type job struct {
 	*Executor
 	events.Action
+	reference string // of the request, as [events.Reference] makes it
 	delivery  *events.Delivery
 	began     time.Time
 	connector *connectors.Connector
@@ -35,7 +36,8 @@ type job struct {
 // perform takes one delivery from parsing to ack. It returns nil when the
 // request has its result, or lies parked until its time, or is at work here
 // already; any other answer has it delivered again.
-func (x *Executor) perform(ctx context.Context, d *events.Delivery, admit admission) error {
+// What is said of its end is stored within last.
+func (x *Executor) perform(ctx, last context.Context, d *events.Delivery, admit admission) error {
 	request, malformed := x.Bus.ReadAction(d)
 	if errors.Is(malformed, events.ErrSubject) || errors.Is(malformed, events.ErrToken) {
 		return x.setAside(ctx, d, malformed)
@@ -44,15 +46,19 @@ func (x *Executor) perform(ctx context.Context, d *events.Delivery, admit admiss
 		request.Attempt = 0 // what a client says of attempts is no matter of ours
 	}
 	ctx = events.EnsureTrace(events.WithTrace(ctx, d.Header))
+	last = events.SameTrace(last, ctx)
 	j := x.job(request, d)
 	if d.Attempt > 1 {
 		x.metrics.redeliveries.Inc()
 	}
-	return x.flights.alone(events.Reference(j.ActionRef, j.ID), func() error { return j.run(ctx, malformed, admit) })
+	return x.flights.alone(j.reference, func() error { return j.run(ctx, last, malformed, admit) })
 }
 
 func (x *Executor) job(request events.Action, d *events.Delivery) *job {
-	return &job{Executor: x, Action: request, delivery: d, began: time.Now(), witness: newWitness(x.HTTP.Transport)}
+	return &job{
+		Executor: x, Action: request, reference: events.Reference(request.ActionRef, request.ID),
+		delivery: d, began: time.Now(), witness: newWitness(x.HTTP.Transport),
+	}
 }
 
 // line begins the log line that tells of an attempt's end.
@@ -69,9 +75,7 @@ func (j *job) place() string {
 
 // run goes through the stations of a request. What costs nobody a handler's
 // place is decided before it asks for one.
-func (j *job) run(ctx context.Context, malformed error, admit admission) error {
-	last, cancel := lastWrites(ctx)
-	defer cancel()
+func (j *job) run(ctx, last context.Context, malformed error, admit admission) error {
 	done, err := j.answered(ctx)
 	switch {
 	case err != nil:

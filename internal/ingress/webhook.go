@@ -67,10 +67,13 @@ func (i *Ingress) take(w http.ResponseWriter, r *http.Request, connector string)
 
 // call is what verification sees of an HTTP request.
 func (i *Ingress) call(r *http.Request, body []byte) webhook.Request {
-	return webhook.Request{
-		Method: r.Method, PublicURL: i.opts.BaseURL + r.URL.RequestURI(), Header: r.Header,
-		Query: r.URL.Query(), Body: body, Now: time.Now(),
+	request := webhook.Request{
+		Method: r.Method, PublicURL: i.opts.BaseURL + r.URL.RequestURI(), Header: r.Header, Body: body, Now: time.Now(),
 	}
+	if r.URL.RawQuery != "" {
+		request.Query = r.URL.Query()
+	}
+	return request
 }
 
 // addressed is the connection that the URL belongs to.

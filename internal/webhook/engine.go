@@ -94,8 +94,8 @@ type Verified struct {
 // are passed over. The error is a [*Rejection], or wraps
 // [ErrKeysUnavailable] where the provider's keys could not be had.
 func (e *Engine) Verify(ctx context.Context, r Request, secrets []secret.Text) (Verified, error) {
-	v := view{engine: e, request: &r, strict: true}
-	worst := &Rejection{Reason: ReasonUnsupported}
+	v := view{engine: e, request: r, strict: true}
+	var worst *Rejection
 	var unavailable error
 	for i := range e.ways {
 		w := &e.ways[i]
@@ -109,12 +109,15 @@ func (e *Engine) Verify(ctx context.Context, r Request, secrets []secret.Text) (
 		}
 		if rejection, ok := err.(*Rejection); !ok {
 			unavailable = err
-		} else if rejection.telling() > worst.telling() {
+		} else if worst == nil || rejection.telling() > worst.telling() {
 			worst = rejection
 		}
 	}
-	if unavailable != nil {
+	switch {
+	case unavailable != nil:
 		return Verified{Secret: -1}, unavailable
+	case worst == nil:
+		return Verified{Secret: -1}, &Rejection{Reason: ReasonUnsupported}
 	}
 	return Verified{Secret: -1}, worst
 }

@@ -49,7 +49,7 @@ func compileDelivery(x connectors.Extraction) delivery {
 // Extract says what the request is. Call it after Verify: it believes what it
 // reads. It fails at nothing: what is absent stays empty.
 func (e *Engine) Extract(r Request) Delivery {
-	v := view{engine: e, request: &r}
+	v := view{engine: e, request: r}
 	d := Delivery{
 		ID: name(e.delivery.id.text(&v)), Type: name(e.delivery.kind.text(&v)),
 		Accounts: e.accounts(&v), Sequence: name(e.delivery.sequence.text(&v)),

@@ -68,7 +68,10 @@ func compileHandshake(h *connectors.Handshake) handshake {
 // Webhook.TokenField; without that setting the secrets are used. The error is
 // as of [Engine.Verify]. A handshake is never stored and emits no event.
 func (e *Engine) Handshake(ctx context.Context, r Request, secrets, tokens []secret.Text) (*Reply, error) {
-	v := view{engine: e, request: &r, strict: true}
+	if len(e.handshakes) == 0 {
+		return nil, nil
+	}
+	v := view{engine: e, request: r, strict: true}
 	if e.webhook.TokenField == "" {
 		tokens = secrets
 	}
@@ -110,7 +113,7 @@ func methodsOr(methods []string, fallback string) []string {
 func (h *handshake) answer(ctx context.Context, v *view, secrets, tokens []secret.Text) (*Reply, error) {
 	key := firstSecret(secrets)
 	if h.data.Verified {
-		verified, err := v.engine.Verify(ctx, *v.request, secrets)
+		verified, err := v.engine.Verify(ctx, v.request, secrets)
 		if err != nil {
 			return nil, err
 		}

@@ -4,7 +4,7 @@ import "github.com/hawser-io/hawser/pkg/connectors"
 
 // payloadOf is [PayloadOf] of the engine's webhook.
 func (e *Engine) payloadOf(r Request) []byte {
-	v := view{engine: e, request: &r}
+	v := view{engine: e, request: r}
 	if e.payload == "" || !v.isForm() {
 		return r.Body
 	}

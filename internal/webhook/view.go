@@ -20,7 +20,7 @@ type Request = connectors.WebhookRequest
 // parsed once, and only when something asks. Not for concurrent use.
 type view struct {
 	engine  *Engine
-	request *Request
+	request Request
 	// strict makes a repeated header or parameter absent, wherever it decides
 	// about a signature: two readers could pick different ones.
 	strict bool

@@ -130,7 +130,7 @@ func (w *way) callHook(ctx context.Context, v *view, secrets []secret.Text) (Ver
 	if v.engine.webhook.Hook == nil {
 		return Verified{}, w.reject(ReasonUnsupported)
 	}
-	if err := v.engine.webhook.Hook(ctx, v.request, secrets); err != nil {
+	if err := v.engine.webhook.Hook(ctx, &v.request, secrets); err != nil {
 		return Verified{}, w.reject(ReasonRefusedByHook)
 	}
 	return Verified{Scheme: w.scheme, Secret: -1}, nil

@@ -3,6 +3,7 @@ package events
 import (
 	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -11,13 +12,21 @@ import (
 // Message is an event on its way out, in binary mode. [New] and [NewLifecycle]
 // write its attributes straight into the headers: each webhook and each action
 // makes some, and the SDK's type would be filled only to be read again. [Encode]
-// makes one of an [Event]. It is for one goroutine at a time; once published it
-// may be published again, but not be changed.
+// makes one of an [Event]. It is for one goroutine at a time. A publish that failed
+// may be repeated with it, but not change it; one that succeeded has spent it, and
+// of it there is nothing left but the ID.
 type Message struct {
 	Header Header
 	Data   []byte
 
-	id     string
+	id    string
+	sheet *sheet
+}
+
+// sheet is the memory of a message's headers: the first thing that it is written
+// on, and more than half of what it costs. So it serves many, one after the other.
+type sheet struct {
+	header Header
 	values []string // of the headers, in one piece
 }
 
@@ -28,6 +37,33 @@ const (
 	usualHeaders    = 28
 )
 
+var sheets = sync.Pool{New: func() any {
+	return &sheet{make(Header, usualHeaders), make([]string, 0, usualAttributes)}
+}}
+
+func blank(data []byte) *Message {
+	s := sheets.Get().(*sheet)
+	return &Message{Header: s.header, Data: data, sheet: s}
+}
+
+// spend ends the message, which a stream has, or the client has written. Its sheet
+// goes to a later one.
+func (m *Message) spend() {
+	s := m.sheet
+	m.Header, m.Data, m.sheet = nil, nil, nil
+	if s == nil || len(s.header) > usualHeaders {
+		return // a map that has grown does not shrink
+	}
+	clear(s.header)
+	clear(s.values)
+	s.values = s.values[:0]
+	sheets.Put(s)
+}
+
+// retain keeps the sheet for this message for good: without an ack the client may be
+// reading it still, to send it once more.
+func (m *Message) retain() { m.sheet = nil }
+
 // New returns an event with a new id (UUIDv7), the time, and what it is about.
 // data is JSON; role (ingress, executor, refresher) becomes the source.
 func New(role, eventType string, about About, data []byte) *Message {
@@ -36,7 +72,7 @@ func New(role, eventType string, about About, data []byte) *Message {
 
 // NewWithID is New for an event whose id follows from something else.
 func NewWithID(id, role, eventType string, about About, data []byte) *Message {
-	m := &Message{Header: make(Header, usualHeaders), Data: data, values: make([]string, 0, usualAttributes)}
+	m := blank(data)
 	m.set("ce-specversion", event.CloudEventsVersionV1)
 	m.SetID(id)
 	m.set("ce-source", "/hawser/"+role)
@@ -69,7 +105,7 @@ func NewLifecycle(role string, kind Kind, about About, data Data) *Message {
 // none is told in the header content-type only.
 func Encode(e Event) *Message {
 	c := contextOf(e)
-	m := &Message{Header: make(Header, 12+len(c.Extensions)), Data: e.DataEncoded, values: make([]string, 0, 10+len(c.Extensions))}
+	m := blank(e.DataEncoded)
 	m.set("ce-specversion", event.CloudEventsVersionV1)
 	m.SetID(c.ID)
 	m.set("ce-source", c.GetSource())
@@ -122,7 +158,8 @@ func (m *Message) set(header, value string) {
 }
 
 func (m *Message) put(header, value string) {
-	n := len(m.values)
-	m.values = append(m.values, value)
-	m.Header[header] = m.values[n : n+1 : n+1]
+	s := m.sheet
+	n := len(s.values)
+	s.values = append(s.values, value)
+	m.Header[header] = s.values[n : n+1 : n+1]
 }

@@ -96,7 +96,7 @@ func (n Names) ResultsOf(requestID string) string {
 
 // Event is the subject of a lifecycle event, kind being "noun.verb".
 func (n Names) Event(t Tenant, connector string, kind Kind) string {
-	return n.prefix + ".event." + t.Tokens() + "." + Token(connector) + "." + string(kind)
+	return n.prefix + ".event." + Token(t.Scope) + "." + Token(t.Identity) + "." + Token(connector) + "." + string(kind)
 }
 
 // Webhook is the subject of a verified webhook of the provider's event type.
@@ -104,7 +104,7 @@ func (n Names) Webhook(t Tenant, connector, eventType string) string {
 	if eventType == "" {
 		eventType = "unknown"
 	}
-	return n.prefix + ".webhook." + t.Tokens() + "." + Token(connector) + "." + Token(eventType)
+	return n.prefix + ".webhook." + Token(t.Scope) + "." + Token(t.Identity) + "." + Token(connector) + "." + Token(eventType)
 }
 
 // Webhooks matches every verified webhook.
@@ -157,7 +157,7 @@ type ActionRef struct {
 }
 
 func (r ActionRef) tokens() string {
-	return r.Tenant.Tokens() + "." + Token(r.Connector) + "." + Token(r.Action)
+	return Token(r.Scope) + "." + Token(r.Identity) + "." + Token(r.Connector) + "." + Token(r.Action)
 }
 
 // ParseAction reads a subject of [Names.Action], [Names.Due] or [Names.Call].

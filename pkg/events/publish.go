@@ -36,12 +36,13 @@ type Ack struct {
 
 // Pending is a publish under way. Wait for it once.
 type Pending struct {
-	future jetstream.PubAckFuture
-	bus    *Bus
+	future  jetstream.PubAckFuture
+	bus     *Bus
+	message *Message // nil if the headers are the caller's own
 }
 
 // Publish stores m on subject and waits for the stream's ack, at most the bus's
-// publish timeout. The trace of ctx travels with it. Errors: [ErrUnavailable]
+// publish timeout; m is spent then. The trace of ctx travels with it. Errors: [ErrUnavailable]
 // (it may be stored or not: repeat with the same MsgID, or First), [ErrExists],
 // [ErrTooLarge], [ErrSubject].
 func (b *Bus) Publish(ctx context.Context, subject string, m *Message, opts *PublishOptions) (Ack, error) {
@@ -56,13 +57,17 @@ func (b *Bus) Publish(ctx context.Context, subject string, m *Message, opts *Pub
 // Several callers share one write to the network.
 func (b *Bus) PublishAsync(ctx context.Context, subject string, m *Message, opts *PublishOptions) (*Pending, error) {
 	setTrace(ctx, m.Header)
-	return b.PublishRaw(subject, m.Header, m.Data, opts)
+	p, err := b.PublishRaw(subject, m.Header, m.Data, opts)
+	if err == nil {
+		p.message = m
+	}
+	return p, err
 }
 
 // Send is PublishAsync without an ack, for events that tell of a beginning and
 // that another event follows: messages of one connection reach a stream in their
 // order, so the ack of a later one says that this one had its turn. What cannot
-// be sent is lost.
+// be sent is lost; what is sent is spent.
 func (b *Bus) Send(ctx context.Context, subject string, m *Message) error {
 	if err := checkSubject(subject); err != nil {
 		return err
@@ -71,6 +76,7 @@ func (b *Bus) Send(ctx context.Context, subject string, m *Message) error {
 	if err := b.nc.PublishMsg(&nats.Msg{Subject: subject, Header: m.Header, Data: m.Data}); err != nil {
 		return fmt.Errorf("publish %s: %w", subject, classify(err))
 	}
+	m.spend() // the client has written it
 	return nil
 }
 
@@ -90,7 +96,7 @@ func (b *Bus) PublishRaw(subject string, h Header, data []byte, opts *PublishOpt
 	if err != nil {
 		return nil, fmt.Errorf("publish %s: %w", subject, classify(err))
 	}
-	return &Pending{future, b}, nil
+	return &Pending{future: future, bus: b}, nil
 }
 
 // put writes a header of a publish. One that says so already is left alone: the
@@ -101,8 +107,21 @@ func put(h Header, name, value string) {
 	}
 }
 
-// Wait returns the stream's ack. See [Bus.Publish] for the errors.
+// Wait returns the stream's ack, with which the message is spent. See [Bus.Publish]
+// for the errors.
 func (p *Pending) Wait(ctx context.Context) (Ack, error) {
+	ack, err := p.wait(ctx)
+	switch {
+	case p.message == nil:
+	case err == nil:
+		p.message.spend()
+	default:
+		p.message.retain()
+	}
+	return ack, err
+}
+
+func (p *Pending) wait(ctx context.Context) (Ack, error) {
 	select {
 	case ack := <-p.future.Ok():
 		return Ack{ack.Sequence, ack.Duplicate}, nil

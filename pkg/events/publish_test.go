@@ -2,6 +2,7 @@ package events_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -195,5 +196,62 @@ func TestNewBusRefusesABadPrefix(t *testing.T) {
 	t.Parallel()
 	if _, err := events.NewBus(&nats.Conn{}, &events.Options{Prefix: "a.b"}); err == nil {
 		t.Error("want an error")
+	}
+}
+
+// The memory of a message serves the next one: neither may show in the other.
+func TestAMessageThatWasPublishedIsSpentAndShowsInNoOther(t *testing.T) {
+	t.Parallel()
+	_, bus := start(t)
+	var running sync.WaitGroup
+	for worker := range 16 {
+		running.Go(func() {
+			for n := range 20 {
+				mark := fmt.Sprintf("%d-%d", worker, n)
+				e := events.New("ingress", "t."+mark, events.About{Tenant: ava, Connector: "demo-key"}, []byte(mark))
+				for i := range (n * 7) % 40 { // more than a sheet has room for, sometimes
+					e.Header[fmt.Sprintf("X-%d", i)] = []string{mark}
+				}
+				id, subject := e.ID(), bus.Webhook(ava, "demo-key", mark)
+				var err error
+				if n%5 == 0 {
+					err = bus.Send(t.Context(), subject, e)
+				} else {
+					_, err = bus.Publish(t.Context(), subject, e, &events.PublishOptions{First: true})
+				}
+				if err != nil {
+					t.Error(err)
+				}
+				if e.ID() != id || e.Header != nil || e.Data != nil {
+					t.Errorf("a spent message holds %v, %s", e.Header, e.Data)
+				}
+				again := lifecycle(events.ActionStarted)
+				if _, err := bus.Publish(t.Context(), subject, again, &events.PublishOptions{First: true}); n%5 != 0 && !errors.Is(err, events.ErrExists) {
+					t.Errorf("published twice: %v", err)
+				} else if n%5 != 0 && again.Header.Get("ce-id") != again.ID() {
+					t.Errorf("a message that was refused has lost its headers: %v", again.Header)
+				}
+			}
+		})
+	}
+	running.Wait()
+	for n := uint64(1); n <= 16*20; n++ {
+		d, err := bus.Message(t.Context(), events.Webhooks, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mark := string(d.Data)
+		if mark == "{}" {
+			continue // the lifecycle event after one that was sent
+		}
+		e, err := events.Decode(d.Header, d.Data)
+		if err != nil || e.Type() != "t."+mark || d.Subject != bus.Webhook(ava, "demo-key", mark) {
+			t.Fatalf("%s is stored as %s on %s, %v", mark, e.Type(), d.Subject, err)
+		}
+		for name, values := range d.Header {
+			if strings.HasPrefix(name, "X-") && values[0] != mark {
+				t.Errorf("%s has the header %s: %s", mark, name, values[0])
+			}
+		}
 	}
 }

@@ -98,13 +98,18 @@ func (b *Bus) awaitResult(ctx context.Context, results <-chan *nats.Msg, subject
 // finds it in the stream.
 func (b *Bus) PublishResult(ctx context.Context, a Action, m *Message) error {
 	p, err := b.PublishAsync(ctx, b.Result(a.ActionRef, a.ID), m, &PublishOptions{First: true})
-	if err == nil {
-		_, err = p.Wait(ctx)
+	if err != nil {
+		return err
 	}
-	if err == nil && a.Awaited {
+	if _, err := p.wait(ctx); err != nil {
+		m.retain()
+		return err
+	}
+	if a.Awaited {
 		_ = b.nc.PublishMsg(&nats.Msg{Subject: b.stored(a.ActionRef, a.ID), Header: m.Header, Data: m.Data})
 	}
-	return err
+	m.spend()
+	return nil
 }
 
 // ResultOf returns the stored result of a request. [ErrNotFound],

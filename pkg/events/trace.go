@@ -63,6 +63,11 @@ func EnsureTrace(ctx context.Context) context.Context {
 	return trace.ContextWithRemoteSpanContext(ctx, trace.NewSpanContext(c))
 }
 
+// SameTrace returns ctx with the trace of another context.
+func SameTrace(ctx, other context.Context) context.Context {
+	return trace.ContextWithRemoteSpanContext(ctx, trace.SpanContextFromContext(other))
+}
+
 // TraceID returns the id of ctx's trace in hex, or "".
 func TraceID(ctx context.Context) string {
 	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
