@@ -16,6 +16,7 @@ type message struct {
 	event   *events.Message
 	dedup   string // message id by which the streams know a repetition; "" if nothing tells one
 	subject string
+	named   bool // by the provider
 }
 
 // message makes the event of a delivery: the body as it came, and the provider's
@@ -35,7 +36,7 @@ func (i *Ingress) message(d *delivery, filed webhook.Delivery, v webhook.Verifie
 		i.metrics.unsigned.Inc()
 	}
 	keepHeaders(e.Header, d.Header, secretHeaders(d.webhook), d.urlSecret())
-	m := &message{event: e, subject: i.Bus.Webhook(d.conn.Ref().Tenant, d.conn.Connector, filed.Type)}
+	m := &message{event: e, named: filed.ID != "" && !filed.Derived, subject: i.Bus.Webhook(d.conn.Ref().Tenant, d.conn.Connector, filed.Type)}
 	if filed.ID != "" {
 		e.SetExtension(events.ExtDelivery, filed.ID)
 		m.dedup = d.conn.Ref().Key() + "/" + events.Token(filed.ID)
@@ -66,7 +67,7 @@ func (i *Ingress) store(ctx context.Context, d *delivery, m *message) (receipt, 
 	case duplicate:
 		return receipt{Duplicate: true}, nil
 	}
-	return receipt{ID: m.event.ID()}, nil
+	return receipt{ID: m.event.ID(), Named: m.named}, nil
 }
 
 // publish reports whether the stream had the message already.

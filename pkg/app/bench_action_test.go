@@ -32,9 +32,9 @@ func BenchmarkAction(b *testing.B) {
 		report(row{"action round trip, p50", fmt.Sprintf("%.0f µs", f), fmt.Sprintf("%.0f µs", h), fmt.Sprintf("%.2f", ratio), "≤ 2.5"})
 	})
 	b.Run("64-in-flight", func(b *testing.B) {
-		f, h, ratio := inTurns(5,
-			func() float64 { return perSecond(b, 64, 2*time.Second, raw.trip) },
-			func() float64 { return perSecond(b, 64, 2*time.Second, own.trip) })
+		f, h, ratio := inTurns(turns,
+			func() float64 { return perSecond(b, 64, turn, raw.trip) },
+			func() float64 { return perSecond(b, 64, turn, own.trip) })
 		b.ReportMetric(h, "req/s")
 		b.ReportMetric(ratio, "ratio")
 		report(row{"actions, 64 in flight", rate(f), rate(h), fmt.Sprintf("%.2f", ratio), "≥ 0.4"})

@@ -55,6 +55,13 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
+// What is measured per second is measured in many short turns rather than a few long
+// ones: these machines have neighbours, whose load changes by the second.
+const (
+	turns = 25
+	turn  = 400 * time.Millisecond
+)
+
 // inTurns measures floor and hawser in turns and returns the medians of both and
 // of their ratios.
 func inTurns(rounds int, floor, hawser func() float64) (f, h, ratio float64) {
