@@ -3,6 +3,7 @@ package connection_test
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -52,43 +53,81 @@ func newCrowd(b *testing.B, n int) *crowd {
 	return c
 }
 
-// BenchmarkLookup is what every webhook (by URL) and every action (by key) begins
-// with. Uncached is the first use of a connection in a process, or after a change.
-func BenchmarkLookup(b *testing.B) {
-	for _, n := range []int{1, 100_000} {
-		b.Run(fmt.Sprintf("connections=%d", n), func(b *testing.B) {
-			c := newCrowd(b, n)
-			byURL := func(i int) error { return ignored(c.store.ByWebhookURL(b.Context(), "shop", c.urls[i])) }
-			byKey := func(i int) error { return ignored(c.store.Get(b.Context(), c.refs[i])) }
-			loop := func(look func(int) error, among int) func(*testing.B) {
-				return func(b *testing.B) {
-					b.ReportAllocs()
-					for i := 0; b.Loop(); i++ {
-						must(b, look(i%among))
-					}
-				}
-			}
-			b.Run("uncached/by=url", loop(byURL, n))
-			b.Run("uncached/by=key", loop(byKey, n))
-			run(b, c.store.Run)
-			few := min(n, connection.CacheSize/2)
-			eventually(b, func() bool {
-				must(b, byURL(0))
-				held, _ := c.store.CacheSize()
-				return held == 1
-			})
-			for i := range few {
-				must(b, byURL(i))
-			}
-			// The same connection among one and among all: whether their number matters.
-			b.Run("cached/by=url", loop(byURL, 1))
-			b.Run("cached/by=key", loop(byKey, 1))
-			// Thousands in turn are slower by what the processor's own caches do not hold.
-			b.Run("cached, in turn/by=url", loop(byURL, few))
-			b.Run("cached, in turn/by=key", loop(byKey, few))
-			b.Run("many in turn", func(b *testing.B) { c.lookAtMany(b, byURL, min(n, 3*connection.CacheSize)) })
-		})
+func (c *crowd) byURL(b *testing.B) func(int) error {
+	return func(i int) error {
+		return ignored(c.store.ByWebhookURL(b.Context(), "shop", c.urls[i%len(c.urls)]))
 	}
+}
+
+func (c *crowd) byKey(b *testing.B) func(int) error {
+	return func(i int) error { return ignored(c.store.Get(b.Context(), c.refs[i%len(c.refs)])) }
+}
+
+// BenchmarkLookup is what every webhook (by URL) and every action (by key) begins
+// with, among one connection and among a hundred thousand. Uncached is the first use
+// of a connection in a process, or after a change.
+func BenchmarkLookup(b *testing.B) {
+	one, many := newCrowd(b, 1), newCrowd(b, 100_000)
+	b.Run("uncached/by=url", func(b *testing.B) { compare(b, one.byURL(b), many.byURL(b)) })
+	b.Run("uncached/by=key", func(b *testing.B) { compare(b, one.byKey(b), many.byKey(b)) })
+	few := connection.CacheSize / 2
+	for _, c := range []*crowd{one, many} {
+		run(b, c.store.Run)
+		eventually(b, func() bool {
+			must(b, c.byURL(b)(0))
+			held, _ := c.store.CacheSize()
+			return held == 1
+		})
+		for i := range min(few, len(c.refs)) {
+			must(b, c.byURL(b)(i))
+		}
+	}
+	// The same connection among one and among all: whether their number matters.
+	same := func(look func(int) error) func(int) error { return func(int) error { return look(0) } }
+	b.Run("cached/by=url", func(b *testing.B) { compare(b, same(one.byURL(b)), same(many.byURL(b))) })
+	b.Run("cached/by=key", func(b *testing.B) { compare(b, same(one.byKey(b)), same(many.byKey(b))) })
+	// Thousands in turn are slower by what the processor's own caches do not hold.
+	inTurn := func(look func(int) error) func(*testing.B) {
+		return func(b *testing.B) {
+			for i := 0; b.Loop(); i++ {
+				must(b, look(i%few))
+			}
+		}
+	}
+	b.Run("cached, in turn/by=url", inTurn(many.byURL(b)))
+	b.Run("cached, in turn/by=key", inTurn(many.byKey(b)))
+	b.Run("many in turn", func(b *testing.B) { many.lookAtMany(b, many.byURL(b), 3*connection.CacheSize) })
+}
+
+// compare looks up here and there in short turns, so that the ratio does not follow
+// what else the machine does, and reports the medians of both and of the ratios.
+func compare(b *testing.B, one, many func(int) error) {
+	i := 0
+	nanoseconds := func(look func(int) error) float64 {
+		began, n := time.Now(), 0
+		for ; time.Since(began) < 20*time.Millisecond; n += 20 {
+			for range 20 {
+				i++
+				must(b, look(i))
+			}
+		}
+		return float64(time.Since(began).Nanoseconds()) / float64(n)
+	}
+	var ones, manys, ratios []float64
+	for swapped := false; b.Loop(); swapped = !swapped {
+		var x, y float64
+		if swapped { // neither is always the one that comes after the other
+			y, x = nanoseconds(many), nanoseconds(one)
+		} else {
+			x, y = nanoseconds(one), nanoseconds(many)
+		}
+		ones, manys, ratios = append(ones, x), append(manys, y), append(ratios, y/x)
+	}
+	median := func(v []float64) float64 { slices.Sort(v); return v[len(v)/2] }
+	b.ReportMetric(0, "ns/op") // of a turn: says nothing
+	b.ReportMetric(median(ones), "ns-of-1")
+	b.ReportMetric(median(manys), "ns-of-100000")
+	b.ReportMetric(median(ratios), "ratio")
 }
 
 // lookAtMany looks up more connections than a cache holds, and reports what the
