@@ -13,15 +13,12 @@ type receipt struct {
 	Duplicate bool   `json:"duplicate,omitempty"`
 	// Quarantined: kept, and not handed on before an operator drives it again.
 	Quarantined bool `json:"quarantined,omitempty"`
-	// Named: the event carries the provider's own id of the delivery, by which it is found.
-	Named bool `json:"-"`
 }
 
 // What a provider is told of a delivery that was taken stands in headers: some
 // take a body for an instruction, or for a failure. They say to a person who looks
 // at the provider's log of deliveries what became of it. The request's id is that of
-// a new event, or of what is new in quarantine; it is left out where the event is
-// found by the provider's own.
+// a new event, or of what is new in quarantine.
 const (
 	duplicateHeader   = "Hawser-Duplicate"   // "true": it was here already
 	quarantinedHeader = "Hawser-Quarantined" // "true": kept for an operator
@@ -40,23 +37,20 @@ const (
 
 // answer tells the provider that its delivery is taken, or was before.
 func answer(w http.ResponseWriter, as *connectors.Answer, taken receipt) outcome {
-	ended, status := outcomeAccepted, http.StatusAccepted
+	h, ended, status := w.Header(), outcomeAccepted, http.StatusAccepted
 	if taken.Quarantined {
-		w.Header()[quarantinedHeader] = []string{"true"}
+		h[quarantinedHeader] = []string{"true"}
 	}
 	if taken.Duplicate {
-		w.Header()[duplicateHeader] = []string{"true"}
+		h[duplicateHeader] = []string{"true"}
 		ended, status = outcomeDuplicate, http.StatusOK
 	}
 	if as.Status != 0 {
 		status = as.Status
 	}
 	if as.Body != "" {
-		w.Header()["Content-Type"] = []string{as.ContentType}
-		w.Header()["X-Content-Type-Options"] = []string{"nosniff"}
-	}
-	if r, ok := w.(*recorder); ok {
-		r.unsaid = taken.Named && ended == outcomeAccepted && !taken.Quarantined
+		h["Content-Type"] = []string{as.ContentType}
+		h["X-Content-Type-Options"] = []string{"nosniff"}
 	}
 	w.WriteHeader(status)
 	if as.Body != "" {

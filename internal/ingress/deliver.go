@@ -16,7 +16,6 @@ type message struct {
 	event   *events.Message
 	dedup   string // message id by which the streams know a repetition; "" if nothing tells one
 	subject string
-	named   bool // by the provider
 }
 
 // message makes the event of a delivery: the body as it came, and the provider's
@@ -36,7 +35,7 @@ func (i *Ingress) message(d *delivery, filed webhook.Delivery, v webhook.Verifie
 		i.metrics.unsigned.Inc()
 	}
 	keepHeaders(e.Header, d.Header, secretHeaders(d.webhook), d.urlSecret())
-	m := &message{event: e, named: filed.ID != "" && !filed.Derived, subject: i.Bus.Webhook(d.conn.Ref().Tenant, d.conn.Connector, filed.Type)}
+	m := &message{event: e, subject: i.Bus.Webhook(d.conn.Ref().Tenant, d.conn.Connector, filed.Type)}
 	if filed.ID != "" {
 		e.SetExtension(events.ExtDelivery, filed.ID)
 		m.dedup = d.conn.Ref().Key() + "/" + events.Token(filed.ID)
@@ -67,7 +66,7 @@ func (i *Ingress) store(ctx context.Context, d *delivery, m *message) (receipt, 
 	case duplicate:
 		return receipt{Duplicate: true}, nil
 	}
-	return receipt{ID: m.event.ID(), Named: m.named}, nil
+	return receipt{ID: m.event.ID()}, nil
 }
 
 // publish reports whether the stream had the message already.

@@ -26,25 +26,28 @@ const maxKeptHeaders = 16 << 10
 // keepHeaders copies the provider's headers into the message. Where there is not
 // room for all, the first in the order of their names have it. Those that repeat
 // the secret of the URL, as proxies do in X-Original-Uri and the like, are not kept.
+// Nothing is written that is taken back: a map that has grown stays large.
 func keepHeaders(out events.Header, in http.Header, secrets map[string]bool, urlSecret string) {
 	room := maxKeptHeaders
-	for name, values := range in {
-		if handedOn(name, secrets) && !tell(values, urlSecret) {
+	keep := func(name string) {
+		values := in[name]
+		if size := sizeOf(name, values); size <= room && handedOn(name, secrets) && !tell(values, urlSecret) {
 			out[name] = values
-			room -= sizeOf(name, values)
+			room -= size
 		}
 	}
-	if room >= 0 {
+	all := 0
+	for name, values := range in {
+		all += sizeOf(name, values)
+	}
+	if all <= room {
+		for name := range in {
+			keep(name)
+		}
 		return
 	}
-	room = maxKeptHeaders
 	for _, name := range slices.Sorted(maps.Keys(in)) {
-		values, kept := out[name]
-		if size := sizeOf(name, values); kept && size <= room {
-			room -= size
-		} else {
-			delete(out, name)
-		}
+		keep(name)
 	}
 }
 

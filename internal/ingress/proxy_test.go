@@ -19,6 +19,7 @@ func provider(t *testing.T, base string) *site {
 		body, _ := io.ReadAll(r.Body)
 		w.Header().Set("Set-Cookie", "theirs=1")
 		w.Header().Set("X-Theirs", "kept")
+		w.Header().Set("X-Request-Id", "theirs")
 		w.Header().Set("Connection", "X-Hop")
 		w.Header().Set("X-Hop", "1")
 		switch r.URL.Path {
@@ -65,7 +66,7 @@ func TestTheProxyCallsTheProviderWithTheConnectionsAuth(t *testing.T) {
 		if r.status != c.status || !strings.HasPrefix(r.body, c.want) || !strings.HasSuffix(r.body, c.body) {
 			t.Errorf("%s %s: %d %.200s, want %d %s", c.method, c.path, r.status, r.body, c.status, c.want)
 		}
-		if h := r.header; h.Get("Hawser-Provider-Status") != fmt.Sprint(c.status) || h.Get("X-Theirs") != "kept" || h.Get("Set-Cookie") != "" || h.Get("X-Hop") != "" {
+		if h := r.header; h.Get("Hawser-Provider-Status") != fmt.Sprint(c.status) || h.Get("X-Theirs") != "kept" || h.Get("X-Request-Id") != "theirs" || h.Get("Set-Cookie") != "" || h.Get("X-Hop") != "" {
 			t.Errorf("%s %s: headers %v", c.method, c.path, h)
 		}
 		if strings.Contains(r.body, s.Token.Reveal()) {

@@ -35,6 +35,9 @@ func TestASignedDeliveryIsStoredByteForByte(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if id := r.header.Get("X-Request-Id"); id != e.ID() || r.header.Get("Hawser-Duplicate") != "" {
+			t.Errorf("delivery %d: answered as %q, want %q", i, id, e.ID())
+		}
 		got := []string{e.Type(), e.DataContentType(), events.Extension(e, events.ExtDelivery), events.Extension(e, events.ExtPath), events.Extension(e, events.ExtScope), events.Extension(e, events.ExtIdentity)}
 		want := []string{"hawser.webhook.message.created", "application/json", delivery, "/api/v1/connectors/probe/webhook/***", "organization", "ava@example.com"}
 		for k := range want {
@@ -47,33 +50,6 @@ func TestASignedDeliveryIsStoredByteForByte(t *testing.T) {
 		}
 		if d.Header["X-Probe-Event"][0] != "message.created" || d.Header["X-Probe-Signature"] == nil {
 			t.Errorf("the provider's headers are %v", d.Header)
-		}
-	}
-}
-
-// Whoever looks at the provider's log finds the event by the provider's id, or, where
-// it gives none, by that of the request.
-func TestAnEventIsFoundByWhatTheProviderSees(t *testing.T) {
-	t.Parallel()
-	s := serve(t)
-	path := s.connect(t, "probe")
-	heard := s.Listen(t, "hawser.webhook.>")
-	for _, c := range []struct {
-		delivery, body string
-		said           bool
-	}{{"d1", "{}", false}, {"", "{}", true}, {"", "[]", true}} {
-		r := s.deliver(t, path, c.delivery, c.body)
-		d := heard.Message(t)
-		e, err := events.Decode(d.Header, d.Data)
-		if err != nil || r.status != http.StatusAccepted || r.header.Get("Hawser-Duplicate") != "" {
-			t.Fatalf("delivery %q: %d %v, %v", c.delivery, r.status, r.header, err)
-		}
-		id := r.header.Get("X-Request-Id")
-		if c.said && id != e.ID() || !c.said && (id != "" || events.Extension(e, events.ExtDelivery) != c.delivery) {
-			t.Errorf("delivery %q: answered as %q, stored as %v", c.delivery, id, e)
-		}
-		if r = s.deliver(t, path, c.delivery, c.body); r.header.Get("X-Request-Id") == "" || r.header.Get("Hawser-Duplicate") != "true" {
-			t.Errorf("delivery %q again: %d %v", c.delivery, r.status, r.header)
 		}
 	}
 }

@@ -12,9 +12,9 @@ import (
 // Message is an event on its way out, in binary mode. [New] and [NewLifecycle]
 // write its attributes straight into the headers: each webhook and each action
 // makes some, and the SDK's type would be filled only to be read again. [Encode]
-// makes one of an [Event]. It is for one goroutine at a time. A publish that failed
-// may be repeated with it, but not change it; one that succeeded has spent it, and
-// of it there is nothing left but the ID.
+// makes one of an [Event]. It is for one goroutine at a time. One whose publish failed
+// may be published again, unchanged and with the same context and options. One whose
+// publish succeeded is spent: nothing is left of it but the ID.
 type Message struct {
 	Header Header
 	Data   []byte
@@ -159,6 +159,10 @@ func (m *Message) set(header, value string) {
 
 func (m *Message) put(header, value string) {
 	s := m.sheet
+	if s == nil {
+		m.Header[header] = []string{value}
+		return
+	}
 	n := len(s.values)
 	s.values = append(s.values, value)
 	m.Header[header] = s.values[n : n+1 : n+1]

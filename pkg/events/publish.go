@@ -2,6 +2,7 @@ package events
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -17,6 +18,9 @@ const (
 	// maxMsgID bounds what a stream remembers of a message for its whole window.
 	maxMsgID = 512
 )
+
+// errSpent is the answer to code that publishes a message again that is stored.
+var errSpent = errors.New("events: the message was published before and is spent; make another")
 
 // PublishOptions of one publish. The zero value is a plain one.
 type PublishOptions struct {
@@ -42,7 +46,7 @@ type Pending struct {
 }
 
 // Publish stores m on subject and waits for the stream's ack, at most the bus's
-// publish timeout; m is spent then. The trace of ctx travels with it. Errors: [ErrUnavailable]
+// publish timeout; with it, m is spent. The trace of ctx travels along. Errors: [ErrUnavailable]
 // (it may be stored or not: repeat with the same MsgID, or First), [ErrExists],
 // [ErrTooLarge], [ErrSubject].
 func (b *Bus) Publish(ctx context.Context, subject string, m *Message, opts *PublishOptions) (Ack, error) {
@@ -56,6 +60,9 @@ func (b *Bus) Publish(ctx context.Context, subject string, m *Message, opts *Pub
 // PublishAsync sends m without waiting; [Pending.Wait] tells what became of it.
 // Several callers share one write to the network.
 func (b *Bus) PublishAsync(ctx context.Context, subject string, m *Message, opts *PublishOptions) (*Pending, error) {
+	if m.Header == nil {
+		return nil, errSpent
+	}
 	setTrace(ctx, m.Header)
 	p, err := b.PublishRaw(subject, m.Header, m.Data, opts)
 	if err == nil {
@@ -71,6 +78,9 @@ func (b *Bus) PublishAsync(ctx context.Context, subject string, m *Message, opts
 func (b *Bus) Send(ctx context.Context, subject string, m *Message) error {
 	if err := checkSubject(subject); err != nil {
 		return err
+	}
+	if m.Header == nil {
+		return errSpent
 	}
 	setTrace(ctx, m.Header)
 	if err := b.nc.PublishMsg(&nats.Msg{Subject: subject, Header: m.Header, Data: m.Data}); err != nil {

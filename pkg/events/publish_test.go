@@ -1,6 +1,7 @@
 package events_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -199,6 +200,45 @@ func TestNewBusRefusesABadPrefix(t *testing.T) {
 	}
 }
 
+// Nobody knows what became of it, so it is published again, and it is whole.
+func TestAMessageThatWasNotWaitedForCanBePublishedAgain(t *testing.T) {
+	t.Parallel()
+	_, bus := start(t)
+	var running sync.WaitGroup
+	for worker := range 8 {
+		running.Go(func() {
+			for n := range 20 {
+				mark := fmt.Sprintf("%d-%d", worker, n)
+				e := events.New("ingress", "t."+mark, events.About{Tenant: ava, Connector: "demo-key"}, []byte(mark))
+				subject, opts := bus.Webhook(ava, "demo-key", mark), &events.PublishOptions{MsgID: mark}
+				p, err := bus.PublishAsync(t.Context(), subject, e, opts)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				gone, leave := context.WithCancel(t.Context())
+				leave()
+				if _, err := p.Wait(gone); err == nil {
+					continue // the ack was there before
+				}
+				if _, err := bus.Publish(t.Context(), subject, e, opts); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	running.Wait()
+	for n := uint64(1); n <= 8*20; n++ {
+		d, err := bus.Message(t.Context(), events.Webhooks, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e, err := events.Decode(d.Header, d.Data); err != nil || e.Type() != "t."+string(d.Data) {
+			t.Errorf("%s is stored as %v, %v", d.Data, d.Header, err)
+		}
+	}
+}
+
 // The memory of a message serves the next one: neither may show in the other.
 func TestAMessageThatWasPublishedIsSpentAndShowsInNoOther(t *testing.T) {
 	t.Parallel()
@@ -224,6 +264,9 @@ func TestAMessageThatWasPublishedIsSpentAndShowsInNoOther(t *testing.T) {
 				}
 				if e.ID() != id || e.Header != nil || e.Data != nil {
 					t.Errorf("a spent message holds %v, %s", e.Header, e.Data)
+				}
+				if _, err := bus.Publish(t.Context(), subject, e, nil); err == nil || bus.Send(t.Context(), subject, e) == nil {
+					t.Error("a spent message was published")
 				}
 				again := lifecycle(events.ActionStarted)
 				if _, err := bus.Publish(t.Context(), subject, again, &events.PublishOptions{First: true}); n%5 != 0 && !errors.Is(err, events.ErrExists) {
