@@ -33,10 +33,10 @@ type job struct {
 	announced []*events.Pending
 }
 
-// perform takes one delivery from parsing to ack. It returns nil when the
-// request has its result, or lies parked until its time, or is at work here
-// already; any other answer has it delivered again.
-// What is said of its end is stored within last.
+// perform takes one delivery from parsing to ack; what it says of the end is
+// stored within last. It returns nil when the request has its result, or lies
+// parked until its time, or is at work here already; any other answer has it
+// delivered again.
 func (x *Executor) perform(ctx, last context.Context, d *events.Delivery, admit admission) error {
 	request, malformed := x.Bus.ReadAction(d)
 	if errors.Is(malformed, events.ErrSubject) || errors.Is(malformed, events.ErrToken) {

@@ -63,10 +63,7 @@ func (i *Ingress) readDelivery(w http.ResponseWriter, r *http.Request, hook *con
 	}
 	<-i.slots
 	defer func() { i.slots <- struct{}{} }()
-	reader := io.Reader(r.Body)
-	if r.ContentLength < 0 {
-		reader = http.MaxBytesReader(w, r.Body, limit) // net/http keeps those to their length that name it
-	}
+	reader := http.MaxBytesReader(w, r.Body, limit)
 	var buffer bytes.Buffer
 	buffer.Grow(int(min(max(r.ContentLength, 0), grownFrom)) + bytes.MinRead)
 	_, err = buffer.ReadFrom(io.LimitReader(reader, smallBody+1))

@@ -52,8 +52,8 @@ func (m *metrics) observeWebhook(connector string, ended outcome) {
 // recorder remembers what was answered, for the log line.
 type recorder struct {
 	http.ResponseWriter
-	id     [1]string // as a header has it
-	status int       // 0 until the answer begins
+	id     string
+	status int // 0 until the answer begins
 	code   connectors.Code
 }
 
@@ -86,7 +86,7 @@ const requestIDHeader = "X-Request-Id"
 // has it too, so that whoever sees the answer can find that.
 func requestID(w http.ResponseWriter) string {
 	if r, ok := w.(*recorder); ok {
-		return r.id[0]
+		return r.id
 	}
 	return events.NewID()
 }
@@ -97,8 +97,8 @@ func requestID(w http.ResponseWriter) string {
 func (i *Ingress) observed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
-		rec := &recorder{ResponseWriter: w, id: [1]string{events.NewID()}}
-		rec.Header()[requestIDHeader] = rec.id[:]
+		rec := &recorder{ResponseWriter: w, id: events.NewID()}
+		rec.Header()[requestIDHeader] = []string{rec.id}
 		if len(r.TransferEncoding) > 0 {
 			// net/http drops a Content-Length beside it, so whatever follows may be read
 			// differently before us: RFC 9112, 6.1 has the connection end.
@@ -128,7 +128,7 @@ func (i *Ingress) concluded(rec *recorder, r *http.Request, began time.Time) {
 	thrown := recover()
 	if thrown != nil && thrown != http.ErrAbortHandler {
 		// What was thrown may hold anything, so it is not printed.
-		i.log.Error().Str("request_id", rec.id[0]).Str("route", routeOf(r)).Msg("a handler panicked")
+		i.log.Error().Str("request_id", rec.id).Str("route", routeOf(r)).Msg("a handler panicked")
 		if rec.status == 0 {
 			writeProblem(rec, &connectors.Error{Code: connectors.CodeInternal, Message: "internal error"})
 			thrown = nil
@@ -145,7 +145,7 @@ func (i *Ingress) concluded(rec *recorder, r *http.Request, began time.Time) {
 		level = zerolog.DebugLevel
 	}
 	if line := i.log.WithLevel(level); line.Enabled() {
-		line.Str("request_id", rec.id[0]).Str("trace_id", events.TraceID(r.Context())).Str("method", methodOf(r)).
+		line.Str("request_id", rec.id).Str("trace_id", events.TraceID(r.Context())).Str("method", methodOf(r)).
 			Str("route", routeOf(r)).Int("status", rec.status).Str("code", string(rec.code)).Dur("ms", took).Msg("http")
 	}
 	if thrown != nil {

@@ -67,13 +67,10 @@ func (i *Ingress) take(w http.ResponseWriter, r *http.Request, connector string)
 
 // call is what verification sees of an HTTP request.
 func (i *Ingress) call(r *http.Request, body []byte) webhook.Request {
-	request := webhook.Request{
-		Method: r.Method, PublicURL: i.opts.BaseURL + r.URL.RequestURI(), Header: r.Header, Body: body, Now: time.Now(),
+	return webhook.Request{
+		Method: r.Method, PublicURL: i.opts.BaseURL + r.URL.RequestURI(), Header: r.Header,
+		Query: r.URL.Query(), Body: body, Now: time.Now(),
 	}
-	if r.URL.RawQuery != "" {
-		request.Query = r.URL.Query()
-	}
-	return request
 }
 
 // addressed is the connection that the URL belongs to.

@@ -56,7 +56,7 @@ func TestMain(m *testing.M) {
 }
 
 // What is measured per second is measured in many short turns rather than a few long
-// ones: these machines have neighbours, whose load changes by the second.
+// ones: what else a machine does changes by the second.
 const (
 	turns = 25
 	turn  = 400 * time.Millisecond

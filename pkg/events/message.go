@@ -23,8 +23,8 @@ type Message struct {
 	sheet *sheet
 }
 
-// sheet is the memory of a message's headers: the first thing that it is written
-// on, and more than half of what it costs. So it serves many, one after the other.
+// sheet is the memory of a message's headers, most of what a message allocates. So
+// it serves many, one after the other.
 type sheet struct {
 	header Header
 	values []string // of the headers, in one piece

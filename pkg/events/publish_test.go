@@ -200,100 +200,101 @@ func TestNewBusRefusesABadPrefix(t *testing.T) {
 	}
 }
 
-// Nobody knows what became of it, so it is published again, and it is whole.
-func TestAMessageThatWasNotWaitedForCanBePublishedAgain(t *testing.T) {
-	t.Parallel()
-	_, bus := start(t)
+// crowd has goroutines do something with 20 marks each, of their own.
+func crowd(goroutines int, do func(n int, mark string)) {
 	var running sync.WaitGroup
-	for worker := range 8 {
+	for g := range goroutines {
 		running.Go(func() {
 			for n := range 20 {
-				mark := fmt.Sprintf("%d-%d", worker, n)
-				e := events.New("ingress", "t."+mark, events.About{Tenant: ava, Connector: "demo-key"}, []byte(mark))
-				subject, opts := bus.Webhook(ava, "demo-key", mark), &events.PublishOptions{MsgID: mark}
-				p, err := bus.PublishAsync(t.Context(), subject, e, opts)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				gone, leave := context.WithCancel(t.Context())
-				leave()
-				if _, err := p.Wait(gone); err == nil {
-					continue // the ack was there before
-				}
-				if _, err := bus.Publish(t.Context(), subject, e, opts); err != nil {
-					t.Error(err)
-				}
+				do(n, fmt.Sprintf("%d-%d", g, n))
 			}
 		})
 	}
 	running.Wait()
-	for n := uint64(1); n <= 8*20; n++ {
-		d, err := bus.Message(t.Context(), events.Webhooks, n)
+}
+
+func marked(mark string) *events.Message {
+	return events.New("ingress", "t."+mark, events.About{Tenant: ava, Connector: "demo-key"}, []byte(mark))
+}
+
+// wantMarked wants the first n webhooks of the stream to be whole, and returns them.
+func wantMarked(t *testing.T, bus *events.Bus, n int) (all []*events.Delivery) {
+	t.Helper()
+	for i := range n {
+		d, err := bus.Message(t.Context(), events.Webhooks, uint64(i+1))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if e, err := events.Decode(d.Header, d.Data); err != nil || e.Type() != "t."+string(d.Data) {
-			t.Errorf("%s is stored as %v, %v", d.Data, d.Header, err)
+		mark := string(d.Data)
+		e, err := events.Decode(d.Header, d.Data)
+		if err != nil || e.Type() != "t."+mark || d.Subject != bus.Webhook(ava, "demo-key", mark) {
+			t.Errorf("%s is stored as %v on %s, %v", mark, d.Header, d.Subject, err)
 		}
+		all = append(all, d)
 	}
+	return all
+}
+
+// Nobody knows what became of it, so it is published again, and it is whole.
+func TestAMessageThatWasNotWaitedForCanBePublishedAgain(t *testing.T) {
+	t.Parallel()
+	_, bus := start(t)
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	crowd(8, func(_ int, mark string) {
+		e, subject, opts := marked(mark), bus.Webhook(ava, "demo-key", mark), &events.PublishOptions{MsgID: mark}
+		p, err := bus.PublishAsync(t.Context(), subject, e, opts)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if _, err := p.Wait(gone); err == nil {
+			return // the ack was there before
+		}
+		if _, err := bus.Publish(t.Context(), subject, e, opts); err != nil {
+			t.Error(err)
+		}
+	})
+	wantMarked(t, bus, 8*20)
 }
 
 // The memory of a message serves the next one: neither may show in the other.
 func TestAMessageThatWasPublishedIsSpentAndShowsInNoOther(t *testing.T) {
 	t.Parallel()
 	_, bus := start(t)
-	var running sync.WaitGroup
-	for worker := range 16 {
-		running.Go(func() {
-			for n := range 20 {
-				mark := fmt.Sprintf("%d-%d", worker, n)
-				e := events.New("ingress", "t."+mark, events.About{Tenant: ava, Connector: "demo-key"}, []byte(mark))
-				for i := range (n * 7) % 40 { // more than a sheet has room for, sometimes
-					e.Header[fmt.Sprintf("X-%d", i)] = []string{mark}
-				}
-				id, subject := e.ID(), bus.Webhook(ava, "demo-key", mark)
-				var err error
-				if n%5 == 0 {
-					err = bus.Send(t.Context(), subject, e)
-				} else {
-					_, err = bus.Publish(t.Context(), subject, e, &events.PublishOptions{First: true})
-				}
-				if err != nil {
-					t.Error(err)
-				}
-				if e.ID() != id || e.Header != nil || e.Data != nil {
-					t.Errorf("a spent message holds %v, %s", e.Header, e.Data)
-				}
-				if _, err := bus.Publish(t.Context(), subject, e, nil); err == nil || bus.Send(t.Context(), subject, e) == nil {
-					t.Error("a spent message was published")
-				}
-				again := lifecycle(events.ActionStarted)
-				if _, err := bus.Publish(t.Context(), subject, again, &events.PublishOptions{First: true}); n%5 != 0 && !errors.Is(err, events.ErrExists) {
-					t.Errorf("published twice: %v", err)
-				} else if n%5 != 0 && again.Header.Get("ce-id") != again.ID() {
-					t.Errorf("a message that was refused has lost its headers: %v", again.Header)
-				}
-			}
-		})
-	}
-	running.Wait()
-	for n := uint64(1); n <= 16*20; n++ {
-		d, err := bus.Message(t.Context(), events.Webhooks, n)
+	first := &events.PublishOptions{First: true}
+	crowd(16, func(n int, mark string) {
+		e, subject := marked(mark), bus.Webhook(ava, "demo-key", mark)
+		for i := range (n * 7) % 40 { // more than a sheet has room for, sometimes
+			e.Header[fmt.Sprintf("X-%d", i)] = []string{mark}
+		}
+		id := e.ID()
+		var err error
+		if n%5 == 0 {
+			err = bus.Send(t.Context(), subject, e)
+		} else {
+			_, err = bus.Publish(t.Context(), subject, e, first)
+		}
 		if err != nil {
-			t.Fatal(err)
+			t.Error(err)
 		}
-		mark := string(d.Data)
-		if mark == "{}" {
-			continue // the lifecycle event after one that was sent
+		if e.ID() != id || e.Header != nil || e.Data != nil {
+			t.Errorf("a spent message holds %v, %s", e.Header, e.Data)
 		}
-		e, err := events.Decode(d.Header, d.Data)
-		if err != nil || e.Type() != "t."+mark || d.Subject != bus.Webhook(ava, "demo-key", mark) {
-			t.Fatalf("%s is stored as %s on %s, %v", mark, e.Type(), d.Subject, err)
+		if _, err := bus.Publish(t.Context(), subject, e, nil); err == nil || bus.Send(t.Context(), subject, e) == nil {
+			t.Error("a spent message was published")
 		}
+		again := lifecycle(events.ActionStarted)
+		if _, err := bus.Publish(t.Context(), subject, again, first); !errors.Is(err, events.ErrExists) {
+			t.Errorf("published twice: %v", err)
+		} else if again.Header.Get("ce-id") != again.ID() {
+			t.Errorf("a message that was refused has lost its headers: %v", again.Header)
+		}
+	})
+	for _, d := range wantMarked(t, bus, 16*20) {
 		for name, values := range d.Header {
-			if strings.HasPrefix(name, "X-") && values[0] != mark {
-				t.Errorf("%s has the header %s: %s", mark, name, values[0])
+			if strings.HasPrefix(name, "X-") && values[0] != string(d.Data) {
+				t.Errorf("%s has the header %s: %s", d.Data, name, values[0])
 			}
 		}
 	}
