@@ -36,8 +36,7 @@ func (k *keys) operatorClaims() (*jwt.OperatorClaims, error) {
 }
 
 // writeAccounts writes the claims of the two accounts that every folder has.
-// They follow from the keys and the prefix, so they are written anew at each
-// start.
+// They are derived from the keys and the prefix, so each start writes them again.
 func (f folder) writeAccounts(ring *keys, prefix string) error {
 	system := jwt.NewAccountClaims(ring.system.public)
 	system.Name = "SYS"
@@ -83,17 +82,17 @@ type userCreds struct {
 	seed  secret.Text
 }
 
-// newUser makes a user of the account; shape may narrow the claims, which
-// otherwise allow all that the account can.
-func newUser(account key, name string, shape func(*jwt.UserClaims)) (userCreds, error) {
+// newUser makes a user of the account. restrict, if not nil, restricts the
+// claims; without it the user has all permissions of the account.
+func newUser(account key, name string, restrict func(*jwt.UserClaims)) (userCreds, error) {
 	made, seed, err := newKey(nkeys.PrefixByteUser)
 	if err != nil {
 		return userCreds{}, err
 	}
 	claims := jwt.NewUserClaims(made.public)
 	claims.Name = name
-	if shape != nil {
-		shape(claims)
+	if restrict != nil {
+		restrict(claims)
 	}
 	token, err := claims.Encode(account.pair)
 	if err != nil {
@@ -144,7 +143,7 @@ func (f folder) ensureOperatorCreds(ring *keys) error {
 }
 
 func (f folder) checkOperatorCreds(ring *keys, content []byte) error {
-	const advice = "nothing was changed: move the file away and start again, and a new one will be written"
+	const advice = "nothing was changed: move the file away and start again; a new one is then written"
 	token, err := jwt.ParseDecoratedJWT(content)
 	var claims *jwt.UserClaims
 	if err == nil {

@@ -9,8 +9,8 @@
 //	nats/accounts/     0700  one signed account claim (JWT) per account, tenants' too
 //	jetstream/         the streams and buckets
 //
-// The server trusts one operator key, made at first start, and lets nobody in
-// without credentials, in process or over TCP. Hawser has one NATS account;
+// The server trusts one operator key, made at first start, and refuses every
+// connection without credentials, in process or over TCP. Hawser has one NATS account;
 // every tenant credential has a NATS account of its own, which imports exactly
 // what that tenant may do: see docs/decisions/0002.
 package embedded
@@ -29,8 +29,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Options tells how the server runs. The zero value of every field but DataDir
-// means its default.
+// Options are the settings of the server. The zero value of every field but
+// DataDir means its default.
 type Options struct {
 	// DataDir is the data folder. It is made, 0700, if it does not exist.
 	DataDir string
@@ -40,8 +40,8 @@ type Options struct {
 	Listen string
 	// Sync is "always" (default: every message is on the disk before it is
 	// acknowledged), or the interval between syncs, such as "100ms": a power
-	// loss takes what was acknowledged in the last interval, the end of the
-	// process takes nothing.
+	// loss loses what was acknowledged in the last interval; the end of the
+	// process loses nothing.
 	Sync string
 	// Prefix is the first token of every subject, at most 32 of a-z 0-9 _ -.
 	// Default "hawser". Credentials of tenants work for the prefix they were made for.
@@ -71,12 +71,12 @@ type Server struct {
 
 // Start takes the data folder's lock, makes or reads the keys, starts the
 // server and returns when it accepts connections and has recovered its streams.
-// The end of ctx gives up on a start; it does not stop a running server:
-// [Server.Shutdown] does.
+// When ctx ends, a start in progress is aborted; a running server is stopped by
+// [Server.Shutdown] only.
 //
-// Nothing is written before the lock is held, and nothing that exists is ever
-// deleted or overwritten because it could not be understood: Start then fails
-// with a sentence that says which file is the matter and what to do.
+// Nothing is written before the lock is held. A file that cannot be read is
+// never deleted or overwritten: Start fails with an error that names the file
+// and says what to do.
 func Start(ctx context.Context, opts Options) (*Server, error) {
 	set, err := opts.settings()
 	if err != nil {
@@ -119,13 +119,12 @@ func startLocked(ctx context.Context, opts Options, set settings, lock *fileLock
 	}
 	if set.listen && !s.address().IP.IsLoopback() {
 		opts.Log.Warn().Str("part", "nats").Str("address", s.address().String()).
-			Msg("NATS can be reached from other machines, without TLS: credentials cannot be read off the wire, messages can")
+			Msg("NATS listens beyond loopback without TLS: credentials are not sent in the clear, messages are")
 	}
 	return s, nil
 }
 
-// run starts the server and waits until it is ready, or until it has said why
-// it never will be.
+// run starts the server and waits until it is ready or has failed.
 func run(ctx context.Context, opts Options, set settings, dir folder, ring *keys) (*server.Server, error) {
 	so, err := set.serverOptions(dir, ring)
 	if err != nil {
@@ -146,7 +145,7 @@ func run(ctx context.Context, opts Options, set settings, dir folder, ring *keys
 	select {
 	case <-started:
 	case <-ctx.Done():
-		<-started // a server that is half up cannot be shut down cleanly
+		<-started // a server in the middle of its start cannot be shut down
 		stopAndWait(ns)
 		return nil, context.Cause(ctx)
 	}
@@ -157,7 +156,7 @@ func run(ctx context.Context, opts Options, set settings, dir folder, ring *keys
 	return ns, nil
 }
 
-// checkStarted turns what the server only logs into an error.
+// checkStarted returns the failure of a start, which the server itself only logs.
 func checkStarted(ns *server.Server, log *serverLog, ring *keys) error {
 	if err := log.fatal(); err != nil {
 		return err
@@ -175,7 +174,7 @@ func checkStarted(ns *server.Server, log *serverLog, ring *keys) error {
 	return nil
 }
 
-// Bounds the last step of a start, after the streams have been recovered.
+// readyTimeout bounds the last step of a start, after the streams have been recovered.
 const readyTimeout = 30 * time.Second
 
 func stopAndWait(ns *server.Server) {
@@ -208,7 +207,7 @@ func (s *Server) URL() string {
 	addr := s.address()
 	host := addr.IP.String()
 	if addr.IP.IsUnspecified() {
-		host = "127.0.0.1" // listening everywhere is no address to connect to
+		host = "127.0.0.1" // a client cannot connect to an unspecified address
 	}
 	return "nats://" + net.JoinHostPort(host, strconv.Itoa(addr.Port))
 }
@@ -219,10 +218,10 @@ func (s *Server) address() *net.TCPAddr { return s.nats.Addr().(*net.TCPAddr) }
 // Hawser's account.
 func (s *Server) CredsPath() string { return s.creds }
 
-// Shutdown stops the server, waits until it is down, and gives the folder's
-// lock back. Connections are closed; whoever wants them drained drains them
-// first. When ctx ends earlier, its error is returned and the shutdown goes on.
-// Any number of calls is fine; each waits.
+// Shutdown stops the server, waits until it is down, and releases the folder's
+// lock. Connections are closed, not drained: drain them first. When ctx ends
+// earlier, its error is returned and the shutdown continues. It may be called
+// any number of times; each call waits.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop.Do(func() {
 		go func() {

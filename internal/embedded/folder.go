@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 )
 
-// folder is the data folder: where each file lies, and how files get there.
+// folder is the data folder: the path of each file, and how files are written.
 type folder string
 
 func (f folder) lockPath() string     { return filepath.Join(string(f), "hawser.lock") }
@@ -33,7 +33,7 @@ func writeFile(path string, content []byte) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			_ = os.Remove(tmp.Name()) // our own unfinished file
+			_ = os.Remove(tmp.Name())
 		}
 	}()
 	_, err = tmp.Write(content)

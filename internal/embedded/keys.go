@@ -16,7 +16,7 @@ import (
 // keys are the three key pairs of a data folder.
 type keys struct {
 	operator key // signs accounts
-	system   key // the server's own account; nobody has credentials for it
+	system   key // the system account; no credentials are issued for it
 	hawser   key // signs the users of Hawser's account
 }
 
@@ -25,8 +25,8 @@ type key struct {
 	public string
 }
 
-// keysFile is nats/keys.json. One file, so that a first start either has made
-// all keys or none.
+// keysFile is nats/keys.json. It is one file, so that a first start writes all
+// keys or none.
 type keysFile struct {
 	Version  int    `json:"version"` // 1
 	Operator string `json:"operator"`
@@ -55,8 +55,8 @@ func (f folder) openKeys() (*keys, error) {
 	return f.makeKeys()
 }
 
-// readKeys reads nats/keys.json. A missing file is fs.ErrNotExist. No error
-// says anything of the file's content.
+// readKeys reads nats/keys.json. A missing file is fs.ErrNotExist. Errors do not
+// contain the file's content.
 func (f folder) readKeys() (*keys, error) {
 	path := f.keysPath()
 	content, err := readPrivate(path)

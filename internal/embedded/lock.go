@@ -12,15 +12,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fileLock is the lock on a data folder. The NATS server takes none: two of
-// them on one store both write, and destroy it.
+// fileLock is the lock on a data folder. The NATS server takes none, and two
+// servers on one store corrupt it.
 //
 // The lock belongs to the open file, so it ends with the process however that
 // ends. The file stays: removing it would let two processes lock two files of
 // one name.
 type fileLock struct{ file *os.File }
 
-// lockFolder makes the folder if need be and locks it, or says who holds it.
+// lockFolder makes the folder if it does not exist and locks it. If another
+// process holds the lock, the error names its pid.
 func lockFolder(dir string) (*fileLock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
@@ -39,14 +40,14 @@ func lockFolder(dir string) (*fileLock, error) {
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
 	lock := &fileLock{file: file}
-	if err := lock.sign(); err != nil {
+	if err := lock.writePID(); err != nil {
 		return nil, errors.Join(fmt.Errorf("write %s: %w", path, err), lock.release())
 	}
 	return lock, nil
 }
 
-// sign writes the pid into the file, for whoever finds the folder locked.
-func (l *fileLock) sign() error {
+// writePID writes the pid into the file, for the error of other processes.
+func (l *fileLock) writePID() error {
 	if err := l.file.Truncate(0); err != nil {
 		return err
 	}
@@ -59,12 +60,12 @@ func holderOf(file *os.File) string {
 	n, _ := file.ReadAt(buf[:], 0)
 	pid, err := strconv.Atoi(string(bytes.TrimSpace(buf[:n])))
 	if err != nil {
-		return "another hawser" // which has not signed yet
+		return "another hawser" // its pid is not written yet
 	}
 	return fmt.Sprintf("another hawser, process %d", pid)
 }
 
-// release gives the folder back.
+// release unlocks the folder.
 func (l *fileLock) release() error {
 	if err := l.file.Close(); err != nil { // closing unlocks
 		return fmt.Errorf("unlock the data folder: %w", err)

@@ -8,13 +8,13 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// serverLog hands the server's warnings and errors to our log. What it says at
-// lower levels is left out.
+// serverLog writes the server's warnings and errors into our log. Lower levels
+// are dropped.
 type serverLog struct {
 	to zerolog.Logger
 
-	mu   sync.Mutex
-	died []error // what the server would have ended the process for; guarded by mu
+	mu     sync.Mutex
+	fatals []error // guarded by mu
 }
 
 func (*serverLog) Noticef(string, ...any) {}
@@ -29,15 +29,15 @@ func (l *serverLog) Errorf(format string, args ...any) {
 	l.to.Error().Str("part", "nats").Msgf(format, args...)
 }
 
-// Fatalf does not end the process: Start returns it as an error.
+// Fatalf records the error, which Start returns; the process does not end.
 func (l *serverLog) Fatalf(format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.died = append(l.died, fmt.Errorf(format, args...))
+	l.fatals = append(l.fatals, fmt.Errorf(format, args...))
 }
 
 func (l *serverLog) fatal() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return errors.Join(l.died...)
+	return errors.Join(l.fatals...)
 }

@@ -18,20 +18,19 @@ const (
 	defaultPrefix  = "hawser"
 	syncAlways     = "always"
 	defaultPayload = 1 << 20
-	maxPayload     = 8 << 20 // above it the server itself advises against
+	maxPayload     = 8 << 20 // the server advises against more
 
-	// A busy machine may need longer than the default of two seconds, the
-	// server's as well as the client's, for a handshake that is welcome.
+	// handshakeTimeout exceeds the default of two seconds, which a busy machine
+	// can miss. It is used by server and client.
 	handshakeTimeout = 10 * time.Second
-	// How long an unknown account is looked for at other servers: there are none.
+	// foreignAccountTimeout bounds the lookup of an unknown account at other
+	// servers; there are none.
 	foreignAccountTimeout = 10 * time.Millisecond
 )
 
 // settings are the options, checked and with their defaults.
 type settings struct {
-	listen     bool
-	host       string
-	port       int
+	listener
 	always     bool          // sync every write
 	interval   time.Duration // between syncs, if not always
 	prefix     string
@@ -42,10 +41,10 @@ type settings struct {
 func (o Options) settings() (settings, error) {
 	set := settings{maxStore: o.MaxStore, maxPayload: o.MaxPayload, prefix: o.Prefix}
 	if o.DataDir == "" {
-		return set, errors.New("the data folder of the embedded NATS server is not named")
+		return set, errors.New("the embedded NATS server needs a data folder: set DataDir")
 	}
 	var err error
-	if set.listen, set.host, set.port, err = parseListen(o.Listen); err != nil {
+	if set.listener, err = parseListen(o.Listen); err != nil {
 		return set, err
 	}
 	if set.always, set.interval, err = parseSync(o.Sync); err != nil {
@@ -61,7 +60,7 @@ func (o Options) settings() (settings, error) {
 		set.maxPayload = defaultPayload
 	}
 	if set.maxPayload < 0 || set.maxPayload > maxPayload {
-		return set, fmt.Errorf("largest NATS message of %d bytes: give 1 to %d", o.MaxPayload, maxPayload)
+		return set, fmt.Errorf("max_payload of %d bytes: give 1 to %d", o.MaxPayload, maxPayload)
 	}
 	if set.maxStore < 0 {
 		return set, fmt.Errorf("NATS store limit of %d bytes: give a positive number, or 0 for three quarters of the free disk", o.MaxStore)
@@ -69,21 +68,29 @@ func (o Options) settings() (settings, error) {
 	return set, nil
 }
 
-func parseListen(s string) (on bool, host string, port int, err error) {
+// listener is the TCP address for clients, if there is one.
+type listener struct {
+	listen bool
+	host   string
+	port   int
+}
+
+func parseListen(s string) (listener, error) {
 	switch s {
 	case listenOff:
-		return false, "", 0, nil
+		return listener{}, nil
 	case "":
 		s = defaultListen
 	}
-	host, p, err := net.SplitHostPort(s)
+	host, text, err := net.SplitHostPort(s)
+	port := 0
 	if err == nil {
-		port, err = strconv.Atoi(p)
+		port, err = strconv.Atoi(text)
 	}
 	if err != nil || port < 0 || port > 65535 {
-		return false, "", 0, fmt.Errorf("NATS address %q: give host:port, such as %s, or %s", s, defaultListen, listenOff)
+		return listener{}, fmt.Errorf("NATS address %q: give host:port, such as %s, or %s", s, defaultListen, listenOff)
 	}
-	return true, host, port, nil
+	return listener{true, host, port}, nil
 }
 
 func parseSync(s string) (always bool, interval time.Duration, err error) {
@@ -97,7 +104,7 @@ func parseSync(s string) (always bool, interval time.Duration, err error) {
 	return false, interval, nil
 }
 
-// prefixForm is what streams and buckets can be named after, too.
+// prefixForm also fits the names of streams and buckets.
 var prefixForm = regexp.MustCompile(`^[a-z0-9_-]{1,32}$`)
 
 func checkPrefix(prefix string) error {

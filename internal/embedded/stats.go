@@ -7,8 +7,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// Stats are the server's counters, limits and promises at one moment. Bytes and messages of the
-// store are what streams and buckets hold now.
+// Stats are the server's counters and limits at one moment. Messages and
+// StoreBytes count what streams and buckets hold now.
 type Stats struct {
 	Connections   int
 	Subscriptions uint32
@@ -26,11 +26,10 @@ type Stats struct {
 	Memory     int64 // bytes of the process, as the server sees it
 
 	SyncAlways   bool          // every write is on the disk before it is acknowledged
-	SyncInterval time.Duration // otherwise: how much a power loss can take
+	SyncInterval time.Duration // otherwise: the time that a power loss can lose
 }
 
-// Stats reads the server's counters. It is cheap enough for every scrape of
-// metrics.
+// Stats reads the server's counters. It is cheap enough for every scrape.
 func (s *Server) Stats() (Stats, error) {
 	v, err := s.nats.Varz(nil)
 	if err != nil {

@@ -18,9 +18,9 @@ import (
 // returns the content of a credentials file.
 //
 // The tokens are escaped subject tokens; prefix "" is "hawser". Every call
-// makes a NATS account of its own (see docs/decisions/0002). It works while a
-// server runs on the folder, which knows the account at once, and while none
-// does; a server must have been started on the folder before.
+// makes a NATS account of its own (see docs/decisions/0002). A server that runs
+// on the folder accepts the account at once. A server must have been started on
+// the folder before.
 func TenantCreds(dataDir, scopeToken, identityToken, prefix string) (creds secret.Text, err error) {
 	t, err := newTenant(prefix, scopeToken, identityToken)
 	if err != nil {
@@ -38,8 +38,8 @@ func TenantCreds(dataDir, scopeToken, identityToken, prefix string) (creds secre
 	if err != nil {
 		return secret.Text{}, err
 	}
-	// The user first: an account is of no use to anybody without one.
-	user, err := newUser(account, t.name(), t.narrow)
+	// The user is made first: an account without one is of no use.
+	user, err := newUser(account, t.name(), t.restrict)
 	if err != nil {
 		return secret.Text{}, err
 	}
@@ -53,7 +53,7 @@ func TenantCreds(dataDir, scopeToken, identityToken, prefix string) (creds secre
 	return creds, nil
 }
 
-// tenant is whom credentials are for, in subject tokens.
+// tenant is the tenant that credentials are for, in subject tokens.
 type tenant struct{ prefix, scope, identity string }
 
 var (
@@ -104,13 +104,13 @@ func (t tenant) account(public, hawser string) *jwt.AccountClaims {
 	return claims
 }
 
-// narrow limits the user to what the account imports, so that a tenant hears
-// "permissions violation" about everything else, not silence.
-func (t tenant) narrow(claims *jwt.UserClaims) {
+// restrict limits the user to what the account imports, so that everything else
+// is answered with a permissions violation instead of being ignored.
+func (t tenant) restrict(claims *jwt.UserClaims) {
 	claims.Permissions.Pub.Allow.Add(t.subject(actionKind))
 	for _, kind := range streamKinds() {
 		claims.Permissions.Sub.Allow.Add(t.subject(kind))
 	}
-	claims.Permissions.Sub.Allow.Add("_INBOX.>") // private: the account is nobody else's
+	claims.Permissions.Sub.Allow.Add("_INBOX.>") // private: the account has no other tenant
 	claims.AllowedConnectionTypes.Add(jwt.ConnectionTypeStandard, jwt.ConnectionTypeInProcess)
 }
