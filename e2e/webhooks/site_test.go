@@ -72,7 +72,7 @@ type site struct {
 	js          jetstream.JetStream
 	keys        *crypto.Keyring
 	buckets     connection.Buckets
-	store       *connection.Store
+	store       *connection.Connections
 	definitions *connection.Definitions
 	service     *connection.Service
 	token       secret.Text
@@ -101,7 +101,7 @@ func newSite(t testing.TB, o siteOptions, all ...connectors.Connector) *site {
 	t.Helper()
 	env := testenv.Start(t, nil)
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	s := &site{t: t, env: env, stop: stop, token: connection.NewToken(), registry: connectors.NewRegistry(), log: &testenv.Log{}, metrics: prometheus.NewRegistry()}
+	s := &site{t: t, env: env, stop: stop, token: connection.NewAPIToken(), registry: connectors.NewRegistry(), log: &testenv.Log{}, metrics: prometheus.NewRegistry()}
 	t.Cleanup(func() {
 		stop()
 		for _, f := range s.fronts {
@@ -140,10 +140,10 @@ func (s *site) assemble(ctx context.Context, o siteOptions) {
 	t := s.t
 	scopes, err := connection.ParseScopes(connection.DefaultScopes)
 	must(t, err)
-	s.store = connection.NewStore(s.buckets, s.keys, s.bus.Prefix())
+	s.store = connection.NewConnections(s.buckets, s.keys, s.bus.Prefix())
 	s.definitions = connection.NewDefinitions(s.buckets)
 	must(t, s.definitions.Publish(ctx, s.registry.All()))
-	status, tokens := connection.NewStatusWriter(s.buckets), connection.NewTokens(s.buckets)
+	status, tokens := connection.NewStatusWriter(s.buckets), connection.NewAPITokens(s.buckets)
 	must(t, tokens.Add(ctx, s.token, tokenName))
 	onError := func(err error) {
 		if ctx.Err() == nil {

@@ -61,13 +61,13 @@ type AppView struct {
 //
 // Changes take effect at once, in every process. Safe for concurrent use.
 type Apps struct {
-	store  *Store
+	store  *Connections
 	getenv func(string) string
 	cache  *cache[*appRecord]
 }
 
 // NewApps returns the apps kept beside the connections of store.
-func NewApps(store *Store, getenv func(string) string) *Apps {
+func NewApps(store *Connections, getenv func(string) string) *Apps {
 	records := newCache(store.buckets.Apps, func(e kvstore.Entry) (*appRecord, error) {
 		var r appRecord
 		if err := json.Unmarshal(e.Value, &r); err != nil {

@@ -15,7 +15,7 @@ import (
 func TestAnAppThatIsNotStoredCostsNoReadOfItsOwn(t *testing.T) {
 	t.Parallel()
 	bucket := &countingStore{Store: memkv.New(nil)}
-	apps := connection.NewApps(connection.NewStore(connection.Buckets{Apps: bucket}, newKeyring(t), prefix), nil)
+	apps := connection.NewApps(connection.NewConnections(connection.Buckets{Apps: bucket}, newKeyring(t), prefix), nil)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- apps.Run(ctx) }()

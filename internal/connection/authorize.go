@@ -44,10 +44,10 @@ func (s *Service) Prepare(ctx context.Context, r Ref, in ConnectInput) (*connect
 
 // AuthorizeInput is what a finished flow gives a connection.
 type AuthorizeInput struct {
-	Config json.RawMessage // nil: that of the existing connection
-	Tags   map[string]string
-	Grant  string
-	Hold   string // by which the connection will have the grants
+	Config         json.RawMessage // nil: that of the existing connection
+	Tags           map[string]string
+	Grant          string
+	GrantReference string // by which the connection will have the grants
 	// Companions are the grants of the connector's companions, by name.
 	Companions map[string]string
 	Resource   *Resource
@@ -87,7 +87,7 @@ func (s *Service) Authorize(ctx context.Context, r Ref, in AuthorizeInput) (v *V
 		if in.Replace && errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorAlreadyConnected}) {
 			continue // it has changed, come or gone meanwhile
 		}
-		if old != nil && old.Hold == in.Hold {
+		if old != nil && old.GrantReference == in.GrantReference {
 			old = nil // it is ours, of a write whose ack was lost
 		}
 		return v, c, old, err
@@ -99,7 +99,7 @@ func (s *Service) Authorize(ctx context.Context, r Ref, in AuthorizeInput) (v *V
 // is one.
 func (s *Service) authorised(r Ref, def *connectors.Connector, in AuthorizeInput, old *Connection) (*Connection, error) {
 	c := s.newConnection(r, def, in.Tags, old)
-	c.State, c.Grant, c.Hold, c.Companions = Pending, in.Grant, in.Hold, in.Companions
+	c.State, c.Grant, c.GrantReference, c.Companions = Pending, in.Grant, in.GrantReference, in.Companions
 	c.Resource, c.Resources = in.Resource, in.Resources
 	if len(in.Resources) > 1 {
 		return c, c.become(Selecting)
@@ -169,9 +169,9 @@ func (s *Service) NeedsReauth(ctx context.Context, r Ref, grant string, about fu
 	return err
 }
 
-// Revive makes a connection active whose grant has new tokens; one that its owner
+// Reactivate makes a connection active whose grant has new tokens; one that its owner
 // has disabled will be when it is enabled.
-func (s *Service) Revive(ctx context.Context, r Ref, grant string) error {
+func (s *Service) Reactivate(ctx context.Context, r Ref, grant string) error {
 	_, err := s.change(ctx, r, func(d *draft) ([]events.Kind, error) {
 		kinds := []events.Kind{events.ConnectorUpdated}
 		switch {

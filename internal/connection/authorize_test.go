@@ -51,7 +51,7 @@ func TestAGrantThatDiesLeavesWhatIsDisabledDisabled(t *testing.T) {
 	}
 	toggle := func() error { return ignored(w.service.Toggle(t.Context(), r)) }
 	dies := func() error { return w.service.NeedsReauth(t.Context(), r, grantKey, nothing) }
-	lives := func() error { return w.service.Revive(t.Context(), r, grantKey) }
+	lives := func() error { return w.service.Reactivate(t.Context(), r, grantKey) }
 	step(connection.Disabled, toggle)
 	step(connection.Disabled, dies)
 	step(connection.Disabled, dies) // told once
@@ -64,7 +64,7 @@ func TestAGrantThatDiesLeavesWhatIsDisabledDisabled(t *testing.T) {
 	step(connection.Active, lives)
 	step(connection.Active, lives)
 	step(connection.NeedsReauth, dies)
-	step(connection.NeedsReauth, func() error { return w.service.Revive(t.Context(), r, "organization.acme.shop.other") })
+	step(connection.NeedsReauth, func() error { return w.service.Reactivate(t.Context(), r, "organization.acme.shop.other") })
 	want := []string{
 		"connector.disabled", "oauth.needs_reauth", "connector.enabled", "connector.disabled", "connector.updated", "connector.enabled",
 		"oauth.needs_reauth", "connector.updated", "oauth.needs_reauth",
@@ -78,14 +78,14 @@ func TestANewAuthorisationKeepsWhatOthersKnowAndForgetsWhatWasWrong(t *testing.T
 	t.Parallel()
 	w := newWorld(t, setup{})
 	r := shopOf(acme)
-	first := w.authorize(r, connection.AuthorizeInput{Grant: grantKey, Hold: "first", Tags: map[string]string{"a": "b"}})
+	first := w.authorize(r, connection.AuthorizeInput{Grant: grantKey, GrantReference: "first", Tags: map[string]string{"a": "b"}})
 	must(t, w.service.NeedsReauth(t.Context(), r, grantKey, nothing))
 	must(t, ignored(w.service.Toggle(t.Context(), r)))
 	_, _, _, err := w.service.Authorize(t.Context(), r, connection.AuthorizeInput{Config: json.RawMessage(`{"apiKey":"abc"}`), Grant: "other"})
 	wantCode(t, err, connectors.CodeConnectorAlreadyConnected)
-	_, second, before, err := w.service.Authorize(t.Context(), r, connection.AuthorizeInput{Config: json.RawMessage(`{"apiKey":"abc"}`), Grant: "other", Hold: "second", Replace: true})
+	_, second, before, err := w.service.Authorize(t.Context(), r, connection.AuthorizeInput{Config: json.RawMessage(`{"apiKey":"abc"}`), Grant: "other", GrantReference: "second", Replace: true})
 	must(t, err)
-	if second.ID != first.ID || !second.CreatedAt.Equal(first.CreatedAt) || second.Webhook.Hash != first.Webhook.Hash || before.Grant != grantKey || before.Hold != "first" {
+	if second.ID != first.ID || !second.CreatedAt.Equal(first.CreatedAt) || second.Webhook.Hash != first.Webhook.Hash || before.Grant != grantKey || before.GrantReference != "first" {
 		t.Errorf("got %+v in place of %+v, want the same connection in place of the first", second, before)
 	}
 	if second.State != connection.Active || second.Resumes != "" || second.Grant != "other" || second.Tags["a"] != "b" {

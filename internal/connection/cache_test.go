@@ -23,7 +23,7 @@ import (
 type shelf struct {
 	testing.TB
 	bucket *wrapped
-	store  *connection.Store
+	store  *connection.Connections
 	reads  atomic.Int64 // of records, from the bucket
 }
 
@@ -38,7 +38,7 @@ func newShelf(t testing.TB) *shelf {
 		return memkv.New(nil), nil
 	})
 	must(t, err)
-	s.store = connection.NewStore(buckets, newKeyring(t), prefix)
+	s.store = connection.NewConnections(buckets, newKeyring(t), prefix)
 	return s
 }
 

@@ -20,9 +20,9 @@ type Claims struct{ bucket kvstore.Store }
 // NewClaims returns the claims kept in buckets.
 func NewClaims(buckets Buckets) *Claims { return &Claims{buckets.Claims} }
 
-// Take claims the request for holder. It returns the holder of the claim that
+// Acquire claims the request for holder. It returns the holder of the claim that
 // stands: the caller's own name if the claim is new.
-func (c *Claims) Take(ctx context.Context, a events.Action, holder string) (string, error) {
+func (c *Claims) Acquire(ctx context.Context, a events.Action, holder string) (string, error) {
 	key := events.Reference(a.ActionRef, a.ID)
 	for range attempts(ctx) {
 		_, err := c.bucket.Create(ctx, key, []byte(holder), claimTTL)

@@ -27,7 +27,7 @@ func TestOfManyClaimsOneStands(t *testing.T) {
 		claims := connection.NewClaims(w.buckets)
 		holders := make([]string, 16)
 		for _, err := range atOnce(len(holders), func(i int) (err error) {
-			holders[i], err = claims.Take(t.Context(), request("ava", "r1"), fmt.Sprint("executor ", i))
+			holders[i], err = claims.Acquire(t.Context(), request("ava", "r1"), fmt.Sprint("executor ", i))
 			return err
 		}) {
 			must(t, err)
@@ -38,13 +38,13 @@ func TestOfManyClaimsOneStands(t *testing.T) {
 			}
 		}
 		for _, other := range []events.Action{request("ava", "r2"), request("bob", "r1"), request("ava", strings.Repeat("long ", 100)), request("a*", "r.1")} {
-			if got, err := claims.Take(t.Context(), other, "me"); err != nil || got != "me" {
+			if got, err := claims.Acquire(t.Context(), other, "me"); err != nil || got != "me" {
 				t.Errorf("%s of %s is claimed by %s, %v", other.ID, other.Identity, got, err)
 			}
 		}
 		must(t, claims.Release(t.Context(), request("ava", "r1")))
 		must(t, claims.Release(t.Context(), request("ava", "r1")))
-		if got, err := claims.Take(t.Context(), request("ava", "r1"), "next"); err != nil || got != "next" {
+		if got, err := claims.Acquire(t.Context(), request("ava", "r1"), "next"); err != nil || got != "next" {
 			t.Errorf("after the release it is claimed by %s, %v", got, err)
 		}
 	})
@@ -54,13 +54,13 @@ func TestAClaimThatIsGivenBackWhileItIsLookedAtIsTaken(t *testing.T) {
 	t.Parallel()
 	bucket := &wrapped{Store: memkv.New(nil)}
 	claims := connection.NewClaims(connection.Buckets{Claims: bucket})
-	must(t, ignored(claims.Take(t.Context(), request("ava", "r"), "first")))
+	must(t, ignored(claims.Acquire(t.Context(), request("ava", "r"), "first")))
 	var once sync.Once
 	bucket.latest = func(ctx context.Context, key string) (kvstore.Entry, error) {
 		once.Do(func() { must(t, claims.Release(ctx, request("ava", "r"))) })
 		return bucket.Store.Get(ctx, key)
 	}
-	if got, err := claims.Take(t.Context(), request("ava", "r"), "second"); err != nil || got != "second" {
+	if got, err := claims.Acquire(t.Context(), request("ava", "r"), "second"); err != nil || got != "second" {
 		t.Errorf("it is claimed by %s, %v, want second", got, err)
 	}
 }
@@ -69,13 +69,13 @@ func TestAClaimOutlivesTheResult(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		claims := connection.NewClaims(connection.Buckets{Claims: memkv.New(nil)})
-		must(t, ignored(claims.Take(t.Context(), request("ava", "r"), "first")))
+		must(t, ignored(claims.Acquire(t.Context(), request("ava", "r"), "first")))
 		time.Sleep(25 * time.Hour)
-		if got, err := claims.Take(t.Context(), request("ava", "r"), "second"); err != nil || got != "first" {
+		if got, err := claims.Acquire(t.Context(), request("ava", "r"), "second"); err != nil || got != "first" {
 			t.Errorf("a day later it is claimed by %s, %v, want first", got, err)
 		}
 		time.Sleep(72 * time.Hour)
-		if got, err := claims.Take(t.Context(), request("ava", "r"), "third"); err != nil || got != "third" {
+		if got, err := claims.Acquire(t.Context(), request("ava", "r"), "third"); err != nil || got != "third" {
 			t.Errorf("in the end it is claimed by %s, %v, want third", got, err)
 		}
 	})
@@ -85,7 +85,7 @@ func TestClaimsSayWhenTheStoreIsAway(t *testing.T) {
 	t.Parallel()
 	bucket := &wrapped{Store: memkv.New(nil), write: func(_, _ string, _ func() error) error { return kvstore.ErrUnavailable }}
 	claims := connection.NewClaims(connection.Buckets{Claims: bucket})
-	_, err := claims.Take(t.Context(), request("ava", "r"), "me")
+	_, err := claims.Acquire(t.Context(), request("ava", "r"), "me")
 	wantCode(t, err, connectors.CodeConnectorDatabaseFailed)
 	wantCode(t, claims.Release(t.Context(), request("ava", "r")), connectors.CodeConnectorDatabaseFailed)
 }
@@ -93,9 +93,9 @@ func TestClaimsSayWhenTheStoreIsAway(t *testing.T) {
 func TestATokenIsKnownByItsHashOnly(t *testing.T) {
 	t.Parallel()
 	bothDrivers(t, func(t *testing.T, w *world) {
-		tokens := connection.NewTokens(w.buckets)
+		tokens := connection.NewAPITokens(w.buckets)
 		run(t, tokens.Run)
-		token, other := connection.NewToken(), connection.NewToken()
+		token, other := connection.NewAPIToken(), connection.NewAPIToken()
 		if !strings.HasPrefix(token.Reveal(), "hwt_") || len(token.Reveal()) < 40 || token.Equal(other) {
 			t.Errorf("a token has %d bytes", len(token.Reveal()))
 		}
@@ -125,7 +125,7 @@ func TestTokensSayWhenTheStoreIsAway(t *testing.T) {
 	t.Parallel()
 	bucket := &wrapped{Store: memkv.New(nil), write: func(_, _ string, _ func() error) error { return kvstore.ErrUnavailable }}
 	bucket.latest = func(context.Context, string) (kvstore.Entry, error) { return kvstore.Entry{}, kvstore.ErrUnavailable }
-	tokens := connection.NewTokens(connection.Buckets{Tokens: bucket})
+	tokens := connection.NewAPITokens(connection.Buckets{Tokens: bucket})
 	wantCode(t, tokens.Check(t.Context(), secret.New("x")), connectors.CodeConnectorDatabaseFailed)
 	wantCode(t, tokens.Add(t.Context(), secret.New("x"), "x"), connectors.CodeConnectorDatabaseFailed)
 }

@@ -11,7 +11,7 @@ const (
 )
 
 // SealEvidence seals a refused delivery that is kept under an id.
-func (s *Store) SealEvidence(id string, plain []byte) (string, error) {
+func (s *Connections) SealEvidence(id string, plain []byte) (string, error) {
 	sealed, err := s.keys.Seal(plain, s.evidenceBinding(id), pointerEvidence)
 	if err != nil {
 		return "", encryptError(err)
@@ -19,8 +19,8 @@ func (s *Store) SealEvidence(id string, plain []byte) (string, error) {
 	return sealed, nil
 }
 
-// OpenEvidence opens what [Store.SealEvidence] sealed under the id.
-func (s *Store) OpenEvidence(id, sealed string) ([]byte, error) {
+// OpenEvidence opens what [Connections.SealEvidence] sealed under the id.
+func (s *Connections) OpenEvidence(id, sealed string) ([]byte, error) {
 	plain, err := s.keys.Open(sealed, s.evidenceBinding(id), pointerEvidence)
 	if err != nil {
 		e := connectors.Errorf(connectors.CodeConnectorDecryptFailed,
@@ -31,4 +31,4 @@ func (s *Store) OpenEvidence(id, sealed string) ([]byte, error) {
 	return plain, nil
 }
 
-func (s *Store) evidenceBinding(id string) crypto.Binding { return s.binding(quarantine, id) }
+func (s *Connections) evidenceBinding(id string) crypto.Binding { return s.binding(quarantine, id) }

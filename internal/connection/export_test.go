@@ -11,17 +11,17 @@ import (
 )
 
 // SetClock sets the time by which old webhook URLs are honoured.
-func (s *Store) SetClock(now func() time.Time) { s.now = now }
+func (s *Connections) SetClock(now func() time.Time) { s.now = now }
 
 // CacheSize is what the cache of records holds.
-func (s *Store) CacheSize() (records, bytes int) {
+func (s *Connections) CacheSize() (records, bytes int) {
 	s.records.mu.Lock()
 	defer s.records.mu.Unlock()
 	return s.records.items.Len(), s.records.bytes
 }
 
 // Read is Get past the cache.
-func (s *Store) Read(ctx context.Context, r Ref) (*Connection, error) { return s.latest(ctx, r) }
+func (s *Connections) Read(ctx context.Context, r Ref) (*Connection, error) { return s.latest(ctx, r) }
 
 // SetState brings a connection into a state that only OAuth flows lead to.
 func (s *Service) SetState(ctx context.Context, r Ref, state State) error {
@@ -33,7 +33,7 @@ func (s *Service) SetState(ctx context.Context, r Ref, state State) error {
 }
 
 // Put stores a connection as connect does, without the provider and without events.
-func (s *Store) Put(ctx context.Context, r Ref, def *connectors.Connector, config string) (secret.Text, error) {
+func (s *Connections) Put(ctx context.Context, r Ref, def *connectors.Connector, config string) (secret.Text, error) {
 	now, url := time.Now().UTC(), newWebhookSecret()
 	c := &Connection{ID: events.NewID(), Scope: r.Scope, Identity: r.Identity, Connector: r.Connector, Account: r.Account,
 		ConnectorVersion: def.Version, State: Active, CreatedAt: now, UpdatedAt: now, Webhook: (*WebhookURL)(nil).successor(url, now)}
@@ -70,7 +70,7 @@ func States() []State { return []State{"", Pending, Selecting, Active, Disabled,
 func (w *StatusWriter) Flush(ctx context.Context, onError func(error)) { w.flush(ctx, onError) }
 
 // StatusOf reads the health of a connection.
-func (s *Store) StatusOf(ctx context.Context, r Ref) (*Status, error) { return s.status(ctx, r) }
+func (s *Connections) StatusOf(ctx context.Context, r Ref) (*Status, error) { return s.status(ctx, r) }
 
 // Sealed seals a record that is as it is given.
-func (s *Store) Sealed(c *Connection) ([]byte, error) { return s.seal(draft{Connection: c}) }
+func (s *Connections) Sealed(c *Connection) ([]byte, error) { return s.seal(draft{Connection: c}) }

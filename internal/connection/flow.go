@@ -55,11 +55,13 @@ func (f *Flow) Ref() Ref {
 // Flows keeps flows. Safe for concurrent use.
 type Flows struct {
 	documents
-	store *Store
+	store *Connections
 }
 
 // NewFlows returns the flows kept beside the connections of store.
-func NewFlows(store *Store) *Flows { return &Flows{documents{store.buckets.Flows, "flow"}, store} }
+func NewFlows(store *Connections) *Flows {
+	return &Flows{documents{store.buckets.Flows, "flow"}, store}
+}
 
 // Create stores a new flow under key.
 func (f *Flows) Create(ctx context.Context, key string, flow *Flow, s FlowSecrets) (err error) {

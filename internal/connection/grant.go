@@ -24,11 +24,11 @@ type GrantState string
 
 // The states. A new authorisation takes a dead grant back to live.
 const (
-	GrantLive GrantState = "live"
-	GrantDead GrantState = "needs_reauth" // the provider refuses its refresh token for good
-	// GrantLeaving has no connections any more, and lies only until the provider has
+	GrantLive    GrantState = "live"
+	GrantRevoked GrantState = "needs_reauth" // the provider refuses its refresh token for good
+	// GrantUnused has no connections any more, and lies only until the provider has
 	// been told.
-	GrantLeaving GrantState = "leaving"
+	GrantUnused GrantState = "leaving"
 )
 
 // Grant is an OAuth authorisation: the tokens of one provider account, which all
@@ -48,9 +48,9 @@ type Grant struct {
 
 	// Companion is which of the connector's companions it is; "" of a main grant.
 	Companion string `json:"companion,omitempty"`
-	// Of is the key of the main grant that its tokens are had for by exchange; "" of
+	// MainGrant is the key of the main grant that its tokens are had for by exchange; "" of
 	// every other.
-	Of string `json:"of,omitempty"`
+	MainGrant string `json:"of,omitempty"`
 
 	State      GrantState `json:"state"`
 	User       *User      `json:"user,omitempty"`
@@ -58,27 +58,27 @@ type Grant struct {
 	Granted    []string   `json:"granted_scopes,omitempty"`
 	Generation uint64     `json:"generation"`
 	// AccessToken and RefreshToken are envelopes; "" is no token.
-	AccessToken    string    `json:"access_token,omitempty"`
-	RefreshToken   string    `json:"refresh_token,omitempty"`
-	IssuedAt       time.Time `json:"issued_at"`
-	ExpiresAt      time.Time `json:"expires_at,omitzero"`      // zero: never
-	RefreshExpires time.Time `json:"refresh_expires,omitzero"` // zero: unknown
-	ExpiryWarned   bool      `json:"expiry_warned,omitempty"`  // oauth.expiring was said
-	Intent         *Intent   `json:"intent,omitempty"`         // of a call under way, or lost
-	Failures       int       `json:"failures,omitempty"`       // transient ones in a row
-	RetryAt        time.Time `json:"retry_at,omitzero"`        // not before
-	History        []Renewal `json:"history,omitempty"`        // the last ones, oldest first
-	Holds          []Hold    `json:"holds"`                    // of the connections that share it
+	AccessToken    string           `json:"access_token,omitempty"`
+	RefreshToken   string           `json:"refresh_token,omitempty"`
+	IssuedAt       time.Time        `json:"issued_at"`
+	ExpiresAt      time.Time        `json:"expires_at,omitzero"`      // zero: never
+	RefreshExpires time.Time        `json:"refresh_expires,omitzero"` // zero: unknown
+	ExpiryWarned   bool             `json:"expiry_warned,omitempty"`  // oauth.expiring was said
+	Intent         *Intent          `json:"intent,omitempty"`         // of a call under way, or lost
+	Failures       int              `json:"failures,omitempty"`       // transient ones in a row
+	RetryAt        time.Time        `json:"retry_at,omitzero"`        // not before
+	History        []Renewal        `json:"history,omitempty"`        // the last ones, oldest first
+	References     []GrantReference `json:"holds"`                    // of the connections that share it
 	// ClientCredentials: there is no user and no refresh token; the client asks
 	// for a new token as it asked for the first.
 	ClientCredentials bool `json:"client_credentials,omitempty"`
-	// Traded: there is no refresh token; the access token is traded in for the next
+	// Exchanged: there is no refresh token; the access token is traded in for the next
 	// while it is good.
-	Traded    bool      `json:"traded,omitempty"`
-	Leaving   *Leaving  `json:"leaving,omitempty"`
-	CreatedAt time.Time `json:"created_at"`
-	UpdatedAt time.Time `json:"updated_at"`
-	Sealed    []string  `json:"sealed"`
+	Exchanged  bool               `json:"traded,omitempty"`
+	Revocation *PendingRevocation `json:"leaving,omitempty"`
+	CreatedAt  time.Time          `json:"created_at"`
+	UpdatedAt  time.Time          `json:"updated_at"`
+	Sealed     []string           `json:"sealed"`
 
 	key      string
 	revision uint64
@@ -101,8 +101,8 @@ type Intent struct {
 	Lost bool `json:"lost,omitempty"`
 }
 
-// Leaving is what is left to do for a grant that nobody uses.
-type Leaving struct {
+// PendingRevocation is what is left to do for a grant that nobody uses.
+type PendingRevocation struct {
 	Account string `json:"account"`          // of its last connection
 	Config  string `json:"config,omitempty"` // of that one, an envelope, where the revocation is made of it
 	Tries   int    `json:"tries"`            // that failed
@@ -153,8 +153,8 @@ func (g *Grant) Lifetime() time.Duration {
 	return max(g.ExpiresAt.Sub(g.IssuedAt), time.Second)
 }
 
-// Record adds to the history.
-func (g *Grant) Record(at time.Time, outcome string) {
+// AddHistory adds to the history.
+func (g *Grant) AddHistory(at time.Time, outcome string) {
 	g.History = append(g.History, Renewal{at.UTC(), g.Generation, outcome})
 	if extra := len(g.History) - maxHistory; extra > 0 {
 		g.History = slices.Delete(g.History, 0, extra)
@@ -169,12 +169,12 @@ const (
 
 // Grants reads and writes grants. Safe for concurrent use.
 type Grants struct {
-	store *Store
+	store *Connections
 	cache *cache[*Grant]
 }
 
 // NewGrants returns the grants kept beside the connections of store.
-func NewGrants(store *Store) *Grants {
+func NewGrants(store *Connections) *Grants {
 	return &Grants{store, newCache(store.buckets.Grants, parseGrant)}
 }
 
@@ -206,7 +206,7 @@ func (g *Grants) New(key string) *Grant { return &Grant{key: key, State: GrantLi
 func (g *Grants) Save(ctx context.Context, grant *Grant) error {
 	grant.UpdatedAt = time.Now().UTC()
 	grant.Sealed = []string{pointerAccess, pointerRefresh}
-	if grant.Leaving != nil {
+	if grant.Revocation != nil {
 		grant.Sealed = append(grant.Sealed, pointerLeaving)
 	}
 	doc, err := json.Marshal(grant)
@@ -239,17 +239,17 @@ func (g *Grants) Seal(grant *Grant, t GrantTokens) (err error) {
 	return err
 }
 
-// Leave takes the grant's use away: what is left of it is there to be revoked.
+// MarkUnused takes the grant's use away: what is left of it is there to be revoked.
 // config is that of its last connection, nil where the revocation does not need it.
-func (g *Grants) Leave(grant *Grant, account string, config []byte) error {
+func (g *Grants) MarkUnused(grant *Grant, account string, config []byte) error {
 	envelope, err := g.store.sealText(bucketGrants, grant.key, pointerLeaving, secret.New(string(config)))
-	grant.State, grant.Intent, grant.Leaving = GrantLeaving, nil, &Leaving{Account: account, Config: envelope}
+	grant.State, grant.Intent, grant.Revocation = GrantUnused, nil, &PendingRevocation{Account: account, Config: envelope}
 	return err
 }
 
-// LeftConfig is the config that was given to Leave.
-func (g *Grants) LeftConfig(grant *Grant) ([]byte, error) {
-	text, err := g.store.openText(bucketGrants, grant.key, pointerLeaving, grant.Leaving.Config)
+// RevocationConfig is the config that was given to Leave.
+func (g *Grants) RevocationConfig(grant *Grant) ([]byte, error) {
+	text, err := g.store.openText(bucketGrants, grant.key, pointerLeaving, grant.Revocation.Config)
 	if text.IsZero() {
 		return nil, err
 	}
@@ -304,7 +304,7 @@ func grantError(err error) error {
 }
 
 // sealText seals one text as crypto.SealFields would; the absent secret is "".
-func (s *Store) sealText(bucket, key, pointer string, t secret.Text) (string, error) {
+func (s *Connections) sealText(bucket, key, pointer string, t secret.Text) (string, error) {
 	if t.IsZero() {
 		return "", nil
 	}
@@ -319,7 +319,7 @@ func (s *Store) sealText(bucket, key, pointer string, t secret.Text) (string, er
 	return envelope, nil
 }
 
-func (s *Store) openText(bucket, key, pointer, envelope string) (secret.Text, error) {
+func (s *Connections) openText(bucket, key, pointer, envelope string) (secret.Text, error) {
 	var t secret.Text
 	if envelope == "" {
 		return t, nil

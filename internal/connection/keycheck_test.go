@@ -104,7 +104,7 @@ func TestScopesAreWhatTheOperatorSays(t *testing.T) {
 		{Scope: "user", Identity: "x"}:                              connectors.CodeConnectorScopeInvalid,
 		{Scope: "Organization", Identity: "x"}:                      connectors.CodeConnectorScopeInvalid,
 		{Identity: "x"}:                                             connectors.CodeConnectorScopeInvalid,
-		connection.Nobody:                                           connectors.CodeConnectorScopeInvalid,
+		connection.DefaultConfigTenant:                              connectors.CodeConnectorScopeInvalid,
 	} {
 		var got connectors.Code
 		if err := scopes.Check(tenant); err != nil {

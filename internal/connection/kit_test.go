@@ -43,7 +43,7 @@ type world struct {
 	bare        map[string]kvstore.Store // bucket → store, not wrapped
 	buckets     connection.Buckets
 	keys        *crypto.Keyring
-	store       *connection.Store
+	store       *connection.Connections
 	definitions *connection.Definitions
 	service     *connection.Service
 	clock       *clock
@@ -98,11 +98,11 @@ func newWorld(t testing.TB, s setup) *world {
 }
 
 // process is one more process of the installation, with a keyring of its own.
-func (w *world) process(keys *crypto.Keyring) (*connection.Store, *connection.Service) {
+func (w *world) process(keys *crypto.Keyring) (*connection.Connections, *connection.Service) {
 	w.Helper()
 	scopes, err := connection.ParseScopes("organization,user,system?")
 	must(w, err)
-	store := connection.NewStore(w.buckets, keys, prefix)
+	store := connection.NewConnections(w.buckets, keys, prefix)
 	store.SetClock(w.clock.now)
 	service := connection.NewService(store, w.definitions, scopes, w.bus, &connection.ServiceOptions{BaseURL: base, Now: w.clock.now, OnError: w.problem})
 	return store, service

@@ -23,9 +23,9 @@ type Lease struct {
 	revision uint64
 }
 
-// Take takes the lease of key for ttl (whole seconds). It is nil, without an
+// Acquire takes the lease of key for ttl (whole seconds). It is nil, without an
 // error, while somebody else holds it.
-func (l *Leases) Take(ctx context.Context, key, holder string, ttl time.Duration) (*Lease, error) {
+func (l *Leases) Acquire(ctx context.Context, key, holder string, ttl time.Duration) (*Lease, error) {
 	until := time.Now().Add(ttl)
 	revision, err := l.bucket.Create(ctx, key, []byte(holder), ttl)
 	if errors.Is(err, kvstore.ErrExists) {

@@ -157,7 +157,7 @@ func TestAnExecutorThatDoesNotAnswerIsAFailureToTryAgain(t *testing.T) {
 func TestSealingFailsClosed(t *testing.T) {
 	t.Parallel()
 	keys := newKeyring(t)
-	store := connection.NewStore(connection.Buckets{Connections: memkv.New(nil), Webhooks: memkv.New(nil)}, keys, prefix)
+	store := connection.NewConnections(connection.Buckets{Connections: memkv.New(nil), Webhooks: memkv.New(nil)}, keys, prefix)
 	record := func(change func(*connection.Connection)) *connection.Connection {
 		c := &connection.Connection{Scope: "user", Identity: "ava", Connector: "shop", Account: "default", Config: json.RawMessage(`{"apiKey":"canary"}`)}
 		change(c)

@@ -69,7 +69,7 @@ func (r Ref) Key() string {
 }
 
 // Connection is a record. As it is stored, and as the cache holds it, the fields
-// that Sealed lists are envelopes; [Store.OpenConfig] gives the config in the clear.
+// that Sealed lists are envelopes; [Connections.OpenConfig] gives the config in the clear.
 type Connection struct {
 	ID               string `json:"id"`
 	Scope            string `json:"scope"`
@@ -88,10 +88,10 @@ type Connection struct {
 	ProviderAccount string `json:"provider_account,omitempty"`
 	// Retired are the webhook secrets that still verify beside the config's, by ids
 	// that sort by their time.
-	Retired map[string]RetiredSecret `json:"retired_secrets,omitempty"`
-	Tags    map[string]string        `json:"tags,omitempty"`
-	Grant   string                   `json:"grant,omitempty"` // key of the OAuth grant
-	Hold    string                   `json:"hold,omitempty"`  // id of its hold on that, and on those:
+	Retired        map[string]RetiredSecret `json:"retired_secrets,omitempty"`
+	Tags           map[string]string        `json:"tags,omitempty"`
+	Grant          string                   `json:"grant,omitempty"` // key of the OAuth grant
+	GrantReference string                   `json:"hold,omitempty"`  // id of its hold on that, and on those:
 	// Companions are the keys of the companions' grants, by name.
 	Companions map[string]string `json:"companions,omitempty"`
 	Resource   *Resource         `json:"resource,omitempty"`

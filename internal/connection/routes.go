@@ -31,7 +31,7 @@ func parseRoutes(e kvstore.Entry) ([]string, error) {
 
 // ByProviderAccount returns the connections of a provider's account, whatever
 // their state; none is no error.
-func (s *Store) ByProviderAccount(ctx context.Context, connector, providerAccount string) ([]*Connection, error) {
+func (s *Connections) ByProviderAccount(ctx context.Context, connector, providerAccount string) ([]*Connection, error) {
 	keys, err := s.routes.get(ctx, routeKey(connector, providerAccount))
 	if errors.Is(err, kvstore.ErrNotFound) {
 		return nil, nil
@@ -56,7 +56,7 @@ func (s *Store) ByProviderAccount(ctx context.Context, connector, providerAccoun
 }
 
 // addRoute makes a connection found by its provider's account, if it has one.
-func (s *Store) addRoute(ctx context.Context, c *Connection) error {
+func (s *Connections) addRoute(ctx context.Context, c *Connection) error {
 	if c.ProviderAccount == "" {
 		return nil
 	}
@@ -70,7 +70,7 @@ func (s *Store) addRoute(ctx context.Context, c *Connection) error {
 
 // removeRoute takes a connection out of an account that it was of. What stays behind
 // leads nowhere.
-func (s *Store) removeRoute(ctx context.Context, c *Connection, providerAccount string) {
+func (s *Connections) removeRoute(ctx context.Context, c *Connection, providerAccount string) {
 	if providerAccount != "" {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 		defer cancel()
@@ -79,7 +79,7 @@ func (s *Store) removeRoute(ctx context.Context, c *Connection, providerAccount 
 }
 
 // changeRoute hands the list without the connection to alter.
-func (s *Store) changeRoute(ctx context.Context, c *Connection, providerAccount string, alter func([]string) ([]string, error)) error {
+func (s *Connections) changeRoute(ctx context.Context, c *Connection, providerAccount string, alter func([]string) ([]string, error)) error {
 	key := c.Ref().Key()
 	_, err := kvstore.Modify(ctx, s.buckets.Routes, routeKey(c.Connector, providerAccount), func(old []byte) ([]byte, error) {
 		var before []string

@@ -35,7 +35,7 @@ func ParseScopes(list string) (Scopes, error) {
 		if !scopePattern.MatchString(name) {
 			return s, fmt.Errorf("scope %q: lower-case letters, digits and - are needed, beginning with a letter", name)
 		}
-		if name == Nobody.Scope && optional {
+		if name == DefaultConfigTenant.Scope && optional {
 			return s, fmt.Errorf("scope %q: its identity cannot be optional, because that tenant is nobody: the one of actions without a connection", name)
 		}
 		s.identityOptional[name] = optional
@@ -62,6 +62,6 @@ func (s Scopes) Check(t events.Tenant) error {
 	return nil
 }
 
-// Nobody is the tenant of actions that run with a connector's default config,
+// DefaultConfigTenant is the tenant of actions that run with a connector's default config,
 // without a connection.
-var Nobody = events.Tenant{Scope: "default"}
+var DefaultConfigTenant = events.Tenant{Scope: "default"}

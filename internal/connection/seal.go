@@ -48,7 +48,7 @@ func (d draft) places() []string {
 // seal returns the record as it is stored, and makes d.Connection what is read
 // back from that. What a newer definition marks in addition is sealed whatever the
 // change is about.
-func (s *Store) seal(d draft) ([]byte, error) {
+func (s *Connections) seal(d draft) ([]byte, error) {
 	places := d.places()
 	config := d.config
 	if config == nil && len(places) > len(configPointers(d.Sealed)) {
@@ -104,7 +104,7 @@ func (s *Store) seal(d draft) ([]byte, error) {
 
 // OpenConfig returns a record's config in the clear, the caller's own copy. Keep
 // it no longer than the work that needs it. CONNECTOR_DECRYPT_FAILED.
-func (s *Store) OpenConfig(c *Connection) (json.RawMessage, error) {
+func (s *Connections) OpenConfig(c *Connection) (json.RawMessage, error) {
 	places := configPointers(c.Sealed)
 	if len(places) == 0 {
 		return bytes.Clone(c.Config), nil
@@ -121,7 +121,7 @@ func (s *Store) OpenConfig(c *Connection) (json.RawMessage, error) {
 // OpenConfigField opens one string field of a record's config, by its dotted
 // path: what verifying a webhook needs, and no more. The absent secret if there
 // is none.
-func (s *Store) OpenConfigField(c *Connection, path string) (secret.Text, error) {
+func (s *Connections) OpenConfigField(c *Connection, path string) (secret.Text, error) {
 	place := sealedPlace{store: s, record: c, pointer: pointerConfig, value: c.Config}
 	if err := place.open(); err != nil {
 		return secret.Text{}, err
@@ -140,7 +140,7 @@ func (s *Store) OpenConfigField(c *Connection, path string) (secret.Text, error)
 
 // sealedPlace is a place in a record's config on the way down to a field.
 type sealedPlace struct {
-	store   *Store
+	store   *Connections
 	record  *Connection
 	pointer string // concrete
 	value   json.RawMessage
@@ -219,7 +219,7 @@ func under(parent string, pointers []string) []string {
 	return out
 }
 
-func (s *Store) binding(bucket, key string) crypto.Binding {
+func (s *Connections) binding(bucket, key string) crypto.Binding {
 	return crypto.Binding{Bucket: s.prefix + "-" + bucket, Key: key}
 }
 

@@ -20,7 +20,7 @@ import (
 // [connectors.Error]. Every change is stored first and announced second. Safe
 // for concurrent use, in any number of processes.
 type Service struct {
-	store       *Store
+	store       *Connections
 	definitions *Definitions
 	scopes      Scopes
 	bus         *events.Bus
@@ -45,7 +45,7 @@ type ServiceOptions struct {
 }
 
 // NewService returns the service.
-func NewService(store *Store, definitions *Definitions, scopes Scopes, bus *events.Bus, opts *ServiceOptions) *Service {
+func NewService(store *Connections, definitions *Definitions, scopes Scopes, bus *events.Bus, opts *ServiceOptions) *Service {
 	if opts == nil {
 		opts = &ServiceOptions{}
 	}

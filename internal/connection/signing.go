@@ -89,7 +89,7 @@ func textAt(doc json.RawMessage, path string) (string, bool) {
 // SigningSecrets returns what deliveries to the connection may be signed with: the
 // secret in the config field of that dotted path, and those that it has replaced
 // while their grace lasts. None if field is "", or holds none.
-func (s *Store) SigningSecrets(c *Connection, field string) ([]secret.Text, error) {
+func (s *Connections) SigningSecrets(c *Connection, field string) ([]secret.Text, error) {
 	if field == "" {
 		return nil, nil
 	}
@@ -111,14 +111,14 @@ func (s *Store) SigningSecrets(c *Connection, field string) ([]secret.Text, erro
 	return all, nil
 }
 
-// ConfigSecret is [Store.OpenConfigField] for every delivery: a record in the
+// ConfigSecret is [Connections.OpenConfigField] for every delivery: a record in the
 // cache is asked for the same field again and again.
-func (s *Store) ConfigSecret(c *Connection, path string) (secret.Text, error) {
+func (s *Connections) ConfigSecret(c *Connection, path string) (secret.Text, error) {
 	return c.opened.get(path, func() (secret.Text, error) { return s.OpenConfigField(c, path) })
 }
 
-// ConfigInUse is [Store.OpenConfig] for every action, for the same reason.
-func (s *Store) ConfigInUse(c *Connection) (json.RawMessage, error) {
+// ConfigInUse is [Connections.OpenConfig] for every action, for the same reason.
+func (s *Connections) ConfigInUse(c *Connection) (json.RawMessage, error) {
 	text, err := c.opened.get(wholeConfig, func() (secret.Text, error) {
 		config, err := s.OpenConfig(c)
 		return secret.New(string(config)), err
@@ -160,7 +160,7 @@ func (o *opened) get(place string, open func() (secret.Text, error)) (secret.Tex
 }
 
 // openAt opens an envelope of the record.
-func (s *Store) openAt(c *Connection, envelope, pointer string) (secret.Text, error) {
+func (s *Connections) openAt(c *Connection, envelope, pointer string) (secret.Text, error) {
 	plain, err := s.keys.Open(envelope, s.binding(bucketConnections, c.Ref().Key()), pointer)
 	if err != nil {
 		return secret.Text{}, decryptError(c, err)

@@ -15,7 +15,7 @@ import (
 // browsers (OAuth states, reconnect links), so that forgeries cost no look-up. The
 // first to ask makes it; it lies sealed beside the keyset's check value, and is
 // sealed again when the primary key has changed, so that no old key is needed for it.
-func SigningKey(ctx context.Context, store *Store) (secret.Text, error) {
+func SigningKey(ctx context.Context, store *Connections) (secret.Text, error) {
 	const name = "signing"
 	bucket := store.buckets.Keys
 	for range attempts(ctx) {

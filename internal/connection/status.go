@@ -169,10 +169,10 @@ func newer(at **Outcome, o *Outcome) {
 }
 
 // Status reads the health of a connection; nil if nothing is known.
-func (s *Store) Status(ctx context.Context, r Ref) (*Status, error) { return s.status(ctx, r) }
+func (s *Connections) Status(ctx context.Context, r Ref) (*Status, error) { return s.status(ctx, r) }
 
 // status reads the health of a connection; nil if nothing is known.
-func (s *Store) status(ctx context.Context, r Ref) (*Status, error) {
+func (s *Connections) status(ctx context.Context, r Ref) (*Status, error) {
 	e, err := s.buckets.Status.Get(ctx, r.Key())
 	if errors.Is(err, kvstore.ErrNotFound) {
 		return nil, nil
@@ -189,7 +189,7 @@ func (s *Store) status(ctx context.Context, r Ref) (*Status, error) {
 
 // removeStatus removes what is known of a connection that is gone. Health without
 // a connection harms nobody, so a failure is no error.
-func (s *Store) removeStatus(ctx context.Context, r Ref) {
+func (s *Connections) removeStatus(ctx context.Context, r Ref) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
 	_ = s.buckets.Status.Delete(ctx, r.Key(), 0)

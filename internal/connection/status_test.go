@@ -53,9 +53,9 @@ func TestHealthNeverConflictsWithChangesOfTheConnection(t *testing.T) {
 }
 
 // ward is a status writer over memory.
-func ward(bucket kvstore.Store) (*connection.StatusWriter, *connection.Store) {
+func ward(bucket kvstore.Store) (*connection.StatusWriter, *connection.Connections) {
 	buckets := connection.Buckets{Status: bucket}
-	return connection.NewStatusWriter(buckets), connection.NewStore(buckets, nil, prefix)
+	return connection.NewStatusWriter(buckets), connection.NewConnections(buckets, nil, prefix)
 }
 
 func TestManyNotesAreOneWriteAndTheLastOneIsMadeAfterTheEnd(t *testing.T) {

@@ -83,9 +83,9 @@ func BucketsFrom(open func(name string) (kvstore.Store, error)) (Buckets, error)
 	return b, nil
 }
 
-// Store reads and writes connection records. Safe for concurrent use. Its reads
+// Connections reads and writes connection records. Safe for concurrent use. Its reads
 // come from a bounded cache once Run runs; without it they go to the bucket.
-type Store struct {
+type Connections struct {
 	buckets Buckets
 	keys    *crypto.Keyring
 	prefix  string // of the installation, part of what a sealed field is bound to
@@ -95,9 +95,9 @@ type Store struct {
 	routes  *cache[[]string]
 }
 
-// NewStore returns a store over buckets that seals with keys.
-func NewStore(buckets Buckets, keys *crypto.Keyring, prefix string) *Store {
-	s := &Store{buckets: buckets, keys: keys, prefix: prefix, now: time.Now}
+// NewConnections returns a store over buckets that seals with keys.
+func NewConnections(buckets Buckets, keys *crypto.Keyring, prefix string) *Connections {
+	s := &Connections{buckets: buckets, keys: keys, prefix: prefix, now: time.Now}
 	s.records = newCache(buckets.Connections, func(e kvstore.Entry) (*Connection, error) {
 		c, err := parseRecord(e.Value, e.Revision, e.Key)
 		if err != nil {
@@ -111,7 +111,7 @@ func NewStore(buckets Buckets, keys *crypto.Keyring, prefix string) *Store {
 }
 
 // Run keeps the caches fresh until ctx ends.
-func (s *Store) Run(ctx context.Context) error {
+func (s *Connections) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.records.run(ctx) })
 	g.Go(func() error { return s.urls.run(ctx) })
@@ -121,7 +121,7 @@ func (s *Store) Run(ctx context.Context) error {
 
 // Get returns a record for use. It may come from the cache; the caller must not
 // change it. CONNECTOR_NOT_CONNECTED if there is none.
-func (s *Store) Get(ctx context.Context, r Ref) (*Connection, error) {
+func (s *Connections) Get(ctx context.Context, r Ref) (*Connection, error) {
 	c, err := s.records.get(ctx, r.Key())
 	return c, s.readError(err, r)
 }
@@ -129,7 +129,7 @@ func (s *Store) Get(ctx context.Context, r Ref) (*Connection, error) {
 // latest reads a record from the leader, for changing it. Of one that cannot be
 // read it returns, beside the error, what its key tells and its revision: enough
 // to replace or to remove it.
-func (s *Store) latest(ctx context.Context, r Ref) (*Connection, error) {
+func (s *Connections) latest(ctx context.Context, r Ref) (*Connection, error) {
 	e, err := latest(ctx, s.buckets.Connections, r.Key())
 	if err != nil {
 		return nil, s.readError(err, r)
@@ -144,7 +144,7 @@ func (s *Store) latest(ctx context.Context, r Ref) (*Connection, error) {
 
 // write creates or updates a sealed record: created if it has no revision, else
 // over that revision. Its route comes first: one too many leads nowhere.
-func (s *Store) write(ctx context.Context, c *Connection, sealed []byte) (err error) {
+func (s *Connections) write(ctx context.Context, c *Connection, sealed []byte) (err error) {
 	if err := s.addRoute(ctx, c); err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (s *Store) write(ctx context.Context, c *Connection, sealed []byte) (err er
 	return err
 }
 
-func (s *Store) readError(err error, r Ref) error {
+func (s *Connections) readError(err error, r Ref) error {
 	switch {
 	case err == nil:
 		return nil

@@ -15,41 +15,41 @@ import (
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// Tokens are the bearer tokens of the management API. The bucket holds their
+// APITokens are the bearer tokens of the management API. The bucket holds their
 // SHA-256 only. A token has 256 random bits, so a plain hash is enough: there is
 // nothing to guess.
-type Tokens struct {
+type APITokens struct {
 	bucket kvstore.Store
-	known  *cache[Token]
+	known  *cache[APIToken]
 }
 
-// Token is what is kept of a token.
-type Token struct {
+// APIToken is what is kept of a token.
+type APIToken struct {
 	Name      string    `json:"name"`
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// NewTokens returns the tokens kept in buckets.
-func NewTokens(buckets Buckets) *Tokens {
-	return &Tokens{buckets.Tokens, newCache(buckets.Tokens, func(e kvstore.Entry) (Token, error) {
-		var t Token
+// NewAPITokens returns the tokens kept in buckets.
+func NewAPITokens(buckets Buckets) *APITokens {
+	return &APITokens{buckets.Tokens, newCache(buckets.Tokens, func(e kvstore.Entry) (APIToken, error) {
+		var t APIToken
 		return t, json.Unmarshal(e.Value, &t)
 	})}
 }
 
 // Run keeps the cache fresh until ctx ends.
-func (t *Tokens) Run(ctx context.Context) error { return t.known.run(ctx) }
+func (t *APITokens) Run(ctx context.Context) error { return t.known.run(ctx) }
 
-// NewToken returns a new token; it is not valid until it is added.
-func NewToken() secret.Text {
+// NewAPIToken returns a new token; it is not valid until it is added.
+func NewAPIToken() secret.Text {
 	var b [32]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return secret.New("hwt_" + base64.RawURLEncoding.EncodeToString(b[:]))
 }
 
 // Add makes a token valid. Adding it again changes nothing.
-func (t *Tokens) Add(ctx context.Context, token secret.Text, name string) error {
-	value, err := json.Marshal(Token{name, time.Now().UTC()})
+func (t *APITokens) Add(ctx context.Context, token secret.Text, name string) error {
+	value, err := json.Marshal(APIToken{name, time.Now().UTC()})
 	if err != nil {
 		return err
 	}
@@ -62,19 +62,19 @@ func (t *Tokens) Add(ctx context.Context, token secret.Text, name string) error 
 
 // Check returns nil for a valid token. Finding it by its hash takes the same time
 // for every wrong one: what a guesser could measure is the hash, not the token.
-func (t *Tokens) Check(ctx context.Context, token secret.Text) error {
+func (t *APITokens) Check(ctx context.Context, token secret.Text) error {
 	_, err := t.Find(ctx, token)
 	return err
 }
 
-// Find is [Tokens.Check], and returns what is kept of the token.
-func (t *Tokens) Find(ctx context.Context, token secret.Text) (Token, error) {
+// Find is [APITokens.Check], and returns what is kept of the token.
+func (t *APITokens) Find(ctx context.Context, token secret.Text) (APIToken, error) {
 	known, err := t.known.get(ctx, tokenKey(token))
 	if errors.Is(err, kvstore.ErrNotFound) {
-		return Token{}, connectors.Errorf(connectors.CodeUnauthenticated, "the API token is not valid")
+		return APIToken{}, connectors.Errorf(connectors.CodeUnauthenticated, "the API token is not valid")
 	}
 	if err != nil {
-		return Token{}, databaseError("check the API token", err)
+		return APIToken{}, databaseError("check the API token", err)
 	}
 	return known, nil
 }

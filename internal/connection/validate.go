@@ -42,7 +42,7 @@ func (s *Service) validate(ctx context.Context, def *connectors.Connector, seale
 }
 
 // ParseSealed reads a sealed record that was handed over for validation.
-func (s *Store) ParseSealed(data []byte) (*Connection, error) {
+func (s *Connections) ParseSealed(data []byte) (*Connection, error) {
 	var c Connection
 	if err := json.Unmarshal(data, &c); err != nil {
 		return nil, connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the record to validate is malformed")

@@ -94,7 +94,7 @@ func (w *WebhookURL) matches(hash string, now time.Time) bool {
 // ByWebhookURL returns the connection whose URL ends in url. The record has the
 // last word: the index only says where to look. An unknown secret is
 // CONNECTOR_WEBHOOK_VERIFICATION_FAILED, whatever the reason.
-func (s *Store) ByWebhookURL(ctx context.Context, connector string, url secret.Text) (*Connection, error) {
+func (s *Connections) ByWebhookURL(ctx context.Context, connector string, url secret.Text) (*Connection, error) {
 	hash := hashWebhookSecret(url)
 	key, err := s.urls.get(ctx, hash)
 	if err != nil {
@@ -118,8 +118,10 @@ func (s *Store) ByWebhookURL(ctx context.Context, connector string, url secret.T
 	return c, nil
 }
 
-// KnowsURL reports whether a URL is one that was used lately, without asking anybody.
-func (s *Store) KnowsURL(url secret.Text) bool { return s.urls.holds(hashWebhookSecret(url)) }
+// IsWebhookURLCached reports whether a URL is one that was used lately, without asking anybody.
+func (s *Connections) IsWebhookURLCached(url secret.Text) bool {
+	return s.urls.holds(hashWebhookSecret(url))
+}
 
 func unknownURL(err error) error {
 	if err == nil || errors.Is(err, kvstore.ErrNotFound) {
@@ -131,7 +133,7 @@ func unknownURL(err error) error {
 // addURL makes the index find the record of r by a URL. It comes before the
 // record, so that a crash in between leaves an entry that matches nothing. An
 // entry that is there is left.
-func (s *Store) addURL(ctx context.Context, r Ref, hash string) error {
+func (s *Connections) addURL(ctx context.Context, r Ref, hash string) error {
 	_, err := s.buckets.Webhooks.Create(ctx, hash, []byte(r.Key()), 0)
 	if err != nil && !errors.Is(err, kvstore.ErrExists) {
 		return databaseError("store the webhook URL", err)
@@ -142,7 +144,7 @@ func (s *Store) addURL(ctx context.Context, r Ref, hash string) error {
 // removeURLs takes URLs that no record has any more out of the index. What cannot
 // be removed matches nothing, so a failure is no error; and it goes on when the
 // caller has gone.
-func (s *Store) removeURLs(ctx context.Context, hashes ...string) {
+func (s *Connections) removeURLs(ctx context.Context, hashes ...string) {
 	if len(hashes) == 0 {
 		return
 	}
@@ -154,6 +156,6 @@ func (s *Store) removeURLs(ctx context.Context, hashes ...string) {
 }
 
 // openURL returns the secret of the connection's URL, which it has.
-func (s *Store) openURL(c *Connection) (secret.Text, error) {
+func (s *Connections) openURL(c *Connection) (secret.Text, error) {
 	return s.openAt(c, c.Webhook.Secret, pointerWebhookSecret)
 }

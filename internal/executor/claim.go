@@ -57,7 +57,7 @@ func (j *job) claim(ctx context.Context) error {
 // can be told, as long as the name that was given is known.
 func (j *job) takeClaim(ctx context.Context, mine string) (holder string, err error) {
 	for range 4 {
-		if holder, err = j.Claims.Take(ctx, j.Action, mine); err == nil || ctx.Err() != nil {
+		if holder, err = j.Claims.Acquire(ctx, j.Action, mine); err == nil || ctx.Err() != nil {
 			break
 		}
 	}

@@ -44,7 +44,7 @@ type Options struct {
 type Parts struct {
 	Bus         *events.Bus
 	Registry    *connectors.Registry
-	Store       *connection.Store
+	Store       *connection.Connections
 	Definitions *connection.Definitions
 	Scopes      connection.Scopes
 	Claims      *connection.Claims

@@ -144,7 +144,7 @@ func (j *job) find(ctx context.Context) error {
 	if j.action, ok = j.connector.Action(j.ActionRef.Action); !ok {
 		return connectors.Errorf(connectors.CodeConnectorActionNotFound, "%s has no action %.64q", j.Connector, j.ActionRef.Action)
 	}
-	if j.Tenant == connection.Nobody {
+	if j.Tenant == connection.DefaultConfigTenant {
 		if j.connector.DefaultConfig == nil {
 			return connectors.Errorf(connectors.CodeConnectorDefaultConfigRequired, "%s has no default config, so its actions need a connection", j.Connector)
 		}

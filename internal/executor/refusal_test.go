@@ -49,7 +49,7 @@ func TestARequestThatCannotRunIsRefusedWithItsCode(t *testing.T) {
 		"not connected":        {roletest.Org("stranger"), "echo", nil, good, "CONNECTOR_NOT_CONNECTED"},
 		"another account":      {ava, "echo", events.Header{"ce-hawseraccount": {"second"}}, good, "CONNECTOR_NOT_CONNECTED"},
 		"disabled":             {off, "echo", nil, good, "CONNECTOR_DISABLED"},
-		"no default config":    {connection.Nobody, "echo", nil, good, "CONNECTOR_DEFAULT_CONFIG_REQUIRED"},
+		"no default config":    {connection.DefaultConfigTenant, "echo", nil, good, "CONNECTOR_DEFAULT_CONFIG_REQUIRED"},
 		"deadline passed":      {ava, "echo", past, good, "CONNECTOR_ACTION_TIMEOUT"},
 		"input does not fit":   {ava, "echo", nil, `{"text":1,"items":[{"name":"a"},{"name":2}],"more":1}`, "CONNECTOR_ACTION_INPUT_INVALID"},
 		"nothing where needed": {ava, "echo", nil, "", "CONNECTOR_ACTION_INPUT_INVALID"},

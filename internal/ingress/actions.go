@@ -66,7 +66,7 @@ func (i *Ingress) request(ctx context.Context, a events.Action, wait time.Durati
 // readAction reads a request, and refuses what could never run.
 func (i *Ingress) readAction(w http.ResponseWriter, r *http.Request) (events.Action, time.Duration, error) {
 	a := events.Action{ActionRef: events.ActionRef{
-		Tenant: connection.Nobody, Connector: r.PathValue("connector"), Action: r.PathValue("action"),
+		Tenant: connection.DefaultConfigTenant, Connector: r.PathValue("connector"), Action: r.PathValue("action"),
 	}}
 	def, err := i.Definitions.Get(a.Connector)
 	if err != nil {

@@ -41,10 +41,10 @@ type Options struct {
 type Parts struct {
 	Bus         *events.Bus
 	Service     *connection.Service
-	Store       *connection.Store
+	Store       *connection.Connections
 	Definitions *connection.Definitions
 	Scopes      connection.Scopes
-	Tokens      *connection.Tokens
+	Tokens      *connection.APITokens
 	Status      *connection.StatusWriter
 	Deliveries  *connection.Deliveries
 	OAuth       *oauth.Flow

@@ -76,7 +76,7 @@ func (i *Ingress) call(r *http.Request, body []byte) webhook.Request {
 // addressed is the connection that the URL belongs to.
 func (i *Ingress) addressed(r *http.Request, connector string) (*connection.Connection, error) {
 	url := secret.New(r.PathValue("secret"))
-	if i.guesses.Tokens() < 1 && !i.Store.KnowsURL(url) {
+	if i.guesses.Tokens() < 1 && !i.Store.IsWebhookURLCached(url) {
 		e := connectors.Errorf(connectors.CodeConnectorRateLimited, "too many calls of addresses that are nobody's; try again")
 		e.RetryAfter = time.Second
 		return nil, e

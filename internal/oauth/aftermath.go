@@ -33,16 +33,16 @@ const settled = 10 * time.Minute
 // where they are found out by the way: a dead one, one whose token never ends or cannot
 // be renewed, and a companion, whose main grant may be gone.
 func (t *Tokens) Disown(ctx context.Context, g *connection.Grant) {
-	visited := g.State == connection.GrantLive && renewable(g) && !g.ExpiresAt.IsZero() && g.Of == ""
-	old := slices.ContainsFunc(g.Holds, func(h connection.Hold) bool { return t.opts.Now().Sub(h.Since) >= settled })
-	if g.State == connection.GrantLeaving || visited || !old {
+	visited := g.State == connection.GrantLive && renewable(g) && !g.ExpiresAt.IsZero() && g.MainGrant == ""
+	old := slices.ContainsFunc(g.References, func(h connection.GrantReference) bool { return t.opts.Now().Sub(h.Since) >= settled })
+	if g.State == connection.GrantUnused || visited || !old {
 		return
 	}
 	t.disown(ctx, g.Key(), t.each(ctx, g, func(*connection.Connection) {}))
 }
 
 // disownBeside is disown, of what was found by the way: nobody waits for it.
-func (t *Tokens) disownBeside(ctx context.Context, grant string, gone []connection.Hold) {
+func (t *Tokens) disownBeside(ctx context.Context, grant string, gone []connection.GrantReference) {
 	if len(gone) > 0 {
 		t.running.Go(func() { t.disown(context.WithoutCancel(ctx), grant, gone) })
 	}
@@ -50,7 +50,7 @@ func (t *Tokens) disownBeside(ctx context.Context, grant string, gone []connecti
 
 // disown lets go of holds that no record names: who disconnected the connection, or
 // authorised it by another grant, died before this was done.
-func (t *Tokens) disown(ctx context.Context, grant string, gone []connection.Hold) {
+func (t *Tokens) disown(ctx context.Context, grant string, gone []connection.GrantReference) {
 	for _, h := range gone {
 		if t.opts.Now().Sub(h.Since) < settled {
 			continue
@@ -92,11 +92,11 @@ func (t *Tokens) scheduleBeside(ctx context.Context, g *connection.Grant) (wait 
 
 // each calls f with the connections that share the grant, and returns the holds that
 // no record names.
-func (t *Tokens) each(ctx context.Context, g *connection.Grant, f func(*connection.Connection)) (gone []connection.Hold) {
-	for _, h := range g.Holds {
+func (t *Tokens) each(ctx context.Context, g *connection.Grant, f func(*connection.Connection)) (gone []connection.GrantReference) {
+	for _, h := range g.References {
 		c, err := t.Service.LatestByKey(ctx, h.Connection)
 		switch {
-		case errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorNotConnected}), err == nil && !c.Has(g, h):
+		case errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorNotConnected}), err == nil && !c.HasReference(g, h):
 			gone = append(gone, h)
 		case err != nil:
 			t.problem(err)
@@ -110,8 +110,8 @@ func (t *Tokens) each(ctx context.Context, g *connection.Grant, f func(*connecti
 // bury marks the grant dead, once for good, and has its owners told.
 func (t *Tokens) bury(ctx context.Context, g *connection.Grant, reason string) error {
 	ctx = context.WithoutCancel(ctx)
-	g.State, g.Intent, g.RetryAt = connection.GrantDead, nil, time.Time{}
-	g.Record(t.opts.Now(), reason)
+	g.State, g.Intent, g.RetryAt = connection.GrantRevoked, nil, time.Time{}
+	g.AddHistory(t.opts.Now(), reason)
 	err := t.Grants.Save(ctx, g)
 	if errors.Is(err, connection.ErrConflict) {
 		return errAgain

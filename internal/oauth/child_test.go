@@ -110,7 +110,7 @@ func beChild(text string) error {
 	if o.Kill {
 		client.Transport = killing{}
 	}
-	store := connection.NewStore(buckets, keys, "hawser")
+	store := connection.NewConnections(buckets, keys, "hawser")
 	definitions := connection.NewDefinitions(buckets)
 	if err := definitions.Load(ctx); err != nil {
 		return err

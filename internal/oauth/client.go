@@ -43,7 +43,7 @@ func (t *Tokens) Connect(ctx context.Context, r connection.Ref, in connection.Co
 	// Each connection has a grant of its own: there is nothing in it that siblings
 	// could spoil for each other.
 	key := connection.GrantKey(r.Tenant, def.Key, app.ClientID, "connection "+r.Key())
-	hold := connection.NewHold(r, t.opts.Now())
+	hold := connection.NewGrantReference(r, t.opts.Now())
 	_, err = t.put(ctx, key, hold, t.authorised(got, func(g *connection.Grant) {
 		g.Scope, g.Identity, g.Family, g.Connector, g.ClientID = r.Scope, r.Identity, def.Key, def.Key, app.ClientID
 		g.ClientCredentials, g.Requested = true, scopes
@@ -53,7 +53,7 @@ func (t *Tokens) Connect(ctx context.Context, r connection.Ref, in connection.Co
 		t.abandon(ctx, key, withCode, config, app, got)
 		return nil, err
 	}
-	input := connection.AuthorizeInput{Config: config, Tags: in.Tags, Grant: key, Hold: hold.ID, Replace: in.Replace}
+	input := connection.AuthorizeInput{Config: config, Tags: in.Tags, Grant: key, GrantReference: hold.ID, Replace: in.Replace}
 	v, c, before, err := t.Service.Authorize(ctx, r, input)
 	if err != nil {
 		t.takeBack(ctx, err, r, input, config)

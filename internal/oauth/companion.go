@@ -44,7 +44,7 @@ func (r reply) companion(o *connectors.OAuth2, fields map[string]string, now tim
 
 // companions stores what the reply holds of companions, and returns their grants by
 // name. That one is missing, or cannot be stored, is no failure of the connection.
-func (a *arrival) companions(ctx context.Context, main string, hold connection.Hold, account string) map[string]string {
+func (a *arrival) companions(ctx context.Context, main string, hold connection.GrantReference, account string) map[string]string {
 	keys := a.exchanged(ctx, main, hold, account)
 	for name, got := range a.companionReplies() {
 		def, _ := a.def.Companion(name)
@@ -75,7 +75,7 @@ func (a *arrival) companionKey(name, account string) string {
 
 // exchanged stores the grants of the companions that are had by exchange, as yet
 // without tokens: the first who needs one has it made. It returns them by name.
-func (a *arrival) exchanged(ctx context.Context, main string, hold connection.Hold, account string) map[string]string {
+func (a *arrival) exchanged(ctx context.Context, main string, hold connection.GrantReference, account string) map[string]string {
 	keys := map[string]string{}
 	for name, own := range a.def.Auth.OAuth2.Companions {
 		if own.Exchange == nil {
@@ -84,11 +84,11 @@ func (a *arrival) exchanged(ctx context.Context, main string, hold connection.Ho
 		key := a.companionKey(name, account)
 		_, err := a.put(ctx, key, hold, func(g *connection.Grant) error {
 			a.identify(g, account)
-			g.Companion, g.Of, g.Requested = name, main, own.Scopes
+			g.Companion, g.MainGrant, g.Requested = name, main, own.Scopes
 			if g.State == connection.GrantLive {
 				return nil // of a sibling: its token is as good for this one
 			}
-			g.State, g.Intent, g.Failures, g.RetryAt, g.Leaving = connection.GrantLive, nil, 0, time.Time{}, nil
+			g.State, g.Intent, g.Failures, g.RetryAt, g.Revocation = connection.GrantLive, nil, 0, time.Time{}, nil
 			return a.Grants.Seal(g, connection.GrantTokens{})
 		})
 		if err != nil {

@@ -286,7 +286,7 @@ func TestTheDeathOfACompanionIsNotTheConnections(t *testing.T) {
 	}
 	var v connection.View
 	in.call(http.MethodGet, onChat, nil, &v)
-	if v.State != connection.Active || v.Companions["user"].State != connection.GrantDead {
+	if v.State != connection.Active || v.Companions["user"].State != connection.GrantRevoked {
 		t.Errorf("the connection is %s, the user %s; want active, needs_reauth", v.State, v.Companions["user"].State)
 	}
 	told := in.failures()
@@ -330,8 +330,8 @@ func TestSiblingsShareCompanionsOfTheirUser(t *testing.T) {
 			t.Errorf("revoked while one is left (-want +got):\n%s", diff)
 		}
 	})
-	if g := in.grant(second.Companions["user"]); len(g.Holds) != 1 || g.State != connection.GrantLive {
-		t.Errorf("the user's grant is %s, held by %v; want it live, held by the one that is left", g.State, g.Holds)
+	if g := in.grant(second.Companions["user"]); len(g.References) != 1 || g.State != connection.GrantLive {
+		t.Errorf("the user's grant is %s, held by %v; want it live, held by the one that is left", g.State, g.References)
 	}
 	again := in.connectChat(t, "second") // by U2, who takes the place of U1
 	if again.Companions["user"] == second.Companions["user"] || !in.forgotten(second.Companions["user"]) {

@@ -96,8 +96,8 @@ func (a *arrival) settle(ctx context.Context) (string, error) {
 		a.abandon(ctx)
 		return "", err
 	}
-	hold := connection.NewHold(ref, a.opts.Now())
-	input := connection.AuthorizeInput{Tags: a.flow.Tags, Grant: key, Hold: hold.ID, Replace: a.flow.Replace, Reconnect: a.flow.Reconnect}
+	hold := connection.NewGrantReference(ref, a.opts.Now())
+	input := connection.AuthorizeInput{Tags: a.flow.Tags, Grant: key, GrantReference: hold.ID, Replace: a.flow.Replace, Reconnect: a.flow.Reconnect}
 	switch {
 	case len(resources) == 1:
 		input.Resource = &resources[0]
@@ -202,7 +202,7 @@ func (a *arrival) identify(g *connection.Grant, account string) {
 // describe says what the main grant is of.
 func (a *arrival) describe(g *connection.Grant, account string) {
 	a.identify(g, account)
-	g.Requested, g.Traded = a.flow.Scopes, a.def.Auth.OAuth2.Renewal != nil
+	g.Requested, g.Exchanged = a.flow.Scopes, a.def.Auth.OAuth2.Renewal != nil
 	if a.user != nil {
 		g.User = a.user
 	}

@@ -130,13 +130,13 @@ func (t *Tokens) fromMain(ctx context.Context, e endpoint, g *connection.Grant, 
 	if how.ShowsRefresh() {
 		return t.spendMain(ctx, e, g, how, turn, mine)
 	}
-	main, err := t.token(ctx, g.Of, need{turn: turn})
+	main, err := t.token(ctx, g.MainGrant, need{turn: turn})
 	if err != nil {
 		return reply{}, nil, err
 	}
 	got, failed, err := e.tradeIn(ctx, mine, how, main.Access)
-	if failed != nil && failed.verdict == denied && t.hasNewer(ctx, g.Of, main.Generation) {
-		if main, err = t.token(ctx, g.Of, need{after: main.Generation, turn: turn}); err != nil {
+	if failed != nil && failed.verdict == denied && t.hasNewer(ctx, g.MainGrant, main.Generation) {
+		if main, err = t.token(ctx, g.MainGrant, need{after: main.Generation, turn: turn}); err != nil {
 			return reply{}, nil, err
 		}
 		got, failed, err = e.tradeIn(ctx, mine, how, main.Access)
@@ -168,7 +168,7 @@ func (t *Tokens) hasNewer(ctx context.Context, grant string, generation uint64) 
 func (t *Tokens) spendMain(ctx context.Context, e endpoint, g *connection.Grant, how *connectors.Exchange, turn, mine Turn) (reply, *failure, error) {
 	holder := events.NewID()
 	for ctx.Err() == nil {
-		lease, err := t.Leases.Take(ctx, g.Of, holder, t.leaseTTL())
+		lease, err := t.Leases.Acquire(ctx, g.MainGrant, holder, t.leaseTTL())
 		if err != nil {
 			return reply{}, nil, err
 		}
@@ -179,7 +179,7 @@ func (t *Tokens) spendMain(ctx context.Context, e endpoint, g *connection.Grant,
 		got, failed, err := t.spendUnder(ctx, lease, holder, e, g, how, mine)
 		t.Leases.Release(context.WithoutCancel(ctx), lease)
 		if lost, ok := errors.AsType[lostRotation](err); ok {
-			if _, err = t.token(ctx, g.Of, need{after: lost.generation, turn: turn}); err == nil {
+			if _, err = t.token(ctx, g.MainGrant, need{after: lost.generation, turn: turn}); err == nil {
 				continue
 			}
 		}
@@ -197,13 +197,13 @@ type lostRotation struct{ generation uint64 }
 func (lostRotation) Error() string { return "oauth: a rotation of the main grant may be lost" }
 
 func (t *Tokens) spendUnder(ctx context.Context, lease *connection.Lease, holder string, e endpoint, g *connection.Grant, how *connectors.Exchange, turn Turn) (reply, *failure, error) {
-	main, err := t.Grants.Latest(ctx, g.Of)
+	main, err := t.Grants.Latest(ctx, g.MainGrant)
 	switch {
 	case err != nil:
 		return reply{}, nil, missingGrant(err)
-	case main.State == connection.GrantLeaving:
+	case main.State == connection.GrantUnused:
 		return reply{}, nil, missingGrant(connection.ErrNotFound)
-	case main.State == connection.GrantDead:
+	case main.State == connection.GrantRevoked:
 		return reply{}, nil, deadError(main)
 	case main.RefreshToken == "":
 		return reply{}, nil, connectors.Errorf(connectors.CodeConnectorOAuthRefreshFailed,

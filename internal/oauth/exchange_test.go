@@ -107,7 +107,7 @@ func TestATokenWithoutARefreshTokenIsTradedIn(t *testing.T) {
 		t.Errorf("refused while it is good: got %v, the grant is %s; want an error, and a grant that lives", err, in.grant(c.Grant).State)
 	}
 	age(-time.Hour)
-	if _, err := in.front.tokens.Fresh(t.Context(), c.Grant); err == nil || in.grant(c.Grant).State != connection.GrantDead {
+	if _, err := in.front.tokens.Fresh(t.Context(), c.Grant); err == nil || in.grant(c.Grant).State != connection.GrantRevoked {
 		t.Errorf("refused after its end: got %v, the grant is %s; want that it needs a new authorisation", err, in.grant(c.Grant).State)
 	}
 }
@@ -425,7 +425,7 @@ func TestALostExchangeIsRememberedByTheMainGrant(t *testing.T) {
 	if diff := cmp.Diff([]string{"code", "files", "refused main"}, a.requests()); diff != "" {
 		t.Errorf("the provider was asked (-want +got):\n%s", diff)
 	}
-	if g := in.grant(c.Grant); g.State != connection.GrantDead {
+	if g := in.grant(c.Grant); g.State != connection.GrantRevoked {
 		t.Errorf("the main grant is %s, want that it needs a new authorisation, as its refresh token is lost", g.State)
 	}
 }

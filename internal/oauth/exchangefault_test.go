@@ -43,7 +43,7 @@ func TestARefusedExchangeIsNotTheMainGrants(t *testing.T) {
 	if g := in.grant(c.Grant); g.State != connection.GrantLive {
 		t.Errorf("the main grant is %s, want live", g.State)
 	}
-	if g := in.grant(c.Companions["files"]); g.State != connection.GrantDead {
+	if g := in.grant(c.Companions["files"]); g.State != connection.GrantRevoked {
 		t.Errorf("the companion is %s, want needs_reauth", g.State)
 	}
 	_, err = in.front.tokens.Fresh(t.Context(), c.Grant)
@@ -141,7 +141,7 @@ func TestASuccessorWakesAGrantThatWasBuriedMeanwhile(t *testing.T) {
 	t.Parallel()
 	whileSpent(t, func(in *installation, c *connection.Connection) {
 		g := in.grant(c.Grant)
-		g.State, g.Intent = connection.GrantDead, nil
+		g.State, g.Intent = connection.GrantRevoked, nil
 		if err := in.front.grants.Save(in.t.Context(), g); err != nil {
 			in.t.Error(err)
 		}

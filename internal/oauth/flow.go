@@ -140,7 +140,7 @@ func (f *Flow) scopes(ctx context.Context, r connection.Ref, def *connectors.Con
 // usedBy reports whether a connection with the account's name shares the grant.
 func usedBy(g *connection.Grant, account string) bool {
 	suffix := "." + events.Token(account)
-	return slices.ContainsFunc(g.Holds, func(h connection.Hold) bool { return strings.HasSuffix(h.Connection, suffix) })
+	return slices.ContainsFunc(g.References, func(h connection.GrantReference) bool { return strings.HasSuffix(h.Connection, suffix) })
 }
 
 // checkReturn refuses return URLs that are not of this installation's choice.

@@ -221,12 +221,12 @@ func (in *installation) plant(t testing.TB, connector string) (grant string) {
 	g := in.front.grants.New(key)
 	g.Scope, g.Identity, g.Family, g.Connector = acme.Scope, acme.Identity, connector, connector
 	g.ClientID, g.Generation = "demo-client", 1
-	hold := connection.NewHold(ref, time.Now().Add(-2*time.Hour))
-	g.Hold(hold)
+	hold := connection.NewGrantReference(ref, time.Now().Add(-2*time.Hour))
+	g.AddReference(hold)
 	g.IssuedAt, g.ExpiresAt = time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
 	must(t, in.front.grants.Seal(g, connection.GrantTokens{Access: secret.New("old-access"), Refresh: secret.New("old-refresh")}))
 	must(t, in.front.grants.Save(t.Context(), g))
-	_, _, _, err := in.front.service.Authorize(t.Context(), ref, connection.AuthorizeInput{Grant: key, Hold: hold.ID})
+	_, _, _, err := in.front.service.Authorize(t.Context(), ref, connection.AuthorizeInput{Grant: key, GrantReference: hold.ID})
 	must(t, err)
 	return key
 }

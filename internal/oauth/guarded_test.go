@@ -40,7 +40,7 @@ func TestTwoWhoConnectAtOnceLeaveOneThatWorks(t *testing.T) {
 		both.Wait()
 		c, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, "machine", fmt.Sprint(round)))
 		must(t, err)
-		if g, err := in.front.grants.Latest(t.Context(), c.Grant); err != nil || len(g.Holds) != 1 {
+		if g, err := in.front.grants.Latest(t.Context(), c.Grant); err != nil || len(g.References) != 1 {
 			t.Fatalf("round %d, answers %v: the grant of the connection that is there: %v", round, statuses, err)
 		}
 	}

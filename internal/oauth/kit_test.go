@@ -58,7 +58,7 @@ type node struct {
 	nc          *nats.Conn
 	bus         *events.Bus
 	buckets     connection.Buckets
-	store       *connection.Store
+	store       *connection.Connections
 	definitions *connection.Definitions
 	scopes      connection.Scopes
 	service     *connection.Service
@@ -125,8 +125,8 @@ func (s setup) install(t testing.TB, opts *oauth.Options, all ...connectors.Conn
 	in.url = in.options.BaseURL
 	in.front = in.join(t)
 	must(t, in.front.definitions.Publish(t.Context(), in.registry.All()))
-	in.token = connection.NewToken()
-	tokens := connection.NewTokens(in.front.buckets)
+	in.token = connection.NewAPIToken()
+	tokens := connection.NewAPITokens(in.front.buckets)
 	must(t, tokens.Add(t.Context(), in.token, "test"))
 	front := ingress.New(ingress.Parts{
 		Bus: in.front.bus, Service: in.front.service, Store: in.front.store, Definitions: in.front.definitions, Scopes: in.front.scopes,
@@ -155,7 +155,7 @@ func (in *installation) join(t testing.TB) *node {
 		return in.wrap(name, s), nil
 	})
 	must(t, err)
-	n.store = connection.NewStore(n.buckets, in.keys, "hawser")
+	n.store = connection.NewConnections(n.buckets, in.keys, "hawser")
 	n.definitions = connection.NewDefinitions(n.buckets)
 	must(t, n.definitions.Load(ctx))
 	n.scopes, err = connection.ParseScopes(connection.DefaultScopes)

@@ -30,7 +30,7 @@ func (t *Tokens) release(ctx context.Context, c *connection.Connection) {
 	if err != nil {
 		config = nil
 	}
-	t.letGoAll(ctx, c.Grant, c.Companions, c.Ref(), c.Hold, config)
+	t.letGoAll(ctx, c.Grant, c.Companions, c.Ref(), c.GrantReference, config)
 }
 
 // takeBack lets go of the grants that came for a record which could not be stored.
@@ -39,7 +39,7 @@ func (t *Tokens) takeBack(ctx context.Context, failure error, r connection.Ref, 
 	if errors.Is(failure, connection.ErrUnavailable) {
 		return
 	}
-	t.letGoAll(ctx, in.Grant, in.Companions, r, in.Hold, config)
+	t.letGoAll(ctx, in.Grant, in.Companions, r, in.GrantReference, config)
 }
 
 // revokeWait is how long a disconnect waits for the provider, so that where all is
@@ -81,11 +81,11 @@ func (t *Tokens) letGo(ctx context.Context, grant string, r connection.Ref, hold
 			t.problem(err)
 			return nil
 		}
-		if g.State == connection.GrantLeaving || !g.LetGo(r.Key(), hold) {
+		if g.State == connection.GrantUnused || !g.RemoveReference(r.Key(), hold) {
 			return nil
 		}
 		switch {
-		case len(g.Holds) > 0:
+		case len(g.References) > 0:
 			err = t.Grants.Save(ctx, g)
 		case g.State == connection.GrantLive && g.AccessToken+g.RefreshToken != "" && t.revocable(g, config):
 			revoked, err = t.depart(ctx, g, r.Account, config)
@@ -119,7 +119,7 @@ func (t *Tokens) depart(ctx context.Context, g *connection.Grant, account string
 	if def, err := t.connectorOf(g); err != nil || !def.Auth.OAuth2.UsesConfig() {
 		config = nil
 	}
-	if err := t.Grants.Leave(g, account, config); err != nil {
+	if err := t.Grants.MarkUnused(g, account, config); err != nil {
 		return nil, err
 	}
 	g.RetryAt = t.opts.Now().Add(t.opts.CallTimeout + 10*time.Second).UTC()

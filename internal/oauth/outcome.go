@@ -24,12 +24,12 @@ func (t *Tokens) apply(g *connection.Grant, old connection.GrantTokens, got repl
 		return err
 	}
 	g.Generation++
-	g.State, g.Intent, g.Failures, g.RetryAt, g.Leaving = connection.GrantLive, nil, 0, time.Time{}, nil
+	g.State, g.Intent, g.Failures, g.RetryAt, g.Revocation = connection.GrantLive, nil, 0, time.Time{}, nil
 	g.IssuedAt, g.ExpiresAt = now, got.ExpiresAt
 	if got.Scopes != nil {
 		g.Granted = got.Scopes
 	}
-	g.Record(now, outcome)
+	g.AddHistory(now, outcome)
 	return nil
 }
 
@@ -53,7 +53,7 @@ func (t *Tokens) authorised(got reply, describe func(*connection.Grant)) func(*c
 // put stores a grant, new or shared, filled by an authorisation and with its hold. The
 // timer is set first: one too many finds nothing to do, one too few would let the grant
 // die. An error that is [connection.ErrUnavailable] says that it may be stored.
-func (t *Tokens) put(ctx context.Context, key string, hold connection.Hold, fill func(*connection.Grant) error) (*connection.Grant, error) {
+func (t *Tokens) put(ctx context.Context, key string, hold connection.GrantReference, fill func(*connection.Grant) error) (*connection.Grant, error) {
 	var unsure error
 	for ctx.Err() == nil {
 		g, err := t.Grants.Latest(ctx, key)
@@ -67,7 +67,7 @@ func (t *Tokens) put(ctx context.Context, key string, hold connection.Hold, fill
 		if err := fill(g); err != nil {
 			return nil, errors.Join(err, unsure)
 		}
-		g.Hold(hold)
+		g.AddReference(hold)
 		if err := t.Schedule(ctx, g); err != nil {
 			return nil, storeError(errors.Join(err, unsure))
 		}
@@ -155,14 +155,14 @@ func (t *Tokens) store(ctx context.Context, g *connection.Grant, old connection.
 		pause(ctx, raceWait)
 		newest, err := t.Grants.Latest(ctx, g.Key())
 		switch {
-		case !news && (errors.Is(err, connection.ErrNotFound) || err == nil && newest.State == connection.GrantLeaving):
+		case !news && (errors.Is(err, connection.ErrNotFound) || err == nil && newest.State == connection.GrantUnused):
 			return nil, false, missingGrant(connection.ErrNotFound)
 		case errors.Is(err, connection.ErrNotFound):
 			t.giveBack(ctx, g, config, connection.GrantTokens{Access: got.Access, Refresh: got.Refresh})
 			return nil, false, missingGrant(err)
 		case err != nil:
 			continue
-		case newest.State == connection.GrantLeaving:
+		case newest.State == connection.GrantUnused:
 			return nil, false, t.handOver(ctx, newest, old, got, config)
 		case newest.Generation > from && newest.AccessToken == g.AccessToken && !overtaken:
 			return newest, true, nil // the write whose ack was lost
@@ -174,7 +174,7 @@ func (t *Tokens) store(ctx context.Context, g *connection.Grant, old connection.
 			}
 			continue
 		}
-		buried = newest.State == connection.GrantDead // by who found our token spent
+		buried = newest.State == connection.GrantRevoked // by who found our token spent
 		if err := outcome(newest); err != nil {
 			return nil, false, err
 		}
@@ -210,7 +210,7 @@ func (t *Tokens) wake(ctx context.Context, g *connection.Grant) {
 }
 
 func (t *Tokens) revive(ctx context.Context, g *connection.Grant, c *connection.Connection) {
-	if err := t.Service.Revive(ctx, c.Ref(), g.Key()); err != nil {
+	if err := t.Service.Reactivate(ctx, c.Ref(), g.Key()); err != nil {
 		t.problem(err)
 	}
 }
@@ -255,7 +255,7 @@ func (t *Tokens) failed(ctx context.Context, g *connection.Grant, f *failure) (*
 	if !f.lost && g.Intent != nil && !g.Intent.Lost {
 		g.Intent = nil
 	}
-	g.Record(t.opts.Now(), f.Error())
+	g.AddHistory(t.opts.Now(), f.Error())
 	if err := t.Grants.Save(ctx, g); err != nil && !errors.Is(err, connection.ErrConflict) {
 		t.problem(err)
 	}

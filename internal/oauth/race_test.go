@@ -211,8 +211,8 @@ func TestSiblingsShareOneRotation(t *testing.T) {
 		t.Fatalf("second: got %d %s", status, body)
 	}
 	g := in.grant(grant)
-	if len(g.Holds) != 2 {
-		t.Fatalf("connections of the grant: got %v, want two", g.Holds)
+	if len(g.References) != 2 {
+		t.Fatalf("connections of the grant: got %v, want two", g.References)
 	}
 	in.expire(grant)
 	nodes := []*node{in.join(t), in.join(t)}

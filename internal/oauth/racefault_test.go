@@ -94,7 +94,7 @@ func TestAKillInTheRaceIsToldOnceWhereNothingCanRepairIt(t *testing.T) {
 			told++
 		}
 	}
-	if g := in.grant(grant); told != 1 || g.State != connection.GrantDead {
+	if g := in.grant(grant); told != 1 || g.State != connection.GrantRevoked {
 		t.Errorf("needs_reauth was said %d times and the grant is %s, want once, for good", told, g.State)
 	}
 }

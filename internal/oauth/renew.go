@@ -33,9 +33,9 @@ func (t *Tokens) renew(ctx context.Context, key string, n need) (*connection.Gra
 			return g, nil
 		}
 		switch g.State {
-		case connection.GrantLeaving:
+		case connection.GrantUnused:
 			return nil, missingGrant(connection.ErrNotFound)
-		case connection.GrantDead:
+		case connection.GrantRevoked:
 			t.mourn(ctx, g) // again: who marked it may have died before its connections were
 			return nil, deadError(g)
 		}
@@ -43,7 +43,7 @@ func (t *Tokens) renew(ctx context.Context, key string, n need) (*connection.Gra
 			return nil, &connectors.Error{Code: connectors.CodeConnectorOAuthTokenFailed, RetryAfter: wait,
 				Message: "the token endpoint of " + g.Connector + " failed; it is left in peace for a while"}
 		}
-		lease, err := t.Leases.Take(ctx, key, holder, t.leaseTTL())
+		lease, err := t.Leases.Acquire(ctx, key, holder, t.leaseTTL())
 		if err != nil {
 			return nil, err
 		}
@@ -153,7 +153,7 @@ func (turn Turn) within(lease *connection.Lease, limit time.Duration) Turn {
 // grant first takes his turn after that: it may need one too.
 func (t *Tokens) call(ctx context.Context, e endpoint, g *connection.Grant, opened connection.GrantTokens, lease *connection.Lease, turn Turn) (got reply, failed *failure, err error) {
 	mine := turn.within(lease, e.limit)
-	if g.Of != "" {
+	if g.MainGrant != "" {
 		return t.fromMain(ctx, e, g, e.def.Auth.OAuth2.Renewal, turn, mine)
 	}
 	done, err := mine(ctx)
@@ -244,7 +244,7 @@ func (t *Tokens) endpointOf(ctx context.Context, g *connection.Grant) (endpoint,
 	switch {
 	case g.ClientCredentials:
 		url = urls.Token
-	case trades(g), g.Of != "":
+	case trades(g), g.MainGrant != "":
 		if def.Auth.OAuth2.Renewal == nil {
 			return endpoint{}, connectors.Errorf(connectors.CodeConnectorOAuthNotConfigured, "%s no longer says how its tokens are exchanged", g.Connector)
 		}
@@ -267,11 +267,11 @@ func (t *Tokens) definition(ctx context.Context, g *connection.Grant) (*connecto
 	if !def.Auth.OAuth2.UsesConfig() {
 		return def, nil, nil
 	}
-	var gone []connection.Hold
+	var gone []connection.GrantReference
 	defer func() { t.disownBeside(ctx, g.Key(), gone) }()
-	for _, h := range g.Holds {
+	for _, h := range g.References {
 		c, err := t.Service.LatestByKey(ctx, h.Connection)
-		if errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorNotConnected}) || err == nil && !c.Has(g, h) {
+		if errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorNotConnected}) || err == nil && !c.HasReference(g, h) {
 			gone = append(gone, h) // a record that has another grant now has its config
 			continue
 		}

@@ -177,10 +177,10 @@ func TestARepairInCode(t *testing.T) {
 			return json.RawMessage(`{"access_token":"by-code","expires_in":60}`), nil
 		}, "", []string{"refresh"}, connection.GrantLive},
 		{"has none for this", func(context.Context, *connectors.LostToken) (json.RawMessage, error) { return nil, nil },
-			connectors.CodeConnectorOAuthRefreshFailed, []string{"refresh", "refused refresh_token"}, connection.GrantDead},
+			connectors.CodeConnectorOAuthRefreshFailed, []string{"refresh", "refused refresh_token"}, connection.GrantRevoked},
 		{"is refused", func(context.Context, *connectors.LostToken) (json.RawMessage, error) {
 			return nil, connectors.Permanent(errors.New("unknown installation"))
-		}, connectors.CodeConnectorOAuthRefreshFailed, []string{"refresh", "refused refresh_token"}, connection.GrantDead},
+		}, connectors.CodeConnectorOAuthRefreshFailed, []string{"refresh", "refused refresh_token"}, connection.GrantRevoked},
 		{"fails for now", func(context.Context, *connectors.LostToken) (json.RawMessage, error) {
 			return nil, errors.New("away")
 		}, connectors.CodeConnectorOAuthTokenFailed, []string{"refresh"}, connection.GrantLive},

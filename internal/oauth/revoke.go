@@ -23,13 +23,13 @@ const maxRevocations = 20
 // when that is done or has come to nothing for good. Else it comes back by its
 // timer. A grant that somebody has authorised anew meanwhile stays.
 func (t *Tokens) Revoke(ctx context.Context, g *connection.Grant) error {
-	if g.State != connection.GrantLeaving || g.Leaving == nil {
+	if g.State != connection.GrantUnused || g.Revocation == nil {
 		return nil
 	}
 	failed := t.revokeGrant(ctx, g)
-	if failed != nil && failed.again && g.Leaving.Tries+1 < maxRevocations {
-		g.Leaving.Tries++
-		g.RetryAt = t.opts.Now().Add(backoff(g.Leaving.Tries, failed.retryAfter)).UTC()
+	if failed != nil && failed.again && g.Revocation.Tries+1 < maxRevocations {
+		g.Revocation.Tries++
+		g.RetryAt = t.opts.Now().Add(backoff(g.Revocation.Tries, failed.retryAfter)).UTC()
 		if err := t.Bus.ScheduleRefresh(ctx, g.Key(), g.RetryAt); err != nil {
 			return err
 		}
@@ -39,9 +39,9 @@ func (t *Tokens) Revoke(ctx context.Context, g *connection.Grant) error {
 		return ignoreConflict(err)
 	}
 	if failed != nil {
-		t.opts.Log.Warn().Str("connector", g.Connector).Int("tries", g.Leaving.Tries+1).
+		t.opts.Log.Warn().Str("connector", g.Connector).Int("tries", g.Revocation.Tries+1).
 			Msg("a grant could not be revoked at the provider; it was forgotten here")
-		c := &connection.Connection{Scope: g.Scope, Identity: g.Identity, Connector: g.Connector, Account: g.Leaving.Account}
+		c := &connection.Connection{Scope: g.Scope, Identity: g.Identity, Connector: g.Connector, Account: g.Revocation.Account}
 		t.Service.Announce(ctx, events.OAuthFailed, c, events.Data{
 			Operation: "revoke", ErrorCode: string(connectors.CodeConnectorOAuthTokenFailed), ErrorMessage: failed.Error(),
 		})
@@ -68,7 +68,7 @@ func (*unrevoked) Error() string {
 }
 
 func (t *Tokens) revokeGrant(ctx context.Context, g *connection.Grant) *unrevoked {
-	config, err := t.Grants.LeftConfig(g)
+	config, err := t.Grants.RevocationConfig(g)
 	if err != nil {
 		t.problem(err)
 		return &unrevoked{}

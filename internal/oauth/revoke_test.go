@@ -98,8 +98,8 @@ func TestAFailedRevocationIsTriedAgain(t *testing.T) {
 	grant := in.plant(t, "gone")
 	in.leaves(t)
 	g := in.grant(grant)
-	if g.State != connection.GrantLeaving || len(g.Holds) != 0 {
-		t.Errorf("the grant is %s with %v, want one that leaves, without connections", g.State, g.Holds)
+	if g.State != connection.GrantUnused || len(g.References) != 0 {
+		t.Errorf("the grant is %s with %v, want one that leaves, without connections", g.State, g.References)
 	}
 	if _, err := in.front.tokens.Fresh(t.Context(), grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthRefreshFailed}) {
 		t.Errorf("a token of it: got %v, want CONNECTOR_OAUTH_REFRESH_FAILED", err)
@@ -155,7 +155,7 @@ func TestARevocationWaitsForALimit(t *testing.T) {
 	in.setApp("gone", demoApp)
 	grant := in.plant(t, "gone")
 	in.leaves(t)
-	eventually(t, "the first try to be counted", func() bool { return in.forgotten(grant) || in.grant(grant).Leaving.Tries == 1 })
+	eventually(t, "the first try to be counted", func() bool { return in.forgotten(grant) || in.grant(grant).Revocation.Tries == 1 })
 	if in.forgotten(grant) {
 		t.Fatal("the grant was forgotten, want that the provider is asked again")
 	}
@@ -180,7 +180,7 @@ func TestANewAuthorisationEndsTheRevocation(t *testing.T) {
 	must(t, err)
 	in.leaves(t)
 	g := in.grant(c.Grant)
-	if g.State != connection.GrantLeaving {
+	if g.State != connection.GrantUnused {
 		t.Fatalf("the grant is %s, want leaving", g.State)
 	}
 	in.connectBlindly("gone")
@@ -194,8 +194,8 @@ func TestANewAuthorisationEndsTheRevocation(t *testing.T) {
 		must(t, err)
 		return len(due) == 0 && len(timers) == 1
 	})
-	if now := in.grant(c.Grant); now.State != connection.GrantLive || now.Leaving != nil || len(now.Holds) != 1 {
-		t.Errorf("the grant is %s with %v, want live with its connection", now.State, now.Holds)
+	if now := in.grant(c.Grant); now.State != connection.GrantLive || now.Revocation != nil || len(now.References) != 1 {
+		t.Errorf("the grant is %s with %v, want live with its connection", now.State, now.References)
 	}
 }
 
@@ -214,8 +214,8 @@ func TestARevocationMadeOfTheConfigIsTriedAgain(t *testing.T) {
 		t.Fatalf("set the site: got %d %v", status, &problem)
 	}
 	in.leaves(t)
-	if g := in.grant(key); g.Leaving == nil || len(g.Leaving.Config) < 8 || g.Leaving.Config[:7] != "enc:v1:" || !slices.Contains(g.Sealed, "/leaving/config") {
-		t.Errorf("kept %+v, want the config as an envelope", g.Leaving)
+	if g := in.grant(key); g.Revocation == nil || len(g.Revocation.Config) < 8 || g.Revocation.Config[:7] != "enc:v1:" || !slices.Contains(g.Sealed, "/leaving/config") {
+		t.Errorf("kept %+v, want the config as an envelope", g.Revocation)
 	}
 	in.runRefresher(t)
 	eventually(t, "the grant to be forgotten", func() bool { return in.forgotten(key) })

@@ -139,7 +139,7 @@ func plantMany(b *testing.B, in *installation, n int) (keys []string) {
 	must(b, err)
 	buckets := in.front.buckets
 	buckets.Grants = planting{buckets.Grants, js, "$KV." + in.front.bus.Bucket("grants") + "."}
-	grants := connection.NewGrants(connection.NewStore(buckets, in.keys, "hawser"))
+	grants := connection.NewGrants(connection.NewConnections(buckets, in.keys, "hawser"))
 	at := "@at " + time.Now().Add(24*time.Hour).UTC().Format(time.RFC3339Nano)
 	for i := range n {
 		grant, err := benchGrant(in, grants, i)

@@ -36,7 +36,7 @@ func margin(g *connection.Grant) time.Duration {
 }
 
 // trades reports whether the grant is renewed by trading its access token in.
-func trades(g *connection.Grant) bool { return g.Traded && g.RefreshToken == "" }
+func trades(g *connection.Grant) bool { return g.Exchanged && g.RefreshToken == "" }
 
 // ended reports whether it is too late for that.
 func ended(g *connection.Grant, now time.Time) bool {
@@ -79,7 +79,7 @@ func nextTimer(g *connection.Grant, now time.Time) time.Time {
 
 // renewable reports whether there is a way to a new token without the user.
 func renewable(g *connection.Grant) bool {
-	return g.RefreshToken != "" || g.ClientCredentials || g.Traded || g.Of != ""
+	return g.RefreshToken != "" || g.ClientCredentials || g.Exchanged || g.MainGrant != ""
 }
 
 // backoff of transient failures: a second, doubling up to a quarter of an hour,

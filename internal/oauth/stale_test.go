@@ -28,7 +28,7 @@ func TestAGrantThatNobodyRefreshesIsLetGoToo(t *testing.T) {
 		revoked []string
 	}{
 		"dead": {func(g *connection.Grant, old connection.GrantTokens) connection.GrantTokens {
-			g.State = connection.GrantDead
+			g.State = connection.GrantRevoked
 			return old
 		}, nil},
 		"without an end": {func(g *connection.Grant, old connection.GrantTokens) connection.GrantTokens {
@@ -40,7 +40,7 @@ func TestAGrantThatNobodyRefreshesIsLetGoToo(t *testing.T) {
 			return connection.GrantTokens{Access: old.Access}
 		}, []string{"old-access"}},
 		"a companion whose main grant is gone": {func(g *connection.Grant, _ connection.GrantTokens) connection.GrantTokens {
-			g.ExpiresAt, g.Of = time.Time{}, connection.GrantKey(acme, "gone", "demo-client", "nobody")
+			g.ExpiresAt, g.MainGrant = time.Time{}, connection.GrantKey(acme, "gone", "demo-client", "nobody")
 			return connection.GrantTokens{}
 		}, nil},
 	} {
@@ -86,7 +86,7 @@ func TestWhoAsksForATokenOfAGrantThatNobodyHasLetsItGo(t *testing.T) {
 			in.setApp("gone", demoApp)
 			grant := in.plant(t, "gone")
 			if g := in.grant(grant); kill {
-				g.State = connection.GrantDead
+				g.State = connection.GrantRevoked
 				must(t, in.front.grants.Save(t.Context(), g))
 			}
 			in.leave(t, connection.NewRef(acme, "gone", ""))
@@ -109,13 +109,13 @@ func TestAGrantIsRefreshedByTheConfigOfAConnectionThatHasIt(t *testing.T) {
 	in.setApp("gone", demoApp)
 	grant := in.plant(t, "gone")
 	first, second := connection.NewRef(acme, "gone", ""), connection.NewRef(acme, "gone", "second")
-	hold := connection.NewHold(second, time.Now())
+	hold := connection.NewGrantReference(second, time.Now())
 	g := in.grant(grant)
-	g.Hold(hold)
+	g.AddReference(hold)
 	must(t, in.front.grants.Save(t.Context(), g))
 	for r, input := range map[connection.Ref]connection.AuthorizeInput{
-		first:  {Grant: connection.GrantKey(acme, "gone", "demo-client", "another"), Hold: "another", Replace: true, Config: []byte(`{"site":"left"}`)},
-		second: {Grant: grant, Hold: hold.ID, Config: []byte(`{"site":"right"}`)},
+		first:  {Grant: connection.GrantKey(acme, "gone", "demo-client", "another"), GrantReference: "another", Replace: true, Config: []byte(`{"site":"left"}`)},
+		second: {Grant: grant, GrantReference: hold.ID, Config: []byte(`{"site":"right"}`)},
 	} {
 		_, _, _, err := in.front.service.Authorize(t.Context(), r, input)
 		must(t, err)
@@ -127,5 +127,5 @@ func TestAGrantIsRefreshedByTheConfigOfAConnectionThatHasIt(t *testing.T) {
 		t.Errorf("asked %v, want once, at the second's site", provider.asked)
 	}
 	provider.mu.Unlock()
-	eventually(t, "the hold of the first to be let go", func() bool { return len(in.grant(grant).Holds) == 1 })
+	eventually(t, "the hold of the first to be let go", func() bool { return len(in.grant(grant).References) == 1 })
 }

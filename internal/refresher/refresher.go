@@ -95,7 +95,7 @@ func (r *Refresher) due(ctx context.Context, d *events.Delivery) error {
 		return err
 	}
 	switch g.State {
-	case connection.GrantLeaving:
+	case connection.GrantUnused:
 	case connection.GrantLive:
 		if err := r.Tokens.Warn(ctx, g); err != nil {
 			return err
@@ -116,7 +116,7 @@ func (r *Refresher) due(ctx context.Context, d *events.Delivery) error {
 		return err
 	}
 	defer of.end(time.Now())
-	if g.State == connection.GrantLeaving {
+	if g.State == connection.GrantUnused {
 		done, err := of.call(ctx)
 		if err != nil {
 			return err

@@ -28,7 +28,7 @@ func (r *Refresher) sweep(ctx context.Context) error {
 			return nil
 		case <-timer.C:
 		}
-		lease, err := r.Leases.Take(ctx, "sweep", "refresher", sweepEvery/2)
+		lease, err := r.Leases.Acquire(ctx, "sweep", "refresher", sweepEvery/2)
 		if err != nil {
 			r.problem(err)
 		}
@@ -53,7 +53,7 @@ func (r *Refresher) Heal(ctx context.Context) (healed int, err error) {
 		r.Tokens.Disown(ctx, g)
 		now := r.opts.Now()
 		late := oauth.Due(g, now.Add(-overdue)) && !g.RetryAt.After(now)
-		if g.State == connection.GrantLeaving {
+		if g.State == connection.GrantUnused {
 			late = g.RetryAt.Before(now.Add(-overdue))
 		}
 		if !late {

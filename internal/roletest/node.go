@@ -50,11 +50,11 @@ type Node struct {
 	Keys        *crypto.Keyring
 	Bus         *events.Bus
 	Buckets     connection.Buckets
-	Store       *connection.Store
+	Store       *connection.Connections
 	Definitions *connection.Definitions
 	Scopes      connection.Scopes
 	Status      *connection.StatusWriter
-	Tokens      *connection.Tokens
+	Tokens      *connection.APITokens
 	Service     *connection.Service
 	Apps        *connection.Apps
 	Grants      *connection.Grants
@@ -116,10 +116,10 @@ func (n *Node) assemble(t testing.TB, baseURL string) {
 	var err error
 	n.Scopes, err = connection.ParseScopes(connection.DefaultScopes)
 	check(t, err)
-	n.Store = connection.NewStore(n.Buckets, n.Keys, n.Bus.Prefix())
+	n.Store = connection.NewConnections(n.Buckets, n.Keys, n.Bus.Prefix())
 	n.Definitions = connection.NewDefinitions(n.Buckets)
 	n.Status = connection.NewStatusWriter(n.Buckets)
-	n.Tokens = connection.NewTokens(n.Buckets)
+	n.Tokens = connection.NewAPITokens(n.Buckets)
 	n.Apps = connection.NewApps(n.Store, nil)
 	n.Grants = connection.NewGrants(n.Store)
 	n.Service = connection.NewService(n.Store, n.Definitions, n.Scopes, n.Bus, &connection.ServiceOptions{

@@ -109,7 +109,7 @@ func (n *Node) StartIngress(t testing.TB, opts *ingress.Options, tune ...func(*h
 		Bus: n.Bus, Service: n.Service, Store: n.Store, Definitions: n.Definitions, Scopes: n.Scopes, Tokens: n.Tokens, Status: n.Status,
 		OAuth: oauth.NewFlow(n.OAuth, connection.NewFlows(n.Store), connection.NewSessions(n.Buckets)), Apps: n.Apps,
 	}, &o)
-	f := &Front{Token: connection.NewToken()}
+	f := &Front{Token: connection.NewAPIToken()}
 	check(t, n.Tokens.Add(t.Context(), f.Token, "test"))
 	server := httptest.NewUnstartedServer(nil)
 	server.Config = ingress.NewServer(in.Handler())

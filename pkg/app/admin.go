@@ -64,8 +64,8 @@ func (c *tokenCreateCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	token := connection.NewToken()
-	if err := connection.NewTokens(buckets).Add(ctx, token, c.Name); err != nil {
+	token := connection.NewAPIToken()
+	if err := connection.NewAPITokens(buckets).Add(ctx, token, c.Name); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(p.stdout, token.Reveal())

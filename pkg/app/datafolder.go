@@ -64,7 +64,7 @@ func (d dataFolder) adminToken() (secret.Text, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return secret.Text{}, fmt.Errorf("read the admin token: %w", err)
 	}
-	token := connection.NewToken()
+	token := connection.NewAPIToken()
 	return token, writeSecretFile(path, token)
 }
 

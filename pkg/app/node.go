@@ -39,10 +39,10 @@ type node struct {
 	keys        *crypto.Keyring
 	scopes      connection.Scopes
 	buckets     connection.Buckets
-	store       *connection.Store
+	store       *connection.Connections
 	definitions *connection.Definitions
 	status      *connection.StatusWriter
-	tokens      *connection.Tokens
+	tokens      *connection.APITokens
 	service     *connection.Service
 	deliveries  *connection.Deliveries
 	grants      *connection.Grants
@@ -74,10 +74,10 @@ func newNode(ctx context.Context, role string, settings shared, baseURL string, 
 	if err := n.prepare(ctx); err != nil {
 		return nil, err
 	}
-	n.store = connection.NewStore(n.buckets, keys, settings.Prefix)
+	n.store = connection.NewConnections(n.buckets, keys, settings.Prefix)
 	n.definitions = connection.NewDefinitions(n.buckets)
 	n.status = connection.NewStatusWriter(n.buckets)
-	n.tokens = connection.NewTokens(n.buckets)
+	n.tokens = connection.NewAPITokens(n.buckets)
 	n.deliveries = connection.NewDeliveries(n.buckets, n.settings.DedupHorizon)
 	n.grants = connection.NewGrants(n.store)
 	n.leases = connection.NewLeases(n.buckets)
