@@ -27,19 +27,21 @@ var table = map[string][]string{
 	"pkg/app":    {"internal/...", "pkg/..."},
 	"pkg/client": {"pkg/events", "pkg/connectors", "pkg/secret"},
 
+	"internal/jsondoc": {},
+
 	"internal/ingress":   {"internal/oauth", "internal/webhook", "internal/connection", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/secret", "web"},
 	"internal/executor":  {"internal/oauth", "internal/webhook", "internal/connection", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/secret"},
 	"internal/refresher": {"internal/oauth", "internal/connection", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/secret"},
 
 	"internal/oauth":   {"internal/connection", "internal/safehttp", "pkg/connectors", "pkg/events", "pkg/secret"},
-	"internal/webhook": {"internal/connection", "internal/safehttp", "pkg/connectors", "pkg/events", "pkg/secret"},
+	"internal/webhook": {"internal/jsondoc", "internal/connection", "internal/safehttp", "pkg/connectors", "pkg/events", "pkg/secret"},
 
 	"internal/connection": {"pkg/kvstore", "pkg/crypto", "pkg/connectors", "pkg/events", "pkg/secret"},
 
 	"pkg/kvstore/natskv": {"pkg/kvstore"}, "pkg/kvstore/memkv": {"pkg/kvstore"}, "pkg/kvstore/kvtest": {"pkg/kvstore"},
 	"pkg/connectors/catalog": {"pkg/connectors/..."},
 
-	"pkg/events": {"pkg/secret"}, "pkg/kvstore": {}, "pkg/crypto": {"pkg/secret"}, "pkg/connectors": {"pkg/secret"},
+	"pkg/events": {"pkg/secret"}, "pkg/kvstore": {}, "pkg/crypto": {"internal/jsondoc", "pkg/secret"}, "pkg/connectors": {"internal/jsondoc", "pkg/secret"},
 	"pkg/secret": {},
 
 	"internal/safehttp": {}, "internal/embedded": {"pkg/secret"}, "internal/testenv": {"internal/embedded", "pkg/secret"},

@@ -1,0 +1,197 @@
+// Package jsondoc reads JSON (RFC 8259). It is the only JSON reader of Hawser
+// beside encoding/json, which decodes into structs.
+//
+// [Decode] is for texts that Hawser acts on: it is strict, so that no other
+// reader can understand the text differently, and it keeps the digits of
+// numbers. [Parse] is for texts of others that are kept as they are: it accepts
+// what encoding/json accepts and finds values, with their byte offsets, without
+// decoding the rest. Neither skips a byte order mark: see [TrimBOM].
+package jsondoc
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Limits of [Decode]. [Parse] has only the limit of encoding/json, a depth of
+// 10,000.
+const (
+	MaxDepth  = 200 // objects and arrays inside each other
+	maxNumber = 128 // characters of a number
+	// The validator's exact arithmetic would have to hold every zero of 1e9999.
+	maxExponent = 3 // digits
+)
+
+// Error says where and why a text is refused. It quotes nothing of the text but
+// the names in Path.
+type Error struct {
+	Path   []string // names and indices that lead to the value
+	Offset int      // in bytes, at or before the fault
+	Reason string   // without the place: "occurs twice"
+}
+
+// Error returns the JSON pointer of the value, and the reason.
+func (e *Error) Error() string {
+	var pointer jsontext.Pointer
+	for _, token := range e.Path {
+		pointer = pointer.AppendToken(token)
+	}
+	if pointer == "" {
+		return e.Reason
+	}
+	return fmt.Sprintf("%s: %s", pointer, e.Reason)
+}
+
+// TrimBOM returns the text without a leading byte order mark. RFC 8259, section
+// 8.1, lets a reader ignore it.
+func TrimBOM(text []byte) []byte { return bytes.TrimPrefix(text, []byte("\ufeff")) }
+
+// Decode returns the one value of the text, as encoding/json with UseNumber
+// does: nil, bool, string, [json.Number], []any, map[string]any. It refuses
+// names that occur twice in an object, invalid UTF-8, unpaired surrogates,
+// numbers out of the range of float64, and values nested deeper than
+// [MaxDepth]. The error is an [*Error].
+func Decode(text []byte) (any, error) {
+	if !utf8.Valid(text) {
+		return nil, &Error{Reason: "is not valid UTF-8"}
+	}
+	d := decoder{jsontext.NewDecoder(bytes.NewBuffer(text))}
+	value, err := d.value()
+	if err == nil {
+		err = d.end()
+	}
+	if err != nil {
+		return nil, d.describe(err)
+	}
+	return value, nil
+}
+
+// decoder reads values from a text.
+type decoder struct{ *jsontext.Decoder }
+
+// errTrailing means that something follows the value.
+var errTrailing = errors.New("something follows the value")
+
+// end returns an error unless the text ends here.
+func (d decoder) end() error {
+	if _, err := d.ReadToken(); err != io.EOF {
+		return errTrailing
+	}
+	return nil
+}
+
+func (d decoder) value() (any, error) {
+	switch d.PeekKind() {
+	case jsontext.KindBeginObject:
+		return d.object()
+	case jsontext.KindBeginArray:
+		return d.array()
+	}
+	token, err := d.ReadToken()
+	if err != nil {
+		return nil, err
+	}
+	switch token.Kind() {
+	case jsontext.KindTrue, jsontext.KindFalse:
+		return token.Bool(), nil
+	case jsontext.KindString:
+		return token.String(), nil
+	case jsontext.KindNumber:
+		number := token.String()
+		if !inRange(number) {
+			return nil, &Error{Path: slices.Collect(d.StackPointer().Tokens()), Offset: int(d.InputOffset()), Reason: "is a number out of range"}
+		}
+		return json.Number(number), nil
+	}
+	return nil, nil
+}
+
+func (d decoder) object() (any, error) {
+	if err := d.enter(); err != nil {
+		return nil, err
+	}
+	members := map[string]any{}
+	for d.PeekKind() != jsontext.KindEndObject {
+		name, err := d.ReadToken()
+		if err != nil {
+			return nil, err
+		}
+		key := name.String()
+		if members[key], err = d.value(); err != nil {
+			return nil, err
+		}
+	}
+	_, err := d.ReadToken()
+	return members, err
+}
+
+func (d decoder) array() (any, error) {
+	if err := d.enter(); err != nil {
+		return nil, err
+	}
+	items := []any{}
+	for d.PeekKind() != jsontext.KindEndArray {
+		item, err := d.value()
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, item)
+	}
+	_, err := d.ReadToken()
+	return items, err
+}
+
+// enter reads the opening bracket of an object or array.
+func (d decoder) enter() error {
+	if _, err := d.ReadToken(); err != nil {
+		return err
+	}
+	if d.StackDepth() > MaxDepth {
+		return &Error{Offset: int(d.InputOffset()), Reason: fmt.Sprintf("is nested deeper than %d levels", MaxDepth)}
+	}
+	return nil
+}
+
+// describe turns the errors of jsontext, which quote the text, into an [*Error].
+func (d decoder) describe(err error) *Error {
+	if own, ok := errors.AsType[*Error](err); ok {
+		return own
+	}
+	e := &Error{Offset: int(d.InputOffset())}
+	if at, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		e.Path, e.Offset = slices.Collect(at.JSONPointer.Tokens()), int(at.ByteOffset)
+	}
+	switch {
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		e.Reason = "occurs twice"
+	case errors.Is(err, io.ErrUnexpectedEOF), err == io.EOF:
+		e.Reason = fmt.Sprintf("is not valid JSON: it ends too early, at byte %d", e.Offset)
+	case err == errTrailing:
+		e.Reason = fmt.Sprintf("is not valid JSON: %v, at byte %d", err, e.Offset)
+	default:
+		e.Reason = fmt.Sprintf("is not valid JSON: unexpected text at byte %d", e.Offset)
+	}
+	return e
+}
+
+// inRange reports whether programs can agree on the value of the number.
+func inRange(number string) bool {
+	if len(number) <= 15 && !strings.ContainsAny(number, "eE") {
+		return true
+	}
+	exponent := 0
+	if at := strings.LastIndexAny(number, "eE"); at >= 0 {
+		exponent = len(strings.TrimLeft(number[at+1:], "+-"))
+	}
+	_, err := strconv.ParseFloat(number, 64)
+	return err == nil && len(number) <= maxNumber && exponent <= maxExponent
+}

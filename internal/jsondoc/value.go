@@ -1,0 +1,116 @@
+package jsondoc
+
+import (
+	"bytes"
+	"iter"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Value is one value inside a text that [Parse] has accepted. The zero Value is
+// an absent one: it has no members, no elements and no kind.
+type Value struct {
+	Raw    []byte // its text, without space around it; shared with the parsed text
+	Offset int    // of Raw in the parsed text, in bytes
+}
+
+// Parse returns the one value of the text. Names may occur twice in an object,
+// and strings may hold invalid UTF-8, as for encoding/json. The error is an
+// [*Error].
+func Parse(text []byte) (Value, error) {
+	d := newLenient(text)
+	value, err := d.next(0)
+	if err == nil {
+		err = d.end()
+	}
+	if err != nil {
+		return Value{}, d.describe(err)
+	}
+	return value, nil
+}
+
+func newLenient(text []byte) decoder {
+	return decoder{jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))}
+}
+
+// next reads the next value of a text that begins at base.
+func (d decoder) next(base int) (Value, error) {
+	raw, err := d.ReadValue()
+	return Value{Raw: raw, Offset: base + int(d.InputOffset()) - len(raw)}, err
+}
+
+// Kind returns the first byte of the value, '0' for every number: one of n t f
+// " 0 { [; 0 if the value is absent.
+func (v Value) Kind() byte { return byte(jsontext.Value(v.Raw).Kind()) }
+
+// Members yields names and values of an object, in order, with those that occur
+// twice. Of anything else it yields nothing.
+func (v Value) Members() iter.Seq2[string, Value] {
+	return func(yield func(string, Value) bool) {
+		if v.Kind() != '{' {
+			return
+		}
+		d := newLenient(v.Raw)
+		// No errors below: Parse has accepted the text.
+		_, _ = d.ReadToken()
+		for d.PeekKind() != jsontext.KindEndObject {
+			token, _ := d.ReadToken()
+			name := token.String()
+			value, err := d.next(v.Offset)
+			if err != nil || !yield(name, value) {
+				return
+			}
+		}
+	}
+}
+
+// Elements yields indices and values of an array. Of anything else it yields
+// nothing.
+func (v Value) Elements() iter.Seq2[int, Value] {
+	return func(yield func(int, Value) bool) {
+		if v.Kind() != '[' {
+			return
+		}
+		d := newLenient(v.Raw)
+		_, _ = d.ReadToken()
+		for i := 0; d.PeekKind() != jsontext.KindEndArray; i++ {
+			value, err := d.next(v.Offset)
+			if err != nil || !yield(i, value) {
+				return
+			}
+		}
+	}
+}
+
+// Find follows the path, names of members and indices of elements, and returns
+// the value there, or an absent one. Of a name that occurs twice the last
+// counts, as for encoding/json.
+func (v Value) Find(path ...string) Value {
+	for _, step := range path {
+		var found Value
+		for name, member := range v.Members() {
+			if name == step {
+				found = member
+			}
+		}
+		for i, element := range v.Elements() {
+			if strconv.Itoa(i) == step {
+				found = element
+				break
+			}
+		}
+		v = found
+	}
+	return v
+}
+
+// Unquote returns what a string stands for; "" for a value that is none.
+// Invalid UTF-8 becomes U+FFFD.
+func (v Value) Unquote() string {
+	if v.Kind() != '"' {
+		return ""
+	}
+	text, _ := jsontext.AppendUnquote(nil, v.Raw)
+	return string(text)
+}
