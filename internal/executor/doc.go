@@ -5,7 +5,7 @@
 //	attempt.go   one call of the handler, and who may make it when
 //	gate.go      places for handlers, divided between tenants
 //	overtake.go  requests that are let pass by a backlog of others
-//	flights.go   a request that is worked on here is not begun again
+//	singleflight.go  one message of a request at a time
 //	handler.go   calling the connector's code: config, auth, deadline
 //	crew.go      goroutines for foreign code
 //	claim.go     requests that may not be repeated blindly

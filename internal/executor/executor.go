@@ -60,7 +60,7 @@ type Executor struct {
 	Parts
 	opts    Options
 	metrics *metrics
-	flights *flights
+	flights singleFlight
 	timers  *timers
 	crew    crew
 	log     zerolog.Logger
@@ -90,7 +90,7 @@ func New(parts Parts, opts *Options) *Executor {
 	if o.Role == "" {
 		o.Role = "executor"
 	}
-	return &Executor{Parts: parts, opts: o, metrics: newMetrics(o.Metrics), flights: &flights{}, timers: newTimers(), crew: newCrew(), log: o.Log.With().Str("role", o.Role).Logger()}
+	return &Executor{Parts: parts, opts: o, metrics: newMetrics(o.Metrics), timers: newTimers(), crew: newCrew(), log: o.Log.With().Str("role", o.Role).Logger()}
 }
 
 // Prepare makes this executor's connectors known, and their consumers exist, so

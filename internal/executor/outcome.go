@@ -67,7 +67,7 @@ func (j *job) park(ctx context.Context, next time.Time, e *connectors.Error) err
 	if err := j.Bus.Park(ctx, again, next); err != nil {
 		return err
 	}
-	next = next.UTC()
+	j.made, next = again.Attempt, next.UTC()
 	j.announce(ctx, events.ActionRetrying, events.Data{
 		Action: j.ActionRef.Action, Attempt: again.Attempt, DurationMs: events.Milliseconds(time.Since(j.began)),
 		ErrorCode: string(e.Code), ErrorMessage: e.Message, NextAttemptAt: &next,
@@ -92,6 +92,7 @@ func (j *job) postpone(ctx context.Context, until time.Time, cause error) error 
 		j.problem(err)
 		return events.Again(ownTrouble, err)
 	}
+	j.made = again.Attempt
 	j.metrics.postponed.Inc()
 	return nil
 }

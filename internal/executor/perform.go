@@ -27,6 +27,7 @@ type job struct {
 	conn      *connection.Connection // nil when the default config is used
 	witness   *witness
 	claimed   bool
+	made      int                   // attempts, once the outcome is stored
 	leave     func(since time.Time) // gives the place at the gate back
 	// announced are events on their way; the delivery is acknowledged only when
 	// the stream has them.
@@ -51,7 +52,10 @@ func (x *Executor) perform(ctx, last context.Context, d *events.Delivery, admit 
 	if d.Attempt > 1 {
 		x.metrics.redeliveries.Inc()
 	}
-	return x.flights.alone(j.reference, func() error { return j.run(ctx, last, malformed, admit) })
+	return x.flights.do(j.reference, j.Attempt, func() (int, error) {
+		err := j.run(ctx, last, malformed, admit)
+		return j.made, err
+	})
 }
 
 func (x *Executor) job(request events.Action, d *events.Delivery) *job {
@@ -81,6 +85,7 @@ func (j *job) run(ctx, last context.Context, malformed error, admit admission) e
 	case err != nil:
 		return j.postpone(last, time.Now().Add(ownTrouble), err)
 	case done:
+		j.made = final
 		return j.awaitEvents(last)
 	case malformed != nil:
 		return j.conclude(last, nil, inputInvalid(malformed))

@@ -40,6 +40,7 @@ func (j *job) answer(ctx context.Context, output json.RawMessage, e *connectors.
 	if err != nil {
 		return err
 	}
+	j.made = final
 	if published {
 		j.report(ctx, kind, e, result.ID())
 	}
