@@ -44,7 +44,7 @@ soak: ## the refresh races, 200 rounds each with the race detector (20 of the on
 
 .PHONY: vendors
 vendors: ## ask the providers' own libraries about the webhook vectors (npm, Node.js 20)
-	cd pkg/connectors/catalog/webhooks/testdata/vendors && npm ci --ignore-scripts --no-audit --no-fund && npm test && $(GO) test .
+	cd pkg/connectors/catalog/testdata/vendors && npm ci --ignore-scripts --no-audit --no-fund && npm test && $(GO) test .
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (30s), FUZZJOBS (6) at a time

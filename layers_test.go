@@ -25,27 +25,28 @@ var table = map[string][]string{
 	"examples": {"pkg/app", "pkg/client", "pkg/connectors/..."},
 
 	"pkg/app":    {"internal/...", "pkg/..."},
-	"pkg/client": {"pkg/events", "pkg/connectors", "pkg/secret"},
+	"pkg/client": {"pkg/events", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/secret"},
 
 	"internal/jsondoc": {},
 
-	"internal/ingress":   {"internal/oauth", "internal/webhook", "internal/connection", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/secret", "web"},
-	"internal/executor":  {"internal/oauth", "internal/webhook", "internal/connection", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/secret"},
-	"internal/refresher": {"internal/oauth", "internal/connection", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/secret"},
+	"internal/ingress":   {"internal/oauth", "internal/webhook", "internal/connection", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/secret", "web"},
+	"internal/executor":  {"internal/oauth", "internal/webhook", "internal/connection", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/secret"},
+	"internal/refresher": {"internal/oauth", "internal/connection", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/secret"},
 
-	"internal/oauth":   {"internal/connection", "internal/safehttp", "pkg/connectors", "pkg/events", "pkg/secret"},
-	"internal/webhook": {"internal/jsondoc", "internal/connection", "internal/safehttp", "pkg/connectors", "pkg/events", "pkg/secret"},
+	"internal/oauth":   {"internal/connection", "internal/safehttp", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/events", "pkg/secret"},
+	"internal/webhook": {"internal/jsondoc", "internal/connection", "internal/safehttp", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/events", "pkg/secret"},
 
-	"internal/connection": {"pkg/kvstore", "pkg/crypto", "pkg/connectors", "pkg/events", "pkg/secret"},
+	"internal/connection": {"pkg/kvstore", "pkg/crypto", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/events", "pkg/secret"},
 
 	"pkg/kvstore/natskv": {"pkg/kvstore"}, "pkg/kvstore/memkv": {"pkg/kvstore"}, "pkg/kvstore/kvtest": {"pkg/kvstore"},
 	"pkg/connectors/catalog": {"pkg/connectors/..."},
 
-	"pkg/events": {"pkg/secret"}, "pkg/kvstore": {}, "pkg/crypto": {"internal/jsondoc", "pkg/secret"}, "pkg/connectors": {"internal/jsondoc", "pkg/secret"},
+	"pkg/events": {"pkg/secret"}, "pkg/kvstore": {}, "pkg/crypto": {"internal/jsondoc", "pkg/secret"}, "pkg/connectors": {"internal/jsondoc", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/secret"},
+	"pkg/connectors/schema": {"internal/jsondoc", "pkg/secret"}, "pkg/connectors/webhooks": {"pkg/connectors/schema", "pkg/secret"},
 	"pkg/secret": {},
 
 	"internal/safehttp": {}, "internal/embedded": {"pkg/secret"}, "internal/testenv": {"internal/embedded", "pkg/secret"},
-	"internal/demo":     {"pkg/connectors", "pkg/secret"},
+	"internal/demo":     {"pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/secret"},
 	"internal/roletest": {"internal/...", "pkg/..."},
 	"web":               {}, "e2e": {},
 }

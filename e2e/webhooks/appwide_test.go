@@ -10,6 +10,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/ingress"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -19,7 +20,7 @@ const appSecret, oldAppSecret = "canary-app-secret-1", "canary-app-secret-0"
 // account it is is an executor's to say.
 func appProbe() connectors.Connector {
 	c := probe()
-	c.Webhook.AppSecret, c.Webhook.AccountField = connectors.AppWebhookSecret, "team"
+	c.Webhook.AppSecret, c.Webhook.AccountField = webhooks.AppWebhookSecret, "team"
 	c.Webhook.Delivery.Account = "{body.teams.*.id}"
 	c.Validate = func(context.Context, *connectors.Call) error { return nil }
 	return c
@@ -81,7 +82,7 @@ func TestAnAppsWebhookReachesEveryConnectionOfItsAccount(t *testing.T) {
 func TestTheClientsSecretsOfAnAppVerifyItsWebhooks(t *testing.T) {
 	t.Parallel()
 	c := appProbe()
-	c.Webhook.AppSecret, c.Webhook.SecretField = connectors.AppClientSecret, ""
+	c.Webhook.AppSecret, c.Webhook.SecretField = webhooks.AppClientSecret, ""
 	s := newSite(t, siteOptions{}, c)
 	conn := s.connect("org_1", `{"team":"T1"}`)
 	n := 0
@@ -160,10 +161,10 @@ func TestAnAppWithoutASecretHasNoWebhook(t *testing.T) {
 func TestASecretThatTheProviderHandsOverIsKeptOnce(t *testing.T) {
 	t.Parallel()
 	c := probe()
-	c.Webhook.Handshakes = []connectors.Handshake{{
-		Name: "hello", When: []connectors.Match{{From: "header.X-Hook-Secret", Present: true}},
-		Capture: connectors.Source{From: "header.X-Hook-Secret"},
-		Respond: connectors.Response{Headers: map[string]string{"X-Hook-Secret": "{header.X-Hook-Secret}"}},
+	c.Webhook.Handshakes = []webhooks.Handshake{{
+		Name: "hello", When: []webhooks.Match{{From: "header.X-Hook-Secret", Present: true}},
+		Capture: webhooks.Source{From: "header.X-Hook-Secret"},
+		Respond: webhooks.Response{Headers: map[string]string{"X-Hook-Secret": "{header.X-Hook-Secret}"}},
 	}}
 	s := newSite(t, siteOptions{noExecutor: true}, c)
 	conn := s.connect("org_1", `{}`)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -243,7 +244,7 @@ func TestAPayloadIsHeldAgainstTheSchemaBeforeItIsStored(t *testing.T) {
 		Items int    `json:"items"`
 	}
 	c := probe()
-	c.Webhook.Schema = connectors.SchemaFor[payload]()
+	c.Webhook.Schema = schema.For[payload]()
 	s := newSite(t, siteOptions{noExecutor: true}, c)
 	conn := s.connect("org_1", secretConfig)
 	a := s.send(0, "POST", conn.WebhookURL, `{"items":"canary-many"}`, signed(signingSecret, `{"items":"canary-many"}`, "evt_1", time.Now()))

@@ -16,7 +16,9 @@ import (
 
 	"github.com/hawser-io/hawser/internal/ingress"
 	"github.com/hawser-io/hawser/pkg/connectors"
-	"github.com/hawser-io/hawser/pkg/connectors/catalog/webhooks"
+	"github.com/hawser-io/hawser/pkg/connectors/catalog"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -27,15 +29,15 @@ var discordPublic, discord, _ = ed25519.GenerateKey(nil)
 // the catalogue has no example of.
 func shaking() (all []connectors.Connector, o ingress.Options) {
 	env := map[string]string{}
-	own := webhooks.All()
-	own["custom"] = connectors.Webhook{
+	own := catalog.Webhooks()
+	own["custom"] = webhooks.Descriptor{
 		SecretField: "webhookSecret", Verify: probe().Webhook.Verify,
-		Handshakes: []connectors.Handshake{
-			{Name: "header as JSON", Methods: []string{"GET"}, When: []connectors.Match{{From: "header.X-Challenge", Present: true}}, Respond: connectors.Response{JSON: map[string]string{"verification": "{header.X-Challenge}"}}},
-			{Name: "body as text", When: []connectors.Match{{From: "body.challenge", Present: true}}, Respond: connectors.Response{Text: "{body.challenge}"}},
-			{Name: "form as header", When: []connectors.Match{{From: "form.hello", Present: true}}, Respond: connectors.Response{Status: http.StatusNoContent, Headers: map[string]string{"X-Hello": "{form.hello}"}}},
-			{Name: "crc", Methods: []string{"GET"}, When: []connectors.Match{{From: "query.crc_token", Present: true}}, Respond: connectors.Response{
-				HMAC: &connectors.ResponseHMAC{Algorithm: connectors.SHA256, Encoding: connectors.EncodingBase64, Over: "{query.crc_token}"},
+		Handshakes: []webhooks.Handshake{
+			{Name: "header as JSON", Methods: []string{"GET"}, When: []webhooks.Match{{From: "header.X-Challenge", Present: true}}, Respond: webhooks.Response{JSON: map[string]string{"verification": "{header.X-Challenge}"}}},
+			{Name: "body as text", When: []webhooks.Match{{From: "body.challenge", Present: true}}, Respond: webhooks.Response{Text: "{body.challenge}"}},
+			{Name: "form as header", When: []webhooks.Match{{From: "form.hello", Present: true}}, Respond: webhooks.Response{Status: http.StatusNoContent, Headers: map[string]string{"X-Hello": "{form.hello}"}}},
+			{Name: "crc", Methods: []string{"GET"}, When: []webhooks.Match{{From: "query.crc_token", Present: true}}, Respond: webhooks.Response{
+				HMAC: &webhooks.ResponseHMAC{Algorithm: webhooks.SHA256, Encoding: webhooks.EncodingBase64, Over: "{query.crc_token}"},
 				JSON: map[string]string{"response_token": "sha256={hmac}"},
 			}},
 		},
@@ -45,7 +47,7 @@ func shaking() (all []connectors.Connector, o ingress.Options) {
 			continue
 		}
 		all = append(all, connectors.Connector{
-			Key: name, Config: connectors.SchemaFor[shakingConfig](), Auth: connectors.Auth{Kind: connectors.AuthNone}, Webhook: &w,
+			Key: name, Config: schema.For[shakingConfig](), Auth: connectors.Auth{Kind: connectors.AuthNone}, Webhook: &connectors.Webhook{Descriptor: w},
 		})
 		prefix := "HAWSER_APP_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 		env[prefix+"_WEBHOOK_SECRET"], env[prefix+"_CLIENT_SECRET"], env[prefix+"_VERIFY_TOKEN"] = signingSecret, signingSecret, "canary-verify-token"

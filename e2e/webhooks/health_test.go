@@ -12,6 +12,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -60,7 +61,7 @@ func TestHealthIsToldWithoutTouchingTheCredentials(t *testing.T) {
 func TestUnsignedWebhooksAreCounted(t *testing.T) {
 	t.Parallel()
 	c := probe()
-	c.Webhook.Verify, c.Webhook.SecretField = []connectors.Verification{{Scheme: connectors.SchemeUnsigned}}, ""
+	c.Webhook.Verify, c.Webhook.SecretField = []webhooks.Verification{{Scheme: webhooks.SchemeUnsigned}}, ""
 	s := newSite(t, siteOptions{}, c)
 	conn := s.connect("org_1", `{}`)
 	for _, id := range []string{"evt_1", "evt_2"} {

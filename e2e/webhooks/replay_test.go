@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -78,10 +79,10 @@ func TestALargeBodyIsOneEventWithAClaimCheck(t *testing.T) {
 		got <- sha256.Sum256(d.Body)
 		return nil
 	})
-	probe.Webhook.MaxBody = connectors.LargestMaxBody
+	probe.Webhook.MaxBody = webhooks.LargestMaxBody
 	s := newSite(t, siteOptions{}, probe)
 	c := s.connect("org_1", secretConfig)
-	body := strings.Repeat("0123456789abcdef", connectors.LargestMaxBody/16)
+	body := strings.Repeat("0123456789abcdef", webhooks.LargestMaxBody/16)
 	for n, want := range []int{http.StatusAccepted, http.StatusOK} {
 		if a := s.send(0, "POST", c.WebhookURL, body, signed(signingSecret, body, "evt_1", time.Now())); a.status != want {
 			t.Fatalf("copy %d got %d %s, want %d", n, a.status, a.body, want)
@@ -116,7 +117,7 @@ func TestABodyOfExactlyTheLimitIsStored(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, siteOptions{noExecutor: true}, probe())
 	c := s.connect("org_1", secretConfig)
-	body := strings.Repeat("x", connectors.DefaultMaxBody)
+	body := strings.Repeat("x", webhooks.DefaultMaxBody)
 	if a := s.send(0, "POST", c.WebhookURL, body, signed(signingSecret, body, "evt_1", time.Now())); a.status != http.StatusAccepted {
 		t.Errorf("got %d %s, want 202", a.status, a.body)
 	}

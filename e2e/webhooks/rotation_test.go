@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -103,7 +104,7 @@ func TestBothSecretsVerifyWhileAProviderRotatesItsOwn(t *testing.T) {
 func TestSecretsThatCouldNeverVerifyAreRefusedWhenTheyAreConfigured(t *testing.T) {
 	t.Parallel()
 	svix := probe()
-	svix.Webhook.Verify[0].Key = connectors.Key{Prefix: "whsec_", Encoding: connectors.EncodingBase64}
+	svix.Webhook.Verify[0].Key = webhooks.Key{Prefix: "whsec_", Encoding: webhooks.EncodingBase64}
 	s := newSite(t, siteOptions{noExecutor: true}, svix)
 	for _, secret := range []string{"", " ", "000000", "whsec_", "whsec_canary!", "whsec_AAAAAAAA", " whsec_c2VjcmV0"} {
 		a := s.api("PUT", ofOrg1, `{"config":{"webhookSecret":"`+secret+`"}}`, http.StatusBadRequest, nil)

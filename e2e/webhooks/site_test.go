@@ -32,6 +32,8 @@ import (
 	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/crypto"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/kvstore"
@@ -49,17 +51,17 @@ type probeConfig struct {
 // probe is a connector whose webhooks are signed like the demo provider's.
 func probe() connectors.Connector {
 	return connectors.Connector{
-		Key: "probe", Metadata: connectors.Metadata{Name: "Probe"}, Config: connectors.SchemaFor[probeConfig](),
+		Key: "probe", Metadata: connectors.Metadata{Name: "Probe"}, Config: schema.For[probeConfig](),
 		Auth: connectors.Auth{Kind: connectors.AuthNone},
-		Webhook: &connectors.Webhook{
+		Webhook: &connectors.Webhook{Descriptor: webhooks.Descriptor{
 			SecretField: "webhookSecret",
-			Verify: []connectors.Verification{{
-				Scheme: connectors.SchemeHMAC, Algorithm: connectors.SHA256, Encoding: connectors.EncodingHex,
-				Signature: connectors.Source{From: "header.X-Signature", Prefix: "sha256="}, Signed: "{timestamp}.{body}",
-				Timestamp: &connectors.Timestamp{Source: connectors.Source{From: "header.X-Timestamp"}, Tolerance: connectors.Duration(300 * time.Second)},
+			Verify: []webhooks.Verification{{
+				Scheme: webhooks.SchemeHMAC, Algorithm: webhooks.SHA256, Encoding: webhooks.EncodingHex,
+				Signature: webhooks.Source{From: "header.X-Signature", Prefix: "sha256="}, Signed: "{timestamp}.{body}",
+				Timestamp: &webhooks.Timestamp{Source: webhooks.Source{From: "header.X-Timestamp"}, Tolerance: webhooks.Duration(300 * time.Second)},
 			}},
-			Delivery: connectors.Extraction{ID: "{header.X-Delivery}", Type: "{header.X-Event}"},
-		},
+			Delivery: webhooks.Extraction{ID: "{header.X-Delivery}", Type: "{header.X-Event}"},
+		}},
 	}
 }
 

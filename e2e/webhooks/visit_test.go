@@ -20,7 +20,8 @@ import (
 
 	"github.com/hawser-io/hawser/internal/ingress"
 	"github.com/hawser-io/hawser/pkg/connectors"
-	"github.com/hawser-io/hawser/pkg/connectors/catalog/webhooks"
+	"github.com/hawser-io/hawser/pkg/connectors/catalog"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -100,8 +101,8 @@ func (p *sns) confirmation(id, address string) string {
 func TestASubscriptionIsConfirmedByAVisitToTheProvider(t *testing.T) {
 	t.Parallel()
 	p := newSNS(t)
-	w := webhooks.All()["aws-sns"]
-	c := connectors.Connector{Key: "aws-sns", Config: connectors.SchemaFor[struct{}](), Auth: connectors.Auth{Kind: connectors.AuthNone}, Webhook: &w}
+	w := catalog.Webhooks()["aws-sns"]
+	c := connectors.Connector{Key: "aws-sns", Config: schema.For[struct{}](), Auth: connectors.Auth{Kind: connectors.AuthNone}, Webhook: &connectors.Webhook{Descriptor: w}}
 	s := newSite(t, siteOptions{noExecutor: true, ingress: ingress.Options{HTTP: &http.Client{Transport: p, Timeout: 5 * time.Second}}}, c)
 	var conn connected
 	s.api("PUT", "/scopes/organization/org_1/connections/aws-sns", `{"config":{}}`, http.StatusCreated, &conn)

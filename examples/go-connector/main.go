@@ -11,6 +11,7 @@ import (
 
 	"github.com/hawser-io/hawser/pkg/app"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
 func main() { os.Exit(app.Executor(connector())) }
@@ -35,7 +36,7 @@ func connector() connectors.Connector {
 	return connectors.Connector{
 		Key:      "signer",
 		Metadata: connectors.Metadata{Name: "Signer", Description: "Signs texts."},
-		Config:   connectors.SchemaFor[config](),
+		Config:   schema.For[config](),
 		Actions: []connectors.Action{
 			connectors.NewAction("sign", sign, &connectors.ActionOptions{Description: "Signs a text.", Idempotent: true}),
 		},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/kvstore"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -147,10 +148,10 @@ const maxClientSecrets = 4
 func (a *Apps) Set(ctx context.Context, name string, app App) error {
 	e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the app cannot be stored")
 	if app.ClientID == "" || len(app.ClientID) > 1024 {
-		e.Errors = append(e.Errors, connectors.FieldError{Path: "client_id", Message: "is required, and has at most 1024 bytes"})
+		e.Errors = append(e.Errors, schema.FieldError{Path: "client_id", Message: "is required, and has at most 1024 bytes"})
 	}
 	if len(app.ClientSecrets) > maxClientSecrets || slices.ContainsFunc(app.ClientSecrets, secret.Text.IsZero) {
-		e.Errors = append(e.Errors, connectors.FieldError{Path: "client_secrets", Message: "at most 4, none of them empty"})
+		e.Errors = append(e.Errors, schema.FieldError{Path: "client_secrets", Message: "at most 4, none of them empty"})
 	}
 	if len(e.Errors) > 0 {
 		return e

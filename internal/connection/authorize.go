@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/kvstore"
 )
@@ -203,7 +204,7 @@ func (s *Service) Select(ctx context.Context, r Ref, resourceID string, metadata
 		at := slices.IndexFunc(c.Resources, func(x Resource) bool { return x.ID == resourceID })
 		if at < 0 {
 			e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "resource_id is none of the sites to choose from")
-			e.Errors = []connectors.FieldError{{Path: "resource_id", Message: "is none of the sites to choose from"}}
+			e.Errors = []schema.FieldError{{Path: "resource_id", Message: "is none of the sites to choose from"}}
 			return nil, e
 		}
 		chosen := c.Resources[at]

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/crypto"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/kvstore"
@@ -175,7 +176,7 @@ func (s *Service) mergeConfig(d *draft, patch json.RawMessage, grace *time.Durat
 	}
 	if _, ok := members(patch); !ok {
 		e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "config must be a JSON object")
-		e.Errors = []connectors.FieldError{{Path: "config", Message: "must be an object"}}
+		e.Errors = []schema.FieldError{{Path: "config", Message: "must be an object"}}
 		return e
 	}
 	d.definition = def
@@ -204,7 +205,7 @@ func (s *Service) mergeConfig(d *draft, patch json.RawMessage, grace *time.Durat
 	d.config, d.ConnectorVersion = config, def.Version
 	if def.LearnsAccount() && !def.HasValidate() && providerAccount(def, current) != providerAccount(def, config) {
 		e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the config is not valid")
-		e.Errors = []connectors.FieldError{{Path: "config." + def.Webhook.AccountField, Message: "is what the provider says, and changes with an authorisation only"}}
+		e.Errors = []schema.FieldError{{Path: "config." + def.Webhook.AccountField, Message: "is what the provider says, and changes with an authorisation only"}}
 		return e
 	}
 	if account := providerAccount(def, config); account != "" {

@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/kvstore"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -198,6 +199,6 @@ func checkTags(tags map[string]string) error {
 		return nil
 	}
 	e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the tags cannot be stored")
-	e.Errors = []connectors.FieldError{{Path: "tags", Message: problem}}
+	e.Errors = []schema.FieldError{{Path: "tags", Message: problem}}
 	return e
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -190,7 +191,7 @@ func TestTheProviderHasItsSayBeforeAnythingIsStored(t *testing.T) {
 		asked.Add(1)
 		if strings.Contains(config, "bad-key") {
 			e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the provider does not accept the key")
-			e.ProviderStatus, e.Errors = 401, []connectors.FieldError{{Path: "apiKey", Message: "is not accepted"}}
+			e.ProviderStatus, e.Errors = 401, []schema.FieldError{{Path: "apiKey", Message: "is not accepted"}}
 			return e
 		}
 		return nil

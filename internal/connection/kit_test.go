@@ -17,6 +17,8 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/crypto"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/kvstore"
@@ -181,8 +183,8 @@ func (w *world) kinds(t events.Tenant) []string {
 }
 
 // shop is a connector with a webhook, at a version with a config schema.
-func shop(version, schema string) connectors.Connector {
-	parsed, err := connectors.ParseSchema([]byte(schema))
+func shop(version, text string) connectors.Connector {
+	parsed, err := schema.Parse([]byte(text))
 	if err != nil {
 		panic(err)
 	}
@@ -190,13 +192,13 @@ func shop(version, schema string) connectors.Connector {
 		Key: "shop", Version: version, Metadata: connectors.Metadata{Name: "The Shop"}, Config: parsed,
 		BaseURL: "https://shop.example/v1",
 		Auth:    connectors.Auth{Kind: connectors.AuthAPIKey, Headers: map[string]string{"Authorization": "Bearer ${config.apiKey}"}},
-		Webhook: &connectors.Webhook{
+		Webhook: &connectors.Webhook{Descriptor: webhooks.Descriptor{
 			SecretField: "hook.secret",
-			Verify: []connectors.Verification{{
-				Scheme: connectors.SchemeHMAC, Algorithm: connectors.SHA256, Encoding: connectors.EncodingHex,
-				Signature: connectors.Source{From: "header.X-Signature"}, Signed: "{body}",
+			Verify: []webhooks.Verification{{
+				Scheme: webhooks.SchemeHMAC, Algorithm: webhooks.SHA256, Encoding: webhooks.EncodingHex,
+				Signature: webhooks.Source{From: "header.X-Signature"}, Signed: "{body}",
 			}},
-		},
+		}},
 	}
 }
 
@@ -211,11 +213,11 @@ const shopSchema = `{"type":"object","required":["apiKey"],"additionalProperties
 
 // plain is a connector without secrets, webhook or authentication.
 func plain(key string) connectors.Connector {
-	schema, err := connectors.ParseSchema([]byte(`{"type":"object"}`))
+	parsed, err := schema.Parse([]byte(`{"type":"object"}`))
 	if err != nil {
 		panic(err)
 	}
-	return connectors.Connector{Key: key, Config: schema}
+	return connectors.Connector{Key: key, Config: parsed}
 }
 
 // clock is the time of a world; it moves when it is told to.

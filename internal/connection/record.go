@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -140,7 +141,7 @@ func (c *Connection) Usable() error {
 func selectionRequired(c *Connection) error {
 	e := connectors.Errorf(connectors.CodeConnectorOAuthSiteSelectionRequired, "the account at %s has several sites; choose one with select", c.Connector)
 	for _, r := range c.Resources {
-		e.Errors = append(e.Errors, connectors.FieldError{Path: r.ID, Message: r.Name})
+		e.Errors = append(e.Errors, schema.FieldError{Path: r.ID, Message: r.Name})
 	}
 	return e
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -23,7 +24,7 @@ const (
 func shopWith(version, schema string) connectors.Connector {
 	c := shop(version, schema)
 	c.Webhook.SecretField = ""
-	c.Webhook.Verify = []connectors.Verification{{Scheme: connectors.SchemeUnsigned}}
+	c.Webhook.Verify = []webhooks.Verification{{Scheme: webhooks.SchemeUnsigned}}
 	return c
 }
 

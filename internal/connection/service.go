@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/kvstore"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -29,7 +31,7 @@ type Service struct {
 	now         func() time.Time
 	onError     func(error)
 	grants      *Grants
-	checkSecret func(*connectors.Webhook, secret.Text) error
+	checkSecret func(*webhooks.Descriptor, secret.Text) error
 }
 
 // ServiceOptions of a [Service].
@@ -41,7 +43,7 @@ type ServiceOptions struct {
 	Grants  *Grants     // shown with the connections that have one; optional
 	// CheckSecret says what keeps a text from being a secret of the webhook; nil
 	// takes every text.
-	CheckSecret func(*connectors.Webhook, secret.Text) error
+	CheckSecret func(*webhooks.Descriptor, secret.Text) error
 }
 
 // NewService returns the service.
@@ -137,7 +139,7 @@ func (s *Service) check(r Ref) error {
 		return nil
 	}
 	e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the account cannot be used")
-	e.Errors = []connectors.FieldError{{Path: "account", Message: problem}}
+	e.Errors = []schema.FieldError{{Path: "account", Message: problem}}
 	return e
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
@@ -182,11 +183,11 @@ func (s *Service) checkSigning(def *connectors.Connector, config json.RawMessage
 	if !ok {
 		return nil
 	}
-	problem := s.checkSecret(def.Webhook, secret.New(text))
+	problem := s.checkSecret(&def.Webhook.Descriptor, secret.New(text))
 	if problem == nil {
 		return nil
 	}
 	e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the config does not fit %s", def.Key)
-	e.Errors = []connectors.FieldError{{Path: def.Webhook.SecretField, Message: problem.Error()}}
+	e.Errors = []schema.FieldError{{Path: def.Webhook.SecretField, Message: problem.Error()}}
 	return e
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -170,7 +171,7 @@ func TestASecretThatCanNeverVerifyIsRefused(t *testing.T) {
 	asked := 0
 	service := connection.NewService(w.store, w.definitions, scopes, w.bus, &connection.ServiceOptions{
 		BaseURL: base, OnError: w.problem,
-		CheckSecret: func(webhook *connectors.Webhook, s secret.Text) error {
+		CheckSecret: func(webhook *webhooks.Descriptor, s secret.Text) error {
 			asked++
 			if webhook.SecretField != "hook.secret" || s.Reveal() == "canary-bad" || s.IsZero() {
 				return errors.New("is no secret")

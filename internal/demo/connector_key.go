@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
 // keyConfig is the config of demo-key.
@@ -23,7 +25,7 @@ func keyConnector(providerURL string) connectors.Connector {
 		Metadata: connectors.Metadata{
 			Name: "Demo (API key)", Description: "Actions and webhooks of the demo provider.", Categories: []string{"demo"},
 		},
-		Config:  connectors.SchemaFor[keyConfig](),
+		Config:  schema.For[keyConfig](),
 		BaseURL: providerURL,
 		Auth: connectors.Auth{
 			Kind: connectors.AuthAPIKey, Headers: map[string]string{"Authorization": "Bearer ${config.apiKey}"},
@@ -42,22 +44,22 @@ func keyConnector(providerURL string) connectors.Connector {
 				Description: "Charges an amount. The provider takes no idempotency key: calling twice charges twice.",
 			}),
 		},
-		Webhook: &connectors.Webhook{
+		Webhook: &connectors.Webhook{Descriptor: webhooks.Descriptor{
 			Description: "Sent by POST /_webhook of the demo provider.",
 			SecretField: "webhookSecret",
-			Verify: []connectors.Verification{{
-				Scheme:    connectors.SchemeHMAC,
-				Algorithm: connectors.SHA256,
-				Encoding:  connectors.EncodingHex,
-				Signature: connectors.Source{From: "header.X-Demo-Signature", Prefix: "sha256="},
+			Verify: []webhooks.Verification{{
+				Scheme:    webhooks.SchemeHMAC,
+				Algorithm: webhooks.SHA256,
+				Encoding:  webhooks.EncodingHex,
+				Signature: webhooks.Source{From: "header.X-Demo-Signature", Prefix: "sha256="},
 				Signed:    "{timestamp}.{body}",
-				Timestamp: &connectors.Timestamp{
-					Source:    connectors.Source{From: "header.X-Demo-Timestamp"},
-					Tolerance: connectors.Duration(300 * time.Second),
+				Timestamp: &webhooks.Timestamp{
+					Source:    webhooks.Source{From: "header.X-Demo-Timestamp"},
+					Tolerance: webhooks.Duration(300 * time.Second),
 				},
 			}},
-			Delivery: connectors.Extraction{ID: "{header.X-Demo-Delivery}", Type: "{header.X-Demo-Event}"},
-		},
+			Delivery: webhooks.Extraction{ID: "{header.X-Demo-Delivery}", Type: "{header.X-Demo-Event}"},
+		}},
 		Validate: validateKey,
 	}
 }
@@ -68,7 +70,7 @@ func validateKey(ctx context.Context, call *connectors.Call) error {
 	if p, ok := errors.AsType[*connectors.ProviderError](err); ok && p.Status == http.StatusUnauthorized {
 		e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the provider does not accept the API key")
 		e.ProviderStatus = p.Status
-		e.Errors = []connectors.FieldError{{Path: "apiKey", Message: "is not accepted by the provider"}}
+		e.Errors = []schema.FieldError{{Path: "apiKey", Message: "is not accepted by the provider"}}
 		return e
 	}
 	return err

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
 // oauthConnector is demo-oauth. The operator's app for it is [ClientID] with [ClientSecret].
@@ -14,7 +15,7 @@ func oauthConnector(providerURL string) connectors.Connector {
 		Metadata: connectors.Metadata{
 			Name: "Demo (OAuth)", Description: "The demo provider with a user's consent.", Categories: []string{"demo"},
 		},
-		Config:  connectors.SchemaFor[struct{}](),
+		Config:  schema.For[struct{}](),
 		BaseURL: providerURL,
 		Auth: connectors.Auth{
 			Kind: connectors.AuthOAuth2,

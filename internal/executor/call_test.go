@@ -10,6 +10,7 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/roletest"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -62,7 +63,7 @@ func TestConnectAsksAnExecutorToValidate(t *testing.T) {
 			return errors.New("this key is unknown: " + secret)
 		case "field":
 			e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "no: %s", secret)
-			e.Errors = []connectors.FieldError{{Path: "apiKey", Message: "is " + secret}}
+			e.Errors = []schema.FieldError{{Path: "apiKey", Message: "is " + secret}}
 			return e
 		case "panic":
 			panic(secret)

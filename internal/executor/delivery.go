@@ -142,7 +142,7 @@ func (h *handling) delivery(body []byte) *connectors.Delivery {
 		Method: events.Extension(h.event, events.ExtMethod), Header: header, Body: body, Received: h.event.Time(),
 		ReplayOf: events.Extension(h.event, events.ExtReplayOf),
 	}
-	d.Payload = webhook.PayloadOf(h.connector.Webhook, webhook.Request{Header: header, Body: body})
+	d.Payload = webhook.PayloadOf(&h.connector.Webhook.Descriptor, webhook.Request{Header: header, Body: body})
 	return d
 }
 

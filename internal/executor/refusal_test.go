@@ -14,12 +14,13 @@ import (
 	"github.com/hawser-io/hawser/internal/ingress"
 	"github.com/hawser-io/hawser/internal/roletest"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
 // wrongOutput promises a string and returns a number.
 func wrongOutput() connectors.Action {
-	schema, err := connectors.ParseSchema([]byte(`{"type":"object","properties":{"s":{"type":"string"}},"required":["s"]}`))
+	schema, err := schema.Parse([]byte(`{"type":"object","properties":{"s":{"type":"string"}},"required":["s"]}`))
 	if err != nil {
 		panic(err)
 	}

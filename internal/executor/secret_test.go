@@ -12,6 +12,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/roletest"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -31,7 +32,7 @@ func TestSecretsStandInNoResultEventDeadLetterOrLog(t *testing.T) {
 		},
 		"coded": func(_ context.Context, call *connectors.Call, _ json.RawMessage) (json.RawMessage, error) {
 			e := connectors.Errorf(connectors.CodeConnectorActionFailed, "no: %s", call.Config)
-			e.Errors = []connectors.FieldError{{Path: call.Secrets[0].Reveal(), Message: call.Secrets[0].Reveal()}}
+			e.Errors = []schema.FieldError{{Path: call.Secrets[0].Reveal(), Message: call.Secrets[0].Reveal()}}
 			return nil, e
 		},
 		"panics": func(_ context.Context, call *connectors.Call, _ json.RawMessage) (json.RawMessage, error) {

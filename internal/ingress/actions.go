@@ -11,6 +11,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -133,7 +134,7 @@ func readRequestID(a *events.Action, keys []string) error {
 
 func inputInvalid(path, message string) error {
 	e := connectors.Errorf(connectors.CodeConnectorActionInputInvalid, "the request is not valid")
-	e.Errors = []connectors.FieldError{{Path: path, Message: message}}
+	e.Errors = []schema.FieldError{{Path: path, Message: message}}
 	return e
 }
 
@@ -190,7 +191,7 @@ func writeOutcome(w http.ResponseWriter, result events.Event) {
 func storeError(err error) *connectors.Error {
 	if errors.Is(err, events.ErrRequest) {
 		e := connectors.Errorf(connectors.CodeConnectorActionInputInvalid, "%w", err)
-		e.Errors = []connectors.FieldError{{Path: "id", Message: "cannot be carried by a request"}}
+		e.Errors = []schema.FieldError{{Path: "id", Message: "cannot be carried by a request"}}
 		return e
 	}
 	e := connectors.Errorf(connectors.CodeConnectorDatabaseFailed, "the stream did not answer; nothing was promised, try again")

@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
 // receipt tells a delivery that is new from one that was here before.
@@ -36,7 +36,7 @@ const (
 )
 
 // answer tells the provider that its delivery is taken, or was before.
-func answer(w http.ResponseWriter, as *connectors.Answer, taken receipt) outcome {
+func answer(w http.ResponseWriter, as *webhooks.Answer, taken receipt) outcome {
 	h, ended, status := w.Header(), outcomeAccepted, http.StatusAccepted
 	if taken.Quarantined {
 		h[quarantinedHeader] = []string{"true"}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -14,7 +15,7 @@ import (
 type Apps interface {
 	// WebhookSecrets returns what an app's webhooks may be signed with, the
 	// current first and then those in overlap; none if there is no such app.
-	WebhookSecrets(ctx context.Context, connector string, which connectors.AppSecret) ([]secret.Text, error)
+	WebhookSecrets(ctx context.Context, connector string, which webhooks.AppSecret) ([]secret.Text, error)
 	// VerifyTokens returns the verify tokens of an app's handshakes.
 	VerifyTokens(ctx context.Context, connector string) ([]secret.Text, error)
 }
@@ -28,8 +29,8 @@ type Apps interface {
 type EnvApps func(name string) string
 
 // WebhookSecrets implements [Apps].
-func (env EnvApps) WebhookSecrets(_ context.Context, connector string, which connectors.AppSecret) ([]secret.Text, error) {
-	if which == connectors.AppWebhookSecret {
+func (env EnvApps) WebhookSecrets(_ context.Context, connector string, which webhooks.AppSecret) ([]secret.Text, error) {
+	if which == webhooks.AppWebhookSecret {
 		return env.read(connector, "_WEBHOOK_SECRET", "_WEBHOOK_SECRET_PREVIOUS"), nil
 	}
 	var all []secret.Text
@@ -79,7 +80,7 @@ func (i *Ingress) secrets(ctx context.Context, d *delivery) ([]secret.Text, erro
 // client secret, it is the one that tokens are asked for with: see [connection.Apps].
 func (i *Ingress) appSecrets(ctx context.Context, def *connectors.Connector) ([]secret.Text, error) {
 	all, err := i.opts.Apps.WebhookSecrets(ctx, def.Key, def.Webhook.AppSecret)
-	if err != nil || def.Webhook.AppSecret != connectors.AppClientSecret {
+	if err != nil || def.Webhook.AppSecret != webhooks.AppClientSecret {
 		return all, err
 	}
 	app, _, err := i.Apps.Get(ctx, def)

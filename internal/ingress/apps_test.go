@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/hawser-io/hawser/internal/ingress"
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
 // A webhook secret may hold blanks, as the one in a provider's own example does;
@@ -18,8 +18,8 @@ func TestSecretsOfAppsInTheEnvironment(t *testing.T) {
 			"HAWSER_APP_MY_APP_CLIENT_SECRET": "new  second", "HAWSER_APP_MY_APP_CLIENT_SECRET_PREVIOUS": "third",
 		}[name]
 	})
-	for which, want := range map[connectors.AppSecret][]string{
-		connectors.AppWebhookSecret: {"It's a Secret to Everybody", "old"}, connectors.AppClientSecret: {"new", "second", "third"},
+	for which, want := range map[webhooks.AppSecret][]string{
+		webhooks.AppWebhookSecret: {"It's a Secret to Everybody", "old"}, webhooks.AppClientSecret: {"new", "second", "third"},
 	} {
 		all, err := env.WebhookSecrets(t.Context(), "my-app", which)
 		if err != nil {
@@ -33,7 +33,7 @@ func TestSecretsOfAppsInTheEnvironment(t *testing.T) {
 			t.Errorf("%s: %q, want %q", which, got, want)
 		}
 	}
-	if all, err := env.WebhookSecrets(t.Context(), "other", connectors.AppClientSecret); err != nil || len(all) > 0 {
+	if all, err := env.WebhookSecrets(t.Context(), "other", webhooks.AppClientSecret); err != nil || len(all) > 0 {
 		t.Errorf("an app that is not there has %d secrets, %v", len(all), err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
@@ -43,7 +44,7 @@ func (i *Ingress) takeApp(w http.ResponseWriter, r *http.Request, connector stri
 	if err != nil {
 		return "", connectors.AsError(err)
 	}
-	body, done, err := i.readDelivery(w, r, def.Webhook)
+	body, done, err := i.readDelivery(w, r, &def.Webhook.Descriptor)
 	if err != nil {
 		return "", bodyError(err, def.Webhook.BodyLimit(), connectors.CodeConnectorWebhookValidationFailed)
 	}
@@ -83,7 +84,7 @@ func (i *Ingress) takeApp(w http.ResponseWriter, r *http.Request, connector stri
 func (i *Ingress) app(ctx context.Context, def *connectors.Connector) (secrets, tokens []secret.Text, refusal *connectors.Error) {
 	none := connectors.Errorf(connectors.CodeConnectorWebhookNotConfigured, "%s has no app-wide webhook here", def.Key)
 	w := def.Webhook
-	if w == nil || w.Delivery.Account == "" || slices.ContainsFunc(w.Verify, func(v connectors.Verification) bool { return v.Scheme == connectors.SchemeUnsigned }) {
+	if w == nil || w.Delivery.Account == "" || slices.ContainsFunc(w.Verify, func(v webhooks.Verification) bool { return v.Scheme == webhooks.SchemeUnsigned }) {
 		return nil, nil, none
 	}
 	ctx, cancel := context.WithTimeout(ctx, storePatience)
@@ -159,7 +160,7 @@ func (i *Ingress) hand(ctx context.Context, m *mailing, conns []*connection.Conn
 			if len(conns) > 1 {
 				id = events.NewID()
 			}
-			d := &delivery{Request: m.Request, id: id, conn: conn, webhook: m.def.Webhook, path: i.appPath(m.def.Key)}
+			d := &delivery{Request: m.Request, id: id, conn: conn, webhook: &m.def.Webhook.Descriptor, path: i.appPath(m.def.Key)}
 			one := i.message(d, m.filed, m.verified)
 			one.redriven(d, m.evidence)
 			var refusal *connectors.Error

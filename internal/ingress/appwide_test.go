@@ -12,6 +12,7 @@ import (
 	"github.com/hawser-io/hawser/internal/roletest"
 	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -20,7 +21,7 @@ const appURL = "/api/v1/connectors/app/webhook"
 // appProbe is signed with the app's secret; the query names the account.
 func appProbe() connectors.Connector {
 	c := roletest.Probe("app", "")
-	c.Webhook.SecretField, c.Webhook.AppSecret, c.Webhook.Delivery.Account = "", connectors.AppWebhookSecret, "{query.team}"
+	c.Webhook.SecretField, c.Webhook.AppSecret, c.Webhook.Delivery.Account = "", webhooks.AppWebhookSecret, "{query.team}"
 	return c
 }
 
@@ -67,10 +68,10 @@ func TestAnAppsWebhookDoesNotWaitForTheProvidersKeys(t *testing.T) {
 	t.Parallel()
 	c := appProbe()
 	c.Webhook.AppSecret = ""
-	c.Webhook.Verify = []connectors.Verification{{
-		Scheme: connectors.SchemeRSA, Algorithm: connectors.SHA256, Encoding: connectors.EncodingHex, Signed: "{body}",
-		Signature: connectors.Source{From: "header.X-Probe-Signature", Prefix: "sha256="},
-		Key:       connectors.Key{CertificateURL: "header.X-Cert", Addresses: []string{"https://keys.example.test/*"}},
+	c.Webhook.Verify = []webhooks.Verification{{
+		Scheme: webhooks.SchemeRSA, Algorithm: webhooks.SHA256, Encoding: webhooks.EncodingHex, Signed: "{body}",
+		Signature: webhooks.Source{From: "header.X-Probe-Signature", Prefix: "sha256="},
+		Key:       webhooks.Key{CertificateURL: "header.X-Cert", Addresses: []string{"https://keys.example.test/*"}},
 	}}
 	n, network := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{c}}), make(hung)
 	t.Cleanup(func() { close(network) })

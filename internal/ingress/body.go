@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
 var (
@@ -55,7 +56,7 @@ const (
 // Whoever sends slowly holds up nobody: the request gives its slot back while it
 // is read, small bodies need no other place, and what grows needs one of few, so
 // that strangers can neither fill the memory nor keep small deliveries out.
-func (i *Ingress) readDelivery(w http.ResponseWriter, r *http.Request, hook *connectors.Webhook) (body []byte, done func(), err error) {
+func (i *Ingress) readDelivery(w http.ResponseWriter, r *http.Request, hook *webhooks.Descriptor) (body []byte, done func(), err error) {
 	done = func() {}
 	limit := hook.BodyLimit()
 	if r.ContentLength > limit {
@@ -69,7 +70,7 @@ func (i *Ingress) readDelivery(w http.ResponseWriter, r *http.Request, hook *con
 	_, err = buffer.ReadFrom(io.LimitReader(reader, smallBody+1))
 	if err == nil && buffer.Len() > smallBody {
 		places := i.bulky
-		if limit > connectors.DefaultMaxBody && (r.ContentLength < 0 || r.ContentLength > connectors.DefaultMaxBody) {
+		if limit > webhooks.DefaultMaxBody && (r.ContentLength < 0 || r.ContentLength > webhooks.DefaultMaxBody) {
 			places = i.large
 		}
 		select {

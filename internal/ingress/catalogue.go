@@ -5,6 +5,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
 // listEntry is a connector in the list of the catalogue.
@@ -19,12 +20,12 @@ type listEntry struct {
 // entry is one connector with everything a form or a caller needs.
 type entry struct {
 	listEntry
-	ConfigSchema *connectors.Schema `json:"config_schema"`
-	Fields       []connectors.Field `json:"fields"`
-	Auth         authEntry          `json:"auth"`
-	Actions      []actionEntry      `json:"actions"`
-	Webhook      *webhookEntry      `json:"webhook,omitempty"`
-	HasDefault   bool               `json:"has_default_config"`
+	ConfigSchema *schema.Schema `json:"config_schema"`
+	Fields       []schema.Field `json:"fields"`
+	Auth         authEntry      `json:"auth"`
+	Actions      []actionEntry  `json:"actions"`
+	Webhook      *webhookEntry  `json:"webhook,omitempty"`
+	HasDefault   bool           `json:"has_default_config"`
 }
 
 type authEntry struct {
@@ -33,11 +34,11 @@ type authEntry struct {
 }
 
 type actionEntry struct {
-	Key          string             `json:"key"`
-	Description  string             `json:"description,omitempty"`
-	InputSchema  *connectors.Schema `json:"input_schema,omitempty"`
-	OutputSchema *connectors.Schema `json:"output_schema,omitempty"`
-	Idempotent   bool               `json:"idempotent"`
+	Key          string         `json:"key"`
+	Description  string         `json:"description,omitempty"`
+	InputSchema  *schema.Schema `json:"input_schema,omitempty"`
+	OutputSchema *schema.Schema `json:"output_schema,omitempty"`
+	Idempotent   bool           `json:"idempotent"`
 }
 
 type webhookEntry struct {
@@ -76,7 +77,7 @@ func (i *Ingress) getConnector(ctx context.Context, p params) (any, error) {
 		Auth: authEntry{Kind: authKind(c)}, Actions: []actionEntry{}, HasDefault: c.DefaultConfig != nil,
 	}
 	if e.Fields == nil {
-		e.Fields = []connectors.Field{}
+		e.Fields = []schema.Field{}
 	}
 	if c.Auth.OAuth2 != nil {
 		e.Auth.Scopes = c.Auth.OAuth2.Scopes

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -30,7 +31,7 @@ func (i *Ingress) message(d *delivery, filed webhook.Delivery, v webhook.Verifie
 	e.SetDataContentType(contentTypeOf(d.Header))
 	e.SetExtension(events.ExtMethod, d.Method)
 	e.SetExtension(events.ExtPath, d.path)
-	if v.Scheme == connectors.SchemeUnsigned {
+	if v.Scheme == webhooks.SchemeUnsigned {
 		e.SetExtension(events.ExtVerified, "false")
 		i.metrics.unsigned.Inc()
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/web"
 )
 
@@ -33,17 +34,17 @@ func showForm(w http.ResponseWriter, s *connection.Session, def *connectors.Conn
 }
 
 // inputOf is a field as the page has it, with what was entered before, or its default.
-func inputOf(f connectors.Field, entered url.Values) web.Field {
+func inputOf(f schema.Field, entered url.Values) web.Field {
 	field := web.Field{Name: f.Name, Label: f.Label, Type: "text", Description: f.Description, Required: f.Required, Values: entered["config."+f.Name]}
 	if entered == nil && f.Default != nil {
 		field.Values = shownAll(f.Default)
 	}
 	switch {
-	case f.Type == connectors.FieldBoolean:
+	case f.Type == schema.FieldBoolean:
 		field.Type, field.Required = "checkbox", false
-	case f.Secret && f.Type != connectors.FieldTextarea: // in one line, a key in PEM would be destroyed
+	case f.Secret && f.Type != schema.FieldTextarea: // in one line, a key in PEM would be destroyed
 		field.Type = "password"
-	case f.Type != connectors.FieldString:
+	case f.Type != schema.FieldString:
 		field.Type = string(f.Type)
 	}
 	if f.Secret {
@@ -76,7 +77,7 @@ func shownAll(value json.RawMessage) []string {
 	return texts
 }
 
-func problemsOf(e *connectors.Error) []connectors.FieldError {
+func problemsOf(e *connectors.Error) []schema.FieldError {
 	if e == nil {
 		return nil
 	}
@@ -95,7 +96,7 @@ func configOf(def *connectors.Connector, form url.Values) []byte {
 	_, wrong := def.Config.Validate(encode(config))
 	for _, f := range def.Config.Fields() {
 		text := form.Get("config." + f.Name)
-		if f.Type == connectors.FieldTextarea && json.Valid([]byte(text)) && concerns(wrong, f.Name) {
+		if f.Type == schema.FieldTextarea && json.Valid([]byte(text)) && concerns(wrong, f.Name) {
 			put(config, f.Name, json.RawMessage(text))
 		}
 	}
@@ -103,21 +104,21 @@ func configOf(def *connectors.Connector, form url.Values) []byte {
 }
 
 // valueOf is what a field's input means; nil if nothing was entered.
-func valueOf(f connectors.Field, texts []string) any {
+func valueOf(f schema.Field, texts []string) any {
 	switch {
-	case f.Type == connectors.FieldBoolean:
+	case f.Type == schema.FieldBoolean:
 		return len(texts) > 0 && texts[0] == "true"
 	case len(texts) == 0 || texts[0] == "":
 		return nil
-	case f.Type == connectors.FieldMultiselect:
+	case f.Type == schema.FieldMultiselect:
 		chosen := make([]any, len(texts))
 		for i, text := range texts {
 			chosen[i] = choice(f, text)
 		}
 		return chosen
-	case f.Type == connectors.FieldSelect:
+	case f.Type == schema.FieldSelect:
 		return choice(f, texts[0])
-	case f.Type == connectors.FieldNumber:
+	case f.Type == schema.FieldNumber:
 		if n, err := strconv.ParseFloat(texts[0], 64); err == nil {
 			return n
 		}
@@ -126,7 +127,7 @@ func valueOf(f connectors.Field, texts []string) any {
 }
 
 // choice is the value of the option that is shown as text.
-func choice(f connectors.Field, text string) any {
+func choice(f schema.Field, text string) any {
 	for _, o := range f.Options {
 		if shown(o.Value) == text {
 			return o.Value
@@ -149,7 +150,7 @@ func put(config map[string]any, path string, value any) {
 	config[names[len(names)-1]] = value
 }
 
-func concerns(wrong []connectors.FieldError, path string) bool {
+func concerns(wrong []schema.FieldError, path string) bool {
 	for _, e := range wrong {
 		if e.Path == path || strings.HasPrefix(e.Path, path+".") {
 			return true

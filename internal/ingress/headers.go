@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -80,11 +80,11 @@ func (d *delivery) urlSecret() string {
 
 // secretHeaders are those that carry the connection's secret itself, where the
 // provider proves nothing but that it knows it: such must not be stored.
-func secretHeaders(w *connectors.Webhook) map[string]bool {
+func secretHeaders(w *webhooks.Descriptor) map[string]bool {
 	var out map[string]bool
 	for _, v := range w.Verify {
 		name, isHeader := strings.CutPrefix(v.Signature.From, "header.")
-		if !isHeader || v.Scheme != connectors.SchemeSharedSecret && v.Scheme != connectors.SchemeJWT {
+		if !isHeader || v.Scheme != webhooks.SchemeSharedSecret && v.Scheme != webhooks.SchemeJWT {
 			continue
 		}
 		if out == nil {

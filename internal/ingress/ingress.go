@@ -129,7 +129,10 @@ func (i *Ingress) engine(c *connectors.Connector) (*webhook.Engine, error) {
 	if known, ok := i.engines.Load(c.Key); ok && known.(*compiled).definition == c {
 		return known.(*compiled).engine, nil
 	}
-	e, err := webhook.Compile(c.Webhook, &webhook.Options{Keys: i.keys})
+	if c.Webhook == nil {
+		return nil, connectors.Errorf(connectors.CodeConnectorWebhookNotConfigured, "%s has no webhook", c.Key)
+	}
+	e, err := webhook.Compile(&c.Webhook.Descriptor, &webhook.Options{Keys: i.keys})
 	if err != nil {
 		return nil, connectors.Errorf(connectors.CodeInternal, "the webhook of %s cannot be used", c.Key)
 	}

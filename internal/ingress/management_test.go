@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hawser-io/hawser/internal/roletest"
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
 func TestAConnectionLivesOverHTTP(t *testing.T) {
@@ -101,7 +101,7 @@ func TestARequestThatIsNotUnderstoodIsRefusedWithItsPlaces(t *testing.T) {
 			t.Errorf("%s: %d %s, want CONNECTOR_CONFIG_INVALID", name, r.status, r.body)
 			continue
 		}
-		var p struct{ Errors []connectors.FieldError }
+		var p struct{ Errors []schema.FieldError }
 		if err := json.Unmarshal([]byte(r.body), &p); err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
@@ -46,7 +47,7 @@ type params struct {
 }
 
 // paramsSchema tells every misspelt name and wrong type at once.
-var paramsSchema = connectors.SchemaFor[params]()
+var paramsSchema = schema.For[params]()
 
 func (p params) tenant() events.Tenant {
 	return events.Tenant{Scope: p.Scope, Identity: p.Identity}
@@ -74,10 +75,10 @@ func (p params) secretGrace() (*time.Duration, error) {
 const maxRequestBody = 1 << 20
 
 func invalid(path, message string) *connectors.Error {
-	return invalidFields(connectors.FieldError{Path: path, Message: message})
+	return invalidFields(schema.FieldError{Path: path, Message: message})
 }
 
-func invalidFields(fields ...connectors.FieldError) *connectors.Error {
+func invalidFields(fields ...schema.FieldError) *connectors.Error {
 	e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the request is not valid")
 	e.Errors = fields
 	return e
@@ -98,14 +99,14 @@ func (op operation) parse(data []byte) (params, error) {
 	if err := json.Unmarshal(data, &given); err != nil {
 		return p, invalid("", "must be a JSON object")
 	}
-	var unknown []connectors.FieldError
+	var unknown []schema.FieldError
 	for name := range given {
 		if !op.accepts(name) {
-			unknown = append(unknown, connectors.FieldError{Path: name, Message: "is no parameter of " + op.name})
+			unknown = append(unknown, schema.FieldError{Path: name, Message: "is no parameter of " + op.name})
 		}
 	}
 	if unknown != nil {
-		slices.SortFunc(unknown, func(a, b connectors.FieldError) int { return strings.Compare(a.Path, b.Path) })
+		slices.SortFunc(unknown, func(a, b schema.FieldError) int { return strings.Compare(a.Path, b.Path) })
 		return p, invalidFields(unknown...)
 	}
 	if err := json.Unmarshal(data, &p); err != nil {

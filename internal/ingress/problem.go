@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
 const (
@@ -18,15 +19,15 @@ const (
 // problem is an RFC 9457 problem document. Only what HTTP itself says (there is
 // no such path, the path takes other methods) has no code.
 type problem struct {
-	Type           string                  `json:"type"`
-	Title          string                  `json:"title"`
-	Status         int                     `json:"status"`
-	Detail         string                  `json:"detail,omitempty"`
-	Code           connectors.Code         `json:"code,omitempty"`
-	Errors         []connectors.FieldError `json:"errors,omitempty"`
-	Reason         string                  `json:"reason,omitempty"`
-	RetryAfter     int                     `json:"retry_after,omitempty"` // seconds
-	ProviderStatus int                     `json:"provider_status,omitempty"`
+	Type           string              `json:"type"`
+	Title          string              `json:"title"`
+	Status         int                 `json:"status"`
+	Detail         string              `json:"detail,omitempty"`
+	Code           connectors.Code     `json:"code,omitempty"`
+	Errors         []schema.FieldError `json:"errors,omitempty"`
+	Reason         string              `json:"reason,omitempty"`
+	RetryAfter     int                 `json:"retry_after,omitempty"` // seconds
+	ProviderStatus int                 `json:"provider_status,omitempty"`
 }
 
 // reasonTooLarge makes the answer 413, whatever the code's status is.

@@ -126,7 +126,7 @@ func (i *Ingress) again(ctx context.Context, e evidence, request webhook.Request
 	if err != nil {
 		return nil, connectors.AsError(err)
 	}
-	d := &delivery{Request: request, id: events.NewID(), conn: conn, webhook: def.Webhook, path: e.Path}
+	d := &delivery{Request: request, id: events.NewID(), conn: conn, webhook: &def.Webhook.Descriptor, path: e.Path}
 	secrets, err := i.secrets(ctx, d)
 	if err != nil {
 		return nil, connectors.AsError(err)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/roletest"
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -239,7 +239,7 @@ func TestOtherMethodsThanDeliveriesUseAreRefusedWithAllow(t *testing.T) {
 
 func TestADeliveryThatDoesNotFitItsSchemaIsRefusedAndKept(t *testing.T) {
 	t.Parallel()
-	schema, err := connectors.ParseSchema([]byte(`{"type":"object","required":["n"],"properties":{"n":{"type":"integer"}}}`))
+	schema, err := schema.Parse([]byte(`{"type":"object","required":["n"],"properties":{"n":{"type":"integer"}}}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -33,7 +34,7 @@ type delivery struct {
 	webhook.Request
 	id      string // of the event that it becomes, or of the evidence
 	conn    *connection.Connection
-	webhook *connectors.Webhook
+	webhook *webhooks.Descriptor
 	path    string // as it was called, the secret masked
 }
 
@@ -54,9 +55,9 @@ func (i *Ingress) take(w http.ResponseWriter, r *http.Request, connector string)
 	if err != nil {
 		return "", unverified(err)
 	}
-	d := &delivery{id: requestID(w), conn: conn, webhook: def.Webhook, path: i.maskedPath(connector)}
+	d := &delivery{id: requestID(w), conn: conn, webhook: &def.Webhook.Descriptor, path: i.maskedPath(connector)}
 	d.Method = r.Method
-	body, done, err := i.readDelivery(w, r, def.Webhook)
+	body, done, err := i.readDelivery(w, r, &def.Webhook.Descriptor)
 	if err != nil {
 		return "", i.reject(r.Context(), d, bodyError(err, def.Webhook.BodyLimit(), connectors.CodeConnectorWebhookValidationFailed))
 	}

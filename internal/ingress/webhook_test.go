@@ -10,6 +10,8 @@ import (
 	"github.com/hawser-io/hawser/internal/ingress"
 	"github.com/hawser-io/hawser/internal/roletest"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -86,7 +88,7 @@ func TestARepeatedDeliveryIsOneEvent(t *testing.T) {
 func TestAProviderHearsWhatItsConnectorSays(t *testing.T) {
 	t.Parallel()
 	c := roletest.Probe("probe", "")
-	c.Webhook.Answer = connectors.Answer{Status: 201, ContentType: "text/xml", Body: "<Response/>"}
+	c.Webhook.Answer = webhooks.Answer{Status: 201, ContentType: "text/xml", Body: "<Response/>"}
 	s := serve(t, c)
 	path := s.connect(t, "probe")
 	for _, delivery := range []string{"d1", "d1", "d2"} {
@@ -147,7 +149,7 @@ func TestFiftyCopiesAtOnceAreOneEvent(t *testing.T) {
 func TestHeadersOfAProviderCannotSpeakToNATSOrToReaders(t *testing.T) {
 	t.Parallel()
 	shared := roletest.Probe("shared", "")
-	shared.Webhook.Verify = []connectors.Verification{{Scheme: connectors.SchemeSharedSecret, Signature: connectors.Source{From: "header.X-Shared-Token"}}}
+	shared.Webhook.Verify = []webhooks.Verification{{Scheme: webhooks.SchemeSharedSecret, Signature: webhooks.Source{From: "header.X-Shared-Token"}}}
 	s := serve(t, roletest.Probe("probe", ""), shared)
 	path := s.connect(t, "probe")
 	n := s.Node
@@ -222,11 +224,11 @@ func TestHandshakesUseTheTokenOfTheirOwnAndLeaveNoEvent(t *testing.T) {
 		VerifyToken   connectors.Secret `json:"verifyToken"`
 	}
 	c := roletest.Probe("shaking", "")
-	c.Config, c.Auth = connectors.SchemaFor[handshakeConfig](), connectors.Auth{}
+	c.Config, c.Auth = schema.For[handshakeConfig](), connectors.Auth{}
 	c.Webhook.TokenField = "verifyToken"
-	c.Webhook.Handshakes = []connectors.Handshake{{
-		Name: "verify", Methods: []string{"GET"}, When: []connectors.Match{{From: "query.mode", Equals: "subscribe"}},
-		Token: connectors.Source{From: "query.token"}, Respond: connectors.Response{Text: "{query.challenge}"},
+	c.Webhook.Handshakes = []webhooks.Handshake{{
+		Name: "verify", Methods: []string{"GET"}, When: []webhooks.Match{{From: "query.mode", Equals: "subscribe"}},
+		Token: webhooks.Source{From: "query.token"}, Respond: webhooks.Response{Text: "{query.challenge}"},
 	}}
 	s := serve(t, c)
 	r := s.do(t, "PUT", ofAva+"/shaking", `{"config":{"webhookSecret":"`+secret+`","verifyToken":"the-token"}}`)

@@ -6,6 +6,8 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
 // An app's webhooks go to whom they are for by the provider's word, not by the word
@@ -19,10 +21,10 @@ func TestTheAccountThatAnAuthorisationLearnsCannotBeTyped(t *testing.T) {
 	}
 	teams := func(key, source string) connectors.Connector {
 		c := oauthConnector(key, p.URL(), func(o *connectors.OAuth2) { o.Metadata = map[string]string{"team": source} })
-		c.Config = connectors.SchemaFor[config]()
-		c.Webhook = &connectors.Webhook{AccountField: "team", AppSecret: connectors.AppClientSecret, Delivery: connectors.Extraction{Account: "{body.team}"},
-			Verify: []connectors.Verification{{Scheme: connectors.SchemeHMAC, Algorithm: connectors.SHA256, Encoding: connectors.EncodingHex,
-				Signature: connectors.Source{From: "header.X-Signature"}, Signed: "{body}"}}}
+		c.Config = schema.For[config]()
+		c.Webhook = &connectors.Webhook{Descriptor: webhooks.Descriptor{AccountField: "team", AppSecret: webhooks.AppClientSecret, Delivery: webhooks.Extraction{Account: "{body.team}"},
+			Verify: []webhooks.Verification{{Scheme: webhooks.SchemeHMAC, Algorithm: webhooks.SHA256, Encoding: webhooks.EncodingHex,
+				Signature: webhooks.Source{From: "header.X-Signature"}, Signed: "{body}"}}}}
 		return c
 	}
 	in := install(t, nil, teams("known", "user.id"), teams("unknown", "resource.id"))

@@ -12,6 +12,7 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/demo"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -201,7 +202,7 @@ func TestWhatTheCallbackSaysIsThereInEveryCall(t *testing.T) {
 		Member string `json:"member,omitempty"`
 		Ledger string `json:"ledger" jsonschema:"default=main"`
 	}
-	books.Config = connectors.SchemaFor[config]()
+	books.Config = schema.For[config]()
 	books.Actions = []connectors.Action{connectors.NewAction("where", func(_ context.Context, call *connectors.Call, _ struct{}) (config, error) {
 		return connectors.ConfigAs[config](call)
 	}, &connectors.ActionOptions{Idempotent: true})}

@@ -29,6 +29,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/kvstore"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -247,7 +248,7 @@ func TestOnlyAnAlertOfTheCertificateTurnsItAway(t *testing.T) {
 func (s *tlsServer) wantsCertificateOfConfig(t *testing.T) *installation {
 	t.Helper()
 	c := machine(s.URL, func(o *connectors.OAuth2) { o.Certificate, o.MTLS = "${config.certificate}", true })
-	c.Config = connectors.SchemaFor[struct {
+	c.Config = schema.For[struct {
 		Certificate connectors.Secret `json:"certificate"`
 	}]()
 	in := setup{roots: s.roots()}.install(t, nil, c)

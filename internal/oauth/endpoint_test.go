@@ -11,6 +11,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
 // A refresh token that the provider does not repeat stays good, at an address of its
@@ -82,7 +83,7 @@ func TestAPlaceThatTheRedirectNamesIsAskedForTheTokens(t *testing.T) {
 	t.Parallel()
 	europe, america, stranger := &listener{}, &listener{}, &listener{}
 	eu, us, evil := newServer(t, europe), newServer(t, america), newServer(t, stranger)
-	schema, err := connectors.ParseSchema([]byte(`{"type":"object","properties":{"accounts":{"type":"string","enum":["` + eu + `","` + us + `"],"default":"` + us + `"}}}`))
+	schema, err := schema.Parse([]byte(`{"type":"object","properties":{"accounts":{"type":"string","enum":["` + eu + `","` + us + `"],"default":"` + us + `"}}}`))
 	must(t, err)
 	c := oauthConnector("placed", us, func(o *connectors.OAuth2) {
 		o.TokenURL, o.UserInfoURL, o.RevocationURL = "${config.accounts}/token", "", ""

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
@@ -112,7 +113,7 @@ func (f *Flow) scopes(ctx context.Context, r connection.Ref, def *connectors.Con
 		for _, s := range asked {
 			if !slices.Contains(known, s) {
 				e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the request is not valid")
-				e.Errors = []connectors.FieldError{{Path: "scopes", Message: "may hold only scopes of " + def.Key}}
+				e.Errors = []schema.FieldError{{Path: "scopes", Message: "may hold only scopes of " + def.Key}}
 				return nil, e
 			}
 		}
@@ -149,7 +150,7 @@ func (f *Flow) checkReturn(text string) error {
 		return nil
 	}
 	e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the return URL is not allowed")
-	e.Errors = []connectors.FieldError{{Path: "return_url", Message: "must lie below the base URL, or below one that the operator allows (HAWSER_RETURN_URLS)"}}
+	e.Errors = []schema.FieldError{{Path: "return_url", Message: "must lie below the base URL, or below one that the operator allows (HAWSER_RETURN_URLS)"}}
 	return e
 }
 

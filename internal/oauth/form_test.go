@@ -9,6 +9,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
 const manyKinds = `{"type":"object","additionalProperties":false,"properties":{
@@ -24,7 +25,7 @@ const manyKinds = `{"type":"object","additionalProperties":false,"properties":{
 // Whatever a schema asks for can be entered in the form of a connect link.
 func TestTheFormMakesConfigsOfEveryKind(t *testing.T) {
 	t.Parallel()
-	schema, err := connectors.ParseSchema([]byte(manyKinds))
+	schema, err := schema.Parse([]byte(manyKinds))
 	must(t, err)
 	in := install(t, nil, connectors.Connector{Key: "kinds", Config: schema})
 	made := in.session(map[string]any{"connectors": []string{"kinds"}})

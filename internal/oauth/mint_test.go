@@ -19,6 +19,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -112,7 +113,7 @@ func TestCredentialsOfTheConfigAreTradedForAToken(t *testing.T) {
 		o.TokenFields = map[string]string{"access_token": "data.session.jwt", "expires_in": "data.session.ttl"}
 		o.TokenHeader, o.TokenPrefix = "X-Session", ""
 	})
-	c.Config = connectors.SchemaFor[struct {
+	c.Config = schema.For[struct {
 		User     string            `json:"user"`
 		Password connectors.Secret `json:"password"`
 		Company  string            `json:"company"`
@@ -144,7 +145,7 @@ func TestAKeyOfTheConfigSigns(t *testing.T) {
 		o.ClientID, o.ClientSecret = "${config.id}", "${config.key}"
 	})
 	s.url = c.BaseURL
-	c.Config = connectors.SchemaFor[struct {
+	c.Config = schema.For[struct {
 		ID  string            `json:"id"`
 		Key connectors.Secret `json:"key"`
 	}]()

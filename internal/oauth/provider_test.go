@@ -14,6 +14,7 @@ import (
 	"github.com/hawser-io/hawser/internal/demo"
 	"github.com/hawser-io/hawser/internal/oauth"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
 func demoConnectors(p *demo.Provider) []connectors.Connector { return demo.Connectors(p.URL()) }
@@ -28,7 +29,7 @@ func oauthConnector(key, server string, change func(*connectors.OAuth2)) connect
 		change(o)
 	}
 	return connectors.Connector{
-		Key: key, Config: connectors.SchemaFor[struct {
+		Key: key, Config: schema.For[struct {
 			Site string `json:"site,omitempty"`
 		}](), BaseURL: server, Auth: connectors.Auth{Kind: connectors.AuthOAuth2, OAuth2: o},
 		Actions: []connectors.Action{connectors.NewAction("get", get, &connectors.ActionOptions{Idempotent: true})},

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -30,19 +32,19 @@ func Probe(key, baseURL string, actions ...connectors.Action) connectors.Connect
 		actions = []connectors.Action{{Key: "noop", Idempotent: true, Handler: Returns(`{}`)}}
 	}
 	return connectors.Connector{
-		Key: key, Config: connectors.SchemaFor[Config](), BaseURL: baseURL, Actions: actions,
+		Key: key, Config: schema.For[Config](), BaseURL: baseURL, Actions: actions,
 		Metadata: connectors.Metadata{Name: "The " + key},
 		Auth:     connectors.Auth{Kind: connectors.AuthAPIKey, Headers: map[string]string{"Authorization": "Bearer ${config.apiKey}"}},
-		Webhook: &connectors.Webhook{
+		Webhook: &connectors.Webhook{Descriptor: webhooks.Descriptor{
 			SecretField: "webhookSecret", MaxBody: 64 << 10,
-			Verify: []connectors.Verification{{
-				Scheme: connectors.SchemeHMAC, Algorithm: connectors.SHA256, Encoding: connectors.EncodingHex,
-				Signature: connectors.Source{From: "header.X-Probe-Signature", Prefix: "sha256="},
+			Verify: []webhooks.Verification{{
+				Scheme: webhooks.SchemeHMAC, Algorithm: webhooks.SHA256, Encoding: webhooks.EncodingHex,
+				Signature: webhooks.Source{From: "header.X-Probe-Signature", Prefix: "sha256="},
 				Signed:    "{timestamp}.{body}",
-				Timestamp: &connectors.Timestamp{Source: connectors.Source{From: "header.X-Probe-Timestamp"}},
+				Timestamp: &webhooks.Timestamp{Source: webhooks.Source{From: "header.X-Probe-Timestamp"}},
 			}},
-			Delivery: connectors.Extraction{ID: "{header.X-Probe-Delivery}", Type: "{header.X-Probe-Event}"},
-		},
+			Delivery: webhooks.Extraction{ID: "{header.X-Probe-Delivery}", Type: "{header.X-Probe-Event}"},
+		}},
 	}
 }
 

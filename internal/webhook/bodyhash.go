@@ -4,19 +4,19 @@ import (
 	"crypto/subtle"
 	"strings"
 
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
-// bodyHash is a compiled connectors.BodyHash.
+// bodyHash is a compiled webhooks.BodyHash.
 type bodyHash struct {
 	ref       reference // unless claim is set
 	claim     []string
 	algorithm algorithm
-	encoding  connectors.Encoding
+	encoding  webhooks.Encoding
 	optional  bool
 }
 
-func compileBodyHash(b *connectors.BodyHash) *bodyHash {
+func compileBodyHash(b *webhooks.BodyHash) *bodyHash {
 	if b == nil {
 		return nil
 	}

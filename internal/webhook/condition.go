@@ -3,18 +3,18 @@ package webhook
 import (
 	"strings"
 
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
-// conditions are compiled connectors.Match values; all have to hold.
+// conditions are compiled webhooks.Match values; all have to hold.
 type conditions []condition
 
 type condition struct {
 	ref   reference
-	match connectors.Match
+	match webhooks.Match
 }
 
-func compileConditions(matches []connectors.Match) conditions {
+func compileConditions(matches []webhooks.Match) conditions {
 	var cs conditions
 	for _, m := range matches {
 		cs = append(cs, condition{ref: compileFrom(m.From), match: m})

@@ -4,23 +4,23 @@ import (
 	"encoding/base64"
 	"strings"
 
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
 // decode appends what text stands for to dst. Only the canonical form is
 // accepted, so that every value has one spelling: no other case, padding or
 // alphabet, no white space.
-func decode(dst []byte, text string, e connectors.Encoding) ([]byte, bool) {
+func decode(dst []byte, text string, e webhooks.Encoding) ([]byte, bool) {
 	switch e {
-	case connectors.EncodingHex:
+	case webhooks.EncodingHex:
 		return decodeHex(dst, text, "0123456789abcdef")
-	case connectors.EncodingHexUpper:
+	case webhooks.EncodingHexUpper:
 		return decodeHex(dst, text, "0123456789ABCDEF")
-	case connectors.EncodingBase64:
+	case webhooks.EncodingBase64:
 		return decodeBase64(dst, text, base64.StdEncoding)
-	case connectors.EncodingBase64URL:
+	case webhooks.EncodingBase64URL:
 		return decodeBase64(dst, text, base64.RawURLEncoding)
-	case connectors.EncodingText, "":
+	case webhooks.EncodingText, "":
 		return append(dst, text...), true
 	}
 	return nil, false
@@ -50,16 +50,16 @@ func decodeBase64(dst []byte, text string, e *base64.Encoding) ([]byte, bool) {
 }
 
 // encode is the canonical text of b.
-func encode(b []byte, e connectors.Encoding) string {
+func encode(b []byte, e webhooks.Encoding) string {
 	const digits, upper = "0123456789abcdef", "0123456789ABCDEF"
 	switch e {
-	case connectors.EncodingHex:
+	case webhooks.EncodingHex:
 		return encodeHex(b, digits)
-	case connectors.EncodingHexUpper:
+	case webhooks.EncodingHexUpper:
 		return encodeHex(b, upper)
-	case connectors.EncodingBase64:
+	case webhooks.EncodingBase64:
 		return base64.StdEncoding.EncodeToString(b)
-	case connectors.EncodingBase64URL:
+	case webhooks.EncodingBase64URL:
 		return base64.RawURLEncoding.EncodeToString(b)
 	}
 	return string(b)

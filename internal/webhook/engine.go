@@ -1,5 +1,5 @@
 // Package webhook verifies providers' calls. An [Engine] is compiled from the
-// data of a [connectors.Webhook] and answers three questions about a request:
+// data of a [webhooks.Descriptor] and answers three questions about a request:
 // is it a handshake ([Engine.Handshake]), is it signed ([Engine.Verify]), and
 // what is it ([Engine.Extract])?
 //
@@ -14,7 +14,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -27,7 +27,7 @@ const maxEach = 100
 // Engine verifies the calls of one connector's webhook. Safe for concurrent
 // use.
 type Engine struct {
-	webhook    *connectors.Webhook
+	webhook    *webhooks.Descriptor
 	ways       []way
 	handshakes []handshake
 	delivery   delivery
@@ -44,7 +44,7 @@ type Options struct {
 
 // Compile checks the webhook and prepares it. The webhook must not change
 // afterwards.
-func Compile(w *connectors.Webhook, opts *Options) (*Engine, error) {
+func Compile(w *webhooks.Descriptor, opts *Options) (*Engine, error) {
 	if w == nil {
 		return nil, fmt.Errorf("compile webhook: none given")
 	}
@@ -69,7 +69,7 @@ func Compile(w *connectors.Webhook, opts *Options) (*Engine, error) {
 }
 
 // Webhook is what the engine was compiled from.
-func (e *Engine) Webhook() *connectors.Webhook { return e.webhook }
+func (e *Engine) Webhook() *webhooks.Descriptor { return e.webhook }
 
 // Accepts reports whether deliveries come with the method. What it refuses and
 // [Engine.Handshake] does not answer is a 405.
@@ -82,9 +82,9 @@ func (e *Engine) Accepts(method string) bool {
 
 // Verified says how a request was verified.
 type Verified struct {
-	Scheme connectors.Scheme // "unsigned" where nothing was
-	Way    int               // index in Webhook.Verify
-	Secret int               // index in the secrets; -1 if none took part
+	Scheme webhooks.Scheme // "unsigned" where nothing was
+	Way    int             // index in Webhook.Verify
+	Secret int             // index in the secrets; -1 if none took part
 	// Timestamp is the provider's signed time, zero if the scheme has none.
 	Timestamp time.Time
 }

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/webhook"
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -23,32 +23,32 @@ const key = "k3y"
 
 // timestamped is HMAC-SHA256 over "<timestamp>.<body>" in hex, the commonest
 // scheme of all.
-func timestamped() *connectors.Webhook {
-	return &connectors.Webhook{
+func timestamped() *webhooks.Descriptor {
+	return &webhooks.Descriptor{
 		SecretField: "webhookSecret",
-		Verify: []connectors.Verification{{
-			Scheme: connectors.SchemeHMAC, Algorithm: connectors.SHA256, Encoding: connectors.EncodingHex,
-			Signature: connectors.Source{From: "header.X-Demo-Signature", Prefix: "sha256="},
+		Verify: []webhooks.Verification{{
+			Scheme: webhooks.SchemeHMAC, Algorithm: webhooks.SHA256, Encoding: webhooks.EncodingHex,
+			Signature: webhooks.Source{From: "header.X-Demo-Signature", Prefix: "sha256="},
 			Signed:    "{timestamp}.{body}",
-			Timestamp: &connectors.Timestamp{Source: connectors.Source{From: "header.X-Demo-Timestamp"}},
+			Timestamp: &webhooks.Timestamp{Source: webhooks.Source{From: "header.X-Demo-Timestamp"}},
 		}},
-		Delivery: connectors.Extraction{ID: "{header.X-Demo-Delivery}", Type: "{header.X-Demo-Event}"},
+		Delivery: webhooks.Extraction{ID: "{header.X-Demo-Delivery}", Type: "{header.X-Demo-Event}"},
 	}
 }
 
 // plain is HMAC-SHA256 over the body in hex, without a prefix.
-func plain() *connectors.Webhook {
-	return &connectors.Webhook{
+func plain() *webhooks.Descriptor {
+	return &webhooks.Descriptor{
 		SecretField: "webhookSecret",
-		Verify: []connectors.Verification{{
-			Scheme: connectors.SchemeHMAC, Algorithm: connectors.SHA256, Encoding: connectors.EncodingHex,
-			Signature: connectors.Source{From: "header.X-Signature"},
+		Verify: []webhooks.Verification{{
+			Scheme: webhooks.SchemeHMAC, Algorithm: webhooks.SHA256, Encoding: webhooks.EncodingHex,
+			Signature: webhooks.Source{From: "header.X-Signature"},
 			Signed:    "{body}",
 		}},
 	}
 }
 
-func mustCompile(tb testing.TB, w *connectors.Webhook) *webhook.Engine {
+func mustCompile(tb testing.TB, w *webhooks.Descriptor) *webhook.Engine {
 	tb.Helper()
 	e, err := webhook.Compile(w, nil)
 	if err != nil {
@@ -112,7 +112,7 @@ func TestVerifyAcceptsWhatTheSecretSigned(t *testing.T) {
 			t.Errorf("body of %d bytes: %v", len(body), err)
 			continue
 		}
-		if verified.Scheme != connectors.SchemeHMAC || verified.Secret != 1 || !verified.Timestamp.Equal(now) {
+		if verified.Scheme != webhooks.SchemeHMAC || verified.Secret != 1 || !verified.Timestamp.Equal(now) {
 			t.Errorf("Verified = %+v, want hmac by secret 1 at %v", verified, now)
 		}
 	}
@@ -157,9 +157,9 @@ func TestVerifyNamesTheWayThatWasMeant(t *testing.T) {
 
 func TestUnsignedAcceptsExplicitlyAndSaysSo(t *testing.T) {
 	t.Parallel()
-	e := mustCompile(t, &connectors.Webhook{Verify: []connectors.Verification{{Scheme: connectors.SchemeUnsigned}}})
+	e := mustCompile(t, &webhooks.Descriptor{Verify: []webhooks.Verification{{Scheme: webhooks.SchemeUnsigned}}})
 	verified, err := e.Verify(t.Context(), request("X", "y", "z"), nil)
-	if err != nil || verified.Scheme != connectors.SchemeUnsigned || verified.Secret != -1 {
+	if err != nil || verified.Scheme != webhooks.SchemeUnsigned || verified.Secret != -1 {
 		t.Errorf("Verified = %+v, %v, want unsigned and no secret", verified, err)
 	}
 }
@@ -183,11 +183,11 @@ func TestRejectionsShowNeitherSecretNorSignature(t *testing.T) {
 
 func TestCompileRefusesWhatItCannotCarryOut(t *testing.T) {
 	t.Parallel()
-	for name, w := range map[string]*connectors.Webhook{
+	for name, w := range map[string]*webhooks.Descriptor{
 		"nil":            nil,
 		"no ways":        {},
-		"unknown scheme": {Verify: []connectors.Verification{{Scheme: "magic"}}},
-		"hook without":   {Verify: []connectors.Verification{{Scheme: connectors.SchemeHook}}},
+		"unknown scheme": {Verify: []webhooks.Verification{{Scheme: "magic"}}},
+		"hook without":   {Verify: []webhooks.Verification{{Scheme: webhooks.SchemeHook}}},
 	} {
 		if e, err := webhook.Compile(w, nil); err == nil || e != nil {
 			t.Errorf("%s: Compile = %v, %v, want an error", name, e, err)

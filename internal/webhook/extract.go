@@ -6,7 +6,7 @@ import (
 	"encoding/hex"
 	"strings"
 
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
 // Delivery is what a request is filed under. Its texts are at most 128 bytes
@@ -33,13 +33,13 @@ const (
 	maxAccounts = 1000
 )
 
-// delivery is a compiled connectors.Extraction.
+// delivery is a compiled webhooks.Extraction.
 type delivery struct {
 	id, kind, account, sequence template
 	repeats                     bool
 }
 
-func compileDelivery(x connectors.Extraction) delivery {
+func compileDelivery(x webhooks.Extraction) delivery {
 	return delivery{
 		id: compileTemplate(x.ID), kind: compileTemplate(x.Type),
 		account: compileTemplate(x.Account), sequence: compileTemplate(x.Sequence), repeats: x.Repeats,

@@ -9,10 +9,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hawser-io/hawser/internal/webhook"
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
-func extract(t *testing.T, x connectors.Extraction, payload string, r webhook.Request) webhook.Delivery {
+func extract(t *testing.T, x webhooks.Extraction, payload string, r webhook.Request) webhook.Delivery {
 	t.Helper()
 	w := timestamped()
 	w.Delivery, w.Payload = x, payload
@@ -44,7 +44,7 @@ func TestExtractionFromBodyPaths(t *testing.T) {
 		"dup":       "2",
 		"é":         "e",
 	} {
-		d := extract(t, connectors.Extraction{ID: "{body." + path + "}", Repeats: true}, "", request("X", "y", body))
+		d := extract(t, webhooks.Extraction{ID: "{body." + path + "}", Repeats: true}, "", request("X", "y", body))
 		if strings.Contains(want, "\n") {
 			if !strings.HasPrefix(d.ID, "sha256:") {
 				t.Errorf("%s: ID = %q, want a hash of %q", path, d.ID, want)
@@ -63,7 +63,7 @@ func TestExtractionBelievesNoBrokenDocument(t *testing.T) {
 		"", "null", "true", `"id"`, `{"id":"x"`, `{"id":"x"}}`, `{"id":"x"} {"id":"y"}`, `{'id':'x'}`, "\ufeff" + `{"id":"x"}`,
 		`{"id":"x",}`, `{"a":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `,"id":"x"}`, "\x00", `[[[`, `{"id":"\ud800"}x`,
 	} {
-		if d := extract(t, connectors.Extraction{ID: "{body.id}", Repeats: true}, "", request("X", "y", body)); d.ID != "" {
+		if d := extract(t, webhooks.Extraction{ID: "{body.id}", Repeats: true}, "", request("X", "y", body)); d.ID != "" {
 			t.Errorf("body %.40q: ID = %q, want none", body, d.ID)
 		}
 	}
@@ -74,7 +74,7 @@ func TestExtractionFromHeaderQueryAndForm(t *testing.T) {
 	r := request("Content-Type", "application/x-www-form-urlencoded; charset=utf-8", "kind=a+b&payload=%7B%22id%22%3A%22in+form%22%7D")
 	r.Header.Set("X-Id", "h")
 	r.Query = url.Values{"hub.mode": {"subscribe"}}
-	x := connectors.Extraction{
+	x := webhooks.Extraction{
 		ID: "{body.id}", Type: "{form.kind}", Account: "{query.hub.mode}", Sequence: "{header.X-None|header.X-Id}:{method}",
 	}
 	want := webhook.Delivery{ID: "in form", Type: "a b", Accounts: []string{"subscribe"}, Sequence: "h:POST"}
@@ -101,7 +101,7 @@ func TestAlternativesGroupsAndStripping(t *testing.T) {
 		{"{body.a|body.b~pre:}", `{"a":"x","b":"pre:y"}`, "y"},
 		{"n={body.a}", `{"a":1}`, "n=1"},
 	} {
-		d := extract(t, connectors.Extraction{ID: tc.template, Repeats: true}, "", request("X", "y", tc.body))
+		d := extract(t, webhooks.Extraction{ID: tc.template, Repeats: true}, "", request("X", "y", tc.body))
 		if d.ID != tc.want {
 			t.Errorf("%s of %s: %q, want %q", tc.template, tc.body, d.ID, tc.want)
 		}
@@ -123,13 +123,13 @@ func TestABatchMayBeForSeveralAccounts(t *testing.T) {
 		{"team-{body.id}", `{}`, nil},
 		{"", `{}`, nil},
 	} {
-		d := extract(t, connectors.Extraction{Account: tc.account}, "", request("X", "y", tc.body))
+		d := extract(t, webhooks.Extraction{Account: tc.account}, "", request("X", "y", tc.body))
 		if diff := cmp.Diff(tc.want, d.Accounts); diff != "" {
 			t.Errorf("%s of %s (-want +got):\n%s", tc.account, tc.body, diff)
 		}
 	}
 	many := "[" + strings.Repeat(`"a",`, 5000) + `"b"]`
-	if d := extract(t, connectors.Extraction{Account: "{body.*}"}, "", request("X", "y", many)); len(d.Accounts) != 2 {
+	if d := extract(t, webhooks.Extraction{Account: "{body.*}"}, "", request("X", "y", many)); len(d.Accounts) != 2 {
 		t.Errorf("repeats: %d accounts, want 2", len(d.Accounts))
 	}
 }
@@ -156,7 +156,7 @@ func TestForeignNamesAreShortAndPrintable(t *testing.T) {
 	} {
 		r := request("X-Id", "y", "")
 		r.Header = http.Header{"X-Id": {tc.id}}
-		got := extract(t, connectors.Extraction{ID: "{header.X-Id}", Type: "{header.X-Id}"}, "", r)
+		got := extract(t, webhooks.Extraction{ID: "{header.X-Id}", Type: "{header.X-Id}"}, "", r)
 		if kept := got.ID == tc.id; kept != tc.kept || got.Type != got.ID {
 			t.Errorf("%.40q: ID = %q, Type = %q, want kept = %v", tc.id, got.ID, got.Type, tc.kept)
 		}
@@ -170,7 +170,7 @@ func TestWithoutAnIDBodyAndTimestampAreIt(t *testing.T) {
 	t.Parallel()
 	derive := func(at, body string) webhook.Delivery {
 		r := request("X-Demo-Timestamp", at, body)
-		return extract(t, connectors.Extraction{ID: "{header.X-None}"}, "", r)
+		return extract(t, webhooks.Extraction{ID: "{header.X-None}"}, "", r)
 	}
 	one := derive("1614265330", "b")
 	if !one.Derived || len(one.ID) != len("sha256:")+64 {
@@ -187,7 +187,7 @@ func TestWithoutAnIDBodyAndTimestampAreIt(t *testing.T) {
 			t.Errorf("%s: the same id", name)
 		}
 	}
-	if d := extract(t, connectors.Extraction{Repeats: true}, "", request("X", "y", "b")); d.ID != "" || d.Derived {
+	if d := extract(t, webhooks.Extraction{Repeats: true}, "", request("X", "y", "b")); d.ID != "" || d.Derived {
 		t.Errorf("repeats: Delivery = %+v, want no id", d)
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/webhook"
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -50,16 +50,16 @@ func FuzzKeys(f *testing.F) {
 	}
 	signed := request("X-Signature", base64.StdEncoding.EncodeToString(signature), "b")
 	signed.Header.Set("X-Cert", "https://a.example.com/c.pem")
-	byCertificate := byPublicKey(connectors.SchemeRSA, "")
-	byCertificate.Verify[0].Key = connectors.Key{CertificateURL: "header.X-Cert", Addresses: []string{"https://a.example.com/*"}}
-	byConfig := byPublicKey(connectors.SchemeRSA, connectors.EncodingPEM)
+	byCertificate := byPublicKey(webhooks.SchemeRSA, "")
+	byCertificate.Verify[0].Key = webhooks.Key{CertificateURL: "header.X-Cert", Addresses: []string{"https://a.example.com/*"}}
+	byConfig := byPublicKey(webhooks.SchemeRSA, webhooks.EncodingPEM)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s := &keyServer{respond: func(*http.Request) (*http.Response, error) { return answer(200, string(data)), nil }}
 		for name, c := range map[string]struct {
-			webhook *connectors.Webhook
+			webhook *webhooks.Descriptor
 			request webhook.Request
 		}{
-			"key set":     {bearer(&connectors.JWT{Algorithm: "RS256", JWKS: keyServerURL, Audience: "{url}"}), bearing},
+			"key set":     {bearer(&webhooks.JWT{Algorithm: "RS256", JWKS: keyServerURL, Audience: "{url}"}), bearing},
 			"certificate": {byCertificate, signed},
 			"configured":  {byConfig, signed},
 		} {

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/webhook"
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
 // Nothing that a stranger sends makes the engine panic, or is accepted
@@ -28,8 +28,8 @@ func FuzzSignature(f *testing.F) {
 		f.Add(seed)
 	}
 	listed, in64 := plain(), plain()
-	listed.Verify[0].Signature = connectors.Source{From: "header.X-Signature", Separator: ",", Prefix: "v1="}
-	in64.Verify[0].Encoding = connectors.EncodingBase64
+	listed.Verify[0].Signature = webhooks.Source{From: "header.X-Signature", Separator: ",", Prefix: "v1="}
+	in64.Verify[0].Encoding = webhooks.EncodingBase64
 	ofHex, of64 := mustCompile(f, listed), mustCompile(f, in64)
 	f.Fuzz(func(t *testing.T, value string) {
 		r := request("X", "y", "b")
@@ -49,8 +49,8 @@ func FuzzSignature(f *testing.F) {
 }
 
 func FuzzTimestamp(f *testing.F) {
-	engines := map[connectors.TimeFormat]*webhook.Engine{}
-	for _, format := range []connectors.TimeFormat{connectors.UnixSeconds, connectors.UnixMillis, connectors.RFC3339} {
+	engines := map[webhooks.TimeFormat]*webhook.Engine{}
+	for _, format := range []webhooks.TimeFormat{webhooks.UnixSeconds, webhooks.UnixMillis, webhooks.RFC3339} {
 		w := timestamped()
 		w.Verify[0].Timestamp.Format = format
 		engines[format] = mustCompile(f, w)
@@ -91,7 +91,7 @@ func FuzzDocument(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	w := plain()
-	w.Delivery = connectors.Extraction{Sequence: "{body.a.b}", Type: "{body.0.a.b}", Account: "{body.*.a.b}", Repeats: true}
+	w.Delivery = webhooks.Extraction{Sequence: "{body.a.b}", Type: "{body.0.a.b}", Account: "{body.*.a.b}", Repeats: true}
 	e := mustCompile(f, w)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		got := e.Extract(webhook.Request{Header: http.Header{}, Body: body, Now: now})
@@ -142,7 +142,7 @@ func scalarAt(document any, path ...string) string {
 func FuzzExtract(f *testing.F) {
 	w := timestamped()
 	w.Payload = "payload"
-	w.Delivery = connectors.Extraction{
+	w.Delivery = webhooks.Extraction{
 		ID: "{header.X-Id|query.id|form.id|body.id}", Type: "{body.t|form.t}[.{body.u}]", Account: "{body.*.a|body.x.*.y.*|form.a}", Sequence: "{form.a~b}",
 	}
 	e := mustCompile(f, w)
@@ -166,13 +166,13 @@ func FuzzExtract(f *testing.F) {
 func FuzzHandshake(f *testing.F) {
 	w := plain()
 	w.Payload = "payload"
-	w.Handshakes = []connectors.Handshake{
-		{Name: "query", Methods: []string{"GET"}, When: []connectors.Match{{From: "query.c", Present: true}}, Respond: connectors.Response{Text: "{query.c}", Headers: map[string]string{"X-C": "{query.c}"}}},
-		{Name: "body", When: []connectors.Match{{From: "body.c", Present: true}}, Respond: connectors.Response{
-			HMAC: &connectors.ResponseHMAC{Algorithm: connectors.SHA256, Encoding: connectors.EncodingHex, Over: "{body.c}"},
+	w.Handshakes = []webhooks.Handshake{
+		{Name: "query", Methods: []string{"GET"}, When: []webhooks.Match{{From: "query.c", Present: true}}, Respond: webhooks.Response{Text: "{query.c}", Headers: map[string]string{"X-C": "{query.c}"}}},
+		{Name: "body", When: []webhooks.Match{{From: "body.c", Present: true}}, Respond: webhooks.Response{
+			HMAC: &webhooks.ResponseHMAC{Algorithm: webhooks.SHA256, Encoding: webhooks.EncodingHex, Over: "{body.c}"},
 			JSON: map[string]string{"c": "{body.c}", "h": "{hmac}"}}},
-		{Name: "empty", When: []connectors.Match{{From: "body.e", Empty: true}}},
-		{Name: "capture", Capture: connectors.Source{From: "header.X-Secret"}, Respond: connectors.Response{Headers: map[string]string{"X-Secret": "{header.X-Secret}"}}},
+		{Name: "empty", When: []webhooks.Match{{From: "body.e", Empty: true}}},
+		{Name: "capture", Capture: webhooks.Source{From: "header.X-Secret"}, Respond: webhooks.Response{Headers: map[string]string{"X-Secret": "{header.X-Secret}"}}},
 	}
 	e := mustCompile(f, w)
 	f.Add("GET", "c=x", "", "", []byte(nil))

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -31,21 +31,21 @@ type Reply struct {
 // longestChallenge bounds what a handshake makes us echo.
 const longestChallenge = 4096
 
-// handshake is a compiled connectors.Handshake.
+// handshake is a compiled webhooks.Handshake.
 type handshake struct {
-	data      *connectors.Handshake
+	data      *webhooks.Handshake
 	when      conditions
 	token     source
 	capture   source
 	visit     template
-	addresses []connectors.URLPattern
+	addresses []webhooks.URLPattern
 	text      template
 	json      map[string]template
 	headers   map[string]template
 	over      template
 }
 
-func compileHandshake(h *connectors.Handshake) handshake {
+func compileHandshake(h *webhooks.Handshake) handshake {
 	c := handshake{
 		data: h, when: compileConditions(h.When), token: compileSource(h.Token), capture: compileSource(h.Capture),
 		visit: compileTemplate(h.Visit), addresses: compileAddresses(h.Addresses), text: compileTemplate(h.Respond.Text),
@@ -240,11 +240,11 @@ func (h *handshake) computeHMAC(v *view, key secret.Text) bool {
 }
 
 // hmacKey says how secrets become HMAC keys: as where deliveries are verified.
-func (e *Engine) hmacKey() connectors.Key {
+func (e *Engine) hmacKey() webhooks.Key {
 	for i := range e.ways {
-		if e.ways[i].scheme == connectors.SchemeHMAC {
+		if e.ways[i].scheme == webhooks.SchemeHMAC {
 			return e.ways[i].key
 		}
 	}
-	return connectors.Key{}
+	return webhooks.Key{}
 }

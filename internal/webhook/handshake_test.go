@@ -8,14 +8,14 @@ import (
 	"testing"
 
 	"github.com/hawser-io/hawser/internal/webhook"
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
 // withHandshake is plain with one handshake.
-func withHandshake(h connectors.Handshake) *connectors.Webhook {
+func withHandshake(h webhooks.Handshake) *webhooks.Descriptor {
 	w := plain()
 	h.Name = "test"
-	w.Handshakes = []connectors.Handshake{h}
+	w.Handshakes = []webhooks.Handshake{h}
 	return w
 }
 
@@ -35,8 +35,8 @@ func refused(t *testing.T, err error) webhook.Reason {
 
 func TestADeliveryIsNoHandshake(t *testing.T) {
 	t.Parallel()
-	e := mustCompile(t, withHandshake(connectors.Handshake{
-		When: []connectors.Match{{From: "body.type", Equals: "url_verification"}}, Respond: connectors.Response{Text: "{body.challenge}"},
+	e := mustCompile(t, withHandshake(webhooks.Handshake{
+		When: []webhooks.Match{{From: "body.type", Equals: "url_verification"}}, Respond: webhooks.Response{Text: "{body.challenge}"},
 	}))
 	for _, body := range []string{"", "{}", `{"type":"event"}`, `{"type":["url_verification"]}`, `{"type":"url_verification"`, "null"} {
 		if reply, err := e.Handshake(t.Context(), bare("POST", "", body), texts(key), nil); reply != nil || err != nil {
@@ -50,9 +50,9 @@ func TestADeliveryIsNoHandshake(t *testing.T) {
 
 func TestEchoedChallengesAreTextAndNeverPages(t *testing.T) {
 	t.Parallel()
-	e := mustCompile(t, withHandshake(connectors.Handshake{
-		Methods: []string{"GET"}, When: []connectors.Match{{From: "query.challenge", Present: true}},
-		Respond: connectors.Response{Text: "{query.challenge}"},
+	e := mustCompile(t, withHandshake(webhooks.Handshake{
+		Methods: []string{"GET"}, When: []webhooks.Match{{From: "query.challenge", Present: true}},
+		Respond: webhooks.Response{Text: "{query.challenge}"},
 	}))
 	for _, challenge := range []string{"c4", "<script>alert(1)</script>", "ünïcode"} {
 		reply, err := e.Handshake(t.Context(), bare("GET", "challenge="+url.QueryEscape(challenge), ""), nil, nil)
@@ -79,8 +79,8 @@ func TestEchoedChallengesAreTextAndNeverPages(t *testing.T) {
 
 func TestJSONAnswersEscapeWhatTheyEcho(t *testing.T) {
 	t.Parallel()
-	e := mustCompile(t, withHandshake(connectors.Handshake{
-		When: []connectors.Match{{From: "body.challenge", Present: true}}, Respond: connectors.Response{JSON: map[string]string{"challenge": "{body.challenge}"}},
+	e := mustCompile(t, withHandshake(webhooks.Handshake{
+		When: []webhooks.Match{{From: "body.challenge", Present: true}}, Respond: webhooks.Response{JSON: map[string]string{"challenge": "{body.challenge}"}},
 	}))
 	reply, err := e.Handshake(t.Context(), bare("POST", "", `{"challenge":"a\"b</script>"}`), nil, nil)
 	if err != nil {
@@ -93,9 +93,9 @@ func TestJSONAnswersEscapeWhatTheyEcho(t *testing.T) {
 
 func TestVerifyTokens(t *testing.T) {
 	t.Parallel()
-	w := withHandshake(connectors.Handshake{
-		Methods: []string{"GET"}, When: []connectors.Match{{From: "query.hub.mode", Equals: "subscribe"}},
-		Token: connectors.Source{From: "query.hub.verify_token"}, Respond: connectors.Response{Text: "{query.hub.challenge}"},
+	w := withHandshake(webhooks.Handshake{
+		Methods: []string{"GET"}, When: []webhooks.Match{{From: "query.hub.mode", Equals: "subscribe"}},
+		Token: webhooks.Source{From: "query.hub.verify_token"}, Respond: webhooks.Response{Text: "{query.hub.challenge}"},
 	})
 	own := mustCompile(t, w)
 	w.TokenField = "verifyToken"
@@ -133,8 +133,8 @@ func TestVerifyTokens(t *testing.T) {
 
 func TestVerifiedHandshakesNeedTheSignature(t *testing.T) {
 	t.Parallel()
-	e := mustCompile(t, withHandshake(connectors.Handshake{
-		When: []connectors.Match{{From: "body.type", Equals: "1"}}, Verified: true, Respond: connectors.Response{Body: `{"type":1}`},
+	e := mustCompile(t, withHandshake(webhooks.Handshake{
+		When: []webhooks.Match{{From: "body.type", Equals: "1"}}, Verified: true, Respond: webhooks.Response{Body: `{"type":1}`},
 	}))
 	const body = `{"type":1}`
 	reply, err := e.Handshake(t.Context(), request("X-Signature", hmacHex(key, body), body), texts(key), nil)
@@ -153,10 +153,10 @@ func TestVerifiedHandshakesNeedTheSignature(t *testing.T) {
 
 func TestHMACAnswersUseTheSecretThatSigned(t *testing.T) {
 	t.Parallel()
-	e := mustCompile(t, withHandshake(connectors.Handshake{
-		When: []connectors.Match{{From: "body.plain", Present: true}}, Verified: true,
-		Respond: connectors.Response{
-			HMAC: &connectors.ResponseHMAC{Algorithm: connectors.SHA256, Encoding: connectors.EncodingHex, Over: "{body.plain}"},
+	e := mustCompile(t, withHandshake(webhooks.Handshake{
+		When: []webhooks.Match{{From: "body.plain", Present: true}}, Verified: true,
+		Respond: webhooks.Response{
+			HMAC: &webhooks.ResponseHMAC{Algorithm: webhooks.SHA256, Encoding: webhooks.EncodingHex, Over: "{body.plain}"},
 			JSON: map[string]string{"plain": "{body.plain}", "proof": "sha256={hmac}"},
 		},
 	}))
@@ -172,9 +172,9 @@ func TestHMACAnswersUseTheSecretThatSigned(t *testing.T) {
 
 func TestSecretsAreCapturedOnlyOnce(t *testing.T) {
 	t.Parallel()
-	e := mustCompile(t, withHandshake(connectors.Handshake{
-		Capture: connectors.Source{From: "header.X-Hook-Secret"},
-		Respond: connectors.Response{Headers: map[string]string{"X-Hook-Secret": "{header.X-Hook-Secret}"}},
+	e := mustCompile(t, withHandshake(webhooks.Handshake{
+		Capture: webhooks.Source{From: "header.X-Hook-Secret"},
+		Respond: webhooks.Response{Headers: map[string]string{"X-Hook-Secret": "{header.X-Hook-Secret}"}},
 	}))
 	const given = "b537207f20cbfa02"
 	reply, err := e.Handshake(t.Context(), request("X-Hook-Secret", given, ""), texts(""), nil)
@@ -202,7 +202,7 @@ func TestSecretsAreCapturedOnlyOnce(t *testing.T) {
 
 func TestProbesAreAnsweredEmpty(t *testing.T) {
 	t.Parallel()
-	e := mustCompile(t, withHandshake(connectors.Handshake{Methods: []string{"HEAD", "GET"}, Respond: connectors.Response{Status: 204}}))
+	e := mustCompile(t, withHandshake(webhooks.Handshake{Methods: []string{"HEAD", "GET"}, Respond: webhooks.Response{Status: 204}}))
 	for _, method := range []string{"HEAD", "GET"} {
 		reply, err := e.Handshake(t.Context(), bare(method, "", ""), nil, nil)
 		if err != nil || reply.Status != 204 || reply.Body != nil || reply.Name != "test" {
@@ -213,8 +213,8 @@ func TestProbesAreAnsweredEmpty(t *testing.T) {
 
 func TestOnlyTheProvidersAddressesAreVisited(t *testing.T) {
 	t.Parallel()
-	e := mustCompile(t, withHandshake(connectors.Handshake{
-		When: []connectors.Match{{From: "body.visit", Present: true}}, Verified: true,
+	e := mustCompile(t, withHandshake(webhooks.Handshake{
+		When: []webhooks.Match{{From: "body.visit", Present: true}}, Verified: true,
 		Visit: "{body.visit}", Addresses: []string{"https://sns.*.example.com/?*"},
 	}))
 	for address, want := range map[string]webhook.Reason{

@@ -9,7 +9,7 @@ import (
 	"math/big"
 	"time"
 
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
 // maxKeysInSet bounds the keys taken from one key set.
@@ -47,8 +47,8 @@ func parseJWKS(body []byte, now time.Time) (*keySet, error) {
 
 // rsaFromNumbers makes a key of base64url modulus and exponent (RFC 7518, 6.3.1).
 func rsaFromNumbers(modulus, exponent string) (*rsa.PublicKey, bool) {
-	n, ok1 := decode(nil, modulus, connectors.EncodingBase64URL)
-	e, ok2 := decode(nil, exponent, connectors.EncodingBase64URL)
+	n, ok1 := decode(nil, modulus, webhooks.EncodingBase64URL)
+	e, ok2 := decode(nil, exponent, webhooks.EncodingBase64URL)
 	if !ok1 || !ok2 || len(n) > longestSignature || len(e) == 0 || len(e) > 4 {
 		return nil, false
 	}

@@ -9,7 +9,7 @@ import (
 	"hash"
 	"sync"
 
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -20,10 +20,10 @@ type algorithm struct {
 	hash crypto.Hash
 }
 
-var algorithms = map[connectors.Algorithm]algorithm{
-	connectors.SHA1:   {sha1.New, sha1.Size, crypto.SHA1},
-	connectors.SHA256: {sha256.New, sha256.Size, crypto.SHA256},
-	connectors.SHA512: {sha512.New, sha512.Size, crypto.SHA512},
+var algorithms = map[webhooks.Algorithm]algorithm{
+	webhooks.SHA1:   {sha1.New, sha1.Size, crypto.SHA1},
+	webhooks.SHA256: {sha256.New, sha256.Size, crypto.SHA256},
+	webhooks.SHA512: {sha512.New, sha512.Size, crypto.SHA512},
 }
 
 // scratch is the memory of one comparison of digests.
@@ -102,7 +102,7 @@ func (w *way) compareDigests(v *view, candidates []string, secrets []secret.Text
 
 // decodeSized refuses by length before it decodes, so that no input makes us
 // decode more than a digest.
-func decodeSized(dst []byte, text string, e connectors.Encoding, size int) ([]byte, bool) {
+func decodeSized(dst []byte, text string, e webhooks.Encoding, size int) ([]byte, bool) {
 	if len(text) > 2*size {
 		return nil, false
 	}

@@ -21,7 +21,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/webhook"
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
 const keyServerURL = "https://keys.example/jwks"
@@ -104,7 +104,7 @@ func answer(status int, body string) *http.Response {
 // byKeySet is an engine that verifies tokens by the server's keys.
 func byKeySet(t *testing.T, s *keyServer, clock func() time.Time) *webhook.Engine {
 	t.Helper()
-	e, err := webhook.Compile(bearer(&connectors.JWT{Algorithm: "RS256", JWKS: keyServerURL, Audience: "{url}"}), &webhook.Options{Keys: s.keys(clock)})
+	e, err := webhook.Compile(bearer(&webhooks.JWT{Algorithm: "RS256", JWKS: keyServerURL, Audience: "{url}"}), &webhook.Options{Keys: s.keys(clock)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,8 +275,8 @@ func TestTheCacheOfCertificatesIsBounded(t *testing.T) {
 	text := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 	s, clock := newKeyServer(t), now
 	s.answerWith(func(*http.Request) (*http.Response, error) { return answer(200, text), nil })
-	w := byPublicKey(connectors.SchemeRSA, "")
-	w.Verify[0].Key = connectors.Key{CertificateURL: "header.X-Cert", Addresses: []string{"https://a.example.com/*"}}
+	w := byPublicKey(webhooks.SchemeRSA, "")
+	w.Verify[0].Key = webhooks.Key{CertificateURL: "header.X-Cert", Addresses: []string{"https://a.example.com/*"}}
 	e, err := webhook.Compile(w, &webhook.Options{Keys: s.keys(func() time.Time { return clock })})
 	if err != nil {
 		t.Fatal(err)
@@ -314,10 +314,10 @@ func TestCertificatesComeFromTheProvidersAddressesOnly(t *testing.T) {
 	s := newKeyServer(t, "k1")
 	s.answerWith(func(*http.Request) (*http.Response, error) { return answer(200, "no certificate"), nil })
 	w := plain()
-	w.Verify[0] = connectors.Verification{
-		Scheme: connectors.SchemeRSA, Algorithm: connectors.SHA256, Encoding: connectors.EncodingBase64,
-		Signature: connectors.Source{From: "body.sig"}, Signed: "{body.m}",
-		Key: connectors.Key{CertificateURL: "body.cert", Addresses: []string{"https://sns.*.example.com/Service-*.pem"}},
+	w.Verify[0] = webhooks.Verification{
+		Scheme: webhooks.SchemeRSA, Algorithm: webhooks.SHA256, Encoding: webhooks.EncodingBase64,
+		Signature: webhooks.Source{From: "body.sig"}, Signed: "{body.m}",
+		Key: webhooks.Key{CertificateURL: "body.cert", Addresses: []string{"https://sns.*.example.com/Service-*.pem"}},
 	}
 	e, err := webhook.Compile(w, &webhook.Options{Keys: s.keys(func() time.Time { return now })})
 	if err != nil {

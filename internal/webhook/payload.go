@@ -1,6 +1,7 @@
 package webhook
 
 import "github.com/hawser-io/hawser/pkg/connectors"
+import "github.com/hawser-io/hawser/pkg/connectors/webhooks"
 
 // payloadOf is [PayloadOf] of the engine's webhook.
 func (e *Engine) payloadOf(r Request) []byte {
@@ -32,6 +33,6 @@ func (e *Engine) CheckPayload(r Request) *connectors.Error {
 // PayloadOf returns the JSON document of a request, for an executor that hands a
 // stored delivery to a handler: its body, or the form field that holds it. nil if
 // the field is absent.
-func PayloadOf(w *connectors.Webhook, r Request) []byte {
+func PayloadOf(w *webhooks.Descriptor, r Request) []byte {
 	return (&Engine{payload: w.Payload}).payloadOf(r)
 }

@@ -8,7 +8,7 @@ import (
 	"crypto/rsa"
 	"errors"
 
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -62,7 +62,7 @@ func (w *way) checkPublicKey(ctx context.Context, v *view, candidates []string, 
 // message is what the signature is over: the digest, or for Ed25519, which
 // hashes by itself, the whole text.
 func (w *way) message(v *view) ([]byte, bool) {
-	if w.scheme == connectors.SchemeEd25519 {
+	if w.scheme == webhooks.SchemeEd25519 {
 		var out sink
 		ok := w.signed.write(&out, v)
 		return out.buffer, ok
@@ -119,16 +119,16 @@ func (w *way) certificateKey(ctx context.Context, v *view) (crypto.PublicKey, er
 	return key, nil
 }
 
-func compileAddresses(texts []string) []connectors.URLPattern {
-	var patterns []connectors.URLPattern
+func compileAddresses(texts []string) []webhooks.URLPattern {
+	var patterns []webhooks.URLPattern
 	for _, text := range texts {
-		p, _ := connectors.ParseURLPattern(text)
+		p, _ := webhooks.ParseURLPattern(text)
 		patterns = append(patterns, p)
 	}
 	return patterns
 }
 
-func matchesAny(patterns []connectors.URLPattern, address string) bool {
+func matchesAny(patterns []webhooks.URLPattern, address string) bool {
 	for _, p := range patterns {
 		if p.Match(address) {
 			return true

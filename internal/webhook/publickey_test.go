@@ -17,40 +17,40 @@ import (
 	"testing"
 
 	"github.com/hawser-io/hawser/internal/webhook"
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
 // byPublicKey verifies a base64 signature over the body.
-func byPublicKey(scheme connectors.Scheme, encoding connectors.Encoding) *connectors.Webhook {
+func byPublicKey(scheme webhooks.Scheme, encoding webhooks.Encoding) *webhooks.Descriptor {
 	w := plain()
-	w.Verify[0] = connectors.Verification{
-		Scheme: scheme, Encoding: connectors.EncodingBase64, Signature: connectors.Source{From: "header.X-Signature"},
-		Signed: "{body}", Key: connectors.Key{Encoding: encoding},
+	w.Verify[0] = webhooks.Verification{
+		Scheme: scheme, Encoding: webhooks.EncodingBase64, Signature: webhooks.Source{From: "header.X-Signature"},
+		Signed: "{body}", Key: webhooks.Key{Encoding: encoding},
 	}
-	if scheme != connectors.SchemeEd25519 {
-		w.Verify[0].Algorithm = connectors.SHA256
+	if scheme != webhooks.SchemeEd25519 {
+		w.Verify[0].Algorithm = webhooks.SHA256
 	}
 	return w
 }
 
 // keyPair is a public key in every encoding, and signatures of "b".
 type keyPair struct {
-	scheme connectors.Scheme
-	public map[connectors.Encoding]string
+	scheme webhooks.Scheme
+	public map[webhooks.Encoding]string
 	sign   func(message string) []byte
 }
 
-func spki(t *testing.T, public crypto.PublicKey) map[connectors.Encoding]string {
+func spki(t *testing.T, public crypto.PublicKey) map[webhooks.Encoding]string {
 	t.Helper()
 	der, err := x509.MarshalPKIXPublicKey(public)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return map[connectors.Encoding]string{
-		connectors.EncodingBase64: base64.StdEncoding.EncodeToString(der),
-		connectors.EncodingHex:    hex.EncodeToString(der),
-		connectors.EncodingPEM:    string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})),
+	return map[webhooks.Encoding]string{
+		webhooks.EncodingBase64: base64.StdEncoding.EncodeToString(der),
+		webhooks.EncodingHex:    hex.EncodeToString(der),
+		webhooks.EncodingPEM:    string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})),
 	}
 }
 
@@ -66,13 +66,13 @@ func keyPairs(t *testing.T) []keyPair {
 	}
 	r := rsaKeys()["k1"]
 	return []keyPair{
-		{scheme: connectors.SchemeEd25519, public: spki(t, edPublic), sign: func(m string) []byte { return ed25519.Sign(edPrivate, []byte(m)) }},
-		{scheme: connectors.SchemeECDSA, public: spki(t, &ec.PublicKey), sign: func(m string) []byte {
+		{scheme: webhooks.SchemeEd25519, public: spki(t, edPublic), sign: func(m string) []byte { return ed25519.Sign(edPrivate, []byte(m)) }},
+		{scheme: webhooks.SchemeECDSA, public: spki(t, &ec.PublicKey), sign: func(m string) []byte {
 			digest := sha256.Sum256([]byte(m))
 			s, _ := ecdsa.SignASN1(rand.Reader, ec, digest[:])
 			return s
 		}},
-		{scheme: connectors.SchemeRSA, public: spki(t, &r.PublicKey), sign: func(m string) []byte {
+		{scheme: webhooks.SchemeRSA, public: spki(t, &r.PublicKey), sign: func(m string) []byte {
 			digest := sha256.Sum256([]byte(m))
 			s, _ := rsa.SignPKCS1v15(rand.Reader, r, crypto.SHA256, digest[:])
 			return s
@@ -115,27 +115,27 @@ func TestKeysOfAnotherKindAreRefused(t *testing.T) {
 	pairs := keyPairs(t)
 	for i, pair := range pairs {
 		other := pairs[(i+1)%len(pairs)]
-		e := mustCompile(t, byPublicKey(pair.scheme, connectors.EncodingPEM))
-		if err := e.CheckSecret(secret.New(other.public[connectors.EncodingPEM])); err == nil {
+		e := mustCompile(t, byPublicKey(pair.scheme, webhooks.EncodingPEM))
+		if err := e.CheckSecret(secret.New(other.public[webhooks.EncodingPEM])); err == nil {
 			t.Errorf("%s takes a key of %s", pair.scheme, other.scheme)
 		}
 		r := request("X-Signature", base64.StdEncoding.EncodeToString(other.sign("b")), "b")
-		if got := reason(t, e, r, other.public[connectors.EncodingPEM]); got != webhook.ReasonBadSecret {
+		if got := reason(t, e, r, other.public[webhooks.EncodingPEM]); got != webhook.ReasonBadSecret {
 			t.Errorf("%s with a key of %s: reason = %q, want bad_secret", pair.scheme, other.scheme, got)
 		}
-		if got := reason(t, e, r, "nonsense", pair.public[connectors.EncodingPEM]); got != webhook.ReasonBadSignature {
+		if got := reason(t, e, r, "nonsense", pair.public[webhooks.EncodingPEM]); got != webhook.ReasonBadSignature {
 			t.Errorf("%s with a usable key after nonsense: reason = %q, want bad_signature", pair.scheme, got)
 		}
 	}
-	weak := spki(t, &rsaKeys()["weak"].PublicKey)[connectors.EncodingPEM]
+	weak := spki(t, &rsaKeys()["weak"].PublicKey)[webhooks.EncodingPEM]
 	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for scheme, public := range map[connectors.Scheme]string{
-		connectors.SchemeRSA: weak, connectors.SchemeECDSA: spki(t, &p384.PublicKey)[connectors.EncodingPEM],
+	for scheme, public := range map[webhooks.Scheme]string{
+		webhooks.SchemeRSA: weak, webhooks.SchemeECDSA: spki(t, &p384.PublicKey)[webhooks.EncodingPEM],
 	} {
-		if err := mustCompile(t, byPublicKey(scheme, connectors.EncodingPEM)).CheckSecret(secret.New(public)); err == nil {
+		if err := mustCompile(t, byPublicKey(scheme, webhooks.EncodingPEM)).CheckSecret(secret.New(public)); err == nil {
 			t.Errorf("%s takes a key that is too weak or of another curve", scheme)
 		}
 	}
@@ -147,7 +147,7 @@ func TestRawPublicKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := mustCompile(t, byPublicKey(connectors.SchemeEd25519, connectors.EncodingHex))
+	e := mustCompile(t, byPublicKey(webhooks.SchemeEd25519, webhooks.EncodingHex))
 	r := request("X-Signature", base64.StdEncoding.EncodeToString(ed25519.Sign(private, []byte("b"))), "b")
 	for _, text := range []string{hex.EncodeToString(public), strings.ToUpper(hex.EncodeToString(public))} {
 		if got := reason(t, e, r, text); got != "" {
@@ -167,7 +167,7 @@ func TestRawPublicKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e = mustCompile(t, byPublicKey(connectors.SchemeECDSA, connectors.EncodingBase64))
+	e = mustCompile(t, byPublicKey(webhooks.SchemeECDSA, webhooks.EncodingBase64))
 	if got := reason(t, e, request("X-Signature", base64.StdEncoding.EncodeToString(signature), "b"), base64.StdEncoding.EncodeToString(point)); got != "" {
 		t.Errorf("raw P-256 point: refused as %s", got)
 	}
@@ -188,7 +188,7 @@ func TestPublicKeysInPEM(t *testing.T) {
 	block := func(kind string, bytes []byte) string {
 		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: bytes}))
 	}
-	e := mustCompile(t, byPublicKey(connectors.SchemeRSA, connectors.EncodingPEM))
+	e := mustCompile(t, byPublicKey(webhooks.SchemeRSA, webhooks.EncodingPEM))
 	public := block("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&private.PublicKey))
 	for name, tc := range map[string]struct {
 		text string
@@ -225,7 +225,7 @@ func BenchmarkVerifyECDSA(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	e := mustCompile(b, byPublicKey(connectors.SchemeECDSA, connectors.EncodingBase64))
+	e := mustCompile(b, byPublicKey(webhooks.SchemeECDSA, webhooks.EncodingBase64))
 	r := request("X-Signature", base64.StdEncoding.EncodeToString(signature), "b")
 	secrets := texts(base64.StdEncoding.EncodeToString(der))
 	b.ReportAllocs()

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
 // Reason says why a request was refused. It is for operators' evidence and
@@ -42,7 +42,7 @@ var ErrKeysUnavailable = errors.New("webhook: the provider's keys are unavailabl
 // secret: no signature, ours or theirs, no secret, no body.
 type Rejection struct {
 	Reason Reason
-	Scheme connectors.Scheme
+	Scheme webhooks.Scheme
 	// Skew is how far the request's clock is behind ours (negative: ahead),
 	// where its timestamp could be read.
 	Skew time.Duration

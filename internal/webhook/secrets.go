@@ -13,7 +13,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -43,7 +43,7 @@ func (e *Engine) CheckSecret(text secret.Text) error {
 }
 
 // CheckSecret is [Engine.CheckSecret] for a webhook that may not be compiled yet.
-func CheckSecret(w *connectors.Webhook, text secret.Text) error {
+func CheckSecret(w *webhooks.Descriptor, text secret.Text) error {
 	e, err := Compile(w, nil)
 	if err != nil {
 		return err
@@ -54,11 +54,11 @@ func CheckSecret(w *connectors.Webhook, text secret.Text) error {
 // checkSecret says what keeps the text from being a key of this way.
 func (w *way) checkSecret(text secret.Text) error {
 	switch w.scheme {
-	case connectors.SchemeHMAC, connectors.SchemeJWT:
+	case webhooks.SchemeHMAC, webhooks.SchemeJWT:
 		if _, ok := decodeKey(w.key, text); !ok {
-			return fmt.Errorf("the webhook secret is no key in %s%s", cmp.Or(w.key.Encoding, connectors.EncodingText), afterPrefix(w.key.Prefix))
+			return fmt.Errorf("the webhook secret is no key in %s%s", cmp.Or(w.key.Encoding, webhooks.EncodingText), afterPrefix(w.key.Prefix))
 		}
-	case connectors.SchemeEd25519, connectors.SchemeECDSA, connectors.SchemeRSA:
+	case webhooks.SchemeEd25519, webhooks.SchemeECDSA, webhooks.SchemeRSA:
 		if w.keyURL != nil {
 			return nil
 		}
@@ -78,12 +78,12 @@ func afterPrefix(prefix string) string {
 
 // decodeKey makes the bytes of a symmetric key. A key without bytes, or of
 // zeros only, is none: anybody could sign with it.
-func decodeKey(k connectors.Key, text secret.Text) ([]byte, bool) {
+func decodeKey(k webhooks.Key, text secret.Text) ([]byte, bool) {
 	s := text.Reveal()
 	if k.Prefix != "" {
 		s = strings.TrimPrefix(s, k.Prefix)
 	}
-	if k.Encoding == connectors.EncodingHex {
+	if k.Encoding == webhooks.EncodingHex {
 		s = strings.ToLower(s) // keys are pasted in either case
 	}
 	key, ok := decode(make([]byte, 0, len(s)), s, k.Encoding)
@@ -104,14 +104,14 @@ const smallestRSA = 2048
 // publicKey makes the public key of a way from the configured text.
 func (w *way) publicKey(text secret.Text) (crypto.PublicKey, error) {
 	s := strings.TrimPrefix(text.Reveal(), w.key.Prefix)
-	if w.key.Encoding == connectors.EncodingPEM {
+	if w.key.Encoding == webhooks.EncodingPEM {
 		key, err := parsePEM([]byte(s))
 		if err != nil {
 			return nil, err
 		}
 		return key, w.fits(key)
 	}
-	if w.key.Encoding == connectors.EncodingHex {
+	if w.key.Encoding == webhooks.EncodingHex {
 		s = strings.ToLower(s)
 	}
 	b, ok := decode(nil, s, w.key.Encoding)
@@ -173,15 +173,15 @@ func parsePEM(text []byte) (crypto.PublicKey, error) {
 func (w *way) fits(key crypto.PublicKey) error {
 	switch k := key.(type) {
 	case ed25519.PublicKey:
-		if w.scheme == connectors.SchemeEd25519 {
+		if w.scheme == webhooks.SchemeEd25519 {
 			return nil
 		}
 	case *ecdsa.PublicKey:
-		if w.scheme == connectors.SchemeECDSA && k.Curve == elliptic.P256() {
+		if w.scheme == webhooks.SchemeECDSA && k.Curve == elliptic.P256() {
 			return nil
 		}
 	case *rsa.PublicKey:
-		if w.scheme != connectors.SchemeRSA {
+		if w.scheme != webhooks.SchemeRSA {
 			break
 		}
 		if k.N.BitLen() < smallestRSA {

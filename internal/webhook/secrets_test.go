@@ -7,19 +7,19 @@ import (
 	"testing"
 
 	"github.com/hawser-io/hawser/internal/webhook"
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
 func TestUselessSecretsAreRefusedBeforeTheyAreStored(t *testing.T) {
 	t.Parallel()
 	prefixed := plain()
-	prefixed.Verify[0].Key = connectors.Key{Prefix: "whsec_", Encoding: connectors.EncodingBase64}
+	prefixed.Verify[0].Key = webhooks.Key{Prefix: "whsec_", Encoding: webhooks.EncodingBase64}
 	basic := plain()
-	basic.Verify[0] = connectors.Verification{Scheme: connectors.SchemeSharedSecret, Signature: connectors.Source{From: "header.X"}}
+	basic.Verify[0] = webhooks.Verification{Scheme: webhooks.SchemeSharedSecret, Signature: webhooks.Source{From: "header.X"}}
 	for _, tc := range []struct {
 		name   string
-		w      *connectors.Webhook
+		w      *webhooks.Descriptor
 		secret string
 		ok     bool
 	}{
@@ -36,7 +36,7 @@ func TestUselessSecretsAreRefusedBeforeTheyAreStored(t *testing.T) {
 		{"zeros inside", prefixed, "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 24)), false},
 		{"shared", basic, "token", true},
 		{"shared and absent", basic, "", false},
-		{"hs256", bearer(&connectors.JWT{Algorithm: "HS256"}), "client secret", true},
+		{"hs256", bearer(&webhooks.JWT{Algorithm: "HS256"}), "client secret", true},
 	} {
 		if err := mustCompile(t, tc.w).CheckSecret(secret.New(tc.secret)); (err == nil) != tc.ok {
 			t.Errorf("%s: CheckSecret = %v, want ok = %v", tc.name, err, tc.ok)
@@ -46,10 +46,10 @@ func TestUselessSecretsAreRefusedBeforeTheyAreStored(t *testing.T) {
 
 func TestSharedSecrets(t *testing.T) {
 	t.Parallel()
-	shared := func(from, prefix string, encoding connectors.Encoding) *connectors.Webhook {
+	shared := func(from, prefix string, encoding webhooks.Encoding) *webhooks.Descriptor {
 		w := plain()
-		w.Verify[0] = connectors.Verification{
-			Scheme: connectors.SchemeSharedSecret, Signature: connectors.Source{From: from, Prefix: prefix}, Encoding: encoding,
+		w.Verify[0] = webhooks.Verification{
+			Scheme: webhooks.SchemeSharedSecret, Signature: webhooks.Source{From: from, Prefix: prefix}, Encoding: encoding,
 		}
 		return w
 	}
@@ -59,7 +59,7 @@ func TestSharedSecrets(t *testing.T) {
 	twiceInQuery := bare("POST", "token="+key+"&token=x", "")
 	for _, tc := range []struct {
 		name string
-		w    *connectors.Webhook
+		w    *webhooks.Descriptor
 		r    webhook.Request
 		key  string
 		want webhook.Reason
@@ -74,9 +74,9 @@ func TestSharedSecrets(t *testing.T) {
 		{"nothing configured, something sent", shared("header.X-Token", "", ""), request("X-Token", "x", ""), "", webhook.ReasonNoSecret},
 		{"bearer", shared("header.Authorization", "Bearer ", ""), request("Authorization", "Bearer "+key, ""), key, ""},
 		{"no bearer", shared("header.Authorization", "Bearer ", ""), request("Authorization", key, ""), key, webhook.ReasonMalformedSignature},
-		{"basic", shared("header.Authorization", "Basic ", connectors.EncodingBase64), request("Authorization", basic("u:p"), ""), "u:p", ""},
-		{"wrong basic", shared("header.Authorization", "Basic ", connectors.EncodingBase64), request("Authorization", basic("u:q"), ""), "u:p", webhook.ReasonBadSignature},
-		{"no basic", shared("header.Authorization", "Basic ", connectors.EncodingBase64), request("Authorization", "Basic %%", ""), "u:p", webhook.ReasonMalformedSignature},
+		{"basic", shared("header.Authorization", "Basic ", webhooks.EncodingBase64), request("Authorization", basic("u:p"), ""), "u:p", ""},
+		{"wrong basic", shared("header.Authorization", "Basic ", webhooks.EncodingBase64), request("Authorization", basic("u:q"), ""), "u:p", webhook.ReasonBadSignature},
+		{"no basic", shared("header.Authorization", "Basic ", webhooks.EncodingBase64), request("Authorization", "Basic %%", ""), "u:p", webhook.ReasonMalformedSignature},
 		{"query", shared("query.token", "", ""), inQuery, key, ""},
 		{"wrong query", shared("query.token", "", ""), wrongInQuery, key, webhook.ReasonBadSignature},
 		{"repeated query", shared("query.token", "", ""), twiceInQuery, key, webhook.ReasonMalformedSignature},
@@ -93,7 +93,7 @@ func TestSharedSecrets(t *testing.T) {
 func TestDigestsWithTheSecretInside(t *testing.T) {
 	t.Parallel()
 	w := plain()
-	w.Verify[0].Scheme, w.Verify[0].Signed = connectors.SchemeDigest, "{secret}{body}"
+	w.Verify[0].Scheme, w.Verify[0].Signed = webhooks.SchemeDigest, "{secret}{body}"
 	e := mustCompile(t, w)
 	const digest = "6a5ebab9ebd0d32d4fd23025e8ac6a80cb64a4f7a7c4d3dde0f9fd5a3e4ee5e3"
 	if got := reason(t, e, request("X-Signature", digest, "b"), key); got != webhook.ReasonBadSignature {
@@ -107,8 +107,8 @@ func TestDigestsWithTheSecretInside(t *testing.T) {
 func TestTheHookDecidesWhatDataCannotSay(t *testing.T) {
 	t.Parallel()
 	w := plain()
-	w.Verify[0] = connectors.Verification{Scheme: connectors.SchemeHook}
-	w.Hook = func(_ context.Context, r *connectors.WebhookRequest, secrets []secret.Text) error {
+	w.Verify[0] = webhooks.Verification{Scheme: webhooks.SchemeHook}
+	w.Hook = func(_ context.Context, r *webhooks.Request, secrets []secret.Text) error {
 		if r.Header.Get("X-Odd") != secrets[0].Reveal() {
 			return errors.New("the hook's own words, with " + secrets[0].Reveal())
 		}

@@ -1,7 +1,7 @@
 package webhook
 
 import (
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -20,7 +20,7 @@ func (w *way) checkShared(candidates []string, secrets []secret.Text) (int, erro
 			if len(candidate) > longestShared {
 				return -1, w.reject(ReasonMalformedSignature)
 			}
-			if w.encoding == connectors.EncodingBase64 {
+			if w.encoding == webhooks.EncodingBase64 {
 				decoded, ok := decode(nil, candidate, w.encoding)
 				if !ok {
 					return -1, w.reject(ReasonMalformedSignature)

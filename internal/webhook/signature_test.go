@@ -14,7 +14,7 @@ import (
 	"testing"
 
 	"github.com/hawser-io/hawser/internal/webhook"
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
 func TestMalformedSignaturesAreRefused(t *testing.T) {
@@ -69,7 +69,7 @@ func flip(digest string) string {
 func TestBase64SignaturesHaveOneSpelling(t *testing.T) {
 	t.Parallel()
 	w := plain()
-	w.Verify[0].Encoding = connectors.EncodingBase64
+	w.Verify[0].Encoding = webhooks.EncodingBase64
 	e := mustCompile(t, w)
 	// The digest of this body has + and / in it, and ends in =.
 	body, digest := bodyWithAwkwardDigest(t)
@@ -124,7 +124,7 @@ func sum(h func() hash.Hash, key, message string) []byte {
 func TestListsOfSignaturesAreCapped(t *testing.T) {
 	t.Parallel()
 	w := plain()
-	w.Verify[0].Signature = connectors.Source{From: "header.X-Signature", Separator: ",", Prefix: "v1="}
+	w.Verify[0].Signature = webhooks.Source{From: "header.X-Signature", Separator: ",", Prefix: "v1="}
 	e := mustCompile(t, w)
 	good, wrong := "v1="+hmacHex(key, "b"), "v1="+strings.Repeat("0", 64)
 	for _, tc := range []struct {
@@ -151,14 +151,14 @@ func TestListsOfSignaturesAreCapped(t *testing.T) {
 
 func TestEveryHashAndEncodingOfHMAC(t *testing.T) {
 	t.Parallel()
-	for algorithm, h := range map[connectors.Algorithm]func() hash.Hash{
-		connectors.SHA1: sha1.New, connectors.SHA256: sha256.New, connectors.SHA512: sha512.New,
+	for algorithm, h := range map[webhooks.Algorithm]func() hash.Hash{
+		webhooks.SHA1: sha1.New, webhooks.SHA256: sha256.New, webhooks.SHA512: sha512.New,
 	} {
-		for encoding, encode := range map[connectors.Encoding]func([]byte) string{
-			connectors.EncodingHex:       hex.EncodeToString,
-			connectors.EncodingHexUpper:  func(b []byte) string { return strings.ToUpper(hex.EncodeToString(b)) },
-			connectors.EncodingBase64:    base64.StdEncoding.EncodeToString,
-			connectors.EncodingBase64URL: base64.RawURLEncoding.EncodeToString,
+		for encoding, encode := range map[webhooks.Encoding]func([]byte) string{
+			webhooks.EncodingHex:       hex.EncodeToString,
+			webhooks.EncodingHexUpper:  func(b []byte) string { return strings.ToUpper(hex.EncodeToString(b)) },
+			webhooks.EncodingBase64:    base64.StdEncoding.EncodeToString,
+			webhooks.EncodingBase64URL: base64.RawURLEncoding.EncodeToString,
 		} {
 			w := plain()
 			w.Verify[0].Algorithm, w.Verify[0].Encoding = algorithm, encoding
@@ -174,18 +174,18 @@ func TestKeysAreDecodedAsDescribed(t *testing.T) {
 	raw := "\x01binary\xff"
 	for _, tc := range []struct {
 		name   string
-		key    connectors.Key
+		key    webhooks.Key
 		secret string
 		want   webhook.Reason
 	}{
-		{"hex", connectors.Key{Encoding: connectors.EncodingHex}, hex.EncodeToString([]byte(raw)), ""},
-		{"hex in upper case", connectors.Key{Encoding: connectors.EncodingHex}, strings.ToUpper(hex.EncodeToString([]byte(raw))), ""},
-		{"base64", connectors.Key{Encoding: connectors.EncodingBase64}, base64.StdEncoding.EncodeToString([]byte(raw)), ""},
-		{"prefixed", connectors.Key{Prefix: "whsec_", Encoding: connectors.EncodingBase64}, "whsec_" + base64.StdEncoding.EncodeToString([]byte(raw)), ""},
-		{"prefix left out", connectors.Key{Prefix: "whsec_", Encoding: connectors.EncodingBase64}, base64.StdEncoding.EncodeToString([]byte(raw)), ""},
-		{"bad base64", connectors.Key{Prefix: "whsec_", Encoding: connectors.EncodingBase64}, "whsec_%%%", webhook.ReasonBadSecret},
-		{"nothing after the prefix", connectors.Key{Prefix: "whsec_", Encoding: connectors.EncodingBase64}, "whsec_", webhook.ReasonBadSecret},
-		{"decodes to zeros", connectors.Key{Encoding: connectors.EncodingBase64}, "AAAAAAAA", webhook.ReasonBadSecret},
+		{"hex", webhooks.Key{Encoding: webhooks.EncodingHex}, hex.EncodeToString([]byte(raw)), ""},
+		{"hex in upper case", webhooks.Key{Encoding: webhooks.EncodingHex}, strings.ToUpper(hex.EncodeToString([]byte(raw))), ""},
+		{"base64", webhooks.Key{Encoding: webhooks.EncodingBase64}, base64.StdEncoding.EncodeToString([]byte(raw)), ""},
+		{"prefixed", webhooks.Key{Prefix: "whsec_", Encoding: webhooks.EncodingBase64}, "whsec_" + base64.StdEncoding.EncodeToString([]byte(raw)), ""},
+		{"prefix left out", webhooks.Key{Prefix: "whsec_", Encoding: webhooks.EncodingBase64}, base64.StdEncoding.EncodeToString([]byte(raw)), ""},
+		{"bad base64", webhooks.Key{Prefix: "whsec_", Encoding: webhooks.EncodingBase64}, "whsec_%%%", webhook.ReasonBadSecret},
+		{"nothing after the prefix", webhooks.Key{Prefix: "whsec_", Encoding: webhooks.EncodingBase64}, "whsec_", webhook.ReasonBadSecret},
+		{"decodes to zeros", webhooks.Key{Encoding: webhooks.EncodingBase64}, "AAAAAAAA", webhook.ReasonBadSecret},
 	} {
 		w := plain()
 		w.Verify[0].Key = tc.key
@@ -292,7 +292,7 @@ func TestEachElementNeedsItsOwnSignature(t *testing.T) {
 	t.Parallel()
 	w := plain()
 	w.Verify[0].Each = "items"
-	w.Verify[0].Signature = connectors.Source{From: "each.sig"}
+	w.Verify[0].Signature = webhooks.Source{From: "each.sig"}
 	w.Verify[0].Signed = "{each.a}:[{each.b}]"
 	e := mustCompile(t, w)
 	one, two := `{"a":1,"sig":"`+hmacHex(key, "1:")+`"}`, `{"a":"2","b":true,"sig":"`+hmacHex(key, "2:true")+`"}`

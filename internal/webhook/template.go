@@ -4,10 +4,10 @@ import (
 	"hash"
 	"strings"
 
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
-// template is a compiled connectors.WebhookTemplate.
+// template is a compiled webhooks.Template.
 type template []part
 
 type part struct {
@@ -19,11 +19,11 @@ type part struct {
 
 // compileTemplate compiles a text that Check has accepted.
 func compileTemplate(text string) template {
-	parsed, _ := connectors.ParseWebhookTemplate(text)
+	parsed, _ := webhooks.ParseTemplate(text)
 	return compileParts(parsed)
 }
 
-func compileParts(parts connectors.WebhookTemplate) template {
+func compileParts(parts webhooks.Template) template {
 	var t template
 	for _, p := range parts {
 		compiled := part{literal: p.Literal, strip: p.Strip, group: compileParts(p.Group)}

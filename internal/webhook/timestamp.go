@@ -4,7 +4,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
 // Defaults of a time window. The allowance for the future is smaller, because
@@ -14,14 +14,14 @@ const (
 	defaultFuture    = 60 * time.Second
 )
 
-// timestamp is a compiled connectors.Timestamp.
+// timestamp is a compiled webhooks.Timestamp.
 type timestamp struct {
 	source            source
-	format            connectors.TimeFormat
+	format            webhooks.TimeFormat
 	tolerance, future time.Duration
 }
 
-func compileTimestamp(t *connectors.Timestamp) *timestamp {
+func compileTimestamp(t *webhooks.Timestamp) *timestamp {
 	if t == nil {
 		return nil
 	}
@@ -67,15 +67,15 @@ func (t *timestamp) within(at, now time.Time) *Rejection {
 	return nil
 }
 
-func parseTime(text string, format connectors.TimeFormat) (time.Time, bool) {
+func parseTime(text string, format webhooks.TimeFormat) (time.Time, bool) {
 	switch format {
-	case connectors.UnixSeconds, "":
+	case webhooks.UnixSeconds, "":
 		n, ok := parseDigits(text, 11) // until the year 5138; never milliseconds
 		return time.Unix(n, 0), ok
-	case connectors.UnixMillis:
+	case webhooks.UnixMillis:
 		n, ok := parseDigits(text, 14)
 		return time.UnixMilli(n), ok
-	case connectors.RFC3339:
+	case webhooks.RFC3339:
 		at, err := time.Parse(time.RFC3339, text)
 		// time.Parse takes a comma before the fraction; RFC 3339 does not.
 		return at, err == nil && !strings.Contains(text, ",")

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/webhook"
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
 // at signs the text of a timestamp as it stands.
@@ -73,24 +73,24 @@ func TestATimestampThatWasNotSignedIsABadSignature(t *testing.T) {
 func TestFormatsOfTimestamps(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
-		format connectors.TimeFormat
+		format webhooks.TimeFormat
 		text   string
 		want   webhook.Reason
 	}{
-		{connectors.UnixSeconds, "1614265330", ""},
-		{connectors.UnixMillis, "1614265330000", ""},
-		{connectors.UnixMillis, "1614265330", webhook.ReasonStale},
-		{connectors.UnixMillis, "1614265330000000", webhook.ReasonMalformedTimestamp},
-		{connectors.RFC3339, "2021-02-25T15:02:10Z", ""},
-		{connectors.RFC3339, "2021-02-25T15:02:10.250Z", ""},
-		{connectors.RFC3339, "2021-02-25T08:02:10-07:00", ""},
-		{connectors.RFC3339, "2021-02-25T15:02:10,250Z", webhook.ReasonMalformedTimestamp},
-		{connectors.RFC3339, "2021-02-25 15:02:10Z", webhook.ReasonMalformedTimestamp},
-		{connectors.RFC3339, "2021-02-25T15:02:10", webhook.ReasonMalformedTimestamp},
-		{connectors.RFC3339, "1614265330", webhook.ReasonMalformedTimestamp},
-		{connectors.RFC3339, "2021-13-25T15:02:10Z", webhook.ReasonMalformedTimestamp},
-		{connectors.RFC3339, "9999-12-31T23:59:59Z", webhook.ReasonFuture}, // beyond what a Duration can hold
-		{connectors.RFC3339, "0001-01-01T00:00:00Z", webhook.ReasonStale},
+		{webhooks.UnixSeconds, "1614265330", ""},
+		{webhooks.UnixMillis, "1614265330000", ""},
+		{webhooks.UnixMillis, "1614265330", webhook.ReasonStale},
+		{webhooks.UnixMillis, "1614265330000000", webhook.ReasonMalformedTimestamp},
+		{webhooks.RFC3339, "2021-02-25T15:02:10Z", ""},
+		{webhooks.RFC3339, "2021-02-25T15:02:10.250Z", ""},
+		{webhooks.RFC3339, "2021-02-25T08:02:10-07:00", ""},
+		{webhooks.RFC3339, "2021-02-25T15:02:10,250Z", webhook.ReasonMalformedTimestamp},
+		{webhooks.RFC3339, "2021-02-25 15:02:10Z", webhook.ReasonMalformedTimestamp},
+		{webhooks.RFC3339, "2021-02-25T15:02:10", webhook.ReasonMalformedTimestamp},
+		{webhooks.RFC3339, "1614265330", webhook.ReasonMalformedTimestamp},
+		{webhooks.RFC3339, "2021-13-25T15:02:10Z", webhook.ReasonMalformedTimestamp},
+		{webhooks.RFC3339, "9999-12-31T23:59:59Z", webhook.ReasonFuture}, // beyond what a Duration can hold
+		{webhooks.RFC3339, "0001-01-01T00:00:00Z", webhook.ReasonStale},
 	} {
 		w := timestamped()
 		w.Verify[0].Timestamp.Format = tc.format
@@ -103,8 +103,8 @@ func TestFormatsOfTimestamps(t *testing.T) {
 func TestTimestampInSignatureFieldAndInBody(t *testing.T) {
 	t.Parallel()
 	w := timestamped()
-	w.Verify[0].Signature = connectors.Source{From: "header.X-Sig", Separator: ",", Prefix: "v1="}
-	w.Verify[0].Timestamp.Source = connectors.Source{From: "header.X-Sig", Separator: ",", Prefix: "t="}
+	w.Verify[0].Signature = webhooks.Source{From: "header.X-Sig", Separator: ",", Prefix: "v1="}
+	w.Verify[0].Timestamp.Source = webhooks.Source{From: "header.X-Sig", Separator: ",", Prefix: "t="}
 	e := mustCompile(t, w)
 	digest := hmacHex(key, "1614265330.b")
 	for value, want := range map[string]webhook.Reason{
@@ -119,7 +119,7 @@ func TestTimestampInSignatureFieldAndInBody(t *testing.T) {
 		}
 	}
 	inBody := plain()
-	inBody.Verify[0].Timestamp = &connectors.Timestamp{Source: connectors.Source{From: "body.sent.at"}, Format: connectors.UnixMillis}
+	inBody.Verify[0].Timestamp = &webhooks.Timestamp{Source: webhooks.Source{From: "body.sent.at"}, Format: webhooks.UnixMillis}
 	e = mustCompile(t, inBody)
 	for body, want := range map[string]webhook.Reason{
 		`{"sent":{"at":1614265330000}}`:    "",

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -22,7 +22,7 @@ const (
 	defaultLeeway = 60 * time.Second
 )
 
-// token is a compiled connectors.JWT.
+// token is a compiled webhooks.JWT.
 type token struct {
 	algorithm string
 	jwks      string
@@ -37,7 +37,7 @@ type claim struct {
 	want template
 }
 
-func compileToken(j *connectors.JWT) *token {
+func compileToken(j *webhooks.JWT) *token {
 	if j == nil {
 		return nil
 	}
@@ -71,9 +71,9 @@ func parseJWT(text string) (jwt, bool) {
 		return jwt{}, false
 	}
 	headerText, claimsText, _ := strings.Cut(text[:last], ".")
-	headerBytes, ok1 := decode(nil, headerText, connectors.EncodingBase64URL)
-	claimBytes, ok2 := decode(nil, claimsText, connectors.EncodingBase64URL)
-	signature, ok3 := decode(nil, text[last+1:], connectors.EncodingBase64URL)
+	headerBytes, ok1 := decode(nil, headerText, webhooks.EncodingBase64URL)
+	claimBytes, ok2 := decode(nil, claimsText, webhooks.EncodingBase64URL)
+	signature, ok3 := decode(nil, text[last+1:], webhooks.EncodingBase64URL)
 	if !ok1 || !ok2 || !ok3 {
 		return jwt{}, false
 	}

@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"github.com/hawser-io/hawser/internal/webhook"
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
 type claims map[string]any
@@ -47,17 +47,17 @@ func hs256(over string) []byte { return sum(sha256.New, key, over) }
 
 const hs256Header = `{"alg":"HS256","typ":"JWT"}`
 
-func bearer(j *connectors.JWT) *connectors.Webhook {
-	return &connectors.Webhook{
+func bearer(j *webhooks.JWT) *webhooks.Descriptor {
+	return &webhooks.Descriptor{
 		SecretField: "webhookSecret",
-		Verify: []connectors.Verification{{
-			Scheme: connectors.SchemeJWT, Signature: connectors.Source{From: "header.Authorization", Prefix: "Bearer "}, JWT: j,
+		Verify: []webhooks.Verification{{
+			Scheme: webhooks.SchemeJWT, Signature: webhooks.Source{From: "header.Authorization", Prefix: "Bearer "}, JWT: j,
 		}},
 	}
 }
 
-func strictHS256() *connectors.JWT {
-	return &connectors.JWT{
+func strictHS256() *webhooks.JWT {
+	return &webhooks.JWT{
 		Algorithm: "HS256", Issuer: []string{"https://other.example", "https://issuer.example"}, Audience: "{url}", Claims: map[string]string{"sub": "s"},
 	}
 }
@@ -136,8 +136,8 @@ func TestForgedTokensAreRefused(t *testing.T) {
 
 func TestTokensMayCoverTheBody(t *testing.T) {
 	t.Parallel()
-	w := bearer(&connectors.JWT{Algorithm: "HS256"})
-	w.Verify[0].BodyHash = &connectors.BodyHash{From: "claim.payload.hash", Algorithm: connectors.SHA256, Encoding: connectors.EncodingHex}
+	w := bearer(&webhooks.JWT{Algorithm: "HS256"})
+	w.Verify[0].BodyHash = &webhooks.BodyHash{From: "claim.payload.hash", Algorithm: webhooks.SHA256, Encoding: webhooks.EncodingHex}
 	e := mustCompile(t, w)
 	digest := sha256.Sum256([]byte("b"))
 	hash := hex.EncodeToString(digest[:])
@@ -179,7 +179,7 @@ func rs256(tb testing.TB, private *rsa.PrivateKey) func(string) []byte {
 func TestASharedKeySetNeedsAClaimThatIsOurs(t *testing.T) {
 	t.Parallel()
 	set := newKeyServer(t, "k1")
-	e, err := webhook.Compile(bearer(&connectors.JWT{
+	e, err := webhook.Compile(bearer(&webhooks.JWT{
 		Algorithm: "RS256", JWKS: keyServerURL, Audience: "{url}", Claims: map[string]string{"email": "{secret}"},
 	}), &webhook.Options{Keys: set.keys(nil)})
 	if err != nil {

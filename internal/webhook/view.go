@@ -9,12 +9,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
 // Request is one call of a provider. The caller fills every field; nothing
 // here writes to it.
-type Request = connectors.WebhookRequest
+type Request = webhooks.Request
 
 // view is a request while it is being looked at: what has to be parsed is
 // parsed once, and only when something asks. Not for concurrent use.
@@ -37,7 +37,7 @@ type view struct {
 	hmac      string
 }
 
-// reference is a compiled connectors.Reference.
+// reference is a compiled webhooks.Reference.
 type reference struct {
 	kind refKind
 	name string
@@ -62,7 +62,7 @@ const (
 	refHMAC
 )
 
-func compileReference(r connectors.Reference) reference {
+func compileReference(r webhooks.Reference) reference {
 	switch r.Kind {
 	case "body":
 		if r.Name == "" {
@@ -96,7 +96,7 @@ func compileReference(r connectors.Reference) reference {
 
 // compileFrom compiles a reference that Check has accepted.
 func compileFrom(from string) reference {
-	r, _ := connectors.ParseReference(from)
+	r, _ := webhooks.ParseReference(from)
 	return compileReference(r)
 }
 

@@ -5,28 +5,28 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// way is a compiled connectors.Verification.
+// way is a compiled webhooks.Verification.
 type way struct {
-	scheme    connectors.Scheme
+	scheme    webhooks.Scheme
 	when      conditions
 	signature source
-	encoding  connectors.Encoding
+	encoding  webhooks.Encoding
 	algorithm algorithm
 	signed    template
-	key       connectors.Key
+	key       webhooks.Key
 	keyURL    *reference
-	addresses []connectors.URLPattern
+	addresses []webhooks.URLPattern
 	timestamp *timestamp
 	each      []string
 	bodyHash  *bodyHash
 	token     *token
 }
 
-func compileWay(v *connectors.Verification) way {
+func compileWay(v *webhooks.Verification) way {
 	w := way{
 		scheme: v.Scheme, when: compileConditions(v.When), signature: compileSource(v.Signature),
 		encoding: v.Encoding, algorithm: algorithms[v.Algorithm], signed: compileTemplate(v.Signed), key: v.Key,
@@ -73,10 +73,10 @@ func (w *way) verify(ctx context.Context, v *view, secrets []secret.Text) (Verif
 // verifyOne checks in the order that tells most: form first, then the
 // signature, and the time window only of what is authentic.
 func (w *way) verifyOne(ctx context.Context, v *view, secrets []secret.Text) (Verified, error) {
-	if w.scheme == connectors.SchemeUnsigned {
+	if w.scheme == webhooks.SchemeUnsigned {
 		return Verified{Scheme: w.scheme, Secret: -1}, nil
 	}
-	if w.scheme == connectors.SchemeHook {
+	if w.scheme == webhooks.SchemeHook {
 		return w.callHook(ctx, v, secrets)
 	}
 	var room [maxCandidates]string
@@ -96,7 +96,7 @@ func (w *way) verifyOne(ctx context.Context, v *view, secrets []secret.Text) (Ve
 	if failure != nil {
 		return Verified{}, failure
 	}
-	if w.bodyHash != nil && w.scheme != connectors.SchemeJWT && !w.bodyHash.holds(v) {
+	if w.bodyHash != nil && w.scheme != webhooks.SchemeJWT && !w.bodyHash.holds(v) {
 		return Verified{}, w.reject(ReasonBadBodyHash)
 	}
 	if w.timestamp != nil {
@@ -112,15 +112,15 @@ func (w *way) verifyOne(ctx context.Context, v *view, secrets []secret.Text) (Ve
 // secret that did.
 func (w *way) check(ctx context.Context, v *view, candidates []string, secrets []secret.Text) (int, error) {
 	switch w.scheme {
-	case connectors.SchemeHMAC:
+	case webhooks.SchemeHMAC:
 		return w.checkHMAC(v, candidates, secrets)
-	case connectors.SchemeDigest:
+	case webhooks.SchemeDigest:
 		return w.checkDigest(v, candidates, secrets)
-	case connectors.SchemeEd25519, connectors.SchemeECDSA, connectors.SchemeRSA:
+	case webhooks.SchemeEd25519, webhooks.SchemeECDSA, webhooks.SchemeRSA:
 		return w.checkPublicKey(ctx, v, candidates, secrets)
-	case connectors.SchemeSharedSecret:
+	case webhooks.SchemeSharedSecret:
 		return w.checkShared(candidates, secrets)
-	case connectors.SchemeJWT:
+	case webhooks.SchemeJWT:
 		return w.checkToken(ctx, v, candidates, secrets)
 	}
 	return -1, w.reject(ReasonUnsupported)
@@ -136,13 +136,13 @@ func (w *way) callHook(ctx context.Context, v *view, secrets []secret.Text) (Ver
 	return Verified{Scheme: w.scheme, Secret: -1}, nil
 }
 
-// source is a compiled connectors.Source.
+// source is a compiled webhooks.Source.
 type source struct {
 	ref               reference
 	separator, prefix string
 }
 
-func compileSource(s connectors.Source) source {
+func compileSource(s webhooks.Source) source {
 	return source{ref: compileFrom(s.From), separator: s.Separator, prefix: s.Prefix}
 }
 

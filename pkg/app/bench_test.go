@@ -20,6 +20,7 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/crypto"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -90,7 +91,7 @@ func benchConnector() connectors.Connector {
 		Text string `json:"text"`
 	}
 	return connectors.Connector{
-		Key: "bench", Config: connectors.SchemaFor[config](),
+		Key: "bench", Config: schema.For[config](),
 		Actions: []connectors.Action{connectors.NewAction("echo", func(_ context.Context, _ *connectors.Call, in message) (message, error) {
 			return in, nil
 		}, &connectors.ActionOptions{Idempotent: true})},

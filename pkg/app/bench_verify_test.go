@@ -8,6 +8,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
 // unsignedConnector is the bench connector without signatures: what is left of the
@@ -15,7 +16,7 @@ import (
 func unsignedConnector() connectors.Connector {
 	c := benchConnector()
 	hook := *c.Webhook
-	hook.Verify = []connectors.Verification{{Scheme: connectors.SchemeUnsigned}}
+	hook.Verify = []webhooks.Verification{{Scheme: webhooks.SchemeUnsigned}}
 	c.Key, c.Webhook = "unsigned", &hook
 	return c
 }

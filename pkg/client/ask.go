@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -71,12 +72,12 @@ const longestRetry = 365 * 24 * 3600
 // problemError reads an RFC 9457 problem document.
 func problemError(code, text string, document []byte) *connectors.Error {
 	var p struct {
-		Code           connectors.Code         `json:"code"`
-		Detail         string                  `json:"detail"`
-		Errors         []connectors.FieldError `json:"errors"`
-		Reason         string                  `json:"reason"`
-		RetryAfter     int                     `json:"retry_after"` // seconds
-		ProviderStatus int                     `json:"provider_status"`
+		Code           connectors.Code     `json:"code"`
+		Detail         string              `json:"detail"`
+		Errors         []schema.FieldError `json:"errors"`
+		Reason         string              `json:"reason"`
+		RetryAfter     int                 `json:"retry_after"` // seconds
+		ProviderStatus int                 `json:"provider_status"`
 	}
 	if json.Unmarshal(document, &p) != nil || p.Code == "" {
 		return &connectors.Error{Code: connectors.Code(code), Message: text}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
 // Connector is an entry of the catalogue. [Client.Connectors] fills the first
@@ -16,12 +17,12 @@ type Connector struct {
 	// Connections is how many there are, of all tenants; nil unless asked for.
 	Connections *int `json:"connections,omitempty"`
 
-	ConfigSchema     *connectors.Schema `json:"config_schema,omitempty"`
-	Fields           []connectors.Field `json:"fields,omitempty"` // the form that asks for a config
-	Auth             AuthInfo           `json:"auth,omitzero"`
-	Actions          []ActionInfo       `json:"actions,omitempty"`
-	Webhook          *WebhookInfo       `json:"webhook,omitempty"`
-	HasDefaultConfig bool               `json:"has_default_config,omitempty"` // its actions run without a connection, see [Client.Action]
+	ConfigSchema     *schema.Schema `json:"config_schema,omitempty"`
+	Fields           []schema.Field `json:"fields,omitempty"` // the form that asks for a config
+	Auth             AuthInfo       `json:"auth,omitzero"`
+	Actions          []ActionInfo   `json:"actions,omitempty"`
+	Webhook          *WebhookInfo   `json:"webhook,omitempty"`
+	HasDefaultConfig bool           `json:"has_default_config,omitempty"` // its actions run without a connection, see [Client.Action]
 }
 
 // AuthInfo says how a connector authenticates.
@@ -32,11 +33,11 @@ type AuthInfo struct {
 
 // ActionInfo describes an action.
 type ActionInfo struct {
-	Key          string             `json:"key"`
-	Description  string             `json:"description,omitempty"`
-	InputSchema  *connectors.Schema `json:"input_schema,omitempty"`
-	OutputSchema *connectors.Schema `json:"output_schema,omitempty"`
-	Idempotent   bool               `json:"idempotent"`
+	Key          string         `json:"key"`
+	Description  string         `json:"description,omitempty"`
+	InputSchema  *schema.Schema `json:"input_schema,omitempty"`
+	OutputSchema *schema.Schema `json:"output_schema,omitempty"`
+	Idempotent   bool           `json:"idempotent"`
 }
 
 // WebhookInfo describes a connector's webhook.

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -46,7 +48,7 @@ func (e *echo) connector() connectors.Connector {
 	return connectors.Connector{
 		Key:           "echo",
 		Metadata:      connectors.Metadata{Name: "Echo"},
-		Config:        connectors.SchemaFor[echoConfig](),
+		Config:        schema.For[echoConfig](),
 		DefaultConfig: json.RawMessage(`{"apiKey":"public","greeting":"anybody"}`),
 		BaseURL:       "https://echo.example.com",
 		Auth:          connectors.Auth{Kind: connectors.AuthAPIKey, Headers: map[string]string{"X-Key": "${config.apiKey}"}},
@@ -61,14 +63,14 @@ func (e *echo) connector() connectors.Connector {
 				return in, nil
 			}},
 		},
-		Webhook: &connectors.Webhook{
+		Webhook: &connectors.Webhook{Descriptor: webhooks.Descriptor{
 			SecretField: "webhookSecret",
-			Verify: []connectors.Verification{{
-				Scheme: connectors.SchemeHMAC, Algorithm: connectors.SHA256, Encoding: connectors.EncodingHex,
-				Signature: connectors.Source{From: "header.X-Signature"}, Signed: "{body}",
+			Verify: []webhooks.Verification{{
+				Scheme: webhooks.SchemeHMAC, Algorithm: webhooks.SHA256, Encoding: webhooks.EncodingHex,
+				Signature: webhooks.Source{From: "header.X-Signature"}, Signed: "{body}",
 			}},
-			Delivery: connectors.Extraction{ID: "{header.X-Delivery}", Type: "{header.X-Event}"},
-		},
+			Delivery: webhooks.Extraction{ID: "{header.X-Delivery}", Type: "{header.X-Event}"},
+		}},
 	}
 }
 

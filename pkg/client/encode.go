@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -42,11 +43,11 @@ func encodeConfig(v any) (json.RawMessage, error) {
 	e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the config cannot be sent")
 	if err != nil {
 		// The encoder's own text may quote a value.
-		e.Errors = []connectors.FieldError{{Path: "config", Message: "cannot be written as JSON"}}
+		e.Errors = []schema.FieldError{{Path: "config", Message: "cannot be written as JSON"}}
 		return nil, e
 	}
 	if bytes.Contains(doc, standIn) {
-		e.Errors = []connectors.FieldError{{Path: "config", Message: "holds a redacted secret in place of the secret"}}
+		e.Errors = []schema.FieldError{{Path: "config", Message: "holds a redacted secret in place of the secret"}}
 		return nil, e
 	}
 	return doc, nil

@@ -17,6 +17,7 @@ import (
 	"github.com/hawser-io/hawser/pkg/app"
 	"github.com/hawser-io/hawser/pkg/client"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -147,7 +148,7 @@ func (h *exampleHawser) messenger() connectors.Connector {
 	}
 	idempotent := &connectors.ActionOptions{Idempotent: true}
 	return connectors.Connector{
-		Key: "messenger", Metadata: connectors.Metadata{Name: "Messenger"}, Config: connectors.SchemaFor[messengerConfig](),
+		Key: "messenger", Metadata: connectors.Metadata{Name: "Messenger"}, Config: schema.For[messengerConfig](),
 		Actions: []connectors.Action{connectors.NewAction("post", post, idempotent), connectors.NewAction("postSlowly", postSlowly, idempotent)},
 	}
 }

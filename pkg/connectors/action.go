@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"time"
+
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
 // ActionOptions are the parts of an [Action] that have defaults.
@@ -29,7 +31,7 @@ func NewAction[In, Out any](key string, handler func(context.Context, *Call, In)
 	}
 	return Action{
 		Key: key, Description: opts.Description,
-		Input: SchemaFor[In](), Output: SchemaFor[Out](),
+		Input: schema.For[In](), Output: schema.For[Out](),
 		Idempotent: opts.Idempotent, Timeout: opts.Timeout, MaxAttempts: opts.MaxAttempts,
 		Handler: func(ctx context.Context, call *Call, input json.RawMessage) (json.RawMessage, error) {
 			in, err := decodeInput[In](input)
@@ -55,7 +57,7 @@ func undecodable(err error) error {
 	e := Errorf(CodeConnectorActionInputInvalid, "the input is invalid")
 	e.Cause = err
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		e.Errors = []FieldError{{wrong.Field, "does not fit its type"}}
+		e.Errors = []schema.FieldError{{Path: wrong.Field, Message: "does not fit its type"}}
 	}
 	return e
 }
@@ -90,7 +92,7 @@ func (a *Action) RunChecked(ctx context.Context, call *Call, checked json.RawMes
 	if err != nil {
 		return nil, failure(err, call)
 	}
-	output, wrong := a.Output.validateOutput(out)
+	output, wrong := a.Output.ValidateOutput(out)
 	if wrong != nil {
 		return nil, &Error{Code: CodeConnectorActionOutputInvalid, Message: "the output is invalid", Errors: wrong}
 	}
@@ -133,7 +135,7 @@ func failure(err error, call *Call) *Error {
 		public.Message = redact(e.Message, call)
 		public.Errors = nil
 		for _, field := range e.Errors {
-			public.Errors = append(public.Errors, FieldError{redact(field.Path, call), redact(field.Message, call)})
+			public.Errors = append(public.Errors, schema.FieldError{Path: redact(field.Path, call), Message: redact(field.Message, call)})
 		}
 		public.Reason = redact(e.Reason, call)
 		public.Cause = err

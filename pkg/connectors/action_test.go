@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
 type (
@@ -64,7 +65,7 @@ func TestRunDoesNotCallTheHandlerWithBadInput(t *testing.T) {
 		t.Error("the handler was called")
 		return sendOut{}, nil
 	}
-	for input, want := range map[string][]connectors.FieldError{
+	for input, want := range map[string][]schema.FieldError{
 		``:                         errorsOf("text", "is required"),
 		`{"text":"","x":1}`:        errorsOf("text", "must not be empty", "x", "is not a known field"),
 		`{"text":`:                 errorsOf("text", "is not valid JSON: it ends too early at byte 8"),

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
 // revealed writes a runtime's values in the clear.
@@ -110,30 +111,30 @@ func TestResolveRefusesWhatBreaksOut(t *testing.T) {
 		name      string
 		connector connectors.Connector
 		config    string
-		want      connectors.FieldError
+		want      schema.FieldError
 	}{
-		{"a new header", header, `{"v":"a\r\nX-Admin: 1"}`, connectors.FieldError{Path: "v", Message: "must not contain line breaks or other control characters"}},
-		{"a line feed in the query", query, `{"v":"a\nb"}`, connectors.FieldError{Path: "v", Message: "must not contain line breaks or other control characters"}},
-		{"a NUL", header, `{"v":"a\u0000"}`, connectors.FieldError{Path: "v", Message: "must not contain line breaks or other control characters"}},
-		{"an object", header, `{"v":{"a":1}}`, connectors.FieldError{Path: "v", Message: "must be a single value"}},
-		{"no credential", header, `{}`, connectors.FieldError{Message: "has no value for any credential"}},
-		{"an empty credential", query, `{"v":""}`, connectors.FieldError{Message: "has no value for any credential"}},
-		{"no user", basic, `{"v":null}`, connectors.FieldError{Message: "has no value for any credential"}},
-		{"a colon in the user", basic, `{"v":"a:b"}`, connectors.FieldError{Message: "must not have a colon in the user name"}},
-		{"no URL", whole, `{}`, connectors.FieldError{Path: "v", Message: "is required"}},
-		{"not a URL", whole, `{"v":"a.example"}`, connectors.FieldError{Path: "v", Message: "must be an http or https URL without user, query or fragment"}},
-		{"another scheme", whole, `{"v":"file:///etc/passwd"}`, connectors.FieldError{Path: "v", Message: "must be an http or https URL without user, query or fragment"}},
-		{"a user in the URL", whole, `{"v":"https://a.example@b.example"}`, connectors.FieldError{Path: "v", Message: "must be an http or https URL without user, query or fragment"}},
-		{"a query in the URL", whole, `{"v":"https://a.example?x"}`, connectors.FieldError{Path: "v", Message: "must be an http or https URL without user, query or fragment"}},
-		{"another host by a slash", host, `{"v":"evil.example/"}`, connectors.FieldError{Path: "v", Message: "must be a host name, or a part of one"}},
-		{"another host by a fragment", host, `{"v":"evil.example#"}`, connectors.FieldError{Path: "v", Message: "must be a host name, or a part of one"}},
-		{"another host by a user", host, `{"v":"evil@b"}`, connectors.FieldError{Path: "v", Message: "must be a host name, or a part of one"}},
-		{"another host by an escape", host, `{"v":"evil.example%2f"}`, connectors.FieldError{Path: "v", Message: "must be a host name, or a part of one"}},
-		{"another host by a backslash", host, `{"v":"evil.example\\"}`, connectors.FieldError{Path: "v", Message: "must be a host name, or a part of one"}},
-		{"a port within the host", host, `{"v":"evil.example:443"}`, connectors.FieldError{Message: "does not make a valid URL"}},
-		{"up the path", path, `{"v":".."}`, connectors.FieldError{Path: "v", Message: "must be a step of a path"}},
-		{"a broken config", path, `{"v":`, connectors.FieldError{Path: "v", Message: "is not valid JSON: it ends too early at byte 5"}},
-		{"a broken template", connectors.Connector{BaseURL: "https://${v}"}, `{}`, connectors.FieldError{Message: `the template of the URL may hold "${" only in "${config.<dotted path>}"`}},
+		{"a new header", header, `{"v":"a\r\nX-Admin: 1"}`, schema.FieldError{Path: "v", Message: "must not contain line breaks or other control characters"}},
+		{"a line feed in the query", query, `{"v":"a\nb"}`, schema.FieldError{Path: "v", Message: "must not contain line breaks or other control characters"}},
+		{"a NUL", header, `{"v":"a\u0000"}`, schema.FieldError{Path: "v", Message: "must not contain line breaks or other control characters"}},
+		{"an object", header, `{"v":{"a":1}}`, schema.FieldError{Path: "v", Message: "must be a single value"}},
+		{"no credential", header, `{}`, schema.FieldError{Message: "has no value for any credential"}},
+		{"an empty credential", query, `{"v":""}`, schema.FieldError{Message: "has no value for any credential"}},
+		{"no user", basic, `{"v":null}`, schema.FieldError{Message: "has no value for any credential"}},
+		{"a colon in the user", basic, `{"v":"a:b"}`, schema.FieldError{Message: "must not have a colon in the user name"}},
+		{"no URL", whole, `{}`, schema.FieldError{Path: "v", Message: "is required"}},
+		{"not a URL", whole, `{"v":"a.example"}`, schema.FieldError{Path: "v", Message: "must be an http or https URL without user, query or fragment"}},
+		{"another scheme", whole, `{"v":"file:///etc/passwd"}`, schema.FieldError{Path: "v", Message: "must be an http or https URL without user, query or fragment"}},
+		{"a user in the URL", whole, `{"v":"https://a.example@b.example"}`, schema.FieldError{Path: "v", Message: "must be an http or https URL without user, query or fragment"}},
+		{"a query in the URL", whole, `{"v":"https://a.example?x"}`, schema.FieldError{Path: "v", Message: "must be an http or https URL without user, query or fragment"}},
+		{"another host by a slash", host, `{"v":"evil.example/"}`, schema.FieldError{Path: "v", Message: "must be a host name, or a part of one"}},
+		{"another host by a fragment", host, `{"v":"evil.example#"}`, schema.FieldError{Path: "v", Message: "must be a host name, or a part of one"}},
+		{"another host by a user", host, `{"v":"evil@b"}`, schema.FieldError{Path: "v", Message: "must be a host name, or a part of one"}},
+		{"another host by an escape", host, `{"v":"evil.example%2f"}`, schema.FieldError{Path: "v", Message: "must be a host name, or a part of one"}},
+		{"another host by a backslash", host, `{"v":"evil.example\\"}`, schema.FieldError{Path: "v", Message: "must be a host name, or a part of one"}},
+		{"a port within the host", host, `{"v":"evil.example:443"}`, schema.FieldError{Message: "does not make a valid URL"}},
+		{"up the path", path, `{"v":".."}`, schema.FieldError{Path: "v", Message: "must be a step of a path"}},
+		{"a broken config", path, `{"v":`, schema.FieldError{Path: "v", Message: "is not valid JSON: it ends too early at byte 5"}},
+		{"a broken template", connectors.Connector{BaseURL: "https://${v}"}, `{}`, schema.FieldError{Message: `the template of the URL may hold "${" only in "${config.<dotted path>}"`}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -143,25 +144,10 @@ func TestResolveRefusesWhatBreaksOut(t *testing.T) {
 			if !ok || failure.Code != connectors.CodeConnectorConfigInvalid || rt.BaseURL != "" || rt.Headers != nil {
 				t.Fatalf("Resolve(%s) = %v, %v, want CONNECTOR_CONFIG_INVALID and nothing else", tt.config, revealed(rt), err)
 			}
-			if diff := cmp.Diff([]connectors.FieldError{tt.want}, failure.Errors); diff != "" {
+			if diff := cmp.Diff([]schema.FieldError{tt.want}, failure.Errors); diff != "" {
 				t.Errorf("Resolve(%s) (-want +got):\n%s", tt.config, diff)
 			}
 		})
-	}
-}
-
-func TestSecretsOfListsTheSecretsOfAConfig(t *testing.T) {
-	t.Parallel()
-	c := connectors.Connector{Config: connectors.SchemaFor[Everything]()}
-	var got []string
-	for _, s := range c.SecretsOf([]byte(`{"apiKey":"a","channel":"x","backups":[{"password":"b"},{"host":"y"}],"tokens":{"t":"c","u":""},"proxy":{"password":7}}`)) {
-		got = append(got, s.Reveal())
-	}
-	if diff := cmp.Diff([]string{"a", "b", "7", "c"}, got); diff != "" {
-		t.Errorf("SecretsOf (-want +got):\n%s", diff)
-	}
-	if got := c.SecretsOf([]byte(`{`)); got != nil {
-		t.Errorf("of a broken config: %v, want none", got)
 	}
 }
 

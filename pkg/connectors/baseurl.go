@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
 // Where a field stands in the template of a URL decides what its value may hold,
@@ -43,10 +45,10 @@ func placeAfter(text string) (place, error) {
 var hostValue = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$`)
 
 // expandURL fills the template of a URL in. Every field has to be there.
-func expandURL(template string, config *document) (string, *FieldError) {
+func expandURL(template string, config configValues) (string, *schema.FieldError) {
 	t, err := parseValueTemplate(template)
 	if err != nil {
-		return "", &FieldError{"", "the template of the URL " + err.Error()}
+		return "", &schema.FieldError{Message: "the template of the URL " + err.Error()}
 	}
 	var b strings.Builder
 	for _, p := range t {
@@ -54,30 +56,30 @@ func expandURL(template string, config *document) (string, *FieldError) {
 			b.WriteString(p.text)
 			continue
 		}
-		value, wrong := config.field(p.field)
+		value, wrong := config.text(p.field)
 		if wrong != nil {
 			return "", wrong
 		}
 		if value == "" {
-			return "", &FieldError{p.field, "is required"}
+			return "", &schema.FieldError{Path: p.field, Message: "is required"}
 		}
 		where, err := placeAfter(b.String())
 		if err != nil {
-			return "", &FieldError{"", "the template of the URL " + err.Error()}
+			return "", &schema.FieldError{Message: "the template of the URL " + err.Error()}
 		}
 		switch where {
 		case wholeURL:
 			if checkURL(value) != nil {
-				return "", &FieldError{p.field, "must be an http or https URL without user, query or fragment"}
+				return "", &schema.FieldError{Path: p.field, Message: "must be an http or https URL without user, query or fragment"}
 			}
 			value = strings.TrimRight(value, "/")
 		case inHost:
 			if !hostValue.MatchString(value) || strings.Contains(value, "..") {
-				return "", &FieldError{p.field, "must be a host name, or a part of one"}
+				return "", &schema.FieldError{Path: p.field, Message: "must be a host name, or a part of one"}
 			}
 		case inPath:
 			if value == "." || value == ".." {
-				return "", &FieldError{p.field, "must be a step of a path"}
+				return "", &schema.FieldError{Path: p.field, Message: "must be a step of a path"}
 			}
 			value = url.PathEscape(value)
 		}
@@ -85,7 +87,7 @@ func expandURL(template string, config *document) (string, *FieldError) {
 	}
 	expanded := strings.TrimRight(b.String(), "/")
 	if err := checkURL(expanded); err != nil {
-		return "", &FieldError{"", "does not make a valid URL"}
+		return "", &schema.FieldError{Message: "does not make a valid URL"}
 	}
 	return expanded, nil
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
 // Call is what a handler knows about the request that it serves. It holds the
@@ -93,7 +95,7 @@ func ConfigAs[T any](c *Call) (T, error) {
 	e := Errorf(CodeConnectorConfigInvalid, "the config of %s does not fit %T", c.Connector, config)
 	// The decoder's own message can quote the value, so it is not passed on.
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		e.Errors = []FieldError{{wrong.Field, "must be of type " + wrong.Type.String()}}
+		e.Errors = []schema.FieldError{{Path: wrong.Field, Message: "must be of type " + wrong.Type.String()}}
 	}
 	var zero T
 	return zero, e

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -30,7 +31,7 @@ type Connector struct {
 	Version  string
 	Metadata Metadata
 	// Config is the schema of a connection's config, an object. Required.
-	Config *Schema
+	Config *schema.Schema
 	// DefaultConfig is used by actions that run without a connection, and is what a
 	// connection by OAuth begins with that brings no config. Optional; it has to satisfy
 	// Config.
@@ -88,7 +89,7 @@ type Action struct {
 	Key         string // [A-Za-z][A-Za-z0-9_-]*, at most 64 bytes
 	Description string
 	// Input and Output are checked by [Action.Run]; nil accepts every document.
-	Input, Output *Schema
+	Input, Output *schema.Schema
 	// Idempotent says that calling twice is the same as calling once (or that the
 	// provider takes Call.IdempotencyKey). If false, the call is claimed before it
 	// runs and is never repeated when its outcome is unknown.

@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
 // definitionFormat is the version of the JSON form of a connector.
@@ -16,7 +19,7 @@ type definition struct {
 	Key           string             `json:"key"`
 	Version       string             `json:"version"`
 	Metadata      Metadata           `json:"metadata,omitzero"`
-	Config        *Schema            `json:"config"`
+	Config        *schema.Schema     `json:"config"`
 	DefaultConfig json.RawMessage    `json:"default_config,omitempty"`
 	BaseURL       string             `json:"base_url,omitempty"`
 	Auth          Auth               `json:"auth,omitzero"`
@@ -28,13 +31,13 @@ type definition struct {
 }
 
 type actionDefinition struct {
-	Key         string   `json:"key"`
-	Description string   `json:"description,omitempty"`
-	Input       *Schema  `json:"input,omitempty"`
-	Output      *Schema  `json:"output,omitempty"`
-	Idempotent  bool     `json:"idempotent,omitempty"`
-	Timeout     Duration `json:"timeout,omitempty"`
-	MaxAttempts int      `json:"max_attempts,omitempty"`
+	Key         string            `json:"key"`
+	Description string            `json:"description,omitempty"`
+	Input       *schema.Schema    `json:"input,omitempty"`
+	Output      *schema.Schema    `json:"output,omitempty"`
+	Idempotent  bool              `json:"idempotent,omitempty"`
+	Timeout     webhooks.Duration `json:"timeout,omitempty"`
+	MaxAttempts int               `json:"max_attempts,omitempty"`
 }
 
 // Definition returns the connector's data as JSON: compact, members in a fixed
@@ -51,7 +54,7 @@ func (c *Connector) Definition() ([]byte, error) {
 	for i := range c.Actions {
 		a := &c.Actions[i]
 		d.Actions = append(d.Actions, actionDefinition{
-			a.Key, a.Description, a.Input, a.Output, a.Idempotent, Duration(a.Timeout), a.MaxAttempts,
+			a.Key, a.Description, a.Input, a.Output, a.Idempotent, webhooks.Duration(a.Timeout), a.MaxAttempts,
 		})
 	}
 	var b bytes.Buffer
@@ -68,8 +71,8 @@ func (c *Connector) Definition() ([]byte, error) {
 // one. Members that this version does not know are an error: they could be what
 // makes the connector safe.
 func ParseDefinition(doc []byte) (*Connector, error) {
-	if _, bad := parseDocument(string(doc)); bad != nil {
-		return nil, fmt.Errorf("connector definition: %w", listed([]FieldError{bad.field()}))
+	if _, wrong := schema.Decode(doc); wrong != nil {
+		return nil, fmt.Errorf("connector definition: %w", schema.FieldErrors{*wrong})
 	}
 	dec := json.NewDecoder(bytes.NewReader(doc))
 	dec.DisallowUnknownFields()
@@ -102,50 +105,7 @@ func (c *Connector) publicDefaults() json.RawMessage {
 	if c.DefaultConfig == nil || c.Config == nil {
 		return c.DefaultConfig
 	}
-	doc, bad := parseDocument(string(c.DefaultConfig))
-	if bad != nil {
-		return nil
-	}
-	hidden := map[int]bool{}
-	for _, pointer := range c.Config.secrets {
-		for _, i := range doc.matches(0, pointerSteps(pointer)) {
-			hidden[i] = true
-		}
-	}
-	var b bytes.Buffer
-	doc.write(&b, 0, hidden)
-	return b.Bytes()
-}
-
-// write writes the node, compact, without the hidden ones below it. In a list they
-// become null, to keep the others in their places.
-func (d *document) write(b *bytes.Buffer, i int, hidden map[int]bool) {
-	n := &d.nodes[i]
-	if n.kind != objectNode && n.kind != arrayNode {
-		b.WriteString(d.text(i))
-		return
-	}
-	brackets := map[nodeKind]string{objectNode: "{}", arrayNode: "[]"}[n.kind]
-	b.WriteByte(brackets[0])
-	first := true
-	for child := range d.children(i) {
-		if hidden[child] && n.kind == objectNode {
-			continue
-		}
-		if !first {
-			b.WriteByte(',')
-		}
-		first = false
-		if n.kind == objectNode {
-			b.WriteString(plainJSON(d.key(child)) + ":")
-		}
-		if hidden[child] {
-			b.WriteString("null")
-			continue
-		}
-		d.write(b, child, hidden)
-	}
-	b.WriteByte(brackets[1])
+	return c.Config.WithoutSecrets(c.DefaultConfig)
 }
 
 // MarshalJSON writes the definition.

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
 // registered returns the connector as a registry keeps it.
@@ -70,7 +71,7 @@ func TestDefinitionCarriesTheConnectorWithoutCodeAndSecrets(t *testing.T) {
 func TestDefinitionOfAnOAuthConnector(t *testing.T) {
 	t.Parallel()
 	c := registered(t, connectors.Connector{
-		Key: "docs", Config: connectors.SchemaFor[struct{}](), BaseURL: "https://api.docs.example",
+		Key: "docs", Config: schema.For[struct{}](), BaseURL: "https://api.docs.example",
 		RateLimit: &connectors.RateLimit{Statuses: []int{403}, Text: "Retry after (.*)", Windows: []connectors.RateWindow{{Remaining: "X-Remaining", Reset: "X-Reset", Form: connectors.ExpiryEpoch}}},
 		Auth: connectors.Auth{Kind: connectors.AuthOAuth2, OAuth2: &connectors.OAuth2{
 			AuthorizationURL: "https://docs.example/authorize", TokenURL: "https://docs.example/token", RevocationURL: "https://docs.example/revoke",
@@ -110,7 +111,7 @@ func TestADefinitionNamesTheHooksOfItsOAuth(t *testing.T) {
 	o.SignToken = func(*http.Request, []byte, connectors.Secret) error { return nil }
 	o.RepairToken = func(context.Context, *connectors.LostToken) (json.RawMessage, error) { return nil, nil }
 	c := registered(t, connectors.Connector{
-		Key: "docs", Config: connectors.SchemaFor[struct{}](), BaseURL: "https://api.docs.example", Auth: connectors.Auth{Kind: connectors.AuthOAuth2, OAuth2: &o},
+		Key: "docs", Config: schema.For[struct{}](), BaseURL: "https://api.docs.example", Auth: connectors.Auth{Kind: connectors.AuthOAuth2, OAuth2: &o},
 	})
 	if !c.Auth.OAuth2.Complete() || c.Auth.OAuth2.LacksRepair() {
 		t.Error("the connector itself lacks its code")

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
 // Delivery is a verified webhook as its handler gets it.
@@ -21,6 +23,13 @@ type Delivery struct {
 	Received time.Time
 	// ReplayOf is the id of the event that this one repeats by an operator's wish.
 	ReplayOf string
+}
+
+// Webhook is how a provider calls the connector, and what is done about it.
+type Webhook struct {
+	webhooks.Descriptor `yaml:",inline"`
+	// Handler, if set, acts on deliveries in executors.
+	Handler WebhookHandler `json:"-" yaml:"-"`
 }
 
 // WebhookHandler acts on a delivery. It runs in executors, after the provider

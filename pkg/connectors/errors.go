@@ -9,15 +9,9 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
-)
 
-// FieldError says what is wrong with one place of a JSON document. The message
-// never holds the value that was found there.
-type FieldError struct {
-	// Path is dotted: "apiKey", "a.b", "items.0.name"; "" is the document itself.
-	Path    string `json:"path"`
-	Message string `json:"message"`
-}
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
+)
 
 // Error is a failure with a [Code]. It is what seams of Hawser hand to each other
 // and what an API client gets to see, so Message is written for people and holds
@@ -33,7 +27,7 @@ type FieldError struct {
 type Error struct {
 	Code           Code
 	Message        string
-	Errors         []FieldError
+	Errors         []schema.FieldError
 	RetryAfter     time.Duration // not before this time has passed; 0 if unknown. JSON: whole seconds, rounded up
 	ProviderStatus int           // HTTP status of the provider; 0 if none
 	Reason         string        // a finer reason where the code has several, e.g. "replayed"
@@ -115,12 +109,12 @@ func (e Error) LogValue() slog.Value {
 
 // wireError is the JSON form of Error.
 type wireError struct {
-	Code           Code         `json:"code"`
-	Message        string       `json:"message"`
-	Errors         []FieldError `json:"errors,omitempty"`
-	RetryAfter     int64        `json:"retry_after,omitempty"`
-	ProviderStatus int          `json:"provider_status,omitempty"`
-	Reason         string       `json:"reason,omitempty"`
+	Code           Code                `json:"code"`
+	Message        string              `json:"message"`
+	Errors         []schema.FieldError `json:"errors,omitempty"`
+	RetryAfter     int64               `json:"retry_after,omitempty"`
+	ProviderStatus int                 `json:"provider_status,omitempty"`
+	Reason         string              `json:"reason,omitempty"`
 }
 
 // MarshalJSON writes the form shown at [Error].

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
 // The table of INTERFACE.md, section 5, and what can be repeated.
@@ -87,12 +88,12 @@ func TestErrorMakesTheRoundTripThroughJSON(t *testing.T) {
 		{connectors.Error{Code: "INTERNAL", Message: "m"}, `{"code":"INTERNAL","message":"m"}`, connectors.Error{Code: "INTERNAL", Message: "m"}},
 		{
 			connectors.Error{
-				Code: "CONNECTOR_RATE_LIMITED", Message: "slow down", Errors: []connectors.FieldError{{Path: "a.b", Message: "is required"}},
+				Code: "CONNECTOR_RATE_LIMITED", Message: "slow down", Errors: []schema.FieldError{{Path: "a.b", Message: "is required"}},
 				RetryAfter: 1500 * time.Millisecond, ProviderStatus: 429, Reason: "burst", Cause: io.EOF,
 			},
 			`{"code":"CONNECTOR_RATE_LIMITED","message":"slow down","errors":[{"path":"a.b","message":"is required"}],"retry_after":2,"provider_status":429,"reason":"burst"}`,
 			connectors.Error{
-				Code: "CONNECTOR_RATE_LIMITED", Message: "slow down", Errors: []connectors.FieldError{{Path: "a.b", Message: "is required"}},
+				Code: "CONNECTOR_RATE_LIMITED", Message: "slow down", Errors: []schema.FieldError{{Path: "a.b", Message: "is required"}},
 				RetryAfter: 2 * time.Second, ProviderStatus: 429, Reason: "burst",
 			},
 		},
@@ -249,7 +250,7 @@ func TestSecretsShowInNothingThatIsPrinted(t *testing.T) {
 	}
 	failure := connectors.Error{Code: connectors.CodeConnectorActionFailed, Message: "it failed", Cause: errors.New(canary)}
 	connector := connectors.Connector{
-		Key: "demo", Config: connectors.SchemaFor[keyConfig](), DefaultConfig: config,
+		Key: "demo", Config: schema.For[keyConfig](), DefaultConfig: config,
 		BaseURL: "https://example.com/bot${config.apiKey}",
 		Auth:    connectors.Auth{Kind: connectors.AuthAPIKey, Headers: map[string]string{"X-Key": "${config.apiKey}"}, Query: map[string]string{"key": "${config.apiKey}"}},
 	}

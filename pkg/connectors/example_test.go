@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -30,7 +31,7 @@ func Example() {
 	weather := connectors.Connector{
 		Key:      "weather",
 		Metadata: connectors.Metadata{Name: "Weather"},
-		Config:   connectors.SchemaFor[Config](),
+		Config:   schema.For[Config](),
 		BaseURL:  "${config.baseUrl}/v1",
 		Auth:     connectors.Auth{Kind: connectors.AuthAPIKey, Headers: map[string]string{"X-Key": "${config.apiKey}"}},
 		Actions: []connectors.Action{

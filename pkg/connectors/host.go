@@ -1,7 +1,6 @@
 package connectors
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -63,24 +62,5 @@ func (c *Connector) RunValidate(ctx context.Context, call *Call) (err error) {
 }
 
 // SecretsOf returns the values of an opened config that its schema marks secret, for
-// Call.Secrets: strings and numbers, those inside secret objects and lists included.
-func (c *Connector) SecretsOf(config json.RawMessage) []Secret {
-	doc, bad := parseDocument(string(config))
-	if bad != nil || c.Config == nil {
-		return nil
-	}
-	var values []Secret
-	for _, pointer := range c.Config.secrets {
-		for _, i := range doc.matches(0, pointerSteps(pointer)) {
-			values = doc.leaves(i, values)
-		}
-	}
-	return values
-}
-
-func orEmptyObject(input json.RawMessage) json.RawMessage {
-	if len(bytes.TrimSpace(input)) == 0 {
-		return json.RawMessage("{}")
-	}
-	return input
-}
+// Call.Secrets.
+func (c *Connector) SecretsOf(config json.RawMessage) []Secret { return c.Config.SecretValues(config) }

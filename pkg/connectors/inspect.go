@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
 // An inspection collects everything that is wrong with a connector's definition,
@@ -16,14 +18,14 @@ import (
 type inspection struct {
 	connector *Connector
 	code      Code
-	found     []FieldError
+	found     []schema.FieldError
 }
 
 func (in *inspection) fail(code Code, path, format string, args ...any) {
 	if in.code == "" {
 		in.code = code
 	}
-	in.found = append(in.found, FieldError{path, fmt.Sprintf(format, args...)})
+	in.found = append(in.found, schema.FieldError{Path: path, Message: fmt.Sprintf(format, args...)})
 }
 
 // bad is for what has no code of its own: a mistake of the program.
@@ -63,8 +65,8 @@ func inspect(c *Connector, code bool) error {
 	if len(in.found) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(in.found, func(a, b FieldError) int { return strings.Compare(a.Path, b.Path) })
-	e := Errorf(in.code, "connector %q: %s", c.Key, listed(in.found))
+	slices.SortStableFunc(in.found, func(a, b schema.FieldError) int { return strings.Compare(a.Path, b.Path) })
+	e := Errorf(in.code, "connector %q: %s", c.Key, schema.FieldErrors(in.found))
 	e.Errors = in.found
 	return e
 }
@@ -74,7 +76,7 @@ func (in *inspection) config(code bool) {
 	if c.Config == nil {
 		return
 	}
-	if !c.Config.isObject() {
+	if !c.Config.IsObject() {
 		in.bad("config", "must be the schema of an object")
 	}
 	for _, path := range c.Config.SecretPaths() {
@@ -82,7 +84,7 @@ func (in *inspection) config(code bool) {
 			in.bad("config", "cannot be a secret as a whole: mark its fields")
 		}
 	}
-	if field := c.Config.secretDefault(); field != "" {
+	if field := c.Config.SecretDefault(); field != "" {
 		in.bad("config."+field, "is a secret and cannot have a default: schemas are public")
 	}
 	if c.DefaultConfig == nil {
@@ -114,7 +116,7 @@ func (in *inspection) auth() {
 		} else {
 			names[canonical] = true
 		}
-		if !isToken(name) || strings.EqualFold(name, "Host") {
+		if !headerName.MatchString(name) || strings.EqualFold(name, "Host") {
 			in.bad(path, "is not the name of a header that can be set")
 		}
 		in.template(path, a.Headers[name])
@@ -303,7 +305,7 @@ func (in *inspection) secrets(path, source string) {
 
 // sealed checks that a field of the config is a secret, if it is there.
 func (in *inspection) sealed(path, field string) {
-	if config := in.connector.Config; config != nil && config.allows(field) && !config.secret(field) {
+	if config := in.connector.Config; config != nil && config.AllowsField(field) && !config.IsSecret(field) {
 		in.bad(path, "names the config field %q, which is not marked secret", field)
 	}
 }
@@ -316,7 +318,7 @@ func (in *inspection) url(path, source string) {
 }
 
 func (in *inspection) field(path, field string) {
-	if in.connector.Config != nil && !in.connector.Config.allows(field) {
+	if in.connector.Config != nil && !in.connector.Config.AllowsField(field) {
 		in.bad(path, "names the config field %q, which does not exist", field)
 	}
 }

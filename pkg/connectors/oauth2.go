@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
 // OAuth2 describes a provider's authorization server, as data. URLs are templates
@@ -265,9 +267,9 @@ func (c *Connector) OAuthEndpoints(config []byte) (Endpoints, error) {
 	if o == nil {
 		return Endpoints{}, Errorf(CodeConnectorOAuthNotConfigured, "%s is not an OAuth connector", c.Key)
 	}
-	doc, bad := parseDocument(string(orEmptyObject(config)))
+	doc, bad := decodeConfig(config)
 	if bad != nil {
-		return Endpoints{}, c.unresolved(bad.field())
+		return Endpoints{}, c.unresolved(*bad)
 	}
 	var e Endpoints
 	for _, at := range []struct {
@@ -281,8 +283,8 @@ func (c *Connector) OAuthEndpoints(config []byte) (Endpoints, error) {
 		if at.template == "" {
 			continue
 		}
-		var wrong *FieldError
-		if *at.to, wrong = c.expandRecipient(at.template, &doc); wrong != nil {
+		var wrong *schema.FieldError
+		if *at.to, wrong = c.expandRecipient(at.template, doc); wrong != nil {
 			return Endpoints{}, c.unresolved(*wrong)
 		}
 	}
@@ -299,13 +301,13 @@ func (c *Connector) OwnClient(config []byte) (id string, secret Secret, ok bool,
 	if o == nil || o.ClientID == "" {
 		return "", Secret{}, false, nil
 	}
-	doc, bad := parseDocument(string(orEmptyObject(config)))
+	doc, bad := decodeConfig(config)
 	if bad != nil {
-		return "", Secret{}, false, c.unresolved(bad.field())
+		return "", Secret{}, false, c.unresolved(*bad)
 	}
-	values, wrong := expandAll(map[string]string{"id": o.ClientID}, &doc)
+	values, wrong := expandAll(map[string]string{"id": o.ClientID}, doc)
 	if wrong == nil {
-		secret, wrong = o.ownSecret(&doc)
+		secret, wrong = o.ownSecret(doc)
 	}
 	if wrong != nil {
 		return "", Secret{}, false, c.unresolved(*wrong)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -117,7 +118,7 @@ func joined[T ~string](names []T) string {
 
 // ownSecret is the secret of a client that the config brings. A private key may have
 // lines: it is never put into a header.
-func (o *OAuth2) ownSecret(config *document) (Secret, *FieldError) {
+func (o *OAuth2) ownSecret(config configValues) (Secret, *schema.FieldError) {
 	return ownText("client secret", o.ClientSecret, o.ClientAuth.NeedsKey(), config)
 }
 
@@ -127,11 +128,11 @@ func (c *Connector) ClientCertificate(config []byte) (Secret, error) {
 	if c.Auth.OAuth2.Certificate == "" {
 		return Secret{}, nil
 	}
-	doc, bad := parseDocument(string(orEmptyObject(config)))
+	doc, bad := decodeConfig(config)
 	if bad != nil {
-		return Secret{}, c.unresolved(bad.field())
+		return Secret{}, c.unresolved(*bad)
 	}
-	text, wrong := ownText("certificate", c.Auth.OAuth2.Certificate, true, &doc)
+	text, wrong := ownText("certificate", c.Auth.OAuth2.Certificate, true, doc)
 	if wrong != nil {
 		return Secret{}, c.unresolved(*wrong)
 	}
@@ -140,14 +141,15 @@ func (c *Connector) ClientCertificate(config []byte) (Secret, error) {
 
 // ownText fills in the template of what is called so in its errors. With lines, a
 // field that is the whole of it may have lines.
-func ownText(what, template string, lines bool, config *document) (Secret, *FieldError) {
+func ownText(what, template string, lines bool, config configValues) (Secret, *schema.FieldError) {
 	t, err := parseValueTemplate(template)
 	if err != nil {
-		return Secret{}, &FieldError{"", "the template of the " + what + " " + err.Error()}
+		return Secret{}, &schema.FieldError{Message: "the template of the " + what + " " + err.Error()}
 	}
 	if lines && len(t) == 1 && t[0].field != "" {
-		if i, ok := config.lookup(t[0].field); ok && config.nodes[i].kind == stringNode {
-			return secret.New(config.string(i)), nil
+		value, _ := config.lookup(t[0].field)
+		if text, ok := value.(string); ok {
+			return secret.New(text), nil
 		}
 	}
 	text, _, wrong := t.expand(config)

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
 // Mint asks the token URL for a token with a JWT that the client signs, in place of
@@ -59,17 +61,17 @@ type TokenRequest struct {
 // the config cannot.
 func (c *Connector) TokenRequest(config []byte) (TokenRequest, error) {
 	o := c.Auth.OAuth2
-	doc, bad := parseDocument(string(orEmptyObject(config)))
+	doc, bad := decodeConfig(config)
 	if bad != nil {
-		return TokenRequest{}, c.unresolved(bad.field())
+		return TokenRequest{}, c.unresolved(*bad)
 	}
 	var r TokenRequest
-	var wrong *FieldError
-	if r.Params, wrong = expandAll(o.TokenParams, &doc); wrong != nil {
+	var wrong *schema.FieldError
+	if r.Params, wrong = expandAll(o.TokenParams, doc); wrong != nil {
 		return TokenRequest{}, c.unresolved(*wrong)
 	}
 	if o.Assertion != nil {
-		if r.Claims, wrong = expandAll(o.Assertion.Claims, &doc); wrong != nil {
+		if r.Claims, wrong = expandAll(o.Assertion.Claims, doc); wrong != nil {
 			return TokenRequest{}, c.unresolved(*wrong)
 		}
 	}
@@ -143,7 +145,7 @@ func (in *inspection) oauthOwner(o *OAuth2) {
 			continue // it has been told
 		}
 		for _, field := range t.fields() {
-			if in.connector.Config == nil || !in.connector.Config.lists(field) {
+			if in.connector.Config == nil || !in.connector.Config.Enumerates(field) {
 				in.bad("auth.oauth2."+path, "is made of %q, "+way, field)
 			}
 		}

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
 // A recipient is a URL to which a client proves who it is, or to which the token goes
@@ -65,7 +67,7 @@ func (in *inspection) oauthRecipients(o *OAuth2) {
 	for _, r := range in.recipients(o) {
 		for _, f := range hostFields(r.url) {
 			switch {
-			case in.connector.Config.lists(f.name):
+			case in.connector.Config.Enumerates(f.name):
 			case slices.Contains(told, f.name):
 				in.bad(r.path, "is made of %q, which the redirect's query fills: the schema must list its values (enum)", f.name)
 			case whose != "" && r.gets != "" && !f.below:
@@ -84,7 +86,7 @@ func (in *inspection) sharedSecret(o *OAuth2) (whose, way string) {
 	if o.operatorProves() {
 		return "the operator's client", ""
 	}
-	doc, bad := parseDocument(string(orEmptyObject(in.connector.DefaultConfig)))
+	doc, bad := decodeConfig(in.connector.DefaultConfig)
 	if bad != nil {
 		return "", "" // it has been told
 	}
@@ -94,8 +96,8 @@ func (in *inspection) sharedSecret(o *OAuth2) (whose, way string) {
 			continue // it has been told
 		}
 		for _, field := range t.fields() {
-			i, there := doc.lookup(field)
-			if there && doc.nodes[i].kind != nullNode && doc.text(i) != `""` && in.connector.Config.secret(field) {
+			value, _ := doc.lookup(field)
+			if value != nil && value != "" && in.connector.Config.IsSecret(field) {
 				return "the default config", "leave it out of default_config, "
 			}
 		}
@@ -106,14 +108,11 @@ func (in *inspection) sharedSecret(o *OAuth2) (whose, way string) {
 // expandRecipient is expandURL for a URL that gets something of the client. The schema
 // is asked anew whether it lists the values in the host: the config may have been stored
 // under an older one, or be that of another connector of the family.
-func (c *Connector) expandRecipient(template string, config *document) (string, *FieldError) {
+func (c *Connector) expandRecipient(template string, config configValues) (string, *schema.FieldError) {
 	if c.Config != nil && strings.Contains(template, fieldMark) {
 		for _, f := range hostFields(template) {
-			i, there := config.lookup(f.name)
-			for _, listing := range c.Config.listings(f.name) {
-				if there && listing.Validate(config.value(i)) != nil {
-					return "", &FieldError{f.name, "is none of the values that the schema lists"}
-				}
+			if value, there := config.lookup(f.name); there && !c.Config.AllowsValue(f.name, value) {
+				return "", &schema.FieldError{Path: f.name, Message: "is none of the values that the schema lists"}
 			}
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
 // service is a connector without a user, as a test wants it.
@@ -19,7 +20,7 @@ func service(alter func(*connectors.Connector, *connectors.OAuth2)) connectors.C
 	o := &connectors.OAuth2{TokenURL: "https://x.example/token"}
 	c := connectors.Connector{
 		Key: "service", BaseURL: "https://api.x.example", Auth: connectors.Auth{Kind: connectors.AuthClientCredentials, OAuth2: o},
-		Config: connectors.SchemaFor[struct {
+		Config: schema.For[struct {
 			User string            `json:"user,omitempty"`
 			Key  connectors.Secret `json:"key,omitempty"`
 		}](),

@@ -152,10 +152,10 @@ func (in *inspection) rateLimit() {
 	}
 	for i, w := range r.Windows {
 		path := fmt.Sprintf("rate_limit.windows.%d", i)
-		if !isToken(w.Reset) {
+		if !headerName.MatchString(w.Reset) {
 			in.bad(path+".reset", "is not the name of a header")
 		}
-		if w.Remaining != "" && !isToken(w.Remaining) {
+		if w.Remaining != "" && !headerName.MatchString(w.Remaining) {
 			in.bad(path+".remaining", "is not the name of a header")
 		}
 		if !slices.Contains(resetForms, w.Form) {

@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
 // chat is a connector with a bit of everything.
@@ -19,7 +21,7 @@ func chat() connectors.Connector {
 	return connectors.Connector{
 		Key: "chat", Version: "2.1.0-rc.1",
 		Metadata:      connectors.Metadata{Name: "Chat & Co", Description: "Messages", Icon: "https://chat.example/i.svg", Categories: []string{"talk"}, DocsURL: "https://chat.example/docs"},
-		Config:        connectors.SchemaFor[chatConfig](),
+		Config:        schema.For[chatConfig](),
 		DefaultConfig: json.RawMessage(`{"apiKey":"canary-7f3a","webhookSecret":"canary-7f3a","region":"eu"}`),
 		BaseURL:       "https://${config.region}.chat.example/v1",
 		Auth:          connectors.Auth{Kind: connectors.AuthAPIKey, Headers: map[string]string{"Authorization": "Bearer ${config.apiKey}"}},
@@ -29,13 +31,13 @@ func chat() connectors.Connector {
 			{Key: "raw_call-2", Handler: func(context.Context, *connectors.Call, json.RawMessage) (json.RawMessage, error) { return nil, nil }},
 		},
 		Validate: func(context.Context, *connectors.Call) error { return nil },
-		Webhook: &connectors.Webhook{
+		Webhook: &connectors.Webhook{Descriptor: webhooks.Descriptor{
 			SecretField: "webhookSecret",
-			Verify: []connectors.Verification{{
-				Scheme: connectors.SchemeHMAC, Algorithm: connectors.SHA256, Encoding: connectors.EncodingHex,
-				Signature: connectors.Source{From: "header.X-Signature"}, Signed: "{body}",
+			Verify: []webhooks.Verification{{
+				Scheme: webhooks.SchemeHMAC, Algorithm: webhooks.SHA256, Encoding: webhooks.EncodingHex,
+				Signature: webhooks.Source{From: "header.X-Signature"}, Signed: "{body}",
 			}},
-		},
+		}},
 	}
 }
 
@@ -50,7 +52,7 @@ func TestRegistryKeepsConnectorsInOrder(t *testing.T) {
 	t.Parallel()
 	r := connectors.NewRegistry()
 	for _, key := range []string{"zeta", "alpha", "mid-1"} {
-		if err := r.Register(connectors.Connector{Key: key, Config: connectors.SchemaFor[struct{}]()}); err != nil {
+		if err := r.Register(connectors.Connector{Key: key, Config: schema.For[struct{}]()}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -107,7 +109,7 @@ func TestRegisterRefusesEveryMistake(t *testing.T) {
 		{"a bad key", func(c *connectors.Connector) { c.Key = "Chat.x" }, "INTERNAL", `key must be [a-z][a-z0-9-]*, at most 64 bytes, got "Chat.x"`},
 		{"a long key", func(c *connectors.Connector) { c.Key = strings.Repeat("a", 65) }, "INTERNAL", "key must be"},
 		{"a bad version", func(c *connectors.Connector) { c.Version = "1.2" }, "INTERNAL", "version must be a semantic version"},
-		{"a config that is no object", func(c *connectors.Connector) { c.Config = connectors.SchemaFor[string]() }, "INTERNAL", "config must be the schema of an object"},
+		{"a config that is no object", func(c *connectors.Connector) { c.Config = schema.For[string]() }, "INTERNAL", "config must be the schema of an object"},
 		{"a config that is a secret", func(c *connectors.Connector) { c.Config = mustSchema(t, `{"type":"object","writeOnly":true}`) }, "INTERNAL", "config cannot be a secret as a whole"},
 		{"a default for a secret", func(c *connectors.Connector) {
 			c.Config = mustSchema(t, `{"type":"object","properties":{"a":{"properties":{"k":{"writeOnly":true,"default":"x"}}}}}`)
@@ -238,7 +240,7 @@ func TestDefinitionsOfOthersAreReplacedAndRemoved(t *testing.T) {
 	r := connectors.NewRegistry()
 	define := func(key, version string) {
 		t.Helper()
-		if err := r.RegisterDefinition(&connectors.Connector{Key: key, Version: version, Config: connectors.SchemaFor[struct{}](), Actions: []connectors.Action{{Key: "x"}}}); err != nil {
+		if err := r.RegisterDefinition(&connectors.Connector{Key: key, Version: version, Config: schema.For[struct{}](), Actions: []connectors.Action{{Key: "x"}}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -249,7 +251,7 @@ func TestDefinitionsOfOthersAreReplacedAndRemoved(t *testing.T) {
 	if all := r.All(); len(all) != 2 || all[0].Version != "1.1.0" || old.Version != "1.0.0" {
 		t.Errorf("All = %v, want the new version in the old place", all)
 	}
-	if err := r.Register(connectors.Connector{Key: "a", Config: connectors.SchemaFor[struct{}]()}); err == nil {
+	if err := r.Register(connectors.Connector{Key: "a", Config: schema.For[struct{}]()}); err == nil {
 		t.Error("a connector has silently taken the place of a stranger's")
 	}
 	if !r.RemoveDefinition("a") || r.RemoveDefinition("a") || len(r.All()) != 1 {
@@ -267,10 +269,10 @@ func TestRegistryIsSafeForConcurrentUse(t *testing.T) {
 	for i := range 8 {
 		group.Go(func() {
 			key := "c" + string(rune('a'+i))
-			if err := r.Register(connectors.Connector{Key: key, Config: connectors.SchemaFor[struct{}]()}); err != nil {
+			if err := r.Register(connectors.Connector{Key: key, Config: schema.For[struct{}]()}); err != nil {
 				t.Error(err)
 			}
-			if err := r.RegisterDefinition(&connectors.Connector{Key: "shared", Config: connectors.SchemaFor[struct{}]()}); err != nil {
+			if err := r.RegisterDefinition(&connectors.Connector{Key: "shared", Config: schema.For[struct{}]()}); err != nil {
 				t.Error(err)
 			}
 			r.Get(key)

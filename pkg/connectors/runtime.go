@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -32,33 +33,30 @@ type Runtime struct {
 // For the kinds oauth2 and client_credentials the runtime lacks the token: whoever
 // holds the grant adds the Authorization header.
 func (c *Connector) Resolve(config []byte) (Runtime, error) {
-	if len(config) == 0 {
-		config = []byte("{}")
-	}
-	doc, bad := parseDocument(string(config))
+	doc, bad := decodeConfig(config)
 	if bad != nil {
-		return Runtime{}, c.unresolved(bad.field())
+		return Runtime{}, c.unresolved(*bad)
 	}
 	var rt Runtime
-	var wrong *FieldError
+	var wrong *schema.FieldError
 	if c.BaseURL != "" {
 		expand := expandURL
 		if c.Auth.Kind == AuthClientCredentials {
 			expand = c.expandRecipient
 		}
-		if rt.BaseURL, wrong = expand(c.BaseURL, &doc); wrong != nil {
+		if rt.BaseURL, wrong = expand(c.BaseURL, doc); wrong != nil {
 			return Runtime{}, c.unresolved(*wrong)
 		}
 	}
-	if rt.Headers, wrong = expandAll(c.Auth.Headers, &doc); wrong != nil {
+	if rt.Headers, wrong = expandAll(c.Auth.Headers, doc); wrong != nil {
 		return Runtime{}, c.unresolved(*wrong)
 	}
-	if rt.Query, wrong = expandAll(c.Auth.Query, &doc); wrong != nil {
+	if rt.Query, wrong = expandAll(c.Auth.Query, doc); wrong != nil {
 		return Runtime{}, c.unresolved(*wrong)
 	}
 	switch c.Auth.Kind {
 	case AuthBasic:
-		authorization, wrong := c.Auth.basic(&doc)
+		authorization, wrong := c.Auth.basic(doc)
 		if wrong != nil {
 			return Runtime{}, c.unresolved(*wrong)
 		}
@@ -69,20 +67,20 @@ func (c *Connector) Resolve(config []byte) (Runtime, error) {
 	case AuthAPIKey, AuthMapped:
 		// Fail closed: a request without the credential would go out as a stranger's.
 		if !c.Auth.carries(rt) {
-			return Runtime{}, c.unresolved(FieldError{"", "has no value for any credential"})
+			return Runtime{}, c.unresolved(schema.FieldError{Message: "has no value for any credential"})
 		}
 	}
 	return rt, nil
 }
 
-func (c *Connector) unresolved(wrong FieldError) error {
+func (c *Connector) unresolved(wrong schema.FieldError) error {
 	e := Errorf(CodeConnectorConfigInvalid, "the config of %s cannot be used to reach the provider", c.Key)
-	e.Errors = []FieldError{wrong}
+	e.Errors = []schema.FieldError{wrong}
 	return e
 }
 
 // expandAll fills the templates in and leaves out those that lack a field.
-func expandAll(templates map[string]string, config *document) (map[string]secret.Text, *FieldError) {
+func expandAll(templates map[string]string, config configValues) (map[string]secret.Text, *schema.FieldError) {
 	if len(templates) == 0 {
 		return nil, nil
 	}
@@ -90,7 +88,7 @@ func expandAll(templates map[string]string, config *document) (map[string]secret
 	for _, name := range slices.Sorted(maps.Keys(templates)) {
 		t, err := parseValueTemplate(templates[name])
 		if err != nil {
-			return nil, &FieldError{"", "the template of " + name + " " + err.Error()}
+			return nil, &schema.FieldError{Message: "the template of " + name + " " + err.Error()}
 		}
 		value, ok, wrong := t.expand(config)
 		if wrong != nil {
@@ -107,13 +105,13 @@ func expandAll(templates map[string]string, config *document) (map[string]secret
 }
 
 // basic returns the Authorization header of RFC 7617.
-func (a *Auth) basic(config *document) (secret.Text, *FieldError) {
+func (a *Auth) basic(config configValues) (secret.Text, *schema.FieldError) {
 	var pair [2]string
 	filled := false
 	for i, template := range []string{a.Username, a.Password} {
 		t, err := parseValueTemplate(template)
 		if err != nil {
-			return secret.Text{}, &FieldError{"", "a template of the credentials " + err.Error()}
+			return secret.Text{}, &schema.FieldError{Message: "a template of the credentials " + err.Error()}
 		}
 		value, ok, wrong := t.expand(config)
 		if wrong != nil {
@@ -123,10 +121,10 @@ func (a *Auth) basic(config *document) (secret.Text, *FieldError) {
 		pair[i] = value
 	}
 	if !filled {
-		return secret.Text{}, &FieldError{"", "has no value for any credential"}
+		return secret.Text{}, &schema.FieldError{Message: "has no value for any credential"}
 	}
 	if strings.Contains(pair[0], ":") {
-		return secret.Text{}, &FieldError{"", "must not have a colon in the user name"}
+		return secret.Text{}, &schema.FieldError{Message: "must not have a colon in the user name"}
 	}
 	encoded := base64.StdEncoding.EncodeToString([]byte(pair[0] + ":" + pair[1]))
 	return secret.New("Basic " + encoded), nil

@@ -2,7 +2,10 @@ package connectors
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
+
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
 // A valueTemplate is the parsed form of a template of [Auth]: texts and fields of
@@ -33,7 +36,7 @@ func parseValueTemplate(source string) (valueTemplate, error) {
 		}
 		placeholder, after, closed := strings.Cut("${"+rest, "}")
 		field, ok := strings.CutPrefix(placeholder, fieldMark)
-		if !closed || !ok || !isPath(field) || strings.ContainsAny(field, "${ ") {
+		if !closed || !ok || !dottedPath.MatchString(field) || strings.ContainsAny(field, "${ ") {
 			return nil, fmt.Errorf(`may hold "${" only in "${config.<dotted path>}"`)
 		}
 		t = append(t, valuePart{field: field})
@@ -54,14 +57,14 @@ func (t valueTemplate) fields() (fields []string) {
 
 // expand fills the template in. It is false if a field is absent, null or "".
 // The error is about the config's value and does not quote it.
-func (t valueTemplate) expand(config *document) (string, bool, *FieldError) {
+func (t valueTemplate) expand(config configValues) (string, bool, *schema.FieldError) {
 	var b strings.Builder
 	for _, p := range t {
 		if p.field == "" {
 			b.WriteString(p.text)
 			continue
 		}
-		value, err := config.field(p.field)
+		value, err := config.text(p.field)
 		if err != nil || value == "" {
 			return "", false, err
 		}
@@ -70,25 +73,12 @@ func (t valueTemplate) expand(config *document) (string, bool, *FieldError) {
 	return b.String(), true, nil
 }
 
-// field returns a scalar of the config as text; "" if it is absent or null. What
-// could begin a new header or request line is refused.
-func (d *document) field(path string) (string, *FieldError) {
-	i, ok := d.lookup(path)
-	if !ok {
-		return "", nil
-	}
-	switch d.nodes[i].kind {
-	case nullNode:
-		return "", nil
-	case stringNode:
-		text := d.string(i)
-		if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-			return "", &FieldError{path, "must not contain line breaks or other control characters"}
-		}
-		return text, nil
-	case boolNode, numberNode:
-		return d.text(i), nil
-	default:
-		return "", &FieldError{path, "must be a single value"}
-	}
-}
+var (
+	// headerName is a token of RFC 9110 section 5.6.2.
+	headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+	// dottedPath is made of steps that are not empty.
+	dottedPath = regexp.MustCompile(`^[^.]+(\.[^.]+)*$`)
+)
+
+// longestTemplate bounds what a definition from outside can make us hold.
+const longestTemplate = 4096

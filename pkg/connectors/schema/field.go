@@ -1,0 +1,274 @@
+package schema
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+// Field is one input of the form that asks a person for a config. It comes from
+// the schema alone; secrets are marked there, never guessed by name.
+type Field struct {
+	// Name is the member's name. Members of an object that the schema describes
+	// stand in the form themselves, with dotted names: "proxy.host".
+	Name  string    `json:"name"`
+	Label string    `json:"label"` // the title, else made from the name: "apiKey" → "Api Key"
+	Type  FieldType `json:"type"`
+	// Required is false for what has a default.
+	Required    bool            `json:"required"`
+	Default     json.RawMessage `json:"default,omitempty"` // never that of a secret
+	Options     []Option        `json:"options,omitempty"`
+	Description string          `json:"description,omitempty"`
+	// Secret says that the value is a secret, or holds one.
+	Secret bool `json:"secret,omitempty"`
+}
+
+// Option is a choice of a select or multiselect.
+type Option struct {
+	Label string          `json:"label"`
+	Value json.RawMessage `json:"value"`
+}
+
+// FieldType is the kind of input.
+type FieldType string
+
+// The kinds. Textarea is for texts of several lines (format textarea) and, as
+// JSON, for what has no simpler form: maps, objects of any shape, lists of them.
+const (
+	FieldString      FieldType = "string"
+	FieldNumber      FieldType = "number"
+	FieldBoolean     FieldType = "boolean"
+	FieldSelect      FieldType = "select"
+	FieldMultiselect FieldType = "multiselect"
+	FieldTextarea    FieldType = "textarea"
+)
+
+// order knows in which order the document lists the properties of each subschema,
+// by JSON pointer; the compiled schema has forgotten it.
+type order map[string][]string
+
+func memberOrder(d *document) order {
+	o := order{}
+	var visit func(i int, pointer string)
+	visit = func(i int, pointer string) {
+		index := 0
+		for child := range d.children(i) {
+			step := strconv.Itoa(index)
+			if d.nodes[i].kind == objectNode {
+				step = d.key(child)
+				if strings.HasSuffix(pointer, "/properties") {
+					o[pointer] = append(o[pointer], step)
+				}
+			}
+			visit(child, pointer+"/"+strings.NewReplacer("~", "~0", "/", "~1").Replace(step))
+			index++
+		}
+	}
+	visit(0, "")
+	return o
+}
+
+// of returns the names of the subschema's properties.
+func (o order) of(s *jsonschema.Schema) []string {
+	_, fragment, _ := strings.Cut(s.Location, "#")
+	pointer, err := url.PathUnescape(fragment)
+	if err != nil {
+		return nil
+	}
+	return o[pointer+"/properties"]
+}
+
+// formFields returns the fields of an object's schema.
+func formFields(s *jsonschema.Schema, secrets []string, o order) []Field {
+	form := form{order: o, secrets: secrets}
+	form.object(applying(s), "", true, 0)
+	return form.fields
+}
+
+type form struct {
+	order   order
+	secrets []string             // the schema's
+	open    []*jsonschema.Schema // objects that are being spread out
+	fields  []Field
+}
+
+// deepestForm is how many objects inside each other a form spreads out.
+const deepestForm = 4
+
+func (f *form) object(schemas []*jsonschema.Schema, prefix string, required bool, depth int) {
+	outer := f.open
+	f.open = append(slices.Clip(f.open), schemas...)
+	defer func() { f.open = outer }()
+	var names []string
+	for _, s := range schemas {
+		for _, name := range f.order.of(s) {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	for _, name := range names {
+		var of []*jsonschema.Schema
+		needed := false
+		for _, s := range schemas {
+			if property, ok := s.Properties[name]; ok {
+				of = append(of, property)
+			}
+			needed = needed || slices.Contains(s.Required, name)
+		}
+		f.field(applying(of...), prefix+name, name, required && needed, depth)
+	}
+}
+
+// field adds the field, or the fields, of one member that the schemas apply to.
+func (f *form) field(schemas []*jsonschema.Schema, path, name string, required bool, depth int) {
+	field := Field{Name: path, Label: Label(name), Type: FieldString, Required: required}
+	var titled, described, typed bool
+	for _, s := range schemas {
+		if s.Title != "" && !titled {
+			field.Label, titled = s.Title, true
+		}
+		if s.Description != "" && !described {
+			field.Description, described = s.Description, true
+		}
+		if s.Default != nil {
+			field.Required = false
+			if field.Default == nil {
+				field.Default = json.RawMessage(plainJSON(*s.Default))
+			}
+		}
+		if !typed {
+			field.Type, field.Options, typed = fieldType(s)
+		}
+	}
+	whole, inside := holdsSecret(f.secrets, strings.Split(path, "."))
+	spread := field.Type == FieldTextarea && !whole && field.Default == nil && depth < deepestForm &&
+		slices.ContainsFunc(schemas, func(s *jsonschema.Schema) bool { return len(s.Properties) > 0 }) &&
+		!slices.ContainsFunc(schemas, func(s *jsonschema.Schema) bool { return slices.Contains(f.open, s) })
+	if spread {
+		f.object(schemas, path+".", field.Required, depth+1)
+		return
+	}
+	if field.Secret = whole || inside; field.Secret {
+		field.Default = nil
+	}
+	f.fields = append(f.fields, field)
+}
+
+// fieldType returns the kind of input that the schema asks for; false if it does
+// not say.
+func fieldType(s *jsonschema.Schema) (FieldType, []Option, bool) {
+	if s.Enum != nil {
+		return FieldSelect, options(s.Enum.Values), true
+	}
+	if titled := titledOptions(s); titled != nil {
+		return FieldSelect, titled, true
+	}
+	if s.Types == nil {
+		if len(s.Properties) > 0 {
+			return FieldTextarea, nil, true
+		}
+		return FieldString, nil, false
+	}
+	types := s.Types.ToStrings()
+	has := func(name string) bool { return slices.Contains(types, name) }
+	switch {
+	case has("string"):
+		if s.Format != nil && s.Format.Name == formatTextarea {
+			return FieldTextarea, nil, true
+		}
+		return FieldString, nil, true
+	case has("boolean"):
+		return FieldBoolean, nil, true
+	case has("integer"), has("number"):
+		return FieldNumber, nil, true
+	case has("array"):
+		return arrayType(s)
+	case has("object"):
+		return FieldTextarea, nil, true
+	}
+	return FieldString, nil, false
+}
+
+func arrayType(s *jsonschema.Schema) (FieldType, []Option, bool) {
+	if s.Items2020 == nil {
+		return FieldMultiselect, nil, true
+	}
+	for _, item := range applying(s.Items2020) {
+		switch t, options, _ := fieldType(item); t {
+		case FieldSelect:
+			return FieldMultiselect, options, true
+		case FieldTextarea, FieldMultiselect:
+			return FieldTextarea, nil, true
+		}
+	}
+	return FieldMultiselect, nil, true
+}
+
+func options(values []any) []Option {
+	all := make([]Option, 0, len(values))
+	for _, v := range values {
+		if v == nil {
+			continue // "none of them" is not a choice of the list
+		}
+		all = append(all, Option{fmt.Sprint(v), json.RawMessage(plainJSON(v))})
+	}
+	return all
+}
+
+// titledOptions reads a oneOf (or anyOf) of constants with titles.
+func titledOptions(s *jsonschema.Schema) []Option {
+	alternatives := s.OneOf
+	if len(alternatives) == 0 {
+		alternatives = s.AnyOf
+	}
+	var all []Option
+	for _, a := range alternatives {
+		if a.Const == nil {
+			return nil
+		}
+		option := Option{a.Title, json.RawMessage(plainJSON(*a.Const))}
+		if option.Label == "" {
+			option.Label = fmt.Sprint(*a.Const)
+		}
+		all = append(all, option)
+	}
+	return all
+}
+
+// Label makes words of a name: "apiKey", "api_key" and "api-key" become "Api Key",
+// "baseURL" becomes "Base URL".
+func Label(name string) string {
+	var words []string
+	var word []rune
+	flush := func() {
+		if len(word) > 0 {
+			word[0] = unicode.ToUpper(word[0])
+			words = append(words, string(word))
+			word = nil
+		}
+	}
+	runes := []rune(name)
+	for i, r := range runes {
+		if r == '_' || r == '-' || r == '.' || unicode.IsSpace(r) {
+			flush()
+			continue
+		}
+		if unicode.IsUpper(r) && i > 0 {
+			ends := !unicode.IsUpper(runes[i-1])
+			begins := i+1 < len(runes) && unicode.IsLower(runes[i+1])
+			if ends || begins {
+				flush()
+			}
+		}
+		word = append(word, r)
+	}
+	flush()
+	return strings.Join(words, " ")
+}

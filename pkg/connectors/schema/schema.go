@@ -1,0 +1,180 @@
+package schema
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+// Schema is a compiled JSON Schema (draft 2020-12). It marshals as the schema
+// document that it was made from. Formats are asserted; patterns are RE2 (Go's
+// regexp), so they take linear time. References lead to places of the same
+// document only; nothing is ever loaded.
+//
+// A schema never changes and is safe for concurrent use. A nil *Schema accepts
+// every JSON document.
+type Schema struct {
+	doc      json.RawMessage // compact, members in the order of the source
+	compiled *jsonschema.Schema
+	quick    *check  // nil if it could never say yes
+	defaults *filler // nil if there are none
+	secrets  []string
+	fields   []Field
+}
+
+// schemaURL is where the compiler believes the document to lie. It is never
+// fetched: the name cannot exist (RFC 2606).
+const schemaURL = "https://schema.invalid/"
+
+// draft is the only dialect.
+const draft = "https://json-schema.org/draft/2020-12/schema"
+
+// Limits of a schema document, in bytes and in JSON values. They bound what compiling
+// a stranger's schema can cost: some of it grows with the square of the size.
+const (
+	longestSchema = 256 << 10
+	largestSchema = 5000
+)
+
+// Parse compiles a schema document of at most 256 KiB and 5,000
+// values. It fails for what is no
+// schema of draft 2020-12, for defaults that break their own schema, and for secrets inside a
+// schema that contains itself (they could lie at any depth, so they could not all
+// be sealed).
+func Parse(doc []byte) (*Schema, error) {
+	if len(doc) > longestSchema {
+		return nil, fmt.Errorf("schema: is larger than %d KiB", longestSchema>>10)
+	}
+	parsed, bad := parseDocument(string(doc))
+	if bad != nil {
+		return nil, fmt.Errorf("schema: %w", FieldErrors{bad.field()})
+	}
+	if len(parsed.nodes) > largestSchema {
+		return nil, fmt.Errorf("schema: has more than %d values", largestSchema)
+	}
+	if dialect, ok := parsed.member(0, "$schema"); ok {
+		if d := parsed.value(dialect); d != draft && d != draft+"#" {
+			return nil, fmt.Errorf("schema: $schema: only %s is supported", draft)
+		}
+	}
+	compiled, err := compileSchema(parsed.value(0))
+	if err != nil {
+		return nil, fmt.Errorf("schema: %w", err)
+	}
+	s := &Schema{compiled: compiled, doc: compact(doc)}
+	if s.defaults, err = newFiller(compiled); err != nil {
+		return nil, fmt.Errorf("schema: %w", err)
+	}
+	if s.secrets, err = secretPaths(compiled); err != nil {
+		return nil, fmt.Errorf("schema: %w", err)
+	}
+	s.quick = newCheck(compiled)
+	s.fields = formFields(compiled, s.secrets, memberOrder(&parsed))
+	return s, nil
+}
+
+// compileSchema compiles the document's value.
+func compileSchema(value any) (*jsonschema.Schema, error) {
+	c := jsonschema.NewCompiler()
+	c.DefaultDraft(jsonschema.Draft2020)
+	c.AssertFormat()
+	c.UseLoader(noLoader{})
+	for _, name := range []string{formatPassword, formatTextarea} {
+		// Known, so that they can be found in the compiled schema.
+		c.RegisterFormat(&jsonschema.Format{Name: name, Validate: func(any) error { return nil }})
+	}
+	if err := c.AddResource(schemaURL, value); err != nil {
+		return nil, err
+	}
+	compiled, err := c.Compile(schemaURL)
+	if err == nil {
+		return compiled, nil
+	}
+	if meta, ok := errors.AsType[*jsonschema.SchemaValidationError](err); ok {
+		if wrong, ok := errors.AsType[*jsonschema.ValidationError](meta.Err); ok {
+			return nil, FieldErrors(fieldErrors(wrong))
+		}
+	}
+	return nil, err
+}
+
+// Formats that say how a field is shown and kept, and nothing about its value.
+const (
+	formatPassword = "password"
+	formatTextarea = "textarea"
+)
+
+// noLoader refuses to load: a schema comes from strangers, too.
+type noLoader struct{}
+
+func (noLoader) Load(url string) (any, error) {
+	return nil, fmt.Errorf("%s: references have to stay in the document", strings.TrimPrefix(url, schemaURL))
+}
+
+// compact returns doc, which is valid, without white space.
+func compact(doc []byte) json.RawMessage {
+	var b bytes.Buffer
+	if err := json.Compact(&b, doc); err != nil {
+		panic(fmt.Sprintf("schema: a parsed document is not JSON: %v", err))
+	}
+	return b.Bytes()
+}
+
+// MarshalJSON returns the schema document.
+func (s *Schema) MarshalJSON() ([]byte, error) {
+	if s.doc == nil {
+		return []byte("true"), nil
+	}
+	return s.doc, nil
+}
+
+// UnmarshalJSON is [Parse].
+func (s *Schema) UnmarshalJSON(doc []byte) error {
+	parsed, err := Parse(doc)
+	if err != nil {
+		return err
+	}
+	*s = *parsed
+	return nil
+}
+
+// String returns the schema document.
+func (s *Schema) String() string {
+	if s == nil || s.doc == nil {
+		return "true"
+	}
+	return string(s.doc)
+}
+
+// Equal reports whether both are the same document, byte for byte but for white
+// space.
+func (s *Schema) Equal(other *Schema) bool {
+	if s == nil || other == nil {
+		return s == other
+	}
+	return bytes.Equal(s.doc, other.doc)
+}
+
+// SecretPaths returns where secrets lie (writeOnly, or format password): JSON
+// pointers (RFC 6901) in which the step "*" stands for every item of an array or
+// every member of an object. No place is matched by two of them. Sorted.
+func (s *Schema) SecretPaths() []string {
+	if s == nil {
+		return nil
+	}
+	return slices.Clone(s.secrets)
+}
+
+// Fields returns the form fields of an object's schema, in the order in which the
+// document lists its properties.
+func (s *Schema) Fields() []Field {
+	if s == nil {
+		return nil
+	}
+	return slices.Clone(s.fields)
+}

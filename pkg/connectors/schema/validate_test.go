@@ -1,0 +1,267 @@
+package schema_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
+)
+
+func mustSchema(t testing.TB, doc string) *schema.Schema {
+	t.Helper()
+	s, err := schema.Parse([]byte(doc))
+	if err != nil {
+		t.Fatalf("ParseSchema(%s): %v", doc, err)
+	}
+	return s
+}
+
+func errorsOf(pairs ...string) []schema.FieldError {
+	var all []schema.FieldError
+	for i := 0; i < len(pairs); i += 2 {
+		all = append(all, schema.FieldError{Path: pairs[i], Message: pairs[i+1]})
+	}
+	return all
+}
+
+func TestValidateReportsEveryErrorWithItsPath(t *testing.T) {
+	t.Parallel()
+	s := mustSchema(t, `{
+		"type":"object","additionalProperties":false,"required":["name","mail"],
+		"properties":{
+			"name":{"type":"string","minLength":1},
+			"mail":{"type":"string","format":"email"},
+			"age":{"type":"integer","minimum":0,"maximum":150},
+			"tags":{"type":"array","maxItems":2,"uniqueItems":true,"items":{"type":"string","pattern":"^[a-z]+$"}},
+			"proxy":{"type":"object","required":["host"],"properties":{"host":{"type":"string"},"port":{"type":"integer"}}},
+			"mode":{"enum":["fast","slow",3,null]}
+		}}`)
+	tests := []struct {
+		name, doc string
+		want      []schema.FieldError
+	}{
+		{"valid", `{"name":"a","mail":"a@b.io","age":3.0,"tags":["x"],"proxy":{"host":"h"},"mode":3}`, nil},
+		{"missing", `{}`, errorsOf("mail", "is required", "name", "is required")},
+		{"wrong type of the document", `[]`, errorsOf("", "must be an object")},
+		{"many", `{"name":"","mail":"nobody","age":-1,"tags":["a","B","a"],"proxy":{"port":1.5},"mode":"warp","nmae":"x"}`, errorsOf(
+			"age", "must be at least 0",
+			"mail", "must be a valid email",
+			"mode", `must be one of "fast", "slow", 3, null`,
+			"name", "must not be empty",
+			"nmae", "is not a known field",
+			"proxy.host", "is required",
+			"proxy.port", "must be an integer",
+			"tags", "must have at most 2 items",
+			"tags", "must not have the same item twice",
+			"tags.1", "must match the pattern ^[a-z]+$",
+		)},
+		{"other type", `{"name":7,"mail":"a@b.io","age":"x"}`, errorsOf("age", "must be an integer", "name", "must be a string")},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, got := s.Validate([]byte(tt.doc))
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("Validate(%s) (-want +got):\n%s", tt.doc, diff)
+			}
+		})
+	}
+}
+
+func TestValidateKnowsEveryKeyword(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ schema, good, bad, path, message string }{
+		{`{"const":"x"}`, `"x"`, `"y"`, "", `must be "x"`},
+		{`{"const":{"a":1}}`, `{"a":1.0}`, `{"a":2}`, "", "is not one of the allowed values"},
+		{`{"type":["string","null"]}`, `null`, `1`, "", "must be null or a string"},
+		{`{"type":"boolean"}`, `true`, `"true"`, "", "must be a boolean"},
+		{`{"type":"number"}`, `-1.5e3`, `"1"`, "", "must be a number"},
+		{`{"type":"integer"}`, `10e1`, `0.5`, "", "must be an integer"},
+		{`{"minLength":3}`, `"äöü"`, `"äö"`, "", "must have at least 3 characters"},
+		{`{"maxLength":1}`, `"\u00e4"`, `"ab"`, "", "must have at most 1 character"},
+		{`{"maximum":1.5}`, `1.5`, `1.50000000000000000001`, "", "must be at most 1.5"},
+		{`{"minimum":0.1}`, `0.1`, `0.09`, "", "must be at least 0.1"},
+		{`{"exclusiveMinimum":0}`, `0.1`, `0`, "", "must be greater than 0"},
+		{`{"exclusiveMaximum":10}`, `9`, `10`, "", "must be less than 10"},
+		{`{"multipleOf":0.1}`, `0.3`, `0.35`, "", "must be a multiple of 0.1"},
+		{`{"minItems":1}`, `[1]`, `[]`, "", "must have at least 1 item"},
+		{`{"contains":{"const":1}}`, `[2,1]`, `[2]`, "", "does not have the items that it must contain"},
+		{`{"contains":{"const":1},"maxContains":1}`, `[2,1]`, `[1,1]`, "", "has more than 1 items of a kind"},
+		{`{"minProperties":1}`, `{"a":1}`, `{}`, "", "must have at least 1 member"},
+		{`{"maxProperties":1}`, `{"a":1}`, `{"a":1,"b":2}`, "", "must have at most 1 member"},
+		{`{"dependentRequired":{"a":["b"]}}`, `{"b":1}`, `{"a":1}`, "b", "is required beside a"},
+		{`{"propertyNames":{"maxLength":2}}`, `{"ab":1}`, `{"abc":1}`, "abc", "is not an allowed name"},
+		{`{"patternProperties":{"^x-":{"type":"string"}}}`, `{"x-a":"1","y":2}`, `{"x-a":1}`, "x-a", "must be a string"},
+		{`{"additionalProperties":{"type":"string"}}`, `{"a":"1"}`, `{"a":1}`, "a", "must be a string"},
+		{`{"prefixItems":[{"type":"string"}],"items":{"type":"integer"}}`, `["a",1]`, `["a","b"]`, "1", "must be an integer"},
+		{`{"not":{"const":1}}`, `2`, `1`, "", "has a form that is not allowed"},
+		{`{"properties":{"a":false}}`, `{}`, `{"a":1}`, "a", "is not allowed"},
+		{`{"unevaluatedProperties":false,"allOf":[{"properties":{"a":true}}]}`, `{"a":1}`, `{"b":1}`, "b", "is not allowed"},
+		{`{"if":{"required":["a"]},"then":{"required":["b"]},"else":{"required":["c"]}}`, `{"a":1,"b":1}`, `{"a":1}`, "b", "is required"},
+		{`{"anyOf":[{"type":"string"},{"type":"null"}]}`, `null`, `1`, "", "fits none of the allowed forms"},
+		{`{"oneOf":[{"type":"integer"},{"type":"number"}]}`, `1.5`, `1`, "", "fits more than one of the allowed forms"},
+		{`{"oneOf":[{"type":"object","required":["a"]},{"type":"null"}]}`, `{"a":1}`, `{}`, "a", "is required"},
+		{`{"$defs":{"n":{"properties":{"next":{"$ref":"#/$defs/n"},"v":{"type":"integer"}}}},"$ref":"#/$defs/n"}`,
+			`{"next":{"next":{"v":1}}}`, `{"next":{"next":{"v":"x"}}}`, "next.next.v", "must be an integer"},
+		{`{"$ref":"#"}`, ``, `1`, "", "cannot be checked: its schema refers to itself"},
+		{`{"format":"date-time"}`, `"2026-11-21T22:09:00Z"`, `"yesterday"`, "", "must be a valid date-time"},
+		{`{"format":"uri"}`, `"https://a.b/c"`, `"a b"`, "", "must be a valid uri"},
+		{`{"format":"uuid"}`, `"019aa0a0-0000-7000-8000-000000000000"`, `"x"`, "", "must be a valid uuid"},
+		{`{"format":"hostname"}`, `"a.example"`, `"-a"`, "", "must be a valid hostname"},
+		{`false`, ``, `1`, "", "is not allowed"},
+		{`true`, `{"a":[1,{"b":null}]}`, ``, "", ""},
+		{`{"format":"made-up"}`, `"x"`, ``, "", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.schema, func(t *testing.T) {
+			t.Parallel()
+			s := mustSchema(t, tt.schema)
+			if tt.good != "" {
+				if _, got := s.Validate([]byte(tt.good)); got != nil {
+					t.Errorf("Validate(%s) = %v, want no error", tt.good, got)
+				}
+			}
+			if tt.bad != "" {
+				_, got := s.Validate([]byte(tt.bad))
+				if diff := cmp.Diff(errorsOf(tt.path, tt.message), got); diff != "" {
+					t.Errorf("Validate(%s) (-want +got):\n%s", tt.bad, diff)
+				}
+			}
+		})
+	}
+}
+
+func TestValidateRefusesWhatIsNotStrictJSON(t *testing.T) {
+	t.Parallel()
+	deep := strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000)
+	tests := []struct{ name, doc, path, message string }{
+		{"empty", ``, "", "is not valid JSON: it ends too early at byte 0"},
+		{"a member twice", `{"a":1,"b":2,"a":3}`, "a", "occurs twice"},
+		{"a member twice by escapes", `{"x":{"a":1,"\u0061":3}}`, "x.a", "occurs twice"},
+		{"a member twice in many", `{` + manyMembers(40) + `,"m7":1}`, "m7", "occurs twice"},
+		{"NaN", `{"a":NaN}`, "a", "is not valid JSON: a value is missing at byte 5"},
+		{"infinity", `-Infinity`, "", "is not valid JSON: a digit is missing at byte 1"},
+		{"invalid UTF-8", "\"\xff\"", "", "is not valid UTF-8"},
+		{"half a surrogate pair", `{"a":["\ud800x"]}`, "a.0", "is not valid JSON: an unpaired surrogate at byte 8"},
+		{"surrogates in the wrong order", `"\udc00\ud800"`, "", "is not valid JSON: an unpaired surrogate at byte 2"},
+		{"something behind", `{} {}`, "", "is not valid JSON: something follows the document at byte 3"},
+		{"depth", deep, strings.TrimSuffix(strings.Repeat("0.", 200), "."), "is nested deeper than 200 levels"},
+		{"a large number", `[1,1e309]`, "1", "is a number out of range"},
+		{"a small number", `1e-9999`, "", "is a number out of range"},
+		{"a huge exponent of zero", `0e99999999`, "", "is a number out of range"},
+		{"a long number", strings.Repeat("1", 129), "", "is a number out of range"},
+		{"leading zero", `01`, "", "is not valid JSON: something follows the document at byte 1"},
+		{"no fraction", `1.`, "", "is not valid JSON: a digit is missing at byte 2"},
+		{"no exponent", `1e+`, "", "is not valid JSON: a digit is missing at byte 3"},
+		{"control character", "\"a\nb\"", "", "is not valid JSON: a control character in a string at byte 2"},
+		{"unknown escape", `"\x"`, "", "is not valid JSON: an unknown escape at byte 2"},
+		{"bad escape", `"\u12g4"`, "", "is not valid JSON: an unknown escape at byte 2"},
+		{"open string", `"abc`, "", "is not valid JSON: a string does not end at byte 4"},
+		{"open escape", `"\`, "", "is not valid JSON: a string does not end at byte 2"},
+		{"open array", `[1,2`, "", "is not valid JSON: a comma or ] is missing at byte 4"},
+		{"open object", `{"a":1`, "", "is not valid JSON: a comma or } is missing at byte 6"},
+		{"comma at the end", `{"a":1,}`, "", "is not valid JSON: a member's name is missing at byte 7"},
+		{"no colon", `{"a" 1}`, "", "is not valid JSON: a colon is missing at byte 5"},
+		{"no value", `{"a":}`, "a", "is not valid JSON: a value is missing at byte 5"},
+		{"half a word", `[tru]`, "0", "is not valid JSON: unknown word at byte 1"},
+		{"a comment", `/* */1`, "", "is not valid JSON: a value is missing at byte 0"},
+		{"byte order mark", "\ufeff1", "", "is not valid JSON: a value is missing at byte 0"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			for _, s := range []*schema.Schema{nil, mustSchema(t, `true`), mustSchema(t, `{"type":"object"}`)} {
+				out, got := s.Validate([]byte(tt.doc))
+				if diff := cmp.Diff(errorsOf(tt.path, tt.message), got); diff != "" || out != nil {
+					t.Errorf("Validate = %s (-want +got):\n%s", out, diff)
+				}
+			}
+		})
+	}
+}
+
+func manyMembers(n int) string {
+	var members []string
+	for i := range n {
+		members = append(members, `"m`+string(rune('0'+i/10))+string(rune('0'+i%10))+`":1`)
+	}
+	return strings.ReplaceAll(strings.Join(members, ","), "m0", "m")
+}
+
+func TestValidateKeepsTheDocumentAsItIs(t *testing.T) {
+	t.Parallel()
+	s := mustSchema(t, `{"type":"object"}`)
+	doc := ` {"z":1.50, "a":12345678901234567890,"s":"\u00e4<&>"}` + "\n"
+	got, wrong := s.Validate([]byte(doc))
+	if want := strings.TrimSpace(doc); wrong != nil || string(got) != want {
+		t.Errorf("Validate = %s, %v, want %s", got, wrong, want)
+	}
+}
+
+func TestErrorsNeverHoldTheValue(t *testing.T) {
+	t.Parallel()
+	const canary = "canary-7f3a"
+	s := mustSchema(t, `{"type":"object","properties":{
+		"a":{"format":"email"},"b":{"format":"uri"},"c":{"format":"date-time"},"d":{"enum":["x"]},"e":{"const":"x"},
+		"f":{"pattern":"^x$"},"g":{"type":"integer"},"h":{"maxLength":1},"i":{"format":"ipv4"},"j":{"format":"regex"},
+		"k":{"format":"uuid"},"l":{"format":"hostname"},"m":{"format":"duration"},"n":{"format":"json-pointer"},
+		"o":{"not":{"type":"string"}},"p":{"anyOf":[{"type":"integer"},{"const":"y"}]},"q":{"uniqueItems":true},
+		"r":{"contains":{"const":1}},"s":{"format":"ipv6"},"t":{"format":"semver"},"u":{"oneOf":[{"type":"string"},{"minLength":1}]}}}`)
+	var members []string
+	for name := 'a'; name <= 'u'; name++ {
+		value := `"([` + canary + `"`
+		if name == 'q' || name == 'r' {
+			value = "[" + value + "," + value + "]"
+		}
+		members = append(members, `"`+string(name)+`":`+value)
+	}
+	_, wrong := s.Validate([]byte("{" + strings.Join(members, ",") + "}"))
+	if len(wrong) < 'u'-'a'+1 {
+		t.Errorf("got %d errors, want one for each of the members", len(wrong))
+	}
+	for _, w := range wrong {
+		if strings.Contains(w.Message+w.Path, canary) {
+			t.Errorf("%+v holds the value", w)
+		}
+	}
+	for _, broken := range []string{`{"a":"` + canary + `"`, `{"a":"` + canary + `\x"}`, `[` + canary + `]`, canary} {
+		_, wrong := s.Validate([]byte(broken))
+		if len(wrong) != 1 || strings.Contains(wrong[0].Message+wrong[0].Path, canary) {
+			t.Errorf("Validate(%s) = %v, want one error without the value", broken, wrong)
+		}
+	}
+}
+
+func TestNumberOfErrorsIsBounded(t *testing.T) {
+	t.Parallel()
+	s := mustSchema(t, `{"items":{"type":"string"}}`)
+	_, wrong := s.Validate([]byte("[" + strings.Repeat("1,", 999) + "1]"))
+	if len(wrong) != 257 || wrong[256].Message != "has 744 more errors" {
+		t.Errorf("got %d errors, the last %+v; want 256 and one that counts the rest", len(wrong), wrong[len(wrong)-1])
+	}
+	long := strings.Repeat("k", 1000)
+	_, wrong = mustSchema(t, `{"additionalProperties":false}`).Validate([]byte(`{"` + long + `":1}`))
+	if len(wrong) != 1 || len(wrong[0].Path) > 80 {
+		t.Errorf("got %v, want a path that is cut", wrong)
+	}
+}
+
+func TestSchemaIsUsedByManyGoroutines(t *testing.T) {
+	t.Parallel()
+	s := mustSchema(t, benchSchema)
+	for range 8 {
+		t.Run("", func(t *testing.T) {
+			t.Parallel()
+			for range 100 {
+				if _, wrong := s.Validate([]byte(benchSmall)); wrong != nil {
+					t.Error(wrong)
+				}
+				if _, wrong := s.Validate([]byte(`{"text":1}`)); len(wrong) != 1 {
+					t.Error(wrong)
+				}
+			}
+		})
+	}
+}
