@@ -31,7 +31,7 @@ func verifyCheckValue(s *keys, value string) error {
 	if err != nil {
 		return err
 	}
-	sealed, err := decode(nil, []byte(value))
+	sealed, err := decode(value)
 	if errors.Is(err, ErrVersion) {
 		return fmt.Errorf("%w: the check value of this store: %w", ErrWrongKeyset, err)
 	}

@@ -1,198 +1,111 @@
 package crypto
 
 import (
-	"bytes"
-	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/hawser-io/hawser/internal/jsondoc"
 )
 
-// maxDepth is how deep arrays and objects may nest, as in encoding/json.
-const maxDepth = 10000
+// edit appends to dst the JSON text that replaces the value, which is at the
+// concrete pointer. It must not retain its arguments.
+type edit func(dst []byte, value jsondoc.Value, pointer string) ([]byte, error)
 
-// edit appends to dst what is to stand in a document in place of value, which is
-// JSON text and lies at the concrete pointer. It must not keep its arguments.
-type edit func(dst, value, pointer []byte) ([]byte, error)
-
-// editFields returns a copy of doc in which every value that one of the pointers
-// leads to was edited. Nulls stay. Below a value that was edited, other pointers
-// mean nothing. Everything else stays byte for byte: order, spaces, the text of
-// numbers, members that occur twice (each is edited).
+// editFields returns a copy of doc in which every value that a pointer leads to
+// is edited. Pointers are RFC 6901; the token "*" stands for every element and
+// every member. Nulls are not edited. Pointers into an edited value have no
+// effect. Everything else stays byte for byte: order, spaces, the digits of
+// numbers, members that occur twice (each is edited). Decoding into maps would
+// lose all that.
 //
-// Decoding into maps would lose all that and cost ten times as much: this is one
-// pass over the bytes that also checks the grammar (RFC 8259) and UTF-8.
+// Errors wrap [ErrPointer] or [ErrDocument], or are those of edit.
 func editFields(doc []byte, pointers []string, f edit) ([]byte, error) {
-	for _, pointer := range pointers {
+	paths := make([][]string, len(pointers))
+	for i, pointer := range pointers {
 		if err := checkPointer(pointer); err != nil {
 			return nil, fmt.Errorf("%w: %q", err, pointer)
 		}
+		paths[i] = slices.Collect(jsontext.Pointer(pointer).Tokens())
 	}
 	if !utf8.Valid(doc) {
 		return nil, fmt.Errorf("%w: it is not UTF-8", ErrDocument)
 	}
-	w := walk{doc: doc, edit: f, out: make([]byte, 0, len(doc)+80*len(pointers))}
-	w.rests = append(w.restsBuf[:0], pointers...)
-	end, err := w.value(skipSpace(doc, 0), 0, 0)
-	if err != nil {
+	root, err := jsondoc.Parse(doc)
+	if bad, ok := errors.AsType[*jsondoc.Error](err); ok {
+		return nil, fmt.Errorf("%w: byte %d", ErrDocument, bad.Offset)
+	}
+	e := editor{doc: doc, edit: f, out: make([]byte, 0, len(doc)+80*len(pointers))}
+	if err := e.value(root, paths, ""); err != nil {
 		return nil, err
 	}
-	if end = skipSpace(doc, end); end != len(doc) {
-		return nil, fault(end)
+	return append(e.out, doc[e.copied:]...), nil
+}
+
+// checkPointer returns [ErrPointer] for text that is no JSON pointer.
+func checkPointer(pointer string) error {
+	if !jsontext.Pointer(pointer).IsValid() {
+		return ErrPointer
 	}
-	return append(w.out, doc[w.copied:]...), nil
+	return nil
 }
 
-// isValue reports whether text is one JSON value and nothing around it.
-func isValue(text []byte) bool {
-	w := walk{doc: text}
-	end, err := w.value(0, 0, 0)
-	return err == nil && end == len(text) && utf8.Valid(text)
-}
-
-// walk is one pass over a document. Positions are byte offsets in doc.
-type walk struct {
+// editor is one call of editFields.
+type editor struct {
 	doc    []byte
 	edit   edit
-	out    []byte // result so far, which doc[copied:] still lacks
+	out    []byte // edited copy of doc[:copied]
 	copied int
-	path   []byte   // concrete pointer of the present value, while pointers lead on
-	rests  []string // stack: what the pointers that lead to the present value have left
-
-	restsBuf [8]string
 }
 
-// value walks the value that begins at i and returns where it ends. The rests of
-// the pointers that lead to it begin at w.rests[low].
-func (w *walk) value(i, low, depth int) (end int, err error) {
-	for _, rest := range w.rests[low:] {
-		if rest == "" {
-			return w.target(i, depth)
+// value edits v, which is at the concrete pointer, or what the paths lead to
+// below it.
+func (e *editor) value(v jsondoc.Value, paths [][]string, pointer jsontext.Pointer) error {
+	if slices.ContainsFunc(paths, func(path []string) bool { return len(path) == 0 }) {
+		return e.replace(v, string(pointer))
+	}
+	for name, member := range v.Members() {
+		if err := e.child(name, member, paths, pointer); err != nil {
+			return err
 		}
 	}
-	if i >= len(w.doc) {
-		return 0, fault(i)
+	for i, element := range v.Elements() {
+		if err := e.child(strconv.Itoa(i), element, paths, pointer); err != nil {
+			return err
+		}
 	}
-	switch c := w.doc[i]; {
-	case c == '"':
-		return skipString(w.doc, i)
-	case c == '{':
-		return w.object(i, low, depth+1)
-	case c == '[':
-		return w.array(i, low, depth+1)
-	case c == '-' || isDigit(c):
-		return skipNumber(w.doc, i)
-	default:
-		return skipWord(w.doc, i)
-	}
+	return nil
 }
 
-// target edits the value that begins at i.
-func (w *walk) target(i, depth int) (end int, err error) {
-	end, err = w.value(i, len(w.rests), depth)
-	if err != nil {
-		return 0, err
+// child edits the member or element called name of the value at pointer.
+func (e *editor) child(name string, v jsondoc.Value, paths [][]string, pointer jsontext.Pointer) error {
+	var below [][]string
+	for _, path := range paths {
+		if path[0] == "*" || path[0] == name {
+			below = append(below, path[1:])
+		}
 	}
-	if w.doc[i] == 'n' { // null
-		return end, nil
+	if below == nil {
+		return nil
 	}
-	w.out = append(w.out, w.doc[w.copied:i]...)
-	w.out, err = w.edit(w.out, w.doc[i:end], w.path)
-	w.copied = end
-	return end, err
+	return e.value(v, below, pointer.AppendToken(name))
 }
 
-func (w *walk) object(i, low, depth int) (end int, err error) {
-	if depth > maxDepth {
-		return 0, fault(i)
+func (e *editor) replace(v jsondoc.Value, pointer string) error {
+	if v.Kind() == 'n' {
+		return nil
 	}
-	if i = skipSpace(w.doc, i+1); at(w.doc, i) == '}' {
-		return i + 1, nil
-	}
-	for {
-		nameEnd, err := skipString(w.doc, i)
-		if err != nil {
-			return 0, err
-		}
-		colon := skipSpace(w.doc, nameEnd)
-		if at(w.doc, colon) != ':' {
-			return 0, fault(colon)
-		}
-		var name []byte
-		if low < len(w.rests) { // else nobody asks
-			name = unquote(w.doc[i:nameEnd])
-		}
-		if end, err = w.child(skipSpace(w.doc, colon+1), low, depth, name); err != nil {
-			return 0, err
-		}
-		end = skipSpace(w.doc, end)
-		switch at(w.doc, end) {
-		case ',':
-			i = skipSpace(w.doc, end+1)
-		case '}':
-			return end + 1, nil
-		default:
-			return 0, fault(end)
-		}
-	}
+	out, err := e.edit(append(e.out, e.doc[e.copied:v.Offset]...), v, pointer)
+	e.out, e.copied = out, v.Offset+len(v.Raw)
+	return err
 }
 
-func (w *walk) array(i, low, depth int) (end int, err error) {
-	if depth > maxDepth {
-		return 0, fault(i)
-	}
-	if i = skipSpace(w.doc, i+1); at(w.doc, i) == ']' {
-		return i + 1, nil
-	}
-	for index := 0; ; index++ {
-		var name []byte
-		if low < len(w.rests) { // else nobody asks
-			name = strconv.AppendInt(nil, int64(index), 10)
-		}
-		if end, err = w.child(i, low, depth, name); err != nil {
-			return 0, err
-		}
-		end = skipSpace(w.doc, end)
-		switch at(w.doc, end) {
-		case ',':
-			i = skipSpace(w.doc, end+1)
-		case ']':
-			return end + 1, nil
-		default:
-			return 0, fault(end)
-		}
-	}
+// isValue reports whether text is one JSON value in UTF-8 and nothing around it.
+func isValue(text []byte) bool {
+	v, err := jsondoc.Parse(text)
+	return err == nil && len(v.Raw) == len(text) && utf8.Valid(text)
 }
-
-// child walks the member or item called name, whose value begins at i.
-func (w *walk) child(i, low, depth int, name []byte) (end int, err error) {
-	high := len(w.rests)
-	for n := low; n < high; n++ {
-		if rest, ok := step(w.rests[n], name); ok {
-			w.rests = append(w.rests, rest)
-		}
-	}
-	if len(w.rests) == high {
-		return w.value(i, high, depth)
-	}
-	length := len(w.path)
-	w.path = appendToken(w.path, name)
-	end, err = w.value(i, high, depth)
-	w.path = w.path[:length]
-	w.rests = w.rests[:high]
-	return end, err
-}
-
-// unquote returns what a JSON string that [skipString] has accepted stands for.
-// It may share memory with text.
-func unquote(text []byte) []byte {
-	if bytes.IndexByte(text, '\\') < 0 {
-		return text[1 : len(text)-1]
-	}
-	var s string
-	_ = json.Unmarshal(text, &s) // cannot fail: the grammar was checked
-	return []byte(s)
-}
-
-// fault says where a document stops being JSON, and nothing of what is there.
-func fault(i int) error { return fmt.Errorf("%w: byte %d", ErrDocument, i) }

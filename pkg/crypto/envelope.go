@@ -1,10 +1,10 @@
 package crypto
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"strings"
 )
 
 // An envelope is the text of one sealed value:
@@ -64,7 +64,7 @@ func (k *Keyring) Open(envelope string, b Binding, pointer string) ([]byte, erro
 	if err != nil {
 		return nil, &Error{Op: opOpen, Pointer: pointer, Reason: err}
 	}
-	sealed, err := decode(nil, []byte(envelope))
+	sealed, err := decode(envelope)
 	if err != nil {
 		return nil, &Error{Op: opOpen, Pointer: pointer, Reason: err}
 	}
@@ -79,7 +79,7 @@ func (k *Keyring) Open(envelope string, b Binding, pointer string) ([]byte, erro
 // Nothing is authenticated by that. Errors are [*Error] with [ErrNotSealed],
 // [ErrVersion] or [ErrTampered].
 func KeyID(envelope string) (uint32, error) {
-	sealed, err := decode(nil, []byte(envelope))
+	sealed, err := decode(envelope)
 	if err != nil {
 		return 0, &Error{Op: opRead, Reason: err}
 	}
@@ -97,8 +97,8 @@ func (s *keys) appendSealed(dst, plain, ad []byte) ([]byte, error) {
 	return encoding.AppendEncode(append(dst, prefix...), sealed), nil
 }
 
-// open decrypts what [decode] has returned. Its errors say [ErrTampered] for all
-// that the cipher refuses; why it did is nobody's business.
+// open decrypts what [decode] has returned. The error is [ErrTampered] whatever
+// the cipher's reason, so that it tells an attacker nothing.
 func (s *keys) open(sealed, ad []byte) ([]byte, error) {
 	key, ok := s.byID[keyIDOf(sealed)]
 	if !ok {
@@ -111,10 +111,10 @@ func (s *keys) open(sealed, ad []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// decode returns the ciphertext of an envelope, in dst if it fits. What it
-// accepts encodes to the same text again.
-func decode(dst, envelope []byte) ([]byte, error) {
-	text, ok := bytes.CutPrefix(envelope, []byte(prefix))
+// decode returns the ciphertext of an envelope. What it accepts encodes to the
+// same text again.
+func decode(envelope string) ([]byte, error) {
+	text, ok := strings.CutPrefix(envelope, prefix)
 	if !ok {
 		if otherVersion(envelope) {
 			return nil, ErrVersion
@@ -122,10 +122,10 @@ func decode(dst, envelope []byte) ([]byte, error) {
 		return nil, ErrNotSealed
 	}
 	// The decoder skips line ends even when strict.
-	if bytes.IndexByte(text, '\n') >= 0 || bytes.IndexByte(text, '\r') >= 0 {
+	if strings.ContainsAny(text, "\r\n") {
 		return nil, ErrTampered
 	}
-	sealed, err := encoding.AppendDecode(dst[:0], text)
+	sealed, err := encoding.DecodeString(text)
 	if err != nil || len(sealed) < minSealed || sealed[0] != tinkStart {
 		return nil, ErrTampered
 	}
@@ -133,39 +133,25 @@ func decode(dst, envelope []byte) ([]byte, error) {
 }
 
 // otherVersion reports whether text begins like an envelope, "enc:v<digits>:".
-func otherVersion(text []byte) bool {
-	rest, ok := bytes.CutPrefix(text, []byte(scheme+"v"))
-	digits := 0
-	for digits < len(rest) && rest[digits] >= '0' && rest[digits] <= '9' {
-		digits++
-	}
-	return ok && digits > 0 && digits < len(rest) && rest[digits] == ':'
+func otherVersion(text string) bool {
+	rest, ok := strings.CutPrefix(text, scheme+"v")
+	version, _, found := strings.Cut(rest, ":")
+	return ok && found && version != "" && strings.Trim(version, "0123456789") == ""
 }
 
 func keyIDOf(sealed []byte) uint32 { return binary.BigEndian.Uint32(sealed[1:headerSize]) }
 
+// associatedData returns the associated data of the field at pointer.
 func (b Binding) associatedData(pointer string) ([]byte, error) {
-	if err := b.check(); err != nil {
-		return nil, err
+	if b.Bucket == "" || b.Key == "" {
+		return nil, ErrBinding
 	}
 	if err := checkPointer(pointer); err != nil {
 		return nil, err
 	}
-	size := 4*4 + len(b.Bucket) + len(b.Key) + len(pointer) + len(formatVersion)
-	return b.appendTo(make([]byte, 0, size), []byte(pointer)), nil
-}
-
-// appendTo appends the associated data of the field at pointer to dst.
-func (b Binding) appendTo(dst, pointer []byte) []byte {
-	dst = append(binary.BigEndian.AppendUint32(dst, uint32(len(b.Bucket))), b.Bucket...)
-	dst = append(binary.BigEndian.AppendUint32(dst, uint32(len(b.Key))), b.Key...)
-	dst = append(binary.BigEndian.AppendUint32(dst, uint32(len(pointer))), pointer...)
-	return append(binary.BigEndian.AppendUint32(dst, uint32(len(formatVersion))), formatVersion...)
-}
-
-func (b Binding) check() error {
-	if b.Bucket == "" || b.Key == "" {
-		return ErrBinding
+	var data []byte
+	for _, part := range []string{b.Bucket, b.Key, pointer, formatVersion} {
+		data = append(binary.BigEndian.AppendUint32(data, uint32(len(part))), part...)
 	}
-	return nil
+	return data, nil
 }

@@ -3,6 +3,8 @@ package crypto
 import (
 	"errors"
 	"slices"
+
+	"github.com/hawser-io/hawser/internal/jsondoc"
 )
 
 // SealFields returns a copy of the JSON document in which every value that the
@@ -44,14 +46,13 @@ func (k *Keyring) RewrapFields(doc []byte, pointers []string, b Binding) ([]byte
 // in ascending order, without opening them. Errors are [*Error].
 func FieldKeyIDs(doc []byte, pointers []string) ([]uint32, error) {
 	var ids []uint32
-	var f fields
-	_, err := editFields(doc, pointers, func(dst, value, pointer []byte) ([]byte, error) {
-		sealed, err := f.decode(value)
+	_, err := editFields(doc, pointers, func(dst []byte, value jsondoc.Value, pointer string) ([]byte, error) {
+		sealed, err := decodeValue(value)
 		if err != nil {
-			return nil, &Error{Op: opRead, Pointer: string(pointer), Reason: err}
+			return nil, &Error{Op: opRead, Pointer: pointer, Reason: err}
 		}
 		ids = append(ids, keyIDOf(sealed))
-		return append(dst, value...), nil
+		return append(dst, value.Raw...), nil
 	})
 	if err != nil {
 		return nil, typed(opRead, err)
@@ -65,12 +66,10 @@ type fields struct {
 	keys      *keys
 	binding   Binding
 	rewrapped int
-
-	ad, sealed []byte // used again for each field
 }
 
 func (f *fields) apply(op string, doc []byte, pointers []string, e edit) ([]byte, error) {
-	if err := f.binding.check(); err != nil {
+	if _, err := f.binding.associatedData(""); err != nil {
 		return nil, typed(op, err)
 	}
 	out, err := editFields(doc, pointers, e)
@@ -80,7 +79,7 @@ func (f *fields) apply(op string, doc []byte, pointers []string, e edit) ([]byte
 	return out, nil
 }
 
-// typed makes errors about the whole document as typed as those about a field.
+// typed makes an [*Error] of an error about the whole document.
 func typed(op string, err error) error {
 	if _, ok := errors.AsType[*Error](err); ok {
 		return err
@@ -88,62 +87,65 @@ func typed(op string, err error) error {
 	return &Error{Op: op, Reason: err}
 }
 
-func (f *fields) seal(dst, value, pointer []byte) ([]byte, error) {
-	f.ad = f.binding.appendTo(f.ad[:0], pointer)
-	dst, err := f.keys.appendSealed(append(dst, '"'), value, f.ad)
+func (f *fields) seal(dst []byte, value jsondoc.Value, pointer string) ([]byte, error) {
+	ad, err := f.binding.associatedData(pointer)
+	if err == nil {
+		dst, err = f.keys.appendSealed(append(dst, '"'), value.Raw, ad)
+	}
 	if err != nil {
-		return nil, &Error{Op: opSeal, KeyID: f.keys.primary, Pointer: string(pointer), Reason: err}
+		return nil, &Error{Op: opSeal, KeyID: f.keys.primary, Pointer: pointer, Reason: err}
 	}
 	return append(dst, '"'), nil
 }
 
-func (f *fields) open(dst, value, pointer []byte) ([]byte, error) {
-	plain, err := f.plain(value, pointer)
+func (f *fields) open(dst []byte, value jsondoc.Value, pointer string) ([]byte, error) {
+	plain, _, err := f.plain(value, pointer)
 	if err != nil {
 		return nil, err
 	}
 	return append(dst, plain...), nil
 }
 
-func (f *fields) rewrap(dst, value, pointer []byte) ([]byte, error) {
-	// Also what the primary has sealed is opened: a rewrap that succeeds
-	// has proven the record.
-	plain, err := f.plain(value, pointer)
+func (f *fields) rewrap(dst []byte, value jsondoc.Value, pointer string) ([]byte, error) {
+	// What the primary key has sealed is opened too: a rewrap that succeeds
+	// proves that the whole record opens.
+	plain, keyID, err := f.plain(value, pointer)
 	if err != nil {
 		return nil, err
 	}
-	if keyIDOf(f.sealed) == f.keys.primary {
-		return append(dst, value...), nil
+	if keyID == f.keys.primary {
+		return append(dst, value.Raw...), nil
 	}
 	f.rewrapped++
-	return f.seal(dst, plain, pointer)
+	return f.seal(dst, jsondoc.Value{Raw: plain}, pointer)
 }
 
-// plain opens the envelope that stands in a document as value.
-func (f *fields) plain(value, pointer []byte) ([]byte, error) {
-	sealed, err := f.decode(value)
+// plain opens the envelope that stands in a document as value, and returns the
+// id of its key too.
+func (f *fields) plain(value jsondoc.Value, pointer string) ([]byte, uint32, error) {
+	sealed, err := decodeValue(value)
 	if err != nil {
-		return nil, &Error{Op: opOpen, Pointer: string(pointer), Reason: err}
+		return nil, 0, &Error{Op: opOpen, Pointer: pointer, Reason: err}
 	}
-	f.ad = f.binding.appendTo(f.ad[:0], pointer)
-	plain, err := f.keys.open(sealed, f.ad)
+	keyID := keyIDOf(sealed)
+	ad, err := f.binding.associatedData(pointer)
+	if err != nil {
+		return nil, 0, &Error{Op: opOpen, KeyID: keyID, Pointer: pointer, Reason: err}
+	}
+	plain, err := f.keys.open(sealed, ad)
 	if err == nil && !isValue(plain) {
 		err = ErrNotJSON
 	}
 	if err != nil {
-		return nil, &Error{Op: opOpen, KeyID: keyIDOf(sealed), Pointer: string(pointer), Reason: err}
+		return nil, 0, &Error{Op: opOpen, KeyID: keyID, Pointer: pointer, Reason: err}
 	}
-	return plain, nil
+	return plain, keyID, nil
 }
 
-// decode returns the ciphertext of the envelope that value, a JSON value, holds.
-func (f *fields) decode(value []byte) ([]byte, error) {
-	if value[0] != '"' {
+// decodeValue returns the ciphertext of the envelope that a JSON string holds.
+func decodeValue(value jsondoc.Value) ([]byte, error) {
+	if value.Kind() != '"' {
 		return nil, ErrNotSealed
 	}
-	sealed, err := decode(f.sealed, unquote(value))
-	if err == nil {
-		f.sealed = sealed
-	}
-	return sealed, err
+	return decode(value.Unquote())
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/hawser-io/hawser/internal/jsondoc"
 )
 
 // What [MaskFields] shows: characters at each end, and the stand-in for the rest.
@@ -41,12 +43,12 @@ func MaskFields(doc []byte, pointers []string) ([]byte, error) {
 	return out, nil
 }
 
-func maskValue(dst, value, _ []byte) ([]byte, error) {
+func maskValue(dst []byte, value jsondoc.Value, _ string) ([]byte, error) {
 	shown := masked
-	if value[0] == '"' {
-		text := unquote(value)
-		if _, err := decode(nil, text); err != nil {
-			shown = Mask(string(text), maskVisible, maskRune)
+	if value.Kind() == '"' {
+		text := value.Unquote()
+		if _, err := decode(text); err != nil {
+			shown = Mask(text, maskVisible, maskRune)
 		}
 	}
 	text, err := json.Marshal(shown)
