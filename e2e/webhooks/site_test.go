@@ -124,9 +124,6 @@ func newSite(t testing.TB, o siteOptions, all ...connectors.Connector) *site {
 	s.js = s.bus.JetStream()
 	s.buckets, err = connection.BucketsFrom(func(name string) (kvstore.Store, error) {
 		bucket := natskv.Bucket{Name: s.bus.Bucket(name), TTL: connection.BucketTTL(name)}
-		if name == connection.BucketDedup {
-			bucket.TTL = connection.DedupHorizon
-		}
 		return natskv.Open(ctx, s.js, bucket, &natskv.Options{Timeout: 30 * time.Second})
 	})
 	must(t, err)
@@ -168,7 +165,7 @@ func (s *site) assemble(ctx context.Context, o siteOptions) {
 		o.executor.Log, o.executor.Metrics = zerolog.New(s.log), s.metrics
 		x := executor.New(executor.Parts{
 			Bus: s.bus, Registry: s.registry, Store: s.store, Definitions: s.definitions, Scopes: scopes,
-			Claims: connection.NewClaims(s.buckets), Status: status, Deliveries: connection.NewDeliveries(s.buckets, 0), HTTP: http.DefaultClient,
+			Claims: connection.NewClaims(s.buckets), Status: status, HTTP: http.DefaultClient,
 		}, &o.executor)
 		must(t, x.Prepare(ctx))
 		serving := make(chan struct{})
@@ -184,11 +181,9 @@ func (s *site) assemble(ctx context.Context, o siteOptions) {
 		if o.ingress.Metrics = s.metrics; n > 0 {
 			o.ingress.Metrics = nil // one registry holds one ingress
 		}
-		deliveries := connection.NewDeliveries(s.buckets, 0)
-		s.running.Go(func() error { return deliveries.Run(ctx) })
 		in := ingress.New(ingress.Parts{
 			Bus: s.bus, Service: s.service, Store: s.store, Definitions: s.definitions, Scopes: scopes, Tokens: tokens, Status: status,
-			Deliveries: deliveries, Apps: apps,
+			Apps:  apps,
 			OAuth: oauth.NewFlow(tokensOf, connection.NewFlows(s.store), connection.NewSessions(s.buckets)),
 		}, &o.ingress)
 		front := httptest.NewUnstartedServer(in.Handler())

@@ -2,13 +2,26 @@ package connection_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/pkg/kvstore"
 	"github.com/hawser-io/hawser/pkg/kvstore/memkv"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
+
+// countingStore counts the reads that reach the bucket.
+type countingStore struct {
+	kvstore.Store
+	reads atomic.Int64
+}
+
+func (s *countingStore) Get(ctx context.Context, key string) (kvstore.Entry, error) {
+	s.reads.Add(1)
+	return s.Store.Get(ctx, key)
+}
 
 // Whether an app is stored is asked for each of its webhooks, and by every stranger
 // who calls its address.

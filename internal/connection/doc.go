@@ -31,8 +31,6 @@
 //	routes.go       which connections a provider's account has
 //	capture.go      a webhook secret that the provider hands over
 //	evidence.go     sealing what lies in quarantine
-//	sieve.go        what was certainly not seen before
-//	deliveries.go   which deliveries are stored, for days
 //
 // Writes are by revision. A lost race reads again and tries again.
 package connection

@@ -28,9 +28,6 @@ const (
 	bucketSessions    = "sessions"
 )
 
-// BucketDedup has a TTL, which whoever opens it sets: see [DedupHorizon].
-const BucketDedup = "dedup"
-
 // DefaultAccount is the account of a connection that names none.
 const DefaultAccount = "default"
 

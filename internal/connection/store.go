@@ -32,7 +32,6 @@ type Buckets struct {
 	Keys        kvstore.Store // the check value of the keyset
 	Tokens      kvstore.Store // SHA-256 of an API token → whose it is
 	Routes      kvstore.Store // provider's account → keys of the records
-	Dedup       kvstore.Store // delivery → it is stored; forgets by its TTL
 	Grants      kvstore.Store // see GrantKey → tokens and what is known of them
 	Flows       kvstore.Store // hash of a state → an authorisation under way
 	Leases      kvstore.Store // what is done by one process at a time → by whom
@@ -43,7 +42,7 @@ type Buckets struct {
 // BucketNames lists the buckets without the installation's prefix.
 func BucketNames() []string {
 	return []string{bucketConnections, bucketWebhooks, bucketStatus, bucketConnectors, bucketClaims, bucketKeys, bucketTokens,
-		bucketGrants, bucketFlows, bucketLeases, bucketApps, bucketSessions, bucketRoutes, BucketDedup}
+		bucketGrants, bucketFlows, bucketLeases, bucketApps, bucketSessions, bucketRoutes}
 }
 
 // BucketTTL is how long what is not written lies in a bucket; 0 is for ever.
@@ -69,7 +68,7 @@ func BucketsFrom(open func(name string) (kvstore.Store, error)) (Buckets, error)
 		bucketConnectors: &b.Connectors, bucketClaims: &b.Claims, bucketKeys: &b.Keys,
 		bucketTokens: &b.Tokens, bucketGrants: &b.Grants, bucketFlows: &b.Flows,
 		bucketLeases: &b.Leases, bucketApps: &b.Apps, bucketSessions: &b.Sessions,
-		bucketRoutes: &b.Routes, BucketDedup: &b.Dedup,
+		bucketRoutes: &b.Routes,
 	} {
 		store, err := open(name)
 		if err != nil {

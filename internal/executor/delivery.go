@@ -46,7 +46,7 @@ func (x *Executor) dueWebhook(ctx context.Context, due *events.Delivery) error {
 	if err != nil {
 		return err
 	}
-	tenant, connector, _, err := x.Bus.ParseWebhook(original.Subject)
+	ref, err := x.Bus.ParseWebhook(original.Subject)
 	if err != nil {
 		return events.Discard(err)
 	}
@@ -54,12 +54,12 @@ func (x *Executor) dueWebhook(ctx context.Context, due *events.Delivery) error {
 	if err != nil {
 		return events.Discard(err)
 	}
-	return x.handleWebhook(ctx, original, event, webhookAbout(tenant, connector, event), events.Attempts(due)+due.Attempt)
+	return x.handleWebhook(ctx, original, event, webhookAbout(ref, event), events.Attempts(due)+due.Attempt)
 }
 
-func webhookAbout(tenant events.Tenant, connector string, event events.Event) events.About {
+func webhookAbout(ref events.WebhookSubject, event events.Event) events.About {
 	return events.About{
-		Tenant: tenant, Connector: connector, Account: events.Extension(event, events.ExtAccount),
+		Tenant: ref.Tenant, Connector: ref.Connector, Account: events.Extension(event, events.ExtAccount),
 		ConnectionID: events.Extension(event, events.ExtConnection), RequestID: event.ID(),
 	}
 }
@@ -196,7 +196,7 @@ func (h *handling) report(ctx context.Context, kind events.Kind, e *connectors.E
 
 // buryRanOut gives up on a webhook over which executors ended again and again.
 func (x *Executor) buryRanOut(ctx context.Context, d *events.Delivery) error {
-	tenant, connector, _, err := x.Bus.ParseWebhook(d.Subject)
+	ref, err := x.Bus.ParseWebhook(d.Subject)
 	if err != nil {
 		return events.Discard(err)
 	}
@@ -204,11 +204,11 @@ func (x *Executor) buryRanOut(ctx context.Context, d *events.Delivery) error {
 	if err != nil {
 		return events.Discard(err)
 	}
-	c, ok := x.Registry.Get(connector)
+	c, ok := x.Registry.Get(ref.Connector)
 	if !ok || c.Webhook == nil || c.Webhook.Handler == nil {
 		return nil // nothing was to be done but to announce it
 	}
-	h := &handling{Executor: x, connector: c, webhook: d, event: event, about: webhookAbout(tenant, connector, event), attempt: d.Attempt, began: time.Now(), log: x.log}
+	h := &handling{Executor: x, connector: c, webhook: d, event: event, about: webhookAbout(ref, event), attempt: d.Attempt, began: time.Now(), log: x.log}
 	return h.conclude(ctx, connectors.Permanent(connectors.Errorf(connectors.CodeConnectorActionFailed,
 		"executors ended over this webhook again and again; it was given up on")))
 }

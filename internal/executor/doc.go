@@ -16,7 +16,7 @@
 //	validate.go  hawser.validate.<connector>
 //	sweep.go     requests that nobody serves
 //	ranout.go    messages whose deliveries ran out
-//	received.go  webhooks: the lifecycle event, the memory of deliveries
+//	received.go  webhooks: the lifecycle event, then the handler
 //	delivery.go  calling a webhook's handler: again later, or a dead letter
 //	silence.go   connections that usually hear webhooks, and hear none
 //	metrics.go   what is counted

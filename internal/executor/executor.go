@@ -39,8 +39,7 @@ type Options struct {
 	Role string
 }
 
-// Parts are what an executor works with. All are required but Deliveries: without
-// them the stream alone tells deliveries that come again.
+// Parts are what an executor works with. All are required.
 type Parts struct {
 	Bus         *events.Bus
 	Registry    *connectors.Registry
@@ -49,7 +48,6 @@ type Parts struct {
 	Scopes      connection.Scopes
 	Claims      *connection.Claims
 	Status      *connection.StatusWriter
-	Deliveries  *connection.Deliveries
 	HTTP        *http.Client // for providers, see internal/safehttp
 	// OAuth is the way to the tokens of connections that have a grant.
 	OAuth *oauth.Tokens

@@ -80,9 +80,11 @@ func (x *Executor) served(subject string) bool {
 	}
 	connector := ""
 	if webhook, err := x.Bus.WebhookOf(subject); err == nil {
-		if _, connector, _, err = x.Bus.ParseWebhook(webhook); err != nil {
+		ref, err := x.Bus.ParseWebhook(webhook)
+		if err != nil {
 			return false
 		}
+		connector = ref.Connector
 	} else {
 		ref, err := x.Bus.ParseAction(subject)
 		if err != nil {
@@ -144,7 +146,7 @@ func (x *Executor) refuse(ctx context.Context, d *events.Delivery) error {
 }
 
 func (x *Executor) refuseWebhook(ctx context.Context, d *events.Delivery, attempts int) error {
-	tenant, connector, _, err := x.Bus.ParseWebhook(d.Subject)
+	ref, err := x.Bus.ParseWebhook(d.Subject)
 	if err != nil {
 		return x.keepEvidence(ctx, d, err)
 	}
@@ -153,8 +155,8 @@ func (x *Executor) refuseWebhook(ctx context.Context, d *events.Delivery, attemp
 		return x.keepEvidence(ctx, d, err)
 	}
 	h := &handling{
-		Executor: x, connector: &connectors.Connector{Key: connector}, webhook: d, event: event,
-		about: webhookAbout(tenant, connector, event), attempt: attempts, began: time.Now(), log: x.log,
+		Executor: x, connector: &connectors.Connector{Key: ref.Connector}, webhook: d, event: event,
+		about: webhookAbout(ref, event), attempt: attempts, began: time.Now(), log: x.log,
 	}
-	return h.conclude(ctx, connectors.Permanent(connectors.Errorf(connectors.CodeConnectorNotFound, "no connector %.64q is registered", connector)))
+	return h.conclude(ctx, connectors.Permanent(connectors.Errorf(connectors.CodeConnectorNotFound, "no connector %.64q is registered", ref.Connector)))
 }

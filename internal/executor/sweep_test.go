@@ -24,7 +24,7 @@ func TestTheSweepEndsWhatWaitedForAConnectorThatIsGone(t *testing.T) {
 	park("postponed", 0)
 	park("attempted", 2)
 	hook := events.New("ingress", "hawser.webhook.moved", events.About{Tenant: ava, Connector: "ghost", Account: "default"}, []byte(`{}`))
-	n.Publish(t, n.Bus.Webhook(ava, "ghost", "moved"), hook.Header, string(hook.Data))
+	n.Publish(t, n.Bus.Webhook(ava, "ghost", "moved", "d1"), hook.Header, string(hook.Data))
 	stored, err := n.Bus.First(t.Context(), events.Webhooks, 1, n.Bus.Webhooks())
 	if err != nil {
 		t.Fatal(err)

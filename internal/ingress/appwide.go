@@ -160,9 +160,8 @@ func (i *Ingress) hand(ctx context.Context, m *mailing, conns []*connection.Conn
 			if len(conns) > 1 {
 				id = events.NewID()
 			}
-			d := &delivery{Request: m.Request, id: id, conn: conn, webhook: &m.def.Webhook.Descriptor, path: i.appPath(m.def.Key)}
+			d := &delivery{Request: m.Request, id: id, redrivenFrom: m.evidence, conn: conn, webhook: &m.def.Webhook.Descriptor, path: i.appPath(m.def.Key)}
 			one := i.message(d, m.filed, m.verified)
-			one.redriven(d, m.evidence)
 			var refusal *connectors.Error
 			if err := receives(conn); err != nil {
 				receipts[n], refusal = i.setAside(ctx, d, one, connectors.AsError(err))
@@ -190,7 +189,7 @@ func (i *Ingress) parkUnroutable(ctx context.Context, m *mailing, missing []stri
 	if m.filed.ID != "" {
 		id = "unroutable/" + connector + "/" + m.filed.ID
 	}
-	duplicate, refusal := i.recent.once(ctx, id, func() (bool, *connectors.Error) {
+	duplicate, refusal := i.recent.once(id, func() (bool, *connectors.Error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storePatience)
 		defer cancel()
 		return i.park(ctx, kept, m.Request, id)

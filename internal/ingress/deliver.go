@@ -15,13 +15,12 @@ import (
 // message is a verified delivery as it is stored.
 type message struct {
 	event   *events.Message
-	dedup   string // message id by which the streams know a repetition; "" if nothing tells one
 	subject string
+	unique  bool // a repetition of the delivery has the same subject
 }
 
 // message makes the event of a delivery: the body as it came, and the provider's
-// headers. The message id makes a provider's retry one event: it begins with the
-// tenant and the connection, because the stream's window is shared by all.
+// headers.
 func (i *Ingress) message(d *delivery, filed webhook.Delivery, v webhook.Verified) *message {
 	kind := filed.Type
 	if kind == "" {
@@ -36,12 +35,20 @@ func (i *Ingress) message(d *delivery, filed webhook.Delivery, v webhook.Verifie
 		i.metrics.unsigned.Inc()
 	}
 	keepHeaders(e.Header, d.Header, secretHeaders(d.webhook), d.urlSecret())
-	m := &message{event: e, subject: i.Bus.Webhook(d.conn.Ref().Tenant, d.conn.Connector, filed.Type)}
-	if filed.ID != "" {
-		e.SetExtension(events.ExtDelivery, filed.ID)
-		m.dedup = d.conn.Ref().Key() + "/" + events.Token(filed.ID)
+	e.SetExtension(events.ExtDelivery, filed.ID)
+	token := ""
+	switch {
+	case filed.ID != "":
+		token = events.DeliveryToken(d.conn.ID, events.FromProvider, filed.ID)
+	case d.redrivenFrom != "":
+		token = events.DeliveryToken(d.conn.ID, events.FromQuarantine, d.redrivenFrom)
+	default:
+		token = events.DeliveryToken(d.conn.ID, events.FromRequest, d.id)
 	}
-	return m
+	return &message{
+		event: e, subject: i.Bus.Webhook(d.conn.Ref().Tenant, d.conn.Connector, filed.Type, token),
+		unique: filed.ID != "" || d.redrivenFrom != "",
+	}
 }
 
 func contentTypeOf(h http.Header) string {
@@ -51,16 +58,14 @@ func contentTypeOf(h http.Header) string {
 	return "application/octet-stream"
 }
 
-// store publishes the delivery, once, and returns when the stream has it, or the
-// patience of ctx ends. Repetitions that are known are not published at all:
-// whoever listens live would hear them.
+// store publishes the delivery, once, and returns when the stream has it, or ctx
+// ends.
 func (i *Ingress) store(ctx context.Context, d *delivery, m *message) (receipt, *connectors.Error) {
-	duplicate, refusal := i.recent.once(ctx, m.dedup, func() (bool, *connectors.Error) {
-		if m.dedup != "" && i.storedBefore(ctx, m.dedup) {
-			return true, nil
-		}
-		return i.publish(ctx, d, m)
-	})
+	key := m.subject
+	if !m.unique {
+		key = ""
+	}
+	duplicate, refusal := i.recent.once(key, func() (bool, *connectors.Error) { return i.publish(ctx, d, m) })
 	switch {
 	case refusal != nil:
 		return receipt{}, i.reject(ctx, d, refusal)
@@ -70,39 +75,58 @@ func (i *Ingress) store(ctx context.Context, d *delivery, m *message) (receipt, 
 	return receipt{ID: m.event.ID()}, nil
 }
 
-// publish reports whether the stream had the message already.
+// inProgressPause is the time between two attempts to store a delivery of which
+// another ingress of a cluster is storing a copy.
+const inProgressPause = 20 * time.Millisecond
+
+// pause waits for d, and returns false if ctx ends first.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// publish reports whether the stream had the delivery already.
 func (i *Ingress) publish(ctx context.Context, d *delivery, m *message) (duplicate bool, refusal *connectors.Error) {
-	ack, err := i.send(ctx, d, m)
+	err := i.send(ctx, d, m)
+	for errors.Is(err, events.ErrInProgress) && pause(ctx, inProgressPause) {
+		err = i.send(ctx, d, m)
+	}
 	switch {
+	case errors.Is(err, events.ErrExists) && !errors.Is(err, events.ErrInProgress):
+		return true, nil
 	case errors.Is(err, events.ErrTooLarge):
 		return false, connectors.Errorf(connectors.CodeConnectorWebhookTooLarge, "the delivery is larger than the stream takes")
 	case err != nil:
 		i.log.Warn().Err(err).Str("connector", d.conn.Connector).Str("trace_id", events.TraceID(ctx)).Msg("webhook not stored")
 		return false, storeError(err)
 	}
-	return ack.Duplicate, nil
+	return false, nil
 }
 
-func (i *Ingress) send(ctx context.Context, d *delivery, m *message) (ack events.Ack, err error) {
+func (i *Ingress) send(ctx context.Context, d *delivery, m *message) error {
 	e, large := m.event, !i.Bus.Fits(len(d.Body))
-	if large {
+	if large && e.Data != nil {
 		// The body first: the event is what makes the delivery ours.
 		ref, err := i.Bus.PutBody(ctx, e.ID(), d.Body)
 		if err != nil {
-			return ack, err
+			return err
 		}
 		e.SetExtension(events.ExtDataRef, ref)
 		e.Data = nil
 	}
 	sent := time.Now()
 	defer func() { i.metrics.ackSeconds.Observe(time.Since(sent).Seconds()) }()
-	pending, err := i.Bus.PublishAsync(ctx, m.subject, e, &events.PublishOptions{MsgID: m.dedup})
+	pending, err := i.Bus.PublishAsync(ctx, m.subject, e, &events.PublishOptions{First: true})
 	if err == nil {
-		ack, err = pending.Wait(ctx)
+		_, err = pending.Wait(ctx)
 	}
-	if large && err == nil && ack.Duplicate {
-		// Nobody names this copy; what cannot be removed goes with its age.
+	if large && errors.Is(err, events.ErrExists) && !errors.Is(err, events.ErrInProgress) {
+		// No event names this body. If it cannot be removed, its age ends it.
 		_ = i.Bus.DropBody(ctx, e.ID())
 	}
-	return ack, err
+	return err
 }

@@ -18,7 +18,7 @@
 //	deliver.go     storing what was verified
 //	answer.go      what its provider hears of it
 //	headers.go     which of the provider's headers are stored
-//	dedup.go       deliveries that come again
+//	dedup.go       repetitions of a delivery
 //	reject.go      what is refused, or set aside
 //	quarantine.go  what is kept of those
 //	appwide.go     an app's one URL, for all who use the app

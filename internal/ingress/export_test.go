@@ -5,10 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"strconv"
-	"time"
-
-	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
 // ParseParams reads the parameters of an operation and writes them again.
@@ -52,33 +48,6 @@ func Identity(escaped string) (scope, identity string, ok bool) {
 		mux.ServeHTTP(discard{}, r)
 	}
 	return scope, identity, ok
-}
-
-// Known reports whether a delivery that was stored is known right after, to a memory
-// with that horizon.
-func Known(horizon time.Duration) bool {
-	memory := newRecent(horizon)
-	store := func() (bool, *connectors.Error) { return false, nil }
-	_, _ = memory.once(context.Background(), "delivery", store)
-	known, _ := memory.once(context.Background(), "delivery", store)
-	return known
-}
-
-// MaxRecent bounds what a process remembers.
-const MaxRecent = maxRecent
-
-// Remembered stores so many deliveries, one after the other, and returns how many a
-// process holds then, and whether it knows the one that was stored so many before the
-// last.
-func Remembered(stored, before int) (held int, known bool) {
-	memory := newRecent(time.Hour)
-	store := func() (bool, *connectors.Error) { return false, nil }
-	for n := range stored {
-		_, _ = memory.once(context.Background(), strconv.Itoa(n), store)
-	}
-	held = len(memory.young) + len(memory.old)
-	known, _ = memory.once(context.Background(), strconv.Itoa(stored-1-before), store)
-	return held, known
 }
 
 type discard struct{}

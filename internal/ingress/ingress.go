@@ -36,8 +36,7 @@ type Options struct {
 	Log     zerolog.Logger
 }
 
-// Parts are what an ingress works with. All are required but Deliveries: without
-// them the stream alone tells deliveries that come again.
+// Parts are what an ingress works with. All are required.
 type Parts struct {
 	Bus         *events.Bus
 	Service     *connection.Service
@@ -46,7 +45,6 @@ type Parts struct {
 	Scopes      connection.Scopes
 	Tokens      *connection.APITokens
 	Status      *connection.StatusWriter
-	Deliveries  *connection.Deliveries
 	OAuth       *oauth.Flow
 	Apps        *connection.Apps
 }
@@ -112,7 +110,7 @@ func New(parts Parts, opts *Options) *Ingress {
 		Parts: parts, opts: o, log: o.Log.With().Str("role", "ingress").Logger(), metrics: newMetrics(o.Metrics),
 		slots: make(chan struct{}, o.MostRequests), waiting: make(chan struct{}, max(o.MostRequests/2, 1)),
 		rejections: rate.NewLimiter(50, 100), troubles: rate.NewLimiter(50, 100), evidenceRate: rate.NewLimiter(10, 100), handshakes: newLimits(), guesses: rate.NewLimiter(guessesPerSecond, guessesAtOnce),
-		large: make(chan struct{}, mostLarge), bulky: make(chan struct{}, mostBulky), recent: newRecent(parts.Deliveries.Horizon()),
+		large: make(chan struct{}, mostLarge), bulky: make(chan struct{}, mostBulky), recent: newRecent(),
 		keys: webhook.NewKeys(&webhook.KeysOptions{HTTP: o.HTTP}),
 	}
 }

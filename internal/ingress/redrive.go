@@ -63,8 +63,8 @@ func (i *Ingress) listQuarantine(r *http.Request) (any, error) {
 
 // redriveQuarantine takes a delivery through verification again, as of the time
 // it came, with the secrets of now, and stores it. It leaves the quarantine then.
-// Asking twice, or again after a crash in between, stores it once: see
-// [message.redriven].
+// Asking twice, or again after a crash in between, stores it once: what has no
+// delivery id of its own is identified by its evidence.
 func (i *Ingress) redriveQuarantine(r *http.Request) (any, error) {
 	d, err := i.filed(r, events.Quarantine, "delivery in quarantine")
 	if err != nil {
@@ -126,7 +126,7 @@ func (i *Ingress) again(ctx context.Context, e evidence, request webhook.Request
 	if err != nil {
 		return nil, connectors.AsError(err)
 	}
-	d := &delivery{Request: request, id: events.NewID(), conn: conn, webhook: &def.Webhook.Descriptor, path: e.Path}
+	d := &delivery{Request: request, id: events.NewID(), redrivenFrom: e.ID, conn: conn, webhook: &def.Webhook.Descriptor, path: e.Path}
 	secrets, err := i.secrets(ctx, d)
 	if err != nil {
 		return nil, connectors.AsError(err)
@@ -141,25 +141,12 @@ func (i *Ingress) again(ctx context.Context, e evidence, request webhook.Request
 	if refusal := engine.CheckPayload(request); refusal != nil {
 		return nil, refusal
 	}
-	m := i.message(d, engine.Extract(request), verified)
-	m.redriven(d, e.ID)
-	stored, refusal := i.store(ctx, d, m)
+	stored, refusal := i.store(ctx, d, i.message(d, engine.Extract(request), verified))
 	if refusal != nil {
 		return nil, refusal
 	}
 	i.acted(ctx, events.WebhookRedriven, conn.About(), "quarantine.redrive")
 	return []receipt{stored}, nil
-}
-
-// redriven gives a message that nothing else tells from its repetitions an id that
-// is of the evidence it is made of ("": of none). So it is remembered for as long as
-// a provider's own ids are: by the stream for its window, and for days by the
-// executors that read it. After that, evidence that could not be removed is a new
-// delivery.
-func (m *message) redriven(d *delivery, evidence string) {
-	if m.dedup == "" && evidence != "" {
-		m.dedup = d.conn.Ref().Key() + "/redriven/" + evidence
-	}
 }
 
 // againApp does so for a delivery to an app: the accounts may be connected by now.

@@ -27,10 +27,10 @@ func (i *Ingress) distrust(ctx context.Context, d *delivery, e *connectors.Error
 func (i *Ingress) setAside(ctx context.Context, d *delivery, m *message, e *connectors.Error) (receipt, *connectors.Error) {
 	kept := d.evidence(quarantineDisabled, e.Code)
 	id := ""
-	if m.dedup != "" {
-		id = "parked/" + m.dedup
+	if m.unique {
+		id = "parked/" + m.subject
 	}
-	duplicate, refusal := i.recent.once(ctx, id, func() (bool, *connectors.Error) {
+	duplicate, refusal := i.recent.once(id, func() (bool, *connectors.Error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storePatience)
 		defer cancel()
 		return i.park(ctx, kept, d.Request, id)

@@ -14,9 +14,8 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// A replay puts a stored webhook onto its subject again, as a new event with
-// "replayof". It bypasses the window of its timestamp, which was checked when it
-// came, and the memories of deliveries: each wish of an operator is a new event.
+// A replay stores a webhook again, as a new event with "replayof". The window of its
+// timestamp is not checked again, and it is no repetition: each replay is a new event.
 
 const (
 	// clockRoom is how far the clocks of an ingress and of the server may differ:
@@ -69,7 +68,7 @@ func (i *Ingress) findWebhook(ctx context.Context, id string) (*events.Delivery,
 
 // replay publishes one webhook again.
 func (i *Ingress) replay(ctx context.Context, d *events.Delivery) (replayed, error) {
-	tenant, connector, _, err := i.Bus.ParseWebhook(d.Subject)
+	ref, err := i.Bus.ParseWebhook(d.Subject)
 	if err != nil {
 		return replayed{}, err
 	}
@@ -77,7 +76,7 @@ func (i *Ingress) replay(ctx context.Context, d *events.Delivery) (replayed, err
 	if err := i.Bus.Replay(ctx, d, out.ID); err != nil {
 		return replayed{}, storeError(err)
 	}
-	i.acted(ctx, events.WebhookReplayed, events.About{Tenant: tenant, Connector: connector, RequestID: out.ReplayOf}, "webhooks.replay")
+	i.acted(ctx, events.WebhookReplayed, events.About{Tenant: ref.Tenant, Connector: ref.Connector, RequestID: out.ReplayOf}, "webhooks.replay")
 	return out, nil
 }
 
@@ -114,9 +113,9 @@ func (i *Ingress) replaySpan(w http.ResponseWriter, r *http.Request) (any, error
 	}
 	filter := i.Bus.Prefix() + ".webhook." + ref.Tokens() + "." + events.Token(ref.Connector) + "."
 	if s.Type == "" {
-		filter += "*"
+		filter += ">"
 	} else {
-		filter += events.Token(s.Type)
+		filter += events.Token(s.Type) + ".*"
 	}
 	return i.replayAll(r.Context(), conn, filter, s)
 }

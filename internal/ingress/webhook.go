@@ -32,10 +32,13 @@ func (i *Ingress) receive(w http.ResponseWriter, r *http.Request) {
 // delivery is a call of a provider on its way to a connection.
 type delivery struct {
 	webhook.Request
-	id      string // of the event that it becomes, or of the evidence
-	conn    *connection.Connection
-	webhook *webhooks.Descriptor
-	path    string // as it was called, the secret masked
+	id string // of the event that it becomes, or of the evidence
+	// redrivenFrom is the id of the evidence in quarantine that the delivery was kept
+	// as; "" if it comes from the provider.
+	redrivenFrom string
+	conn         *connection.Connection
+	webhook      *webhooks.Descriptor
+	path         string // as it was called, the secret masked
 }
 
 // take does the work. It answers a success itself, and returns a refusal.

@@ -44,7 +44,6 @@ type node struct {
 	status      *connection.StatusWriter
 	tokens      *connection.APITokens
 	service     *connection.Service
-	deliveries  *connection.Deliveries
 	grants      *connection.Grants
 	leases      *connection.Leases
 	apps        *connection.Apps
@@ -78,7 +77,6 @@ func newNode(ctx context.Context, role string, settings shared, baseURL string, 
 	n.definitions = connection.NewDefinitions(n.buckets)
 	n.status = connection.NewStatusWriter(n.buckets)
 	n.tokens = connection.NewAPITokens(n.buckets)
-	n.deliveries = connection.NewDeliveries(n.buckets, n.settings.DedupHorizon)
 	n.grants = connection.NewGrants(n.store)
 	n.leases = connection.NewLeases(n.buckets)
 	n.apps = connection.NewApps(n.store, os.Getenv)
@@ -118,9 +116,6 @@ func (n *node) prepare(ctx context.Context) error {
 	}
 	n.buckets, err = connection.BucketsFrom(func(name string) (kvstore.Store, error) {
 		bucket := natskv.Bucket{Name: n.bus.Bucket(name), Replicas: n.settings.Replicas, TTL: connection.BucketTTL(name)}
-		if name == connection.BucketDedup {
-			bucket.TTL = n.settings.DedupHorizon
-		}
 		return natskv.Open(ctx, n.bus.JetStream(), bucket, nil)
 	})
 	if err != nil {

@@ -123,9 +123,6 @@ func (n *node) play(ctx context.Context, listener net.Listener, play roles, read
 	// Health and caches outlive the work that needs them.
 	background, stopBackground := context.WithCancel(grace)
 	helpers := n.keepFresh(background)
-	if play.ingress {
-		helpers.Go(func() error { return n.deliveries.Run(background) })
-	}
 
 	g, ctx := errgroup.WithContext(ctx)
 	var starting sync.WaitGroup
@@ -179,7 +176,7 @@ func (n *node) ingress() *ingress.Ingress {
 	outward.Timeout = 10 * time.Second
 	return ingress.New(ingress.Parts{
 		Bus: n.bus, Service: n.service, Store: n.store, Definitions: n.definitions, Scopes: n.scopes, Tokens: n.tokens, Status: n.status,
-		Deliveries: n.deliveries, OAuth: oauth.NewFlow(n.oauth, connection.NewFlows(n.store), connection.NewSessions(n.buckets)), Apps: n.apps,
+		OAuth: oauth.NewFlow(n.oauth, connection.NewFlows(n.store), connection.NewSessions(n.buckets)), Apps: n.apps,
 	}, &ingress.Options{
 		Apps: ingress.EnvApps(os.Getenv), HTTP: &outward,
 		BaseURL: n.baseURL, BasePath: n.settings.BasePath + "/", Metrics: n.metrics, Log: n.log,
@@ -189,7 +186,7 @@ func (n *node) ingress() *ingress.Ingress {
 func (n *node) executor() (*executor.Executor, error) {
 	return executor.New(executor.Parts{
 		Bus: n.bus, Registry: n.registry, Store: n.store, Definitions: n.definitions, Scopes: n.scopes,
-		Claims: connection.NewClaims(n.buckets), Status: n.status, Deliveries: n.deliveries, HTTP: n.http, OAuth: n.oauth,
+		Claims: connection.NewClaims(n.buckets), Status: n.status, HTTP: n.http, OAuth: n.oauth,
 	}, &executor.Options{Concurrency: n.settings.Concurrency, Metrics: n.metrics, Log: n.log}), nil
 }
 

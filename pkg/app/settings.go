@@ -27,7 +27,6 @@ type shared struct {
 	ReturnURLs    []string      `name:"return-urls" help:"URLs below which browsers may be sent after an OAuth flow, besides the base URL's." placeholder:"URL"`
 	Concurrency   int           `help:"Handlers of one connector that run at once in an executor." default:"64"`
 	Replicas      int           `help:"Copies of every stream and bucket: 3 in a cluster." default:"1"`
-	DedupHorizon  time.Duration `help:"How long a webhook's delivery id is remembered, so that a late retry is not stored twice." default:"72h"`
 }
 
 // remote are the settings of a role that joins a NATS system.

@@ -16,7 +16,7 @@ type Topic string
 //
 //	event.<scope>.<identity>.<connector>.<noun>.<verb>
 //	result.<scope>.<identity>.<connector>.<action>.<request id>
-//	webhook.<scope>.<identity>.<connector>.<type>
+//	webhook.<scope>.<identity>.<connector>.<type>.<delivery>
 const (
 	Lifecycle Topic = "event"   // connector.connected, action.failed …: facts without payloads
 	Results   Topic = "result"  // the results of actions
@@ -53,10 +53,8 @@ func (c *Client) subject(f Filter, tenant string) string {
 	}
 	switch noun, verb, both := strings.Cut(f.Name, "."); {
 	case f.Name == "":
-	case f.Topic == Results:
+	case f.Topic == Results, f.Topic == Webhooks:
 		name = events.Token(f.Name) + ".*"
-	case f.Topic == Webhooks:
-		name = events.Token(f.Name)
 	case both:
 		name = events.Token(noun) + "." + events.Token(verb)
 	default:

@@ -11,7 +11,7 @@ func FuzzEvent(f *testing.F) {
 	f.Add("hawser.result.organization.o.echo.say.1", "hawser.action.completed", []byte(`{"data":{"a":1}}`))
 	f.Add("hawser.result.organization.o.echo.say.1", "hawser.action.failed", []byte(`{"error":{"code":"INTERNAL","message":""}}`))
 	f.Add("hawser.event.system.=.echo.connector.connected", "hawser.connector.connected", []byte(`{"durationMs":1.5}`))
-	f.Add("hawser.webhook.organization.a=2Eb.echo.x", "hawser.webhook.x", []byte("\x00"))
+	f.Add("hawser.webhook.organization.a=2Eb.echo.x.d", "hawser.webhook.x", []byte("\x00"))
 	f.Add("hawser.webhook", "", []byte("{"))
 	f.Fuzz(func(t *testing.T, subject, eventType string, data []byte) {
 		header := events.Header{"ce-specversion": {"1.0"}, "ce-id": {"1"}, "ce-source": {"/x"}, "ce-type": {eventType}, "content-type": {"application/json"}}

@@ -141,7 +141,7 @@ func TestADurableSubscriptionRemembersAndHandsOutAgain(t *testing.T) {
 
 	// While nobody is there.
 	want = w.webhook(t, "o", "between")
-	if err := w.nc.Publish("hawser.webhook.organization.o.echo.garbage", []byte("garbage")); err != nil {
+	if err := w.nc.Publish("hawser.webhook.organization.o.echo.garbage.d", []byte("garbage")); err != nil {
 		t.Fatal(err)
 	}
 	w.webhook(t, "other", "between")

@@ -63,7 +63,7 @@ func (w *world) announce(t *testing.T, kind events.Kind, identity string) (id st
 func (w *world) webhook(t *testing.T, identity, eventType string) (id string) {
 	t.Helper()
 	a := about(identity)
-	return w.publish(t, w.bus.Webhook(a.Tenant, a.Connector, eventType), events.New("test", "hawser.webhook."+eventType, a, []byte(`{}`)))
+	return w.publish(t, w.bus.Webhook(a.Tenant, a.Connector, eventType, events.NewID()), events.New("test", "hawser.webhook."+eventType, a, []byte(`{}`)))
 }
 
 // result publishes the result of a request for say and returns its id.

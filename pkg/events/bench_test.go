@@ -67,7 +67,7 @@ func BenchmarkPublish(b *testing.B) {
 		b.Run(fmt.Sprintf("publishers=%d", publishers), func(b *testing.B) {
 			bus := benchBus(b)
 			body := make([]byte, 1024)
-			subject := bus.Webhook(events.Tenant{Scope: "organization", Identity: "ava@example.com"}, "demo-key", "message.created")
+			tenant := events.Tenant{Scope: "organization", Identity: "ava@example.com"}
 			ctx := events.EnsureTrace(b.Context())
 			b.ResetTimer()
 			b.ReportAllocs()
@@ -76,7 +76,8 @@ func BenchmarkPublish(b *testing.B) {
 			for range publishers {
 				running.Go(func() {
 					for next.Add(1) <= int64(b.N) {
-						if _, err := bus.Publish(ctx, subject, webhookEvent(body), nil); err != nil {
+						e := webhookEvent(body)
+						if _, err := bus.Publish(ctx, bus.Webhook(tenant, "demo-key", "message.created", e.ID()), e, &events.PublishOptions{First: true}); err != nil {
 							b.Error(err)
 							return
 						}

@@ -16,8 +16,11 @@ import (
 var (
 	ErrUnavailable = errors.New("events: NATS did not take the message")
 	ErrExists      = errors.New("events: the subject holds a message already")
-	ErrNotFound    = errors.New("events: no such message")
-	ErrTooLarge    = errors.New("events: the message is larger than the server takes")
+	// ErrInProgress comes with ErrExists where the other message is not stored yet,
+	// and may still fail to be.
+	ErrInProgress = errors.New("events: another message on the subject is being stored")
+	ErrNotFound   = errors.New("events: no such message")
+	ErrTooLarge   = errors.New("events: the message is larger than the server takes")
 )
 
 const (
@@ -142,8 +145,10 @@ func classify(err error) error {
 		return unavailable(err)
 	}
 	switch api.ErrorCode {
-	case jetstream.JSErrCodeStreamWrongLastSequence, jetstream.JSErrCodeStreamWrongLastSequenceConstant:
+	case jetstream.JSErrCodeStreamWrongLastSequence:
 		return ErrExists
+	case jetstream.JSErrCodeStreamWrongLastSequenceConstant:
+		return fmt.Errorf("%w: %w", ErrExists, ErrInProgress)
 	case jetstream.JSErrCodeStreamMessageExceedsMaximum, codeHeaderTooBig:
 		return ErrTooLarge
 	case codeResources:

@@ -7,20 +7,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // HeaderSequence names, on a webhook that waits, where the stream keeps it.
 const HeaderSequence = "Hawser-Sequence"
-
-// MessageID is the id by which the stream told repetitions of this message, or "".
-func MessageID(d *Delivery) string { return headerValue(d.Header, jetstream.MsgIDHeader) }
-
-// WrittenID is how a message id that is published with stands in the message, and
-// so in [MessageID]: as it is, or hashed where it does not fit. Of what is written it
-// is the same again.
-func WrittenID(id string) string { return messageID(id) }
 
 // Attempts is how many attempts a message says were made before.
 func Attempts(d *Delivery) int {
@@ -31,12 +21,13 @@ func Attempts(d *Delivery) int {
 	return n
 }
 
-// Work about a webhook lies on subjects that end like the webhook's own:
+// Work about a webhook lies on subjects that end like the webhook's own; those of
+// dead letters lack the last token:
 //
-//	<prefix>.webhook.<scope>.<identity>.<connector>.<type>       the webhook
-//	<prefix>.parked.webhook.<hash of its id>                     waiting for the next attempt
-//	<prefix>.due.webhook.<scope>.<identity>.<connector>.<type>   its time has come
-//	<prefix>.dead.webhook.<scope>.<identity>.<connector>.<type>  given up on
+//	<prefix>.webhook.<scope>.<identity>.<connector>.<type>.<delivery>       the webhook
+//	<prefix>.parked.webhook.<hash of its id>                                waiting for the next attempt
+//	<prefix>.due.webhook.<scope>.<identity>.<connector>.<type>.<delivery>   its time has come
+//	<prefix>.dead.webhook.<scope>.<identity>.<connector>.<type>             given up on
 
 // DueWebhookFilter matches the webhooks of a connector whose time has come again.
 func (n Names) DueWebhookFilter(connector string) string {
@@ -45,21 +36,26 @@ func (n Names) DueWebhookFilter(connector string) string {
 
 func (n Names) parkedWebhook(id string) string { return n.prefix + ".parked.webhook." + hashOf(id) }
 
-// moved puts a webhook's subject below another branch, and back.
-func (n Names) moved(subject, from, to string) (string, error) {
+// moved puts a subject of so many tokens below a branch below another one.
+func (n Names) moved(subject, from, to string, tokens int) (string, error) {
 	rest, ok := strings.CutPrefix(subject, n.prefix+"."+from+".")
-	if !ok || strings.Count(rest, ".") != 3 {
+	if !ok || strings.Count(rest, ".") != tokens-1 {
 		return "", fmt.Errorf("%w: %q", ErrSubject, subject)
 	}
 	return n.prefix + "." + to + "." + rest, nil
 }
 
-// WebhookOf returns the subject of the webhook that a due or dead message is about.
-func (n Names) WebhookOf(subject string) (string, error) {
-	if s, err := n.moved(subject, "due.webhook", "webhook"); err == nil {
-		return s, nil
-	}
-	return n.moved(subject, "dead.webhook", "webhook")
+// WebhookOf returns the subject of the webhook that a due message is about.
+func (n Names) WebhookOf(due string) (string, error) {
+	return n.moved(due, "due.webhook", "webhook", 5)
+}
+
+func (n Names) dueWebhook(webhook string) (string, error) {
+	return n.moved(webhook, "webhook", "due.webhook", 5)
+}
+
+func (n Names) isDeadWebhook(subject string) bool {
+	return strings.HasPrefix(subject, n.prefix+".dead.webhook.")
 }
 
 // ParkWebhook has a stored webhook handed out again at the given time, and
@@ -67,7 +63,7 @@ func (n Names) WebhookOf(subject string) (string, error) {
 // body, unless it has none in the stream (Sequence 0). id tells webhooks apart:
 // parking one again replaces what waits.
 func (b *Bus) ParkWebhook(ctx context.Context, webhook *Delivery, id string, attempts int, at time.Time) error {
-	due, err := b.moved(webhook.Subject, "webhook", "due.webhook")
+	due, err := b.dueWebhook(webhook.Subject)
 	if err != nil {
 		return err
 	}
@@ -108,10 +104,11 @@ func (b *Bus) DueWebhook(ctx context.Context, due *Delivery) (*Delivery, error) 
 // message, the attempts made, and the code of the error it died of. A body beside
 // the message is copied to where it lives as long as the letter, if there is room.
 func (b *Bus) BuryWebhook(ctx context.Context, webhook *Delivery, id string, attempts int, reason string) error {
-	dead, err := b.moved(webhook.Subject, "webhook", "dead.webhook")
+	ref, err := b.ParseWebhook(webhook.Subject)
 	if err != nil {
 		return err
 	}
+	dead := b.prefix + ".dead.webhook." + ref.Tokens() + "." + Token(ref.Connector) + "." + ref.Type
 	h := ownHeaders(webhook.Header)
 	if ref := b.outlive(ctx, webhook); ref != "" {
 		h[attributePrefix+ExtDataRef] = []string{percentEncode(ref)}
@@ -138,8 +135,8 @@ func (b *Bus) BuryWebhook(ctx context.Context, webhook *Delivery, id string, att
 func (b *Bus) Redrive(ctx context.Context, dead *Delivery, newID string) error {
 	h := ownHeaders(dead.Header)
 	delete(h, HeaderAttempt)
-	if webhook, err := b.WebhookOf(dead.Subject); err == nil {
-		due, err := b.moved(webhook, "webhook", "due.webhook")
+	if b.isDeadWebhook(dead.Subject) {
+		due, err := b.dueWebhook(headerValue(dead.Header, HeaderSubject))
 		if err != nil {
 			return err
 		}
@@ -167,7 +164,7 @@ func RedrivenID(about DeadLetter, dead *Delivery) string {
 
 // DeadActionOf returns the subject of the requests that a dead action came from.
 func (n Names) DeadActionOf(subject string) (string, error) {
-	return n.moved(subject, "dead.action", "action")
+	return n.moved(subject, "dead.action", "action", 4)
 }
 
 // ownHeaders copies what is neither an instruction to the server nor ours to
@@ -205,9 +202,11 @@ type DeadLetter struct {
 // ParseDead reads a message of the dead letters.
 func (n Names) ParseDead(d *Delivery) (DeadLetter, error) {
 	dead := DeadLetter{Account: readableAttribute(d.Header, ExtAccount), ID: readableAttribute(d.Header, "id"), Reason: headerValue(d.Header, HeaderReason)}
-	if subject, err := n.WebhookOf(d.Subject); err == nil {
+	if n.isDeadWebhook(d.Subject) {
 		dead.Kind = "webhook"
-		dead.Tenant, dead.Connector, dead.Action, err = n.ParseWebhook(subject)
+		// As if it had a delivery: the rest of the two subjects is the same.
+		ref, err := n.ParseWebhook(n.prefix + strings.TrimPrefix(d.Subject, n.prefix+".dead") + ".x")
+		dead.Tenant, dead.Connector, dead.Action = ref.Tenant, ref.Connector, ref.Type
 		return dead, err
 	}
 	subject, err := n.DeadActionOf(d.Subject)

@@ -37,7 +37,7 @@ func TestADeadWebhookThatIsRedrivenTwiceIsHandedOutOnce(t *testing.T) {
 	t.Parallel()
 	_, bus := start(t)
 	for n := range uint64(2) {
-		webhook := &events.Delivery{Subject: bus.Webhook(ava, "demo-key", "order"), Header: events.Header{"ce-id": {"w1"}}, Data: []byte(`{}`), Sequence: n}
+		webhook := &events.Delivery{Subject: bus.Webhook(ava, "demo-key", "order", "d1"), Header: events.Header{"ce-id": {"w1"}}, Data: []byte(`{}`), Sequence: n}
 		if err := bus.BuryWebhook(patient(t), webhook, "w1", 5, "INTERNAL"); err != nil {
 			t.Fatal(err)
 		}
@@ -100,7 +100,7 @@ func TestTheLargeBodyOfADeadWebhookLivesAsLongAsTheLetter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	webhook := &events.Delivery{Subject: bus.Webhook(ava, "demo-key", "order"), Header: events.Header{"ce-id": {"w1"}, "ce-dataref": {ref}}, Sequence: 1}
+	webhook := &events.Delivery{Subject: bus.Webhook(ava, "demo-key", "order", "d1"), Header: events.Header{"ce-id": {"w1"}, "ce-dataref": {ref}}, Sequence: 1}
 	for range 2 { // it dies again after it was redriven
 		if err := bus.BuryWebhook(patient(t), webhook, "w1", 5, "INTERNAL"); err != nil {
 			t.Fatal(err)

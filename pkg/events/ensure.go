@@ -133,6 +133,7 @@ func impose(config *jetstream.StreamConfig, want jetstream.StreamConfig) []Drift
 	change("max bytes", &config.MaxBytes, unlimited(want.MaxBytes))
 	change("max messages per subject", &config.MaxMsgsPerSubject, unlimited(want.MaxMsgsPerSubject))
 	change("discard", &config.Discard, want.Discard)
+	change("discard new per subject", &config.DiscardNewPerSubject, want.DiscardNewPerSubject)
 	if want.Duplicates != 0 {
 		change("duplicate window", &config.Duplicates, want.Duplicates)
 	}

@@ -114,7 +114,7 @@ func FuzzReadAction(f *testing.F) {
 // FuzzParseSubjects holds that whatever is read from a subject writes that subject.
 func FuzzParseSubjects(f *testing.F) {
 	for _, s := range []string{
-		"hawser.action.o.a=2Eb.c.x", "hawser.due.action.o.=.c.x", "hawser.call.o.a.c.x", "hawser.result.o.a.c.x.=h00", "hawser.webhook.o.a.c.unknown", "hawser.action.o..c.x", "",
+		"hawser.action.o.a=2Eb.c.x", "hawser.due.action.o.=.c.x", "hawser.call.o.a.c.x", "hawser.result.o.a.c.x.=h00", "hawser.webhook.o.a.c.unknown.d1", "hawser.action.o..c.x", "",
 	} {
 		f.Add(s)
 	}
@@ -126,9 +126,9 @@ func FuzzParseSubjects(f *testing.F) {
 		if ref, id, err := n.ParseResult(subject); err == nil && n.Result(ref, "")[:len(n.Result(ref, ""))-1]+id != subject {
 			t.Errorf("ParseResult(%q) = %+v, %q", subject, ref, id)
 		}
-		if tenant, connector, eventType, err := n.ParseWebhook(subject); err == nil &&
-			"hawser.webhook."+tenant.Tokens()+"."+events.Token(connector)+"."+eventType != subject {
-			t.Errorf("ParseWebhook(%q) = %+v, %q, %q", subject, tenant, connector, eventType)
+		if ref, err := n.ParseWebhook(subject); err == nil &&
+			"hawser.webhook."+ref.Tokens()+"."+events.Token(ref.Connector)+"."+ref.Type+"."+ref.Delivery != subject {
+			t.Errorf("ParseWebhook(%q) = %+v", subject, ref)
 		}
 	})
 }

@@ -1,6 +1,8 @@
 package events
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"regexp"
@@ -30,7 +32,7 @@ func (t Tenant) Tokens() string { return Token(t.Scope) + "." + Token(t.Identity
 //	<prefix>.result.<scope>.<identity>.<connector>.<action>.<request id>
 //	<prefix>.stored.<scope>.<identity>.<connector>.<action>.<request id>   the result again, once it is stored
 //	<prefix>.event.<scope>.<identity>.<connector>.<noun>.<verb>
-//	<prefix>.webhook.<scope>.<identity>.<connector>.<type>
+//	<prefix>.webhook.<scope>.<identity>.<connector>.<type>.<delivery>   one message a subject, see [Names.Webhook]
 //	<prefix>.quarantine.<connector>.<reason>
 //	<prefix>.dead.<action|webhook>.<scope>.<identity>.<connector>.<name>
 //	<prefix>.parked.action.<hash of the request>                        waiting until its time
@@ -99,12 +101,38 @@ func (n Names) Event(t Tenant, connector string, kind Kind) string {
 	return n.prefix + ".event." + Token(t.Scope) + "." + Token(t.Identity) + "." + Token(connector) + "." + string(kind)
 }
 
-// Webhook is the subject of a verified webhook of the provider's event type.
-func (n Names) Webhook(t Tenant, connector, eventType string) string {
+// Webhook returns the subject of a verified webhook of the provider's event type
+// ("" becomes "unknown"). delivery is a [DeliveryToken]. A webhook is published with
+// [PublishOptions.First], so the stream refuses a repetition for as long as it holds
+// the first copy.
+func (n Names) Webhook(t Tenant, connector, eventType, delivery string) string {
 	if eventType == "" {
 		eventType = "unknown"
 	}
-	return n.prefix + ".webhook." + Token(t.Scope) + "." + Token(t.Identity) + "." + Token(connector) + "." + Token(eventType)
+	return n.prefix + ".webhook." + t.Tokens() + "." + Token(connector) + "." + Token(eventType) + "." + delivery
+}
+
+// DeliveryOrigin says what the id in a [DeliveryToken] is. Equal ids of different
+// origins have different tokens.
+type DeliveryOrigin string
+
+// The origins.
+const (
+	FromProvider   DeliveryOrigin = "provider"   // the provider's delivery id, or one derived from the body
+	FromRequest    DeliveryOrigin = "request"    // the id of the HTTP request: nothing identifies the delivery
+	FromQuarantine DeliveryOrigin = "quarantine" // the id of the evidence that is redriven
+	FromReplay     DeliveryOrigin = "replay"     // the id of the event that a replay makes
+)
+
+// DeliveryToken returns the last token of a webhook's subject: 22 characters, the
+// first 128 bits of the SHA-256 of the connection's id, the origin and the id.
+func DeliveryToken(connectionID string, origin DeliveryOrigin, id string) string {
+	h := sha256.New()
+	for _, part := range []string{connectionID, string(origin), id} {
+		// The length prefixes keep ("ab","c") apart from ("a","bc").
+		fmt.Fprintf(h, "%d:%s", len(part), part)
+	}
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16])
 }
 
 // Webhooks matches every verified webhook.
@@ -183,15 +211,22 @@ func (n Names) ParseResult(subject string) (ActionRef, string, error) {
 	return ref, tokens[6], err
 }
 
-// ParseWebhook reads a subject of [Names.Webhook]; the event type is returned
-// as its token.
-func (n Names) ParseWebhook(subject string) (t Tenant, connector, eventType string, err error) {
+// WebhookSubject is what the subject of a stored webhook says.
+type WebhookSubject struct {
+	Tenant
+	Connector string
+	Type      string // token of the provider's event type, since a long type is hashed
+	Delivery  string // [DeliveryToken]
+}
+
+// ParseWebhook reads a subject of [Names.Webhook].
+func (n Names) ParseWebhook(subject string) (WebhookSubject, error) {
 	tokens := strings.Split(subject, ".")
-	if len(tokens) != 6 || tokens[0] != n.prefix || tokens[1] != "webhook" {
-		return t, "", "", fmt.Errorf("%w: %.200q is not <prefix>.webhook.<scope>.<identity>.<connector>.<type>", ErrSubject, subject)
+	if len(tokens) != 7 || tokens[0] != n.prefix || tokens[1] != "webhook" {
+		return WebhookSubject{}, fmt.Errorf("%w: %.200q is not <prefix>.webhook.<scope>.<identity>.<connector>.<type>.<delivery>", ErrSubject, subject)
 	}
 	ref, err := parseRef(append(tokens[2:5:5], "x"))
-	return ref.Tenant, ref.Connector, tokens[5], err
+	return WebhookSubject{Tenant: ref.Tenant, Connector: ref.Connector, Type: tokens[5], Delivery: tokens[6]}, err
 }
 
 // isDue reports whether a subject is one of [Names.Due].

@@ -37,9 +37,9 @@ func TestSubjectsOfEveryIdentityReadBackAsWritten(t *testing.T) {
 		if err != nil || got != ref || id != "r=2E1" {
 			t.Errorf("ParseResult of %q: got %+v, %q, %v", identity, got, id, err)
 		}
-		tenant, connector, eventType, err := n.ParseWebhook(n.Webhook(ref.Tenant, "demo-key", "message.created"))
-		if err != nil || tenant != ref.Tenant || connector != "demo-key" || eventType != "message=2Ecreated" {
-			t.Errorf("ParseWebhook of %q: got %+v, %q, %q, %v", identity, tenant, connector, eventType, err)
+		webhook := events.WebhookSubject{Tenant: ref.Tenant, Connector: "demo-key", Type: "message=2Ecreated", Delivery: "d1"}
+		if got, err := n.ParseWebhook(n.Webhook(ref.Tenant, "demo-key", "message.created", "d1")); err != nil || got != webhook {
+			t.Errorf("ParseWebhook of %q: got %+v, %v", identity, got, err)
 		}
 	}
 }
@@ -68,7 +68,7 @@ func TestSubjectsAreWhatTheContractSays(t *testing.T) {
 		"filter":     n.ActionFilter("demo-key"),
 		"result":     n.Result(ref, "0199-a"),
 		"event":      n.Event(ava, "demo-key", events.ConnectorConnected),
-		"webhook":    n.Webhook(ava, "demo-key", ""),
+		"webhook":    n.Webhook(ava, "demo-key", "", "d1"),
 		"quarantine": n.Quarantine("demo-key", "signature"),
 		"dead":       n.DeadAction(ref),
 		"call":       n.Call(ref),
@@ -82,7 +82,7 @@ func TestSubjectsAreWhatTheContractSays(t *testing.T) {
 		"filter":     "hawser.action.*.*.demo-key.>",
 		"result":     "hawser.result.organization.ava=40example=2Ecom.demo-key.postMessage.0199-a",
 		"event":      "hawser.event.organization.ava=40example=2Ecom.demo-key.connector.connected",
-		"webhook":    "hawser.webhook.organization.ava=40example=2Ecom.demo-key.unknown",
+		"webhook":    "hawser.webhook.organization.ava=40example=2Ecom.demo-key.unknown.d1",
 		"quarantine": "hawser.quarantine.demo-key.signature",
 		"dead":       "hawser.dead.action.organization.ava=40example=2Ecom.demo-key.postMessage",
 		"call":       "hawser.call.organization.ava=40example=2Ecom.demo-key.postMessage",
@@ -131,7 +131,7 @@ func TestForeignSubjectsAreRefused(t *testing.T) {
 	if _, _, err := n.ParseResult("hawser.result.o.a.c.x"); !errors.Is(err, events.ErrSubject) {
 		t.Errorf("ParseResult: got %v, want ErrSubject", err)
 	}
-	if _, _, _, err := n.ParseWebhook("hawser.webhook.o.a.c"); !errors.Is(err, events.ErrSubject) {
+	if _, err := n.ParseWebhook("hawser.webhook.o.a.c.x"); !errors.Is(err, events.ErrSubject) {
 		t.Errorf("ParseWebhook: got %v, want ErrSubject", err)
 	}
 }

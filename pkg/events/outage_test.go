@@ -106,7 +106,7 @@ func TestManyPublishersToAPausedServerAreAllToldInTime(t *testing.T) {
 	for range 256 {
 		running.Go(func() {
 			began := time.Now()
-			_, err := bus.Publish(t.Context(), bus.Webhook(ava, "demo-key", "x"), events.New("ingress", "t", events.About{Tenant: ava, Connector: "c"}, body), nil)
+			_, err := bus.Publish(t.Context(), bus.Webhook(ava, "demo-key", "x", "d1"), events.New("ingress", "t", events.About{Tenant: ava, Connector: "c"}, body), nil)
 			if took := time.Since(began); !errors.Is(err, events.ErrUnavailable) || took > 5*time.Second {
 				t.Errorf("got %v after %v", err, took)
 			}
@@ -161,7 +161,7 @@ func TestABrokenConnectionFailsWhatWaits(t *testing.T) {
 func TestADeletedStreamIsMadeAgainByWhoeverPublishes(t *testing.T) {
 	t.Parallel()
 	_, bus := start(t)
-	subject := bus.Webhook(ava, "demo-key", "x")
+	subject := bus.Webhook(ava, "demo-key", "x", "d1")
 	if err := bus.JetStream().DeleteStream(t.Context(), bus.Stream(events.Webhooks)); err != nil {
 		t.Fatal(err)
 	}
@@ -171,15 +171,15 @@ func TestADeletedStreamIsMadeAgainByWhoeverPublishes(t *testing.T) {
 	if _, err := bus.Publish(t.Context(), subject, lifecycle(events.WebhookReceived), nil); err != nil {
 		t.Errorf("the second publish: %v", err)
 	}
-	if c := configOf(t, bus, events.Webhooks); c.Duplicates != 10*time.Minute {
-		t.Errorf("made again with a window of %v", c.Duplicates)
+	if c := configOf(t, bus, events.Webhooks); c.MaxMsgsPerSubject != 1 {
+		t.Errorf("made again with %d messages a subject", c.MaxMsgsPerSubject)
 	}
 }
 
 func TestABusThatEnsuredNothingMakesNoStreams(t *testing.T) {
 	t.Parallel()
 	bus := busOn(t, testenv.Start(t, nil).Conn(t))
-	_, err := bus.Publish(t.Context(), bus.Webhook(ava, "demo-key", "x"), lifecycle(events.WebhookReceived), nil)
+	_, err := bus.Publish(t.Context(), bus.Webhook(ava, "demo-key", "x", "d1"), lifecycle(events.WebhookReceived), nil)
 	wantError(t, "publish", err, events.ErrUnavailable)
 	if errors.Is(err, events.ErrStreamLost) {
 		t.Errorf("got %v", err)

@@ -64,10 +64,31 @@ func TestFirstIsOneOfAllWhoTry(t *testing.T) {
 	}
 }
 
+func TestASecondWebhookOnASubjectIsRefusedHoweverItIsPublished(t *testing.T) {
+	t.Parallel()
+	_, bus := start(t)
+	subject := bus.Webhook(ava, "demo-key", "x", events.DeliveryToken("c_1", events.FromProvider, "evt_1"))
+	first := &events.PublishOptions{First: true}
+	if _, err := bus.Publish(t.Context(), subject, lifecycle(events.WebhookReceived), first); err != nil {
+		t.Fatal(err)
+	}
+	_, err := bus.Publish(t.Context(), subject, lifecycle(events.WebhookReceived), first)
+	wantError(t, "a repetition", err, events.ErrExists)
+	if errors.Is(err, events.ErrInProgress) {
+		t.Errorf("got %v for a repetition of what is stored", err)
+	}
+	if _, err := bus.Publish(t.Context(), subject, lifecycle(events.WebhookReceived), nil); err == nil {
+		t.Error("a publish without an expectation replaced the webhook")
+	}
+	if d, err := bus.Message(t.Context(), events.Webhooks, 1); err != nil || d.Subject != subject {
+		t.Errorf("the first copy is %+v, %v", d, err)
+	}
+}
+
 func TestAMessageIDMakesRepetitionsOne(t *testing.T) {
 	t.Parallel()
 	_, bus := start(t)
-	subject := bus.Webhook(ava, "demo-key", "message.created")
+	subject := bus.Event(ava, "demo-key", events.WebhookReceived)
 	for _, id := range []string{"a/1", "b/1", "a b\r\nNats-Rollup: all", strings.Repeat("x", 10000), "ü\xff\x00"} {
 		for i := range 2 {
 			ack, err := bus.Publish(t.Context(), subject, lifecycle(events.WebhookReceived), &events.PublishOptions{MsgID: id})
@@ -76,10 +97,10 @@ func TestAMessageIDMakesRepetitionsOne(t *testing.T) {
 			}
 		}
 	}
-	if got := state(t, bus, events.Webhooks).Messages; got != 5 {
+	if got := state(t, bus, events.Lifecycle).Messages; got != 5 {
 		t.Errorf("%d messages, want 5", got)
 	}
-	d, err := bus.Message(t.Context(), events.Webhooks, 4)
+	d, err := bus.Message(t.Context(), events.Lifecycle, 4)
 	if err != nil || len(d.Header.Get(jetstream.MsgIDHeader)) > 100 {
 		t.Errorf("a long id is carried as %q, %v", d.Header.Get(jetstream.MsgIDHeader), err)
 	}
@@ -110,7 +131,7 @@ func TestWhatIsTooLargeIsToldFromWhatIsUnavailable(t *testing.T) {
 	env := testenv.Start(t, &testenv.Options{MaxPayload: 128 << 10})
 	bus := busOn(t, env.Conn(t))
 	ensure(t, bus, events.Topology{})
-	subject := bus.Webhook(ava, "demo-key", "x")
+	subject := bus.Webhook(ava, "demo-key", "x", "d1")
 	publish := func(size int) error {
 		_, err := bus.Publish(t.Context(), subject, events.New("ingress", "t", events.About{Tenant: ava, Connector: "c"}, make([]byte, size)), nil)
 		return err
@@ -137,7 +158,7 @@ func TestAFullStreamIsUnavailableAndDropsNothing(t *testing.T) {
 	ensure(t, bus, events.Topology{WebhooksMaxBytes: 64 << 10})
 	stored := 0
 	for {
-		_, err := bus.Publish(t.Context(), bus.Webhook(ava, "demo-key", "x"), events.New("ingress", "t", events.About{Tenant: ava, Connector: "c"}, make([]byte, 4096)), nil)
+		_, err := bus.Publish(t.Context(), bus.Webhook(ava, "demo-key", "x", events.NewID()), events.New("ingress", "t", events.About{Tenant: ava, Connector: "c"}, make([]byte, 4096)), nil)
 		if err != nil {
 			wantError(t, "publish into a full stream", err, events.ErrUnavailable)
 			break
@@ -227,7 +248,7 @@ func wantMarked(t *testing.T, bus *events.Bus, n int) (all []*events.Delivery) {
 		}
 		mark := string(d.Data)
 		e, err := events.Decode(d.Header, d.Data)
-		if err != nil || e.Type() != "t."+mark || d.Subject != bus.Webhook(ava, "demo-key", mark) {
+		if err != nil || e.Type() != "t."+mark || d.Subject != bus.Webhook(ava, "demo-key", mark, "d1") {
 			t.Errorf("%s is stored as %v on %s, %v", mark, d.Header, d.Subject, err)
 		}
 		all = append(all, d)
@@ -242,7 +263,7 @@ func TestAMessageThatWasNotWaitedForCanBePublishedAgain(t *testing.T) {
 	gone, leave := context.WithCancel(t.Context())
 	leave()
 	crowd(8, func(_ int, mark string) {
-		e, subject, opts := marked(mark), bus.Webhook(ava, "demo-key", mark), &events.PublishOptions{MsgID: mark}
+		e, subject, opts := marked(mark), bus.Webhook(ava, "demo-key", mark, "d1"), &events.PublishOptions{First: true}
 		p, err := bus.PublishAsync(t.Context(), subject, e, opts)
 		if err != nil {
 			t.Error(err)
@@ -251,7 +272,7 @@ func TestAMessageThatWasNotWaitedForCanBePublishedAgain(t *testing.T) {
 		if _, err := p.Wait(gone); err == nil {
 			return // the ack was there before
 		}
-		if _, err := bus.Publish(t.Context(), subject, e, opts); err != nil {
+		if _, err := bus.Publish(t.Context(), subject, e, opts); err != nil && !errors.Is(err, events.ErrExists) {
 			t.Error(err)
 		}
 	})
@@ -264,7 +285,7 @@ func TestAMessageThatWasPublishedIsSpentAndShowsInNoOther(t *testing.T) {
 	_, bus := start(t)
 	first := &events.PublishOptions{First: true}
 	crowd(16, func(n int, mark string) {
-		e, subject := marked(mark), bus.Webhook(ava, "demo-key", mark)
+		e, subject := marked(mark), bus.Webhook(ava, "demo-key", mark, "d1")
 		for i := range (n * 7) % 40 { // more than a sheet has room for, sometimes
 			e.Header[fmt.Sprintf("X-%d", i)] = []string{mark}
 		}

@@ -3,6 +3,7 @@ package events
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -59,13 +60,15 @@ func (b *Bus) Scan(ctx context.Context, s Stream, filter string, from time.Time,
 // IDOf is the id of the event that a message carries, or "".
 func IDOf(d *Delivery) string { return readableAttribute(d.Header, "id") }
 
-// Replay publishes a stored webhook again on its subject, with the new id and
-// "replayof". No memory of deliveries stands in its way: it has a message id of
-// its own. It returns when the stream has it.
+// Replay publishes a stored webhook again, with the new id, "replayof" and a delivery
+// token of its own, so that the stream does not take it for a repetition. It returns
+// when the stream has it.
 func (b *Bus) Replay(ctx context.Context, webhook *Delivery, newID string) error {
 	h := ownHeaders(webhook.Header)
+	delivery := DeliveryToken(readableAttribute(h, ExtConnection), FromReplay, newID)
+	subject := webhook.Subject[:strings.LastIndexByte(webhook.Subject, '.')+1] + delivery
 	h[attributePrefix+ExtReplayOf] = []string{percentEncode(IDOf(webhook))}
 	h[attributePrefix+"id"] = []string{percentEncode(newID)}
 	setTrace(ctx, h)
-	return b.publishStored(ctx, webhook.Subject, h, webhook.Data, &PublishOptions{MsgID: "replay/" + newID})
+	return b.publishStored(ctx, subject, h, webhook.Data, &PublishOptions{First: true})
 }

@@ -22,7 +22,7 @@ func (b *Bus) AwaitSilence(ctx context.Context, t Tenant, connector, account str
 
 // ParseSilence reads the subject of a timer.
 func (n Names) ParseSilence(subject string) (t Tenant, connector, account string, err error) {
-	rest, err := n.moved(subject, "due.silence", "action")
+	rest, err := n.moved(subject, "due.silence", "action", 4)
 	if err != nil {
 		return t, "", "", err
 	}

@@ -133,10 +133,11 @@ func (t Topology) streams(n Names) []definition {
 		Description: "one result per action request", Subjects: below("result"),
 		Retention: limits, MaxAge: t.ResultsMaxAge, MaxMsgs: t.ResultsMaxMsgs, MaxBytes: t.ResultsMaxBytes, AllowDirect: true,
 	}}, {Webhooks, jetstream.StreamConfig{
-		// DiscardNew: an event that was acknowledged is never dropped for space.
+		// One message a subject, and DiscardNew: the first copy of a delivery stays,
+		// and a webhook that was acknowledged is never dropped for space.
 		Description: "verified webhooks, raw", Subjects: below("webhook"),
 		Retention: limits, MaxAge: t.WebhooksMaxAge, MaxBytes: t.WebhooksMaxBytes, AllowDirect: true,
-		Discard: jetstream.DiscardNew, Duplicates: min(10*time.Minute, t.WebhooksMaxAge),
+		Discard: jetstream.DiscardNew, MaxMsgsPerSubject: 1, DiscardNewPerSubject: true, Duplicates: 100 * time.Millisecond,
 	}}, {Lifecycle, jetstream.StreamConfig{
 		Description: "lifecycle events", Subjects: below("event"),
 		Retention: limits, MaxAge: t.EventsMaxAge, MaxBytes: t.EventsMaxBytes, AllowDirect: true,

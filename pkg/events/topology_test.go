@@ -129,7 +129,6 @@ func TestEnsureUpdatesAndTellsWhatItChanged(t *testing.T) {
 	want := []string{
 		"stream HAWSER_EVENTS: max age was 168h0m0s, is 1h0m0s",
 		"stream HAWSER_RESULTS: max messages was 1000000, is 10",
-		"stream HAWSER_WEBHOOKS: duplicate window was 10m0s, is 5m0s",
 		"stream HAWSER_WEBHOOKS: max age was 72h0m0s, is 5m0s",
 	}
 	if diff := cmp.Diff(want, lines); diff != "" {
