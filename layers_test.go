@@ -29,7 +29,13 @@ var table = map[string][]string{
 
 	"internal/jsondoc": {},
 
-	"internal/ingress":   {"internal/oauth", "internal/webhook", "internal/connection", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/secret", "web"},
+	"internal/ingress":         {"internal/ingress/...", "internal/connectpage", "internal/console", "internal/oauth", "internal/connection", "pkg/events", "pkg/connectors"},
+	"internal/ingress/api":     {"internal/ingress/receive", "internal/ingress/problem", "internal/oauth", "internal/connection", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/connectors/schema", "pkg/secret"},
+	"internal/ingress/receive": {"internal/ingress/problem", "internal/webhook", "internal/connection", "pkg/events", "pkg/connectors", "pkg/connectors/webhooks", "pkg/secret"},
+	"internal/ingress/problem": {"pkg/events", "pkg/connectors", "pkg/connectors/schema"},
+	"internal/connectpage":     {"internal/ingress/problem", "internal/oauth", "internal/connection", "pkg/connectors", "pkg/connectors/schema"},
+	"internal/console":         {},
+
 	"internal/executor":  {"internal/oauth", "internal/webhook", "internal/connection", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/secret"},
 	"internal/refresher": {"internal/oauth", "internal/connection", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/secret"},
 
@@ -48,7 +54,7 @@ var table = map[string][]string{
 	"internal/safehttp": {}, "internal/embedded": {"pkg/secret"}, "internal/testenv": {"internal/embedded", "pkg/secret"},
 	"internal/demo":     {"pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/secret"},
 	"internal/roletest": {"internal/...", "pkg/..."},
-	"web":               {}, "e2e": {},
+	"e2e":               {},
 }
 
 // natsUsers may import nats.go. Everyone else speaks pkg/events.

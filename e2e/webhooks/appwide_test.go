@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/ingress"
+	"github.com/hawser-io/hawser/internal/ingress/receive"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -27,7 +28,7 @@ func appProbe() connectors.Connector {
 }
 
 func apps() ingress.Options {
-	return ingress.Options{Apps: ingress.EnvApps(func(name string) string {
+	return ingress.Options{AppSecrets: receive.EnvAppSecrets(func(name string) string {
 		return map[string]string{"HAWSER_APP_PROBE_WEBHOOK_SECRET": appSecret, "HAWSER_APP_PROBE_WEBHOOK_SECRET_PREVIOUS": oldAppSecret}[name]
 	})}
 }

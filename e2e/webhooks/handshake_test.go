@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/ingress"
+	"github.com/hawser-io/hawser/internal/ingress/receive"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/catalog"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
@@ -55,7 +56,7 @@ func shaking() (all []connectors.Connector, o ingress.Options) {
 			env[prefix+"_WEBHOOK_SECRET"] = hex.EncodeToString(discordPublic)
 		}
 	}
-	return all, ingress.Options{Apps: ingress.EnvApps(func(name string) string { return env[name] })}
+	return all, ingress.Options{AppSecrets: receive.EnvAppSecrets(func(name string) string { return env[name] })}
 }
 
 type shakingConfig struct {

@@ -157,7 +157,7 @@ func TestThoseWhoWaitForResultsDoNotCrowdOutWebhooks(t *testing.T) {
 			<-release
 			return json.RawMessage(`1`), nil
 		}})}})
-	s := &site{n, n.StartIngress(t, &ingress.Options{BaseURL: "https://hooks.example.test", MostRequests: 4})}
+	s := &site{n, n.StartIngress(t, &ingress.Options{BaseURL: "https://hooks.example.test", MaxRequests: 4})}
 	n.StartExecutor(t, nil)
 	path := s.connect(t, "probe")
 	var group sync.WaitGroup

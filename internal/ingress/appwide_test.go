@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/hawser-io/hawser/internal/ingress"
+	"github.com/hawser-io/hawser/internal/ingress/receive"
 	"github.com/hawser-io/hawser/internal/roletest"
 	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -26,7 +27,7 @@ func appProbe() connectors.Connector {
 }
 
 func apps() *ingress.Options {
-	return &ingress.Options{Apps: ingress.EnvApps(func(name string) string {
+	return &ingress.Options{AppSecrets: receive.EnvAppSecrets(func(name string) string {
 		return map[string]string{"HAWSER_APP_APP_WEBHOOK_SECRET": secret}[name]
 	})}
 }

@@ -5,15 +5,18 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/connectpage"
+	"github.com/hawser-io/hawser/internal/ingress/api"
+	"github.com/hawser-io/hawser/internal/ingress/receive"
 	"github.com/hawser-io/hawser/internal/oauth"
-	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -21,16 +24,20 @@ import (
 // DefaultBasePath is where the API lies below the base URL.
 const DefaultBasePath = "/api/v1"
 
+// outboundTimeout bounds the calls of the default HTTP client.
+const outboundTimeout = 10 * time.Second
+
 // Options of an ingress. Zero fields mean the default.
 type Options struct {
-	BaseURL  string // as providers reach us, e.g. https://hooks.example.com; no path
+	BaseURL  string // public URL, e.g. https://hooks.example.com; no path
 	BasePath string // default /api/v1
-	// MostRequests bounds the requests handled at once; beyond it the answer is
-	// 503. At most half of them wait for the result of an action. Default 4096.
-	MostRequests int
-	Apps         Apps // default: none
-	// HTTP fetches providers' keys and the addresses that confirm a webhook. Give
-	// one that keeps out of private networks. Default: a plain client.
+	// MaxRequests bounds the requests handled at once; beyond it the answer is 503. At
+	// most half of them wait for the result of an action. Default 4096.
+	MaxRequests int
+	AppSecrets  receive.AppSecrets // default: none
+	// HTTP fetches providers' keys and the URLs that confirm a webhook, and calls
+	// providers' APIs. Its transport should refuse private networks. Default: a client
+	// with a timeout.
 	HTTP    *http.Client
 	Metrics prometheus.Registerer // default: none
 	Log     zerolog.Logger
@@ -49,40 +56,17 @@ type Parts struct {
 	Apps        *connection.Apps
 }
 
-// Ingress faces the outside. Safe for concurrent use.
+// Ingress is the HTTP server's handler and the NATS control service. Safe for
+// concurrent use.
 type Ingress struct {
-	Parts
-	opts    Options
-	log     zerolog.Logger
-	metrics *metrics
-	slots   chan struct{} // requests at work
-	waiting chan struct{} // those of them that wait for a result or a provider
-	feeds   chan struct{} // event feeds
-	closing chan struct{} // closed when what lasts has to end
-	close   func()
-	// rejections bounds the events about refused deliveries, which strangers can make
-	// us emit, and troubles those about our own failures.
-	rejections *rate.Limiter
-	troubles   *rate.Limiter
-	// guesses bounds the lookups of addresses that are nobody's.
-	guesses *rate.Limiter
-	// evidenceRate bounds what is kept of refused deliveries.
-	evidenceRate *rate.Limiter
-	roomAsked    atomic.Int64 // when the quarantine was last looked at, in Unix nanoseconds
-	full         atomic.Bool  // it had no room for mere evidence then
-	patience     deadlines
-	recent       *recent
-	handshakes   *limits
-	large        chan struct{} // bodies above 1 MiB held at once
-	bulky        chan struct{} // those above 64 KiB
-	keys         *webhook.Keys
-	engines      sync.Map // connector → *compiled
-}
-
-// compiled is a connector's webhook engine, for as long as the definition lives.
-type compiled struct {
-	definition *connectors.Connector
-	engine     *webhook.Engine
+	basePath api.BasePath
+	receiver *receive.Receiver
+	api      *api.API
+	pages    *connectpage.Pages
+	log      zerolog.Logger
+	metrics  *metrics
+	requests *semaphore.Weighted // has a slot for each request that is handled now
+	close    func()              // ends event feeds
 }
 
 // New returns an ingress. Serve its Handler, and Run it.
@@ -94,24 +78,38 @@ func New(parts Parts, opts *Options) *Ingress {
 	if o.BasePath == "" {
 		o.BasePath = DefaultBasePath
 	}
-	if o.MostRequests == 0 {
-		o.MostRequests = 4096
+	if o.MaxRequests == 0 {
+		o.MaxRequests = 4096
 	}
-	if o.Apps == nil {
-		o.Apps = EnvApps(func(string) string { return "" })
+	if o.AppSecrets == nil {
+		o.AppSecrets = receive.EnvAppSecrets(func(string) string { return "" })
 	}
 	if o.HTTP == nil {
-		o.HTTP = &http.Client{Timeout: visitTimeout}
+		o.HTTP = &http.Client{Timeout: outboundTimeout}
 	}
 	o.BaseURL, o.BasePath = strings.TrimSuffix(o.BaseURL, "/"), strings.TrimSuffix(o.BasePath, "/")
+	log := o.Log.With().Str("role", "ingress").Logger()
+	requests := semaphore.NewWeighted(int64(o.MaxRequests))
+	failures := &errorEvents{bus: parts.Bus, rate: rate.NewLimiter(50, 100), log: log}
 	closing := make(chan struct{})
+	receiver, redriver := receive.New(receive.Parts{
+		Bus: parts.Bus, Service: parts.Service, Store: parts.Store, Definitions: parts.Definitions,
+		Status: parts.Status, Apps: parts.Apps,
+	}, receive.Options{
+		BaseURL: o.BaseURL, BasePath: o.BasePath, AppSecrets: o.AppSecrets, HTTP: o.HTTP,
+		Requests: requests, ReportError: failures.publish, Metrics: o.Metrics, Log: log,
+	})
 	return &Ingress{
-		closing: closing, close: sync.OnceFunc(func() { close(closing) }), feeds: make(chan struct{}, mostFeeds),
-		Parts: parts, opts: o, log: o.Log.With().Str("role", "ingress").Logger(), metrics: newMetrics(o.Metrics),
-		slots: make(chan struct{}, o.MostRequests), waiting: make(chan struct{}, max(o.MostRequests/2, 1)),
-		rejections: rate.NewLimiter(50, 100), troubles: rate.NewLimiter(50, 100), evidenceRate: rate.NewLimiter(10, 100), handshakes: newLimits(), guesses: rate.NewLimiter(guessesPerSecond, guessesAtOnce),
-		large: make(chan struct{}, mostLarge), bulky: make(chan struct{}, mostBulky), recent: newRecent(),
-		keys: webhook.NewKeys(&webhook.KeysOptions{HTTP: o.HTTP}),
+		basePath: api.BasePath(o.BasePath), receiver: receiver,
+		api: api.New(api.Parts{
+			Bus: parts.Bus, Service: parts.Service, Store: parts.Store, Definitions: parts.Definitions, Scopes: parts.Scopes,
+			Tokens: parts.Tokens, OAuth: parts.OAuth, Apps: parts.Apps, Redriver: redriver,
+		}, api.Options{
+			BaseURL: o.BaseURL, BasePath: api.BasePath(o.BasePath), HTTP: o.HTTP, MaxRequests: o.MaxRequests,
+			Requests: requests, Closing: closing, ReportError: failures.publish, Log: log,
+		}),
+		pages: connectpage.New(parts.OAuth, parts.Service),
+		log:   log, metrics: newMetrics(o.Metrics), requests: requests, close: sync.OnceFunc(func() { close(closing) }),
 	}
 }
 
@@ -119,24 +117,28 @@ func New(parts Parts, opts *Options) *Ingress {
 // finish until grace ends. Event feeds end with ctx. serving is called once they are served.
 func (i *Ingress) Run(ctx, grace context.Context, serving func()) error {
 	defer context.AfterFunc(ctx, i.close)()
-	return i.control(ctx, grace, serving)
+	return i.api.Serve(ctx, grace, serving)
 }
 
-// engine returns the webhook engine of a definition, compiled once.
-func (i *Ingress) engine(c *connectors.Connector) (*webhook.Engine, error) {
-	if known, ok := i.engines.Load(c.Key); ok && known.(*compiled).definition == c {
-		return known.(*compiled).engine, nil
-	}
-	if c.Webhook == nil {
-		return nil, connectors.Errorf(connectors.CodeConnectorWebhookNotConfigured, "%s has no webhook", c.Key)
-	}
-	e, err := webhook.Compile(&c.Webhook.Descriptor, &webhook.Options{Keys: i.keys})
-	if err != nil {
-		return nil, connectors.Errorf(connectors.CodeInternal, "the webhook of %s cannot be used", c.Key)
-	}
-	i.engines.Store(c.Key, &compiled{c, e})
-	return e, nil
-}
-
-// Handler is the HTTP side: the API below the base path.
+// Handler is the HTTP side: the API below the base path, pages and console.
 func (i *Ingress) Handler() http.Handler { return i.observed(i.routes()) }
+
+// errorEvents publishes error.occurred.
+type errorEvents struct {
+	bus  *events.Bus
+	rate *rate.Limiter
+	log  zerolog.Logger
+}
+
+// publish announces a failure that is not the caller's, and does not wait for the
+// stream's ack: the caller gets the error anyway. While the store fails, no event
+// could be stored either.
+func (f *errorEvents) publish(ctx context.Context, about events.About, operation string, e *connectors.Error) {
+	if e.Code.HTTPStatus() < http.StatusInternalServerError || e.Code == connectors.CodeConnectorDatabaseFailed || !f.rate.Allow() {
+		return
+	}
+	event := events.NewLifecycle("ingress", events.ErrorOccurred, about, events.Data{Operation: operation, ErrorCode: string(e.Code), ErrorMessage: e.Message})
+	if _, err := f.bus.PublishAsync(ctx, f.bus.Event(about.Tenant, about.Connector, events.ErrorOccurred), event, nil); err != nil {
+		f.log.Warn().Err(err).Msg("error.occurred not published")
+	}
+}

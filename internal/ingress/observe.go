@@ -9,47 +9,29 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"github.com/hawser-io/hawser/internal/ingress/problem"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
 type metrics struct {
-	requests   *prometheus.CounterVec   // by route and status
-	webhooks   *prometheus.CounterVec   // by connector and outcome
-	rejections *prometheus.CounterVec   // by connector and reason
-	seconds    *prometheus.HistogramVec // by route
-	ackSeconds prometheus.Histogram
-	unsigned   prometheus.Counter
-	// quarantined counts by connector and reason; evidenceDropped what was refused
-	// and not even noted, because there was too much of it.
-	quarantined     *prometheus.CounterVec
-	evidenceDropped prometheus.Counter
+	requests *prometheus.CounterVec   // by route and status
+	seconds  *prometheus.HistogramVec // by route
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
-		requests:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hawser_http_requests_total", Help: "HTTP requests by route and status."}, []string{"route", "status"}),
-		webhooks:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hawser_webhooks_total", Help: "Webhook deliveries by connector and outcome: accepted, duplicate, handshake, or an error code."}, []string{"connector", "outcome"}),
-		rejections: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hawser_webhook_rejections_total", Help: "Deliveries that did not verify, by reason."}, []string{"connector", "reason"}),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hawser_http_requests_total", Help: "HTTP requests by route and status."}, []string{"route", "status"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "hawser_http_request_duration_seconds", Help: "How long HTTP requests took.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 4, 9)}, []string{"route"}),
-		ackSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "hawser_publish_ack_seconds", Help: "From sending a webhook to the stream to its ack.",
-			Buckets: prometheus.ExponentialBuckets(0.0001, 3, 10)}),
-		unsigned: prometheus.NewCounter(prometheus.CounterOpts{Name: "hawser_webhooks_unsigned_total", Help: "Webhooks accepted without a signature, as their connector says."}),
 	}
-	m.quarantined = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hawser_webhooks_quarantined_total", Help: "Deliveries put into quarantine, by reason."}, []string{"connector", "reason"})
-	m.evidenceDropped = prometheus.NewCounter(prometheus.CounterOpts{Name: "hawser_webhook_evidence_dropped_total", Help: "Refused deliveries that left no evidence, because there were too many."})
 	if r != nil {
-		r.MustRegister(m.quarantined, m.evidenceDropped, m.requests, m.webhooks, m.rejections, m.seconds, m.ackSeconds, m.unsigned)
+		r.MustRegister(m.requests, m.seconds)
 	}
 	return m
 }
 
-func (m *metrics) observeWebhook(connector string, ended outcome) {
-	m.webhooks.WithLabelValues(connector, string(ended)).Inc()
-}
-
-// recorder remembers what was answered, for the log line.
+// recorder records the answer, for the log line.
 type recorder struct {
 	http.ResponseWriter
 	id     string
@@ -73,23 +55,10 @@ func (r *recorder) Write(p []byte) (int, error) {
 
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// note lets the log line name the error's code.
-func note(w http.ResponseWriter, e *connectors.Error) {
-	if r, ok := w.(*recorder); ok {
-		r.code = e.Code
-	}
-}
+// RecordCode implements [problem.CodeRecorder].
+func (r *recorder) RecordCode(code connectors.Code) { r.code = code }
 
 const requestIDHeader = "X-Request-Id"
-
-// requestID is the id of the request that w answers. What the request leaves behind
-// has it too, so that whoever sees the answer can find that.
-func requestID(w http.ResponseWriter) string {
-	if r, ok := w.(*recorder); ok {
-		return r.id
-	}
-	return events.NewID()
-}
 
 // observed gives every request an id, a trace, a bound, a metric and a log line.
 // The line names the route, never the path: paths hold secrets. A panic is
@@ -107,17 +76,13 @@ func (i *Ingress) observed(next http.Handler) http.Handler {
 		r = r.WithContext(traced(r))
 		r.Pattern = ""
 		defer i.concluded(rec, r, began)
-		select {
-		case i.slots <- struct{}{}:
-			defer func() { <-i.slots }()
-		default:
-			e := connectors.Errorf(connectors.CodeConnectorDatabaseFailed, "too many requests at once; try again")
-			e.RetryAfter = time.Second
-			writeProblem(rec, e)
+		if !i.requests.TryAcquire(1) {
+			problem.Write(rec, problem.Overloaded("too many requests at once"))
 			return
 		}
-		if !i.refit(r) {
-			nothingHere(rec)
+		defer i.requests.Release(1)
+		if !i.basePath.Normalize(r) {
+			problem.NotFound(rec)
 			return
 		}
 		next.ServeHTTP(rec, r)
@@ -130,7 +95,7 @@ func (i *Ingress) concluded(rec *recorder, r *http.Request, began time.Time) {
 		// What was thrown may hold anything, so it is not printed.
 		i.log.Error().Str("request_id", rec.id).Str("route", routeOf(r)).Msg("a handler panicked")
 		if rec.status == 0 {
-			writeProblem(rec, &connectors.Error{Code: connectors.CodeInternal, Message: "internal error"})
+			problem.Write(rec, &connectors.Error{Code: connectors.CodeInternal, Message: "internal error"})
 			thrown = nil
 		}
 	}

@@ -92,7 +92,7 @@ func TestAPanicCostsOneRequest(t *testing.T) {
 func TestBeyondItsBoundAnIngressSaysSo(t *testing.T) {
 	t.Parallel()
 	n := roletest.Start(t, &roletest.Options{BaseURL: "https://hooks.example.test"})
-	s := &site{n, n.StartIngress(t, &ingress.Options{MostRequests: 2})}
+	s := &site{n, n.StartIngress(t, &ingress.Options{MaxRequests: 2})}
 	for range 2 { // both places are taken by bodies that do not come
 		c := s.dial(t)
 		if _, err := io.WriteString(c, "PUT "+ofAva+"/probe HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer "+s.Token.Reveal()+"\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n"); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/executor"
 	"github.com/hawser-io/hawser/internal/ingress"
+	"github.com/hawser-io/hawser/internal/ingress/receive"
 	"github.com/hawser-io/hawser/internal/oauth"
 	"github.com/hawser-io/hawser/internal/refresher"
 	"github.com/hawser-io/hawser/pkg/crypto"
@@ -178,7 +179,7 @@ func (n *node) ingress() *ingress.Ingress {
 		Bus: n.bus, Service: n.service, Store: n.store, Definitions: n.definitions, Scopes: n.scopes, Tokens: n.tokens, Status: n.status,
 		OAuth: oauth.NewFlow(n.oauth, connection.NewFlows(n.store), connection.NewSessions(n.buckets)), Apps: n.apps,
 	}, &ingress.Options{
-		Apps: ingress.EnvApps(os.Getenv), HTTP: &outward,
+		AppSecrets: receive.EnvAppSecrets(os.Getenv), HTTP: &outward,
 		BaseURL: n.baseURL, BasePath: n.settings.BasePath + "/", Metrics: n.metrics, Log: n.log,
 	})
 }

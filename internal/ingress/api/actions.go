@@ -1,0 +1,196 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/ingress/problem"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+const (
+	defaultWait   = 30 * time.Second
+	longestWait   = 60 * time.Second
+	maxRequestID  = 128
+	maxActionBody = 768 << 10 // leaves room for headers in a message of 1 MiB
+)
+
+// actions runs actions, and returns their results.
+type actions struct {
+	bus         *events.Bus
+	definitions *connection.Definitions
+	scopes      connection.Scopes
+	base        BasePath
+	resultsURL  string
+	waiting     *semaphore.Weighted // has a slot for each request that may wait for a result
+}
+
+// run stores a request and waits for its result as long as the caller
+// prefers. What is not done by then goes on; its result can be fetched.
+func (a *actions) run(w http.ResponseWriter, r *http.Request) {
+	request, wait, err := a.read(w, r)
+	if err != nil {
+		problem.Write(w, err)
+		return
+	}
+	result, err := a.request(r.Context(), request, wait)
+	switch {
+	case errors.Is(err, events.ErrPending):
+		reference := events.Reference(request.ActionRef, request.ID)
+		w.Header().Set("Location", string(a.base)+"/results/"+reference)
+		problem.WriteJSON(w, http.StatusAccepted, map[string]string{"id": request.ID, "result_url": a.resultsURL + reference})
+	case errors.Is(err, events.ErrTooLarge):
+		problem.Write(w, problem.TooLarge(maxActionBody, connectors.CodeConnectorActionInputInvalid))
+	case err != nil:
+		problem.Write(w, problem.OfStream(err))
+	default:
+		writeOutcome(w, result)
+	}
+}
+
+// request stores a request and waits for its result. Without a time to wait, and
+// when too many wait already, it only stores: they must not use the slots of webhooks.
+func (a *actions) request(ctx context.Context, request events.Action, wait time.Duration) (events.Event, error) {
+	if wait > 0 && a.waiting.TryAcquire(1) {
+		defer a.waiting.Release(1)
+		ctx, cancel := context.WithTimeout(ctx, wait)
+		defer cancel()
+		return a.bus.Request(ctx, request)
+	}
+	if err := a.bus.PublishAction(ctx, request); err != nil {
+		return events.Event{}, err
+	}
+	return events.Event{}, events.ErrPending
+}
+
+// read reads a request, and refuses what could never run.
+func (a *actions) read(w http.ResponseWriter, r *http.Request) (events.Action, time.Duration, error) {
+	request := events.Action{ActionRef: events.ActionRef{
+		Tenant: connection.DefaultConfigTenant, Connector: r.PathValue("connector"), Action: r.PathValue("action"),
+	}}
+	def, err := a.definitions.Get(request.Connector)
+	if err != nil {
+		return request, 0, err
+	}
+	if _, ok := def.Action(request.ActionRef.Action); !ok {
+		return request, 0, connectors.Errorf(connectors.CodeConnectorActionNotFound, "%s has no action %.64q", request.Connector, request.ActionRef.Action)
+	}
+	if scope := r.PathValue("scope"); scope != "" {
+		request.Tenant = events.Tenant{Scope: scope, Identity: a.base.Identity(r)}
+		if err := a.scopes.Check(request.Tenant); err != nil {
+			return request, 0, err
+		}
+	} else if def.DefaultConfig == nil {
+		return request, 0, connectors.Errorf(connectors.CodeConnectorDefaultConfigRequired, "%s has no default config, so its actions need a connection", request.Connector)
+	}
+	if err := readAccount(&request, r); err != nil {
+		return request, 0, err
+	}
+	wait, err := preferredWait(r.Header.Values("Prefer"))
+	if err == nil {
+		err = readRequestID(&request, r.Header.Values("Idempotency-Key"))
+	}
+	if err != nil {
+		return request, 0, err
+	}
+	if request.Input, err = problem.ReadBody(w, r, maxActionBody, connectors.CodeConnectorActionInputInvalid); err != nil {
+		return request, 0, err
+	}
+	return request, wait, nil
+}
+
+// readAccount takes the account from the query, which holds nothing else.
+func readAccount(request *events.Action, r *http.Request) error {
+	q, err := knownQuery(r, "account")
+	if err != nil {
+		e := connectors.AsError(err)
+		e.Code = connectors.CodeConnectorActionInputInvalid
+		return e
+	}
+	account := q.Get("account")
+	if message := connection.AccountProblem(account); message != "" {
+		return inputInvalid("account", message)
+	}
+	request.Account = connection.NewRef(request.Tenant, request.Connector, account).Account
+	return nil
+}
+
+// readRequestID takes the request's id from the header Idempotency-Key, or makes
+// one up.
+func readRequestID(request *events.Action, keys []string) error {
+	switch {
+	case len(keys) == 0 || len(keys) == 1 && keys[0] == "":
+		request.ID, request.MadeUp = events.NewID(), true
+	case len(keys) > 1:
+		return inputInvalid("Idempotency-Key", "is there more than once")
+	case len(keys[0]) > maxRequestID || strings.ContainsFunc(keys[0], func(c rune) bool { return c < ' ' || c > '~' }):
+		return inputInvalid("Idempotency-Key", "at most 128 bytes of printable ASCII")
+	default:
+		request.ID = keys[0]
+	}
+	return nil
+}
+
+func inputInvalid(path, message string) error {
+	e := connectors.Errorf(connectors.CodeConnectorActionInputInvalid, "the request is not valid")
+	e.Errors = []schema.FieldError{{Path: path, Message: message}}
+	return e
+}
+
+// preferredWait reads "Prefer: wait=N" (RFC 7240), N in seconds. Other
+// preferences are passed over, as they are to be.
+func preferredWait(lines []string) (time.Duration, error) {
+	for _, line := range lines {
+		for preference := range strings.SplitSeq(line, ",") {
+			preference, _, _ = strings.Cut(preference, ";")
+			name, value, _ := strings.Cut(preference, "=")
+			if !strings.EqualFold(strings.TrimSpace(name), "wait") {
+				continue
+			}
+			n, err := strconv.ParseUint(strings.Trim(strings.TrimSpace(value), `"`), 10, 32)
+			if err != nil {
+				return 0, inputInvalid("Prefer", "wait must be a whole number of seconds")
+			}
+			return min(time.Duration(n)*time.Second, longestWait), nil
+		}
+	}
+	return defaultWait, nil
+}
+
+// result returns a stored result.
+func (a *actions) result(w http.ResponseWriter, r *http.Request) {
+	result, err := a.bus.StoredResult(r.Context(), r.PathValue("id"))
+	switch {
+	case errors.Is(err, events.ErrNotFound):
+		problem.Write(w, problem.NotFoundError("there is no result of this request yet, or it has aged out"))
+	case errors.Is(err, events.ErrAmbiguous):
+		problem.Write(w, connectors.Errorf(connectors.CodeConnectorActionInputInvalid, "several tenants used this request id; use the result_url of the request"))
+	case err != nil:
+		problem.Write(w, problem.OfStream(err))
+	default:
+		writeOutcome(w, result)
+	}
+}
+
+// writeOutcome answers with a result: its data, or its error as a problem.
+func writeOutcome(w http.ResponseWriter, result events.Event) {
+	var outcome struct{ Error *connectors.Error }
+	switch err := json.Unmarshal(result.Data(), &outcome); {
+	case err != nil:
+		problem.Write(w, connectors.Errorf(connectors.CodeInternal, "the stored result cannot be read"))
+	case outcome.Error != nil:
+		problem.Write(w, outcome.Error)
+	default:
+		problem.WriteJSON(w, http.StatusOK, json.RawMessage(result.Data()))
+	}
+}

@@ -1,0 +1,110 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/ingress/problem"
+	"github.com/hawser-io/hawser/internal/ingress/receive"
+	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+// Parts are what the API works with. All are required.
+type Parts struct {
+	Bus         *events.Bus
+	Service     *connection.Service
+	Store       *connection.Connections
+	Definitions *connection.Definitions
+	Scopes      connection.Scopes
+	Tokens      *connection.APITokens
+	OAuth       *oauth.Flow
+	Apps        *connection.Apps
+	Redriver    *receive.Redriver
+}
+
+// Options of an API. All are required but Log.
+type Options struct {
+	BaseURL     string // public URL, without a path
+	BasePath    BasePath
+	HTTP        *http.Client // calls providers
+	MaxRequests int
+	// Requests has a slot for each HTTP request that is handled now.
+	Requests *semaphore.Weighted
+	// Closing ends event feeds.
+	Closing <-chan struct{}
+	// ReportError is called for operations on a connection that failed.
+	ReportError func(ctx context.Context, about events.About, operation string, e *connectors.Error)
+	Log         zerolog.Logger
+}
+
+// API is the management API. Safe for concurrent use.
+type API struct {
+	Parts
+	opts       Options
+	operations []operation
+}
+
+// New returns the API. Register its routes, and Serve its operations on NATS.
+func New(parts Parts, opts Options) *API {
+	return &API{Parts: parts, opts: opts, operations: operations(parts)}
+}
+
+// Register adds the API's routes to mux, below the base path.
+func (a *API) Register(mux *http.ServeMux) {
+	for _, op := range a.operations {
+		a.handle(mux, op.method+" "+op.path, a.overHTTP(op))
+	}
+	waiting := semaphore.NewWeighted(max(int64(a.opts.MaxRequests)/2, 1))
+	act := &actions{
+		bus: a.Bus, definitions: a.Definitions, scopes: a.Scopes, base: a.opts.BasePath,
+		resultsURL: a.opts.BaseURL + string(a.opts.BasePath) + "/results/", waiting: waiting,
+	}
+	a.handle(mux, "POST "+onConnection+"/actions/{action}", act.run)
+	a.handle(mux, "POST /connectors/{connector}/actions/{action}", act.run)
+	a.handle(mux, "GET /results/{id}", act.result)
+	p := &proxy{service: a.Service, store: a.Store, oauth: a.OAuth, http: a.opts.HTTP, base: a.opts.BasePath, waiting: waiting}
+	for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
+		a.handle(mux, method+" "+onConnection+"/proxy/{path...}", p.serve)
+	}
+	feeds := &feeds{
+		bus: a.Bus, scopes: a.Scopes, open: semaphore.NewWeighted(maxFeeds), requests: a.opts.Requests, closing: a.opts.Closing, log: a.opts.Log,
+	}
+	a.handle(mux, "GET /events", feeds.serve)
+	audit := &operatorEvents{a.Bus, a.opts.Log}
+	q := &quarantine{a.Bus, a.Redriver, audit}
+	a.handle(mux, "GET /quarantine", answering(q.list))
+	a.handle(mux, "POST /quarantine/{id}/redrive", answering(q.redrive))
+	dead := &deadLetters{a.Bus, audit, act.resultsURL}
+	a.handle(mux, "GET /dead-letters", answering(dead.list))
+	a.handle(mux, "POST /dead-letters/{id}/redrive", answering(dead.redrive))
+	replays := &replays{a.Bus, a.Store, audit, a.opts.BasePath}
+	a.handle(mux, "POST /webhooks/{id}/replay", answering(replays.one))
+	a.handle(mux, "POST "+onConnection+"/replay", replays.ofConnection)
+}
+
+// handle adds a route that needs a bearer token.
+func (a *API) handle(mux *http.ServeMux, pattern string, handler http.HandlerFunc) {
+	mux.HandleFunc(a.opts.BasePath.pattern(pattern), a.authenticated(handler))
+}
+
+// answering is a handler that answers with what f returns, as JSON.
+func answering(f func(*http.Request) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		reply, err := f(r)
+		answer(w, reply, err)
+	}
+}
+
+func answer(w http.ResponseWriter, reply any, err error) {
+	if err != nil {
+		problem.Write(w, err)
+		return
+	}
+	problem.WriteJSON(w, http.StatusOK, reply)
+}

@@ -1,0 +1,113 @@
+package api
+
+import (
+	"context"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/ingress/problem"
+	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+// connections are the operations on connections.
+type connections struct {
+	service *connection.Service
+	oauth   *oauth.Flow
+}
+
+func (c connections) list(ctx context.Context, p params) (any, error) {
+	return c.service.List(ctx, p.tenant(), p.filter())
+}
+
+func (c connections) count(ctx context.Context, p params) (any, error) {
+	n, err := c.service.Count(ctx, p.tenant(), p.filter())
+	return map[string]int{"count": n}, err
+}
+
+func (c connections) get(ctx context.Context, p params) (any, error) {
+	return c.service.Get(ctx, p.ref())
+}
+
+// connect starts an OAuth flow, or connects by client credentials or by the config
+// alone, as the connector's kind of auth requires.
+func (c connections) connect(ctx context.Context, p params) (any, error) {
+	in := connection.ConnectInput{Config: p.Config, Tags: p.Tags, Replace: p.Replace}
+	def, err := c.service.Connector(p.Connector)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case def.Auth.Kind == connectors.AuthOAuth2:
+		return c.oauth.Start(ctx, p.ref(), oauth.StartInput{ConnectInput: in, Scopes: p.Scopes, ReturnURL: p.ReturnURL})
+	case def.Auth.OAuth2 != nil:
+		return c.oauth.Connect(ctx, p.ref(), in)
+	}
+	return c.service.Connect(ctx, p.ref(), in)
+}
+
+func (c connections) update(ctx context.Context, p params) (any, error) {
+	grace, err := p.secretGrace()
+	if err != nil {
+		return nil, err
+	}
+	return c.service.Update(ctx, p.ref(), connection.UpdateInput{Enabled: p.Enabled, Config: p.Config, SecretGrace: grace, Tags: p.Tags})
+}
+
+func (c connections) disconnect(ctx context.Context, p params) (any, error) {
+	return nil, c.oauth.Disconnect(ctx, p.ref())
+}
+
+func (c connections) toggle(ctx context.Context, p params) (any, error) {
+	return c.service.Toggle(ctx, p.ref())
+}
+
+func (c connections) rotateWebhook(ctx context.Context, p params) (any, error) {
+	return c.service.RotateWebhook(ctx, p.ref())
+}
+
+func (c connections) resolve(ctx context.Context, p params) (any, error) {
+	return c.oauth.Resolve(ctx, p.ref())
+}
+
+func (c connections) refresh(ctx context.Context, p params) (any, error) {
+	return c.oauth.Refresh(ctx, p.ref())
+}
+
+func (c connections) selectSite(ctx context.Context, p params) (any, error) {
+	if p.ResourceID == "" {
+		return nil, problem.Invalid("resource_id", "is required")
+	}
+	return c.oauth.Select(ctx, p.ref(), p.ResourceID)
+}
+
+// createSession makes a connect session: a link for an end user's browser.
+func (c connections) createSession(ctx context.Context, p params) (any, error) {
+	return c.oauth.CreateSession(ctx, oauth.SessionInput{
+		Tenant: p.tenant(), Connectors: p.Connectors, Account: p.Account, ReturnURL: p.ReturnURL,
+	})
+}
+
+// apps are the operations on the operator's OAuth clients. An app belongs to a
+// connector, or to a family of them.
+type apps struct{ apps *connection.Apps }
+
+func (a apps) set(ctx context.Context, p params) (any, error) {
+	secrets := p.ClientSecrets
+	if !p.ClientSecret.IsZero() {
+		secrets = append([]secret.Text{p.ClientSecret}, secrets...)
+	}
+	app := connection.App{ClientID: p.ClientID, ClientSecrets: secrets, Scopes: p.Scopes, ExtraParams: p.ExtraParams}
+	if err := a.apps.Set(ctx, p.Connector, app); err != nil {
+		return nil, err
+	}
+	return a.apps.View(ctx, p.Connector)
+}
+
+func (a apps) get(ctx context.Context, p params) (any, error) {
+	return a.apps.View(ctx, p.Connector)
+}
+
+func (a apps) delete(ctx context.Context, p params) (any, error) {
+	return nil, a.apps.Delete(ctx, p.Connector)
+}

@@ -1,0 +1,78 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/hawser-io/hawser/internal/ingress/problem"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+// deadLetters lists and redrives dead letters.
+type deadLetters struct {
+	bus        *events.Bus
+	events     *operatorEvents
+	resultsURL string
+}
+
+// deadLetter is what was given up on.
+type deadLetter struct {
+	ID        string    `json:"id"`
+	Kind      string    `json:"kind"` // action or webhook
+	Scope     string    `json:"scope"`
+	Identity  string    `json:"identity"`
+	Connector string    `json:"connector"`
+	Account   string    `json:"account,omitempty"`
+	Name      string    `json:"name"` // of the action, or the provider's event type
+	Attempts  int       `json:"attempts"`
+	Reason    string    `json:"reason"`               // the code of the error it died of
+	RequestID string    `json:"request_id,omitempty"` // of the action, or the id of the webhook
+	At        time.Time `json:"at"`
+}
+
+func (l *deadLetters) list(r *http.Request) (any, error) {
+	filter := l.bus.Prefix() + ".dead." + token(r, "kind") + "." + token(r, "scope") + "." + token(r, "identity") + "." + token(r, "connector") + ".*"
+	return readPage(l.bus, r, events.Dead, filter, "kind scope identity connector", l.read)
+}
+
+func (l *deadLetters) read(d *events.Delivery) (deadLetter, bool) {
+	dead, err := l.bus.ParseDead(d)
+	if err != nil {
+		return deadLetter{}, false
+	}
+	return deadLetter{
+		ID: strconv.FormatUint(d.Sequence, 10), Kind: dead.Kind, Scope: dead.Scope, Identity: dead.Identity, Connector: dead.Connector,
+		Account: dead.Account, Name: dead.Action, Attempts: events.Attempts(d), Reason: dead.Reason, RequestID: dead.ID, At: d.Stored,
+	}, true
+}
+
+// redrive hands it out again. An action becomes a new request, since
+// the old one has its result: the answer says where the new one's will be.
+func (l *deadLetters) redrive(r *http.Request) (any, error) {
+	d, err := messageOf(l.bus, r, events.Dead, "dead letter")
+	if err != nil {
+		return nil, err
+	}
+	dead, err := l.bus.ParseDead(d)
+	if err != nil {
+		return nil, connectors.Errorf(connectors.CodeInternal, "the dead letter cannot be read")
+	}
+	id := events.RedrivenID(dead, d)
+	if err := l.bus.Redrive(r.Context(), d, id); err != nil {
+		return nil, problem.OfStream(err)
+	}
+	if err := l.bus.Remove(context.WithoutCancel(r.Context()), events.Dead, d.Sequence); err != nil {
+		return nil, problem.OfStream(err)
+	}
+	about := events.About{Tenant: dead.Tenant, Connector: dead.Connector, Account: dead.Account, RequestID: dead.ID}
+	if dead.Kind == "webhook" {
+		l.events.publish(r.Context(), events.WebhookRedriven, about, "dead-letters.redrive")
+		return map[string]any{"id": dead.ID}, nil
+	}
+	l.events.publish(r.Context(), events.ActionRedriven, about, "dead-letters.redrive")
+	reference := events.Reference(dead.ActionRef, id)
+	return map[string]any{"id": id, "result_url": l.resultsURL + reference}, nil
+}

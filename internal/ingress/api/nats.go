@@ -1,0 +1,74 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/hawser-io/hawser/internal/ingress/problem"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+const (
+	// operationTimeout bounds one control operation.
+	operationTimeout = 30 * time.Second
+	// maxOperations bounds those that run at once in this process: connecting may
+	// wait for a provider, and must not hold up the others.
+	maxOperations = 256
+)
+
+// Serve serves the operations as a NATS micro service until ctx ends; those that
+// run may finish until grace ends. serving is called once they are served.
+func (a *API) Serve(ctx, grace context.Context, serving func()) error {
+	service := events.Service{Name: "hawser-api", Version: "1.0.0", Description: "Hawser's control operations", Most: maxOperations}
+	for _, op := range a.operations {
+		service.Endpoints = append(service.Endpoints, events.Endpoint{
+			Name: strings.ReplaceAll(op.name, ".", "-"), Subject: a.Bus.API(op.name),
+			Handle: func(ctx context.Context, ask events.Ask) events.Reply { return a.overNATS(ctx, op, ask) },
+		})
+	}
+	return a.Bus.Serve(ctx, grace, service, serving)
+}
+
+func (a *API) overNATS(ctx context.Context, op operation, ask events.Ask) events.Reply {
+	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
+	defer cancel()
+	began := time.Now()
+	data, err := a.operate(ctx, op, ask.Data)
+	line := a.opts.Log.Info().Str("operation", op.name).Str("trace_id", events.TraceID(ctx)).Dur("ms", time.Since(began))
+	if err == nil {
+		line.Msg("nats")
+		return events.Reply{Data: data}
+	}
+	e := connectors.AsError(err)
+	line.Str("code", string(e.Code)).Msg("nats")
+	if data, err = json.Marshal(problem.Of(e)); err != nil {
+		data = nil
+	}
+	return events.Reply{Data: data, Code: string(e.Code), Text: e.Message}
+}
+
+// operate runs an operation and returns its reply as JSON. A panic becomes an
+// error, so that the caller gets a problem document.
+func (a *API) operate(ctx context.Context, op operation, request []byte) (data []byte, err error) {
+	defer func() {
+		if recover() != nil {
+			a.opts.Log.Error().Str("operation", op.name).Msg("a handler panicked")
+			err = &connectors.Error{Code: connectors.CodeInternal, Message: "internal error"}
+		}
+	}()
+	p, err := op.parse(request)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := a.perform(ctx, op, p)
+	if err != nil {
+		return nil, err
+	}
+	if reply == nil {
+		reply = struct{}{}
+	}
+	return json.Marshal(reply)
+}

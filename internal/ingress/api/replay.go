@@ -1,0 +1,185 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/ingress/problem"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+// replays publishes stored webhooks again.
+type replays struct {
+	bus    *events.Bus
+	store  *connection.Connections
+	events *operatorEvents
+	base   BasePath
+}
+
+// A replay stores a webhook again, as a new event with "replayof". The window of its
+// timestamp is not checked again, and it is no repetition: each replay is a new event.
+
+const (
+	// clockRoom is how far the clocks of an ingress and of the server may differ:
+	// an event's id holds the ingress's time, by which the stream is searched.
+	clockRoom = time.Minute
+	// mostReplayed bounds one request.
+	mostReplayed = 1000
+)
+
+type replayed struct {
+	ID       string `json:"id"`
+	ReplayOf string `json:"replayof"`
+}
+
+// one is POST /webhooks/{id}/replay.
+func (p *replays) one(r *http.Request) (any, error) {
+	id := r.PathValue("id")
+	d, err := p.find(r.Context(), id)
+	if err != nil {
+		return nil, err
+	}
+	return p.replay(r.Context(), d)
+}
+
+// find finds a stored webhook by its event's id, a UUIDv7: the time in it
+// says where to look.
+func (p *replays) find(ctx context.Context, id string) (*events.Delivery, error) {
+	unknown := problem.NotFoundError("there is no stored webhook with this id")
+	u, err := uuid.Parse(id)
+	if err != nil || u.Version() != 7 {
+		return nil, unknown
+	}
+	seconds, nanos := u.Time().UnixTime()
+	at := time.Unix(seconds, nanos)
+	var found *events.Delivery
+	err = p.bus.Scan(ctx, events.Webhooks, p.bus.Webhooks(), at.Add(-clockRoom), func(d *events.Delivery) bool {
+		if events.IDOf(d) == id {
+			found = d
+		}
+		return found == nil && d.Stored.Before(at.Add(clockRoom))
+	})
+	if err != nil {
+		return nil, problem.OfStream(err)
+	}
+	if found == nil {
+		return nil, unknown
+	}
+	return found, nil
+}
+
+// replay publishes one webhook again.
+func (p *replays) replay(ctx context.Context, d *events.Delivery) (replayed, error) {
+	ref, err := p.bus.ParseWebhook(d.Subject)
+	if err != nil {
+		return replayed{}, err
+	}
+	out := replayed{ID: events.NewID(), ReplayOf: events.IDOf(d)}
+	if err := p.bus.Replay(ctx, d, out.ID); err != nil {
+		return replayed{}, problem.OfStream(err)
+	}
+	p.events.publish(ctx, events.WebhookReplayed, events.About{Tenant: ref.Tenant, Connector: ref.Connector, RequestID: out.ReplayOf}, "webhooks.replay")
+	return out, nil
+}
+
+// span is the body of a replay by connection and time.
+type span struct {
+	Since time.Time `json:"since"`
+	Until time.Time `json:"until"`
+	Type  string    `json:"type"` // the provider's event type; all if absent
+}
+
+// ofConnection is POST …/connections/{connector}/replay: what a connection got in a
+// time, oldest first, replays left out. "next" says from when to go on where
+// there is more than one request repeats.
+func (p *replays) ofConnection(w http.ResponseWriter, r *http.Request) {
+	reply, err := p.replayOf(w, r)
+	answer(w, reply, err)
+}
+
+func (p *replays) replayOf(w http.ResponseWriter, r *http.Request) (any, error) {
+	body, err := problem.ReadBody(w, r, maxRequestBody, connectors.CodeConnectorConfigInvalid)
+	if err != nil {
+		return nil, err
+	}
+	s, err := readSpan(body)
+	if err != nil {
+		return nil, err
+	}
+	if s.Until.IsZero() {
+		s.Until = time.Now()
+	}
+	q, err := knownQuery(r, "account")
+	if err != nil {
+		return nil, err
+	}
+	ref := connection.NewRef(events.Tenant{Scope: r.PathValue("scope"), Identity: p.base.Identity(r)}, r.PathValue("connector"), q.Get("account"))
+	conn, err := p.store.Get(r.Context(), ref)
+	if err != nil {
+		return nil, err
+	}
+	filter := p.bus.Prefix() + ".webhook." + ref.Tokens() + "." + events.Token(ref.Connector) + "."
+	if s.Type == "" {
+		filter += ">"
+	} else {
+		filter += events.Token(s.Type) + ".*"
+	}
+	return p.replayAll(r.Context(), conn, filter, s)
+}
+
+// readSpan refuses names that it does not know: a misspelt until would replay more
+// than was wished.
+func readSpan(body []byte) (s span, err error) {
+	var given map[string]json.RawMessage
+	if err := json.Unmarshal(body, &given); err != nil {
+		return s, problem.Invalid("", "must be a JSON object")
+	}
+	for name := range given {
+		if name != "since" && name != "until" && name != "type" {
+			return s, problem.Invalid(name, "is no parameter of a replay")
+		}
+	}
+	if err := json.Unmarshal(body, &s); err != nil || s.Since.IsZero() {
+		return s, problem.Invalid("since", "since is needed, and since and until are RFC 3339 times")
+	}
+	return s, nil
+}
+
+func (p *replays) replayAll(ctx context.Context, conn *connection.Connection, filter string, s span) (any, error) {
+	out := struct {
+		Webhooks []replayed `json:"webhooks"`
+		Next     *time.Time `json:"next,omitempty"`
+	}{Webhooks: []replayed{}}
+	var failure error
+	err := p.bus.Scan(ctx, events.Webhooks, filter, s.Since, func(d *events.Delivery) bool {
+		if d.Stored.After(s.Until) {
+			return false
+		}
+		e, err := events.Decode(d.Header, d.Data)
+		if err != nil || events.Extension(e, events.ExtConnection) != conn.ID || events.Extension(e, events.ExtReplayOf) != "" {
+			return true
+		}
+		if len(out.Webhooks) == mostReplayed {
+			out.Next = &d.Stored
+			return false
+		}
+		one, err := p.replay(ctx, d)
+		if err != nil {
+			failure = err
+			return false
+		}
+		out.Webhooks = append(out.Webhooks, one)
+		return true
+	})
+	if err := errors.Join(failure, err); err != nil {
+		return nil, problem.OfStream(err)
+	}
+	return out, nil
+}

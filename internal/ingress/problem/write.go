@@ -1,0 +1,79 @@
+package problem
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hawser-io/hawser/pkg/connectors"
+)
+
+const (
+	jsonType    = "application/json"
+	problemType = "application/problem+json"
+)
+
+// CodeRecorder is a response writer that records the error code of its answer, for
+// the request's log line.
+type CodeRecorder interface{ RecordCode(code connectors.Code) }
+
+// RecordCode records the code of an error that is answered otherwise than by [Write].
+func RecordCode(w http.ResponseWriter, e *connectors.Error) {
+	if r, ok := w.(CodeRecorder); ok {
+		r.RecordCode(e.Code)
+	}
+}
+
+// Write answers with the problem document of an error. A [NotFoundError] is a 404
+// without a code.
+func Write(w http.ResponseWriter, err error) {
+	if missing, ok := errors.AsType[NotFoundError](err); ok {
+		write(w, http.StatusNotFound, problemType, plain(http.StatusNotFound, missing.Error()))
+		return
+	}
+	e := connectors.AsError(err)
+	d := Of(e)
+	if d.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(d.RetryAfter))
+	}
+	if d.Status == http.StatusUnauthorized && e.Code == connectors.CodeUnauthenticated {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="hawser"`)
+	}
+	RecordCode(w, e)
+	write(w, d.Status, problemType, d)
+}
+
+// NotFound answers 404 for a path that does not exist.
+func NotFound(w http.ResponseWriter) {
+	write(w, http.StatusNotFound, problemType, plain(http.StatusNotFound, "there is nothing at this path"))
+}
+
+// MethodNotAllowed answers 405 with the methods that the path allows.
+func MethodNotAllowed(w http.ResponseWriter, allowed []string) {
+	if slices.Contains(allowed, "GET") && !slices.Contains(allowed, "HEAD") {
+		allowed = append(slices.Clone(allowed), "HEAD")
+	}
+	list := strings.Join(allowed, ", ")
+	w.Header().Set("Allow", list)
+	write(w, http.StatusMethodNotAllowed, problemType, plain(http.StatusMethodNotAllowed, "this path takes "+list))
+}
+
+// WriteJSON answers with a JSON document.
+func WriteJSON(w http.ResponseWriter, status int, body any) { write(w, status, jsonType, body) }
+
+func write(w http.ResponseWriter, status int, contentType string, body any) {
+	data, err := json.Marshal(body)
+	if err != nil {
+		status, contentType = http.StatusInternalServerError, problemType
+		data = []byte(`{"type":"urn:hawser:error:INTERNAL","title":"Internal Server Error","status":500,"code":"INTERNAL"}`)
+	}
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(data) // the client may have closed the connection
+}

@@ -1,0 +1,144 @@
+package receive
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/hawser-io/hawser/internal/ingress/problem"
+	"github.com/hawser-io/hawser/internal/webhook"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+// publisher stores verified deliveries in the stream.
+type publisher struct {
+	bus        *events.Bus
+	recent     *recent
+	rejections *rejections
+	metrics    *metrics
+	log        zerolog.Logger
+}
+
+// message is a verified delivery as it is stored.
+type message struct {
+	event   *events.Message
+	subject string
+	unique  bool // a repetition of the delivery has the same subject
+}
+
+// message makes the event of a delivery: the body as it came, and the provider's
+// headers.
+func (p *publisher) message(d *delivery, filed webhook.Delivery, v webhook.Verified) *message {
+	kind := filed.Type
+	if kind == "" {
+		kind = "unknown"
+	}
+	e := events.NewWithID(d.id, "ingress", "hawser.webhook."+kind, d.conn.About(), d.Body)
+	e.SetDataContentType(contentTypeOf(d.Header))
+	e.SetExtension(events.ExtMethod, d.Method)
+	e.SetExtension(events.ExtPath, d.path)
+	if v.Scheme == webhooks.SchemeUnsigned {
+		e.SetExtension(events.ExtVerified, "false")
+		p.metrics.unsigned.Inc()
+	}
+	keepHeaders(e.Header, d.Header, secretHeaders(&d.def.Webhook.Descriptor), d.urlSecret())
+	e.SetExtension(events.ExtDelivery, filed.ID)
+	token := ""
+	switch {
+	case filed.ID != "":
+		token = events.DeliveryToken(d.conn.ID, events.FromProvider, filed.ID)
+	case d.redrivenFrom != "":
+		token = events.DeliveryToken(d.conn.ID, events.FromQuarantine, d.redrivenFrom)
+	default:
+		token = events.DeliveryToken(d.conn.ID, events.FromRequest, d.id)
+	}
+	return &message{
+		event: e, subject: p.bus.Webhook(d.conn.Ref().Tenant, d.conn.Connector, filed.Type, token),
+		unique: filed.ID != "" || d.redrivenFrom != "",
+	}
+}
+
+func contentTypeOf(h http.Header) string {
+	if ct := h.Get("Content-Type"); ct != "" {
+		return ct
+	}
+	return "application/octet-stream"
+}
+
+// store publishes the delivery, once, and returns when the stream has it, or ctx
+// ends.
+func (p *publisher) store(ctx context.Context, d *delivery, m *message) (Receipt, *connectors.Error) {
+	key := m.subject
+	if !m.unique {
+		key = ""
+	}
+	duplicate, refusal := p.recent.once(key, func() (bool, *connectors.Error) { return p.publish(ctx, d, m) })
+	switch {
+	case refusal != nil:
+		return Receipt{}, p.rejections.record(ctx, d, refusal)
+	case duplicate:
+		return Receipt{Duplicate: true}, nil
+	}
+	return Receipt{ID: m.event.ID()}, nil
+}
+
+// inProgressPause is the time between two attempts to store a delivery of which
+// another ingress of a cluster is storing a copy.
+const inProgressPause = 20 * time.Millisecond
+
+// pause waits for d, and returns false if ctx ends first.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// publish reports whether the stream had the delivery already.
+func (p *publisher) publish(ctx context.Context, d *delivery, m *message) (duplicate bool, refusal *connectors.Error) {
+	err := p.send(ctx, d, m)
+	for errors.Is(err, events.ErrInProgress) && pause(ctx, inProgressPause) {
+		err = p.send(ctx, d, m)
+	}
+	switch {
+	case errors.Is(err, events.ErrExists) && !errors.Is(err, events.ErrInProgress):
+		return true, nil
+	case errors.Is(err, events.ErrTooLarge):
+		return false, connectors.Errorf(connectors.CodeConnectorWebhookTooLarge, "the delivery is larger than the stream takes")
+	case err != nil:
+		p.log.Warn().Err(err).Str("connector", d.conn.Connector).Str("trace_id", events.TraceID(ctx)).Msg("webhook not stored")
+		return false, problem.OfStream(err)
+	}
+	return false, nil
+}
+
+func (p *publisher) send(ctx context.Context, d *delivery, m *message) error {
+	e, large := m.event, !p.bus.Fits(len(d.Body))
+	if large && e.Data != nil {
+		// The body first: the event is what makes the delivery ours.
+		ref, err := p.bus.PutBody(ctx, e.ID(), d.Body)
+		if err != nil {
+			return err
+		}
+		e.SetExtension(events.ExtDataRef, ref)
+		e.Data = nil
+	}
+	sent := time.Now()
+	defer func() { p.metrics.ackSeconds.Observe(time.Since(sent).Seconds()) }()
+	pending, err := p.bus.PublishAsync(ctx, m.subject, e, &events.PublishOptions{First: true})
+	if err == nil {
+		_, err = pending.Wait(ctx)
+	}
+	if large && errors.Is(err, events.ErrExists) && !errors.Is(err, events.ErrInProgress) {
+		// No event names this body. If it cannot be removed, its age ends it.
+		_ = p.bus.DropBody(ctx, e.ID())
+	}
+	return err
+}

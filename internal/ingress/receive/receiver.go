@@ -1,0 +1,160 @@
+package receive
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/semaphore"
+	"golang.org/x/time/rate"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/webhook"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+// Parts are what a receiver works with. All are required.
+type Parts struct {
+	Bus         *events.Bus
+	Service     *connection.Service
+	Store       *connection.Connections
+	Definitions *connection.Definitions
+	Status      *connection.StatusWriter
+	Apps        *connection.Apps
+}
+
+// Options of a receiver. All are required but Metrics and Log.
+type Options struct {
+	BaseURL    string // public URL, without a path
+	BasePath   string // of the API
+	AppSecrets AppSecrets
+	HTTP       *http.Client // fetches providers' keys and confirmation URLs
+	// Requests has a slot for each HTTP request that is handled now.
+	Requests *semaphore.Weighted
+	// ReportError is called for errors of a connection that are not the provider's.
+	ReportError func(ctx context.Context, about events.About, operation string, e *connectors.Error)
+	Metrics     prometheus.Registerer
+	Log         zerolog.Logger
+}
+
+const (
+	// storeTimeout bounds the verification and storage of a delivery once its body is
+	// read. Providers retry soon after a 503, and may give up on a URL that does not
+	// answer. The lookup of the connection, before, has the same time.
+	storeTimeout = 1500 * time.Millisecond
+	// largeStoreTimeout is for bodies that do not fit into a message.
+	largeStoreTimeout = 10 * time.Second
+)
+
+// Receiver receives webhooks over HTTP. Safe for concurrent use.
+type Receiver struct {
+	definitions *connection.Definitions
+	connections *connection.Connections
+	urls        urls
+	engines     *engines
+	secrets     *secrets
+	bodies      *bodies
+	handshakes  *handshakes
+	deliveries  *deliverer
+	// unknownURLs bounds the lookups of URLs that belong to no connection.
+	unknownURLs *rate.Limiter
+	metrics     *metrics
+}
+
+// New returns a receiver, and the redriver of what it puts into quarantine.
+func New(parts Parts, opts Options) (*Receiver, *Redriver) {
+	m := newMetrics(opts.Metrics)
+	recent := newRecent()
+	engines := &engines{keys: webhook.NewKeys(&webhook.KeysOptions{HTTP: opts.HTTP})}
+	secrets := &secrets{parts.Store, parts.Apps, opts.AppSecrets, opts.ReportError}
+	rejections := &rejections{
+		bus: parts.Bus, status: parts.Status, events: rate.NewLimiter(50, 100), metrics: m, log: opts.Log,
+	}
+	d := &deliverer{
+		connections: parts.Store, rejections: rejections, urls: urls{opts.BaseURL, opts.BasePath},
+		publisher:  &publisher{parts.Bus, recent, rejections, m, opts.Log},
+		quarantine: &quarantine{bus: parts.Bus, connections: parts.Store, recent: recent, evidenceRate: rate.NewLimiter(10, 100), metrics: m, log: opts.Log},
+	}
+	return &Receiver{
+		definitions: parts.Definitions, connections: parts.Store, urls: d.urls, engines: engines, secrets: secrets,
+		bodies: newBodies(opts.Requests), handshakes: newHandshakes(parts.Service, opts.HTTP, opts.Log), deliveries: d,
+		unknownURLs: rate.NewLimiter(unknownURLsPerSecond, unknownURLsBurst), metrics: m,
+	}, &Redriver{parts.Service, parts.Definitions, engines, secrets, d}
+}
+
+// Register adds the routes to mux, below the base path. Any method is routed, since
+// handshakes use several.
+func (v *Receiver) Register(mux *http.ServeMux) {
+	for _, method := range []string{"", "POST "} { // most are posted, and the mux finds a pattern with a method sooner
+		mux.HandleFunc(method+v.urls.basePath+"/connectors/{connector}/webhook/{secret}", v.counted(v.receive))
+		mux.HandleFunc(method+v.urls.basePath+"/connectors/{connector}/webhook", v.counted(v.receiveApp))
+	}
+}
+
+// counted is a handler of the deliveries that receive takes in: it writes refusals,
+// and counts outcomes.
+func (v *Receiver) counted(receive func(w http.ResponseWriter, r *http.Request, connector string) (outcome, *connectors.Error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		connector := r.PathValue("connector")
+		ended, refusal := receive(w, r, connector)
+		if refusal != nil {
+			writeRefusal(w, refusal)
+			ended = outcome(refusal.Code)
+		}
+		if _, err := v.definitions.Get(connector); err != nil {
+			connector = "unknown" // callers must not add labels to the metric
+		}
+		v.metrics.webhooks.WithLabelValues(connector, string(ended)).Inc()
+	}
+}
+
+// urls are the URLs of webhooks.
+type urls struct{ baseURL, basePath string }
+
+// maskedSegment stands for the secret of a webhook's URL.
+const maskedSegment = "/***"
+
+func (u urls) masked(connector string) string { return u.app(connector) + maskedSegment }
+
+func (u urls) app(connector string) string {
+	return u.basePath + "/connectors/" + connector + "/webhook"
+}
+
+// request is what verification sees of an HTTP request.
+func (u urls) request(r *http.Request, body []byte) webhook.Request {
+	return webhook.Request{
+		Method: r.Method, PublicURL: u.baseURL + r.URL.RequestURI(), Header: r.Header,
+		Query: r.URL.Query(), Body: body, Now: time.Now(),
+	}
+}
+
+// engines are the webhook engines of definitions, each compiled once.
+type engines struct {
+	keys     *webhook.Keys
+	compiled sync.Map // connector → *compiled
+}
+
+// compiled is a connector's webhook engine, for as long as the definition is current.
+type compiled struct {
+	definition *connectors.Connector
+	engine     *webhook.Engine
+}
+
+func (e *engines) of(c *connectors.Connector) (*webhook.Engine, error) {
+	if known, ok := e.compiled.Load(c.Key); ok && known.(*compiled).definition == c {
+		return known.(*compiled).engine, nil
+	}
+	if c.Webhook == nil {
+		return nil, connectors.Errorf(connectors.CodeConnectorWebhookNotConfigured, "%s has no webhook", c.Key)
+	}
+	engine, err := webhook.Compile(&c.Webhook.Descriptor, &webhook.Options{Keys: e.keys})
+	if err != nil {
+		return nil, connectors.Errorf(connectors.CodeInternal, "the webhook of %s cannot be used", c.Key)
+	}
+	e.compiled.Store(c.Key, &compiled{c, engine})
+	return engine, nil
+}
