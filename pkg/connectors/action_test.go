@@ -68,7 +68,7 @@ func TestRunDoesNotCallTheHandlerWithBadInput(t *testing.T) {
 	for input, want := range map[string][]schema.FieldError{
 		``:                         errorsOf("text", "is required"),
 		`{"text":"","x":1}`:        errorsOf("text", "must not be empty", "x", "is not a known field"),
-		`{"text":`:                 errorsOf("text", "is not valid JSON: it ends too early at byte 8"),
+		`{"text":`:                 errorsOf("text", "is not valid JSON: it ends too early, at byte 8"),
 		`{"text":"a","times":300}`: errorsOf("times", "does not fit its type"),
 	} {
 		_, err := run(t, input, never)

@@ -133,7 +133,7 @@ func TestResolveRefusesWhatBreaksOut(t *testing.T) {
 		{"another host by a backslash", host, `{"v":"evil.example\\"}`, schema.FieldError{Path: "v", Message: "must be a host name, or a part of one"}},
 		{"a port within the host", host, `{"v":"evil.example:443"}`, schema.FieldError{Message: "does not make a valid URL"}},
 		{"up the path", path, `{"v":".."}`, schema.FieldError{Path: "v", Message: "must be a step of a path"}},
-		{"a broken config", path, `{"v":`, schema.FieldError{Path: "v", Message: "is not valid JSON: it ends too early at byte 5"}},
+		{"a broken config", path, `{"v":`, schema.FieldError{Path: "v", Message: "is not valid JSON: it ends too early, at byte 5"}},
 		{"a broken template", connectors.Connector{BaseURL: "https://${v}"}, `{}`, schema.FieldError{Message: `the template of the URL may hold "${" only in "${config.<dotted path>}"`}},
 	}
 	for _, tt := range tests {

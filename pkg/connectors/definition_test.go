@@ -48,7 +48,7 @@ func TestDefinitionCarriesTheConnectorWithoutCodeAndSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := *c
-	want.DefaultConfig = json.RawMessage(`{"region":"eu","channel":"general"}`)
+	want.DefaultConfig = json.RawMessage(`{"channel":"general","region":"eu"}`)
 	want.Validate = nil
 	want.Actions = append([]connectors.Action(nil), c.Actions...)
 	for i := range want.Actions {
@@ -143,7 +143,7 @@ func TestParseDefinitionRefusesWhatItDoesNotUnderstand(t *testing.T) {
 		"no format":       {strings.Replace(good, `"format":1,`, ``, 1), "format 0 is not supported"},
 		"an unknown part": {strings.Replace(good, `"key"`, `"sandbox":true,"key"`, 1), `unknown field "sandbox"`},
 		"a member twice":  {strings.Replace(good, `"key"`, `"key":"b","key"`, 1), "key occurs twice"},
-		"two documents":   {good + good, "something follows the document"},
+		"two documents":   {good + good, "something follows the value"},
 		"no config":       {`{"format":1,"key":"a","version":"1.0.0","config":null}`, "config is required"},
 		"a bad schema":    {strings.Replace(good, `"object"`, `"objekt"`, 1), "schema: type fits none"},
 		"a bad key":       {strings.Replace(good, `"a"`, `"A"`, 1), "key must be"},

@@ -80,7 +80,7 @@ func TestRegisterFillsInDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, _ := r.Get("chat")
-	if got, want := string(c.DefaultConfig), `{"apiKey":"canary-7f3a","webhookSecret":"canary-7f3a","region":"eu","channel":"general"}`; got != want {
+	if got, want := string(c.DefaultConfig), `{"apiKey":"canary-7f3a","channel":"general","region":"eu","webhookSecret":"canary-7f3a"}`; got != want {
 		t.Errorf("default config %s, want %s", got, want)
 	}
 	send, _ := c.Action("send")

@@ -1,145 +1,143 @@
 package schema
 
 import (
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// A filler says which defaults to fill in at one place of a document and below:
-// what all schemas that apply to the place say together. Like the schema it is a
-// tree, or a graph where the schema refers to itself.
+// maxNestedDefaults is how many defaults one default may contain. A schema with more
+// has defaults that contain themselves, or that grow exponentially.
+const maxNestedDefaults = 1000
+
+var errNestedDefaults = errors.New("has a default that contains itself, or more than 1000 others")
+
+// filler adds defaults to one decoded value.
 type filler struct {
-	members []*memberFiller // sorted by name
-	others  *filler         // of members that are not listed; nil: nothing to do
-	prefix  []*filler       // of the first items
-	items   *filler         // of the items after prefix
+	changed bool // whether it has added any
 }
 
-// memberFiller is about one member of an object.
-type memberFiller struct {
-	name  string
-	text  string  // `"name":default`, with the defaults inside it; "" if it has none
-	inner *filler // nil: nothing to do below
-}
-
-func (f *filler) member(name string) *memberFiller {
-	for _, m := range f.members {
-		if m.name == name {
-			return m
+// fill adds the defaults of the schemas that apply to the value, at every depth. budget
+// is how many more defaults the enclosing default may contain, nil outside of a default.
+func (f *filler) fill(schemas []*jsonschema.Schema, value any, budget *int) error {
+	switch v := value.(type) {
+	case map[string]any:
+		schemas = applying(schemas...)
+		added := f.addMembers(schemas, v)
+		for name, member := range v {
+			inner := budget
+			if slices.Contains(added, name) {
+				if inner == nil {
+					inner = new(int)
+					*inner = maxNestedDefaults
+				}
+				if *inner--; *inner < 0 {
+					return errNestedDefaults
+				}
+			}
+			if err := f.fill(memberSchemas(schemas, name), member, inner); err != nil {
+				return err
+			}
+		}
+	case []any:
+		schemas = applying(schemas...)
+		for i, item := range v {
+			if err := f.fill(itemSchemas(schemas, i), item, budget); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// fill returns the document with its defaults, and whether any were missing.
-func (f *filler) fill(d *document) (string, bool) {
-	run := filling{document: d}
-	run.visit(f, 0)
-	if len(run.missing) == 0 {
-		return "", false
+// addMembers adds the members that are absent and have a default. It returns their names.
+func (f *filler) addMembers(schemas []*jsonschema.Schema, object map[string]any) (added []string) {
+	for _, s := range schemas {
+		for name := range s.Properties {
+			if _, present := object[name]; present {
+				continue
+			}
+			if value, ok := defaultOf(memberSchemas(schemas, name)); ok {
+				object[name] = value
+				added = append(added, name)
+				f.changed = true
+			}
+		}
 	}
-	return spliced(d.src, run.missing), true
+	return added
 }
 
-// filling is one run over a document.
-type filling struct {
-	*document
-	missing []splice // in the order of the source
-	// before is called before a default is used. Only the builder needs it.
-	before func(*memberFiller)
-}
-
-func (run *filling) visit(f *filler, i int) {
-	switch n := &run.nodes[i]; n.kind {
-	case arrayNode:
-		index := 0
-		for child := range run.children(i) {
-			item := f.items
-			if index < len(f.prefix) {
-				item = f.prefix[index]
-			}
-			if item != nil {
-				run.visit(item, child)
-			}
-			index++
+// defaultOf returns a copy of the first default among the schemas of a place.
+func defaultOf(schemas []*jsonschema.Schema) (any, bool) {
+	for _, s := range applying(schemas...) {
+		if s.Default != nil {
+			return clone(*s.Default), true
 		}
-	case objectNode:
-		for child := range run.children(i) {
-			inner := f.others
-			if m := f.member(run.key(child)); m != nil {
-				inner = m.inner
-			}
-			if inner != nil {
-				run.visit(inner, child)
-			}
-		}
-		run.add(f, i)
 	}
+	return nil, false
 }
 
-// add splices the missing members in before the closing brace.
-func (run *filling) add(f *filler, i int) {
-	n := &run.nodes[i]
-	comma := n.count > 0
-	for _, m := range f.members {
-		if _, there := run.document.member(i, m.name); there {
-			continue
+// clone returns a deep copy of a decoded value.
+func clone(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		object := make(map[string]any, len(v))
+		for name, member := range v {
+			object[name] = clone(member)
 		}
-		if run.before != nil {
-			run.before(m)
+		return object
+	case []any:
+		array := make([]any, len(v))
+		for i, item := range v {
+			array[i] = clone(item)
 		}
-		if m.text == "" {
-			continue
-		}
-		text := m.text
-		if comma {
-			text = "," + text
-		}
-		comma = true
-		run.missing = append(run.missing, splice{n.end - 1, n.end - 1, text})
+		return array
 	}
+	return value
 }
 
-// applying returns the schemas that hold for a place whenever s does: s itself,
-// and what it reaches by $ref, allOf, and "this or null". In that order, each once.
-func applying(schemas ...*jsonschema.Schema) []*jsonschema.Schema {
-	var all []*jsonschema.Schema
-	var visit func(s *jsonschema.Schema)
-	visit = func(s *jsonschema.Schema) {
-		for _, known := range all {
-			if known == s {
-				return
+// checkDefaults validates each default of a schema, with the defaults inside it, against
+// the schemas of its place. It reports whether there are any.
+func checkDefaults(root *jsonschema.Schema) (found bool, err error) {
+	var problems []string
+	properties := 0
+	for s := range withDefaults(root) {
+		schemas := applying(s)
+		for _, name := range propertyNames(schemas) {
+			if properties++; properties > maxPlaces {
+				return false, errTooManyPlaces
+			}
+			of := memberSchemas(schemas, name)
+			value, ok := defaultOf(of)
+			if !ok {
+				continue
+			}
+			found = true
+			for _, problem := range defaultProblems(of, value) {
+				problems = append(problems, fmt.Sprintf("default of %q: %s", name, problem))
 			}
 		}
-		all = append(all, s)
-		if s.Ref != nil {
-			visit(s.Ref)
-		}
-		for _, each := range s.AllOf {
-			visit(each)
-		}
-		for _, alternatives := range [][]*jsonschema.Schema{s.AnyOf, s.OneOf} {
-			if only := besidesNull(alternatives); only != nil {
-				visit(only)
-			}
-		}
+	}
+	if len(problems) > 0 {
+		slices.Sort(problems)
+		return found, errors.New(strings.Join(slices.Compact(problems), "; "))
+	}
+	return found, nil
+}
+
+// defaultProblems fills a default in and says what is wrong with it.
+func defaultProblems(schemas []*jsonschema.Schema, value any) (problems []string) {
+	budget := maxNestedDefaults
+	if err := (&filler{}).fill(schemas, value, &budget); err != nil {
+		return []string{err.Error()}
 	}
 	for _, s := range schemas {
-		visit(s)
-	}
-	return all
-}
-
-// besidesNull returns the other alternative where one of two is null, else nil.
-func besidesNull(alternatives []*jsonschema.Schema) *jsonschema.Schema {
-	if len(alternatives) != 2 {
-		return nil
-	}
-	for i, s := range alternatives {
-		if s.Types != nil && fmt.Sprint(s.Types.ToStrings()) == "[null]" {
-			return alternatives[1-i]
+		if failure := check(s, value); failure != nil {
+			problems = append(problems, FieldErrors(fieldErrors(failure)).Error())
 		}
 	}
-	return nil
+	return problems
 }

@@ -10,6 +10,8 @@ import (
 	"unicode"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/hawser-io/hawser/internal/jsondoc"
 )
 
 // Field is one input of the form that asks a person for a config. It comes from
@@ -49,28 +51,25 @@ const (
 	FieldTextarea    FieldType = "textarea"
 )
 
-// order knows in which order the document lists the properties of each subschema,
-// by JSON pointer; the compiled schema has forgotten it.
+// order is the names of each subschema's properties, as the document lists them, by the
+// JSON pointer of "properties". The compiled schema has lost their order.
 type order map[string][]string
 
-func memberOrder(d *document) order {
+func propertyOrder(root jsondoc.Value) order {
 	o := order{}
-	var visit func(i int, pointer string)
-	visit = func(i int, pointer string) {
-		index := 0
-		for child := range d.children(i) {
-			step := strconv.Itoa(index)
-			if d.nodes[i].kind == objectNode {
-				step = d.key(child)
-				if strings.HasSuffix(pointer, "/properties") {
-					o[pointer] = append(o[pointer], step)
-				}
+	var visit func(v jsondoc.Value, pointer string)
+	visit = func(v jsondoc.Value, pointer string) {
+		for name, member := range v.Members() {
+			if strings.HasSuffix(pointer, "/properties") {
+				o[pointer] = append(o[pointer], name)
 			}
-			visit(child, pointer+"/"+strings.NewReplacer("~", "~0", "/", "~1").Replace(step))
-			index++
+			visit(member, pointer+"/"+escapePointer.Replace(name))
+		}
+		for i, item := range v.Elements() {
+			visit(item, pointer+"/"+strconv.Itoa(i))
 		}
 	}
-	visit(0, "")
+	visit(root, "")
 	return o
 }
 
@@ -140,7 +139,7 @@ func (f *form) field(schemas []*jsonschema.Schema, path, name string, required b
 		if s.Default != nil {
 			field.Required = false
 			if field.Default == nil {
-				field.Default = json.RawMessage(plainJSON(*s.Default))
+				field.Default = encode(*s.Default)
 			}
 		}
 		if !typed {
@@ -217,7 +216,7 @@ func options(values []any) []Option {
 		if v == nil {
 			continue // "none of them" is not a choice of the list
 		}
-		all = append(all, Option{fmt.Sprint(v), json.RawMessage(plainJSON(v))})
+		all = append(all, Option{fmt.Sprint(v), encode(v)})
 	}
 	return all
 }
@@ -233,7 +232,7 @@ func titledOptions(s *jsonschema.Schema) []Option {
 		if a.Const == nil {
 			return nil
 		}
-		option := Option{a.Title, json.RawMessage(plainJSON(*a.Const))}
+		option := Option{a.Title, encode(*a.Const)}
 		if option.Label == "" {
 			option.Label = fmt.Sprint(*a.Const)
 		}

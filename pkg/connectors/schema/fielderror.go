@@ -1,8 +1,6 @@
 package schema
 
-import (
-	"strings"
-)
+import "strings"
 
 // FieldError says what is wrong with one place of a JSON document. The message
 // never holds the value that was found there.

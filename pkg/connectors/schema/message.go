@@ -11,8 +11,11 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
 
+// maxErrors is how many errors one document can cause.
+const maxErrors = 256
+
 // fieldErrors writes a failed validation down for people: sorted by path, without
-// repetitions, at most mostErrors, and never with a value of the document.
+// repetitions, at most maxErrors, and never with a value of the document.
 func fieldErrors(failure *jsonschema.ValidationError) []FieldError {
 	var all []FieldError
 	for _, leaf := range leaves(failure) {
@@ -25,8 +28,8 @@ func fieldErrors(failure *jsonschema.ValidationError) []FieldError {
 		return strings.Compare(a.Message, b.Message)
 	})
 	all = slices.Compact(all)
-	if more := len(all) - mostErrors; more > 0 {
-		all = append(all[:mostErrors], FieldError{"", fmt.Sprintf("has %d more errors", more)})
+	if more := len(all) - maxErrors; more > 0 {
+		all = append(all[:maxErrors], FieldError{"", fmt.Sprintf("has %d more errors", more)})
 	}
 	return all
 }

@@ -1,3 +1,6 @@
+// Package schema is JSON Schema (draft 2020-12) as connectors use it: schemas are derived
+// from Go types ([For]) or parsed ([Parse]); they validate documents and add defaults, name
+// the places of secrets, and describe the fields of a form.
 package schema
 
 import (
@@ -9,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/hawser-io/hawser/internal/jsondoc"
 )
 
 // Schema is a compiled JSON Schema (draft 2020-12). It marshals as the schema
@@ -19,67 +24,92 @@ import (
 // A schema never changes and is safe for concurrent use. A nil *Schema accepts
 // every JSON document.
 type Schema struct {
-	doc      json.RawMessage // compact, members in the order of the source
-	compiled *jsonschema.Schema
-	quick    *check  // nil if it could never say yes
-	defaults *filler // nil if there are none
-	secrets  []string
-	fields   []Field
+	doc         json.RawMessage // compact, members in the order of the source
+	compiled    *jsonschema.Schema
+	hasDefaults bool
+	secrets     []string // JSON pointers, see SecretPaths
+	fields      []Field
 }
 
-// schemaURL is where the compiler believes the document to lie. It is never
-// fetched: the name cannot exist (RFC 2606).
+// schemaURL is the base URI of every schema document. It is never fetched: the name
+// cannot exist (RFC 2606).
 const schemaURL = "https://schema.invalid/"
 
-// draft is the only dialect.
+// draft is the only supported dialect.
 const draft = "https://json-schema.org/draft/2020-12/schema"
 
-// Limits of a schema document, in bytes and in JSON values. They bound what compiling
-// a stranger's schema can cost: some of it grows with the square of the size.
+// Limits of a schema document. They bound what compiling a schema from outside can cost:
+// some of it grows with the square of the size.
 const (
-	longestSchema = 256 << 10
-	largestSchema = 5000
+	maxBytes  = 256 << 10
+	maxValues = 5000
 )
 
-// Parse compiles a schema document of at most 256 KiB and 5,000
-// values. It fails for what is no
-// schema of draft 2020-12, for defaults that break their own schema, and for secrets inside a
-// schema that contains itself (they could lie at any depth, so they could not all
-// be sealed).
+// Parse compiles a schema document of at most 256 KiB and 5,000 values. It fails for
+// what is no schema of draft 2020-12, for defaults that break their own schema, and for
+// secrets inside a schema that contains itself (they could lie at any depth, so they
+// could not all be sealed).
 func Parse(doc []byte) (*Schema, error) {
-	if len(doc) > longestSchema {
-		return nil, fmt.Errorf("schema: is larger than %d KiB", longestSchema>>10)
-	}
-	parsed, bad := parseDocument(string(doc))
-	if bad != nil {
-		return nil, fmt.Errorf("schema: %w", FieldErrors{bad.field()})
-	}
-	if len(parsed.nodes) > largestSchema {
-		return nil, fmt.Errorf("schema: has more than %d values", largestSchema)
-	}
-	if dialect, ok := parsed.member(0, "$schema"); ok {
-		if d := parsed.value(dialect); d != draft && d != draft+"#" {
-			return nil, fmt.Errorf("schema: $schema: only %s is supported", draft)
-		}
-	}
-	compiled, err := compileSchema(parsed.value(0))
+	s, err := parse(doc)
 	if err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
 	}
-	s := &Schema{compiled: compiled, doc: compact(doc)}
-	if s.defaults, err = newFiller(compiled); err != nil {
-		return nil, fmt.Errorf("schema: %w", err)
-	}
-	if s.secrets, err = secretPaths(compiled); err != nil {
-		return nil, fmt.Errorf("schema: %w", err)
-	}
-	s.quick = newCheck(compiled)
-	s.fields = formFields(compiled, s.secrets, memberOrder(&parsed))
 	return s, nil
 }
 
-// compileSchema compiles the document's value.
-func compileSchema(value any) (*jsonschema.Schema, error) {
+func parse(doc []byte) (*Schema, error) {
+	if len(doc) > maxBytes {
+		return nil, fmt.Errorf("is larger than %d KiB", maxBytes>>10)
+	}
+	value, wrong := Decode(doc)
+	if wrong != nil {
+		return nil, FieldErrors{*wrong}
+	}
+	if countValues(value) > maxValues {
+		return nil, fmt.Errorf("has more than %d values", maxValues)
+	}
+	if root, ok := value.(map[string]any); ok {
+		if dialect, ok := root["$schema"]; ok && dialect != draft && dialect != draft+"#" {
+			return nil, fmt.Errorf("$schema: only %s is supported", draft)
+		}
+	}
+	s := &Schema{doc: compact(doc)}
+	var err error
+	if s.compiled, err = compile(value); err != nil {
+		return nil, err
+	}
+	if s.hasDefaults, err = checkDefaults(s.compiled); err != nil {
+		return nil, err
+	}
+	if s.secrets, err = secretPaths(s.compiled); err != nil {
+		return nil, err
+	}
+	source, err := jsondoc.Parse(doc)
+	if err != nil {
+		return nil, err
+	}
+	s.fields = formFields(s.compiled, s.secrets, propertyOrder(source))
+	return s, nil
+}
+
+// countValues returns how many values a decoded value consists of.
+func countValues(value any) int {
+	n := 1
+	switch v := value.(type) {
+	case map[string]any:
+		for _, member := range v {
+			n += countValues(member)
+		}
+	case []any:
+		for _, item := range v {
+			n += countValues(item)
+		}
+	}
+	return n
+}
+
+// compile compiles a decoded schema document.
+func compile(value any) (*jsonschema.Schema, error) {
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
 	c.AssertFormat()
@@ -109,7 +139,7 @@ const (
 	formatTextarea = "textarea"
 )
 
-// noLoader refuses to load: a schema comes from strangers, too.
+// noLoader refuses references to other documents: they could name internal addresses.
 type noLoader struct{}
 
 func (noLoader) Load(url string) (any, error) {
@@ -120,7 +150,7 @@ func (noLoader) Load(url string) (any, error) {
 func compact(doc []byte) json.RawMessage {
 	var b bytes.Buffer
 	if err := json.Compact(&b, doc); err != nil {
-		panic(fmt.Sprintf("schema: a parsed document is not JSON: %v", err))
+		panic(fmt.Sprintf("schema: a decoded document is not JSON: %v", err))
 	}
 	return b.Bytes()
 }

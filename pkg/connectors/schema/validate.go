@@ -4,140 +4,149 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+
+	"github.com/hawser-io/hawser/internal/jsondoc"
 )
 
-// mostErrors bounds what one document can make us write back.
-const mostErrors = 256
-
-// Validate checks a document and returns it with the defaults of the schema
-// filled in, at every depth: a member that is absent from an object that is there
-// gets its default. Members keep their order and numbers their digits; what was
-// filled in comes last. The result may share memory with doc.
+// Validate checks a document and returns it with the defaults of the schema: a member
+// that is absent from an object that is present gets its default, at every depth.
+// Numbers keep their digits. The order of members is kept where no default was added.
+// The result may share memory with doc.
 //
 // It reports every error (up to 256), sorted by path, in English, without any
-// value of the document. What is not strict JSON (invalid UTF-8, a member that
-// occurs twice, a number that float64 cannot hold, more than 200 levels) is an
+// value of the document. What is not strict JSON (see [jsondoc.Decode]) is an
 // error, too. Defaults inside patternProperties, and inside alternatives (anyOf,
 // oneOf, if), are not applied.
 func (s *Schema) Validate(doc []byte) (json.RawMessage, []FieldError) {
-	parsed, bad := parseDocument(string(doc))
-	if bad != nil {
-		return nil, []FieldError{bad.field()}
+	return s.validate(doc, false)
+}
+
+// ValidateOutput is Validate for what a Go handler returned, whose nil slices are null
+// in JSON: where the schema requires an array, and nothing else is wrong with the
+// document, null becomes an empty array.
+func (s *Schema) ValidateOutput(doc []byte) (json.RawMessage, []FieldError) {
+	return s.validate(doc, true)
+}
+
+func (s *Schema) validate(doc []byte, fromGo bool) (json.RawMessage, []FieldError) {
+	value, wrong := Decode(doc)
+	if wrong != nil {
+		return nil, []FieldError{*wrong}
 	}
 	doc = bytes.TrimSpace(doc)
 	if s == nil || s.compiled == nil {
 		return doc, nil
 	}
-	if s.defaults != nil {
-		if filled, changed := s.defaults.fill(&parsed); changed {
-			doc = []byte(filled)
-			if parsed, bad = parseDocument(filled); bad != nil {
-				return nil, []FieldError{bad.field()}
-			}
+	changed := false
+	if s.hasDefaults {
+		f := filler{}
+		if err := f.fill([]*jsonschema.Schema{s.compiled}, value, nil); err != nil {
+			return nil, []FieldError{{Message: err.Error()}}
+		}
+		changed = f.changed
+	}
+	failure := check(s.compiled, value)
+	if failure != nil && fromGo {
+		if root, ok := emptyArrays(value, failure); ok && check(s.compiled, root) == nil {
+			value, changed, failure = root, true, nil
 		}
 	}
-	// Nearly every document is valid, and the quick check is many times faster.
-	// It only ever says "valid for certain"; all else is decided here.
-	if s.quick != nil && s.quick.passes(&parsed, 0, 0) {
-		return doc, nil
+	if failure != nil {
+		return nil, fieldErrors(failure)
 	}
-	if wrong := s.check(&parsed); wrong != nil {
-		return nil, fieldErrors(wrong)
+	if changed {
+		return encode(value), nil
 	}
 	return doc, nil
 }
 
-// check runs the full validator.
-func (s *Schema) check(d *document) *jsonschema.ValidationError {
-	err := s.compiled.Validate(d.value(0))
+// check validates a decoded value. It returns nil if the value is valid.
+func check(s *jsonschema.Schema, value any) *jsonschema.ValidationError {
+	err := s.Validate(value)
 	if err == nil {
 		return nil
 	}
-	wrong, ok := errors.AsType[*jsonschema.ValidationError](err)
+	failure, ok := errors.AsType[*jsonschema.ValidationError](err)
 	if !ok {
 		panic("schema: the validator returned " + err.Error())
 	}
-	return wrong
+	return failure
 }
 
-// ValidateOutput is Validate for what a handler made. A nil slice of Go is null in
-// JSON; where the schema wants a list, and nothing else is wrong with the document,
-// null becomes the empty list.
-func (s *Schema) ValidateOutput(doc []byte) (json.RawMessage, []FieldError) {
-	out, wrong := s.Validate(doc)
-	if wrong == nil || s == nil || !bytes.Contains(doc, []byte("null")) {
-		return out, wrong
-	}
-	parsed, bad := parseDocument(string(doc))
-	if bad != nil {
-		return nil, wrong
-	}
-	failure := s.check(&parsed)
-	if failure == nil {
-		return nil, wrong // it was broken by a default, which lies elsewhere
-	}
-	var lists []splice
-	for _, leaf := range leaves(failure) {
+// emptyArrays replaces each null that failed because an array is required. It returns
+// the changed root, and false if anything else is wrong.
+func emptyArrays(root any, failure *jsonschema.ValidationError) (any, bool) {
+	failures := leaves(failure)
+	for _, leaf := range failures {
 		mismatch, ok := leaf.ErrorKind.(*kind.Type)
 		if !ok || mismatch.Got != "null" || !slices.Equal(mismatch.Want, []string{"array"}) {
-			return nil, wrong
-		}
-		at := parsed.find(leaf.InstanceLocation)
-		lists = append(lists, splice{parsed.nodes[at].start, parsed.nodes[at].end, "[]"})
-	}
-	slices.SortFunc(lists, func(a, b splice) int { return int(a.start - b.start) })
-	lists = slices.Compact(lists) // several schemas can say the same of one place
-	if out, still := s.Validate([]byte(spliced(parsed.src, lists))); still == nil {
-		return out, nil
-	}
-	return nil, wrong
-}
-
-// find follows the steps of a location that the validator reported.
-func (d *document) find(location []string) int {
-	at := 0
-	for _, step := range location {
-		if d.nodes[at].kind == objectNode {
-			at, _ = d.member(at, step)
-			continue
-		}
-		index, _ := strconv.Atoi(step)
-		for child := range d.children(at) {
-			if index--; index < 0 {
-				at = child
-				break
-			}
+			return nil, false
 		}
 	}
-	return at
+	for _, leaf := range failures {
+		root = withEmptyArray(root, leaf.InstanceLocation)
+	}
+	return root, true
 }
 
-// A splice replaces src[start:end].
-type splice struct {
-	start, end int32
-	text       string
+// withEmptyArray returns the value with an empty array at the location.
+func withEmptyArray(value any, location []string) any {
+	if len(location) == 0 {
+		return []any{}
+	}
+	step, rest := location[0], location[1:]
+	switch v := value.(type) {
+	case map[string]any:
+		v[step] = withEmptyArray(v[step], rest)
+	case []any:
+		if i, err := strconv.Atoi(step); err == nil {
+			v[i] = withEmptyArray(v[i], rest)
+		}
+	}
+	return value
 }
 
-// spliced returns src with the splices, which are in order, done.
-func spliced(src string, splices []splice) string {
-	var b strings.Builder
-	size := len(src)
-	for _, s := range splices {
-		size += len(s.text)
+// Decode returns the value of a document as [jsondoc.Decode] does.
+func Decode(doc []byte) (any, *FieldError) {
+	value, err := jsondoc.Decode(doc)
+	if err == nil {
+		return value, nil
 	}
-	b.Grow(size)
-	from := int32(0)
-	for _, s := range splices {
-		b.WriteString(src[from:s.start])
-		b.WriteString(s.text)
-		from = s.end
+	bad, ok := errors.AsType[*jsondoc.Error](err)
+	if !ok {
+		panic("schema: the JSON reader returned " + err.Error())
 	}
-	b.WriteString(src[from:])
-	return b.String()
+	return nil, &FieldError{Path: joinPath(bad.Path), Message: bad.Reason}
+}
+
+// encode returns the JSON of a decoded value, without HTML escapes.
+func encode(value any) json.RawMessage {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(value); err != nil {
+		panic(fmt.Sprintf("schema: a decoded JSON value does not encode: %v", err))
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// maxName is how many bytes of a name a path shows: names come from outside.
+const maxName = 64
+
+// joinPath returns a path in the form of [FieldError.Path].
+func joinPath(path []string) string {
+	short := slices.Clone(path)
+	for i, name := range short {
+		if len(name) > maxName {
+			short[i] = strings.ToValidUTF8(name[:maxName], "") + "…"
+		}
+	}
+	return strings.Join(short, ".")
 }
