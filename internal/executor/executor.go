@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/executor/fairness"
 	"github.com/hawser-io/hawser/internal/oauth"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -17,24 +19,25 @@ import (
 
 // Options of an executor. Zero fields mean the default.
 type Options struct {
-	// Concurrency bounds the handlers of one connector that run at once in this
-	// process, so that a slow provider holds up only itself. One tenant alone gets
-	// at most three quarters of it. Default 64.
+	// Concurrency bounds the handlers of one connector that run at once in this process,
+	// so that a slow provider delays no other. One tenant alone gets at most three
+	// quarters of it. Default 64.
 	Concurrency int
-	// UnservedAfter is how long a request for a connector that nobody knows may
-	// lie before it is answered CONNECTOR_NOT_FOUND. Default 3 s.
+	// UnservedAfter is how long a request to a connector that is not registered may lie
+	// before it is answered CONNECTOR_NOT_FOUND. Default 3 s.
 	UnservedAfter time.Duration
-	// AckWait is how long a dead executor's work lies before another takes it.
-	// Default 30 s.
+	// AckWait is how long a message lies whose executor has ended, before it is delivered
+	// to another one. Default 30 s.
 	AckWait time.Duration
-	// SilentAfter is the least time without a webhook after which a usually busy
-	// connection is called silent. Default 10 min.
+	// SilentAfter is the shortest time without a webhook after which webhook.silent is
+	// published for a connection that usually receives some. Default 10 min.
 	SilentAfter time.Duration
-	// BusyAfter is how many webhooks make a connection a usually busy one.
-	// Default 20.
+	// BusyAfter is how many webhooks a connection must have received for that. Default 20.
 	BusyAfter int
-	Metrics   prometheus.Registerer // default: none
-	Log       zerolog.Logger
+	// SkipNotifications leaves out the events action.started and webhook.received.
+	SkipNotifications bool
+	Metrics           prometheus.Registerer // default: none
+	Log               zerolog.Logger
 	// Role is the source of events, default "executor".
 	Role string
 }
@@ -48,20 +51,25 @@ type Parts struct {
 	Scopes      connection.Scopes
 	Claims      *connection.Claims
 	Status      *connection.StatusWriter
-	HTTP        *http.Client // for providers, see internal/safehttp
-	// OAuth is the way to the tokens of connections that have a grant.
-	OAuth *oauth.Tokens
+	HTTP        *http.Client  // for providers, see internal/safehttp
+	OAuth       *oauth.Tokens // of connections that have a grant
 }
 
-// Executor runs the actions of the connectors in its registry.
+// Executor runs the actions and webhook handlers of the connectors in its registry.
 type Executor struct {
-	Parts
-	opts    Options
-	metrics *metrics
-	flights singleFlight
-	timers  *timers
-	crew    crew
-	log     zerolog.Logger
+	bus         *events.Bus
+	registry    *connectors.Registry
+	definitions *connection.Definitions
+	opts        Options
+	telemetry   *telemetry
+
+	actions       *actions
+	webhooks      *webhooks
+	inactivity    *inactivity
+	sweeper       *sweeper
+	maxDeliveries *maxDeliveries
+	calls         *callService
+	validator     *validator
 }
 
 // New returns an executor. It does nothing until Run.
@@ -70,40 +78,64 @@ func New(parts Parts, opts *Options) *Executor {
 	if opts != nil {
 		o = *opts
 	}
-	if o.Concurrency == 0 {
-		o.Concurrency = 64
+	o.Concurrency = cmp.Or(o.Concurrency, 64)
+	o.UnservedAfter = cmp.Or(o.UnservedAfter, 3*time.Second)
+	o.AckWait = cmp.Or(o.AckWait, 30*time.Second)
+	o.SilentAfter = cmp.Or(o.SilentAfter, 10*time.Minute)
+	o.BusyAfter = cmp.Or(o.BusyAfter, 20)
+	o.Role = cmp.Or(o.Role, "executor")
+
+	x := &Executor{bus: parts.Bus, registry: parts.Registry, definitions: parts.Definitions, opts: o}
+	x.telemetry = newTelemetry(o.Metrics, o.Log.With().Str("role", o.Role).Logger())
+	lifecycle := &lifecycle{bus: x.bus, role: o.Role, skipNotifications: o.SkipNotifications, telemetry: x.telemetry}
+	calls := &callBuilder{connections: parts.Store, http: parts.HTTP, oauth: parts.OAuth}
+	x.inactivity = &inactivity{
+		bus: x.bus, connections: parts.Store, lifecycle: lifecycle, timers: newTimers(),
+		after: o.SilentAfter, busyAfter: o.BusyAfter,
 	}
-	if o.UnservedAfter == 0 {
-		o.UnservedAfter = 3 * time.Second
+	x.actions = newActions(parts, x.telemetry, lifecycle, calls, o.AckWait)
+	x.webhooks = &webhooks{
+		bus: x.bus, registry: x.registry, inactivity: x.inactivity, status: parts.Status, lifecycle: lifecycle, telemetry: x.telemetry,
+		runner: &webhookRunner{
+			bus: x.bus, connections: parts.Store, calls: calls, transport: parts.HTTP.Transport, running: x.telemetry.running,
+		},
 	}
-	if o.AckWait == 0 {
-		o.AckWait = 30 * time.Second
+	x.sweeper = &sweeper{
+		bus: x.bus, definitions: x.definitions, actions: x.actions, webhooks: x.webhooks, after: o.UnservedAfter, telemetry: x.telemetry,
 	}
-	if o.SilentAfter == 0 {
-		o.SilentAfter = 10 * time.Minute
-	}
-	if o.BusyAfter == 0 {
-		o.BusyAfter = 20
-	}
-	if o.Role == "" {
-		o.Role = "executor"
-	}
-	return &Executor{Parts: parts, opts: o, metrics: newMetrics(o.Metrics), timers: newTimers(), crew: newCrew(), log: o.Log.With().Str("role", o.Role).Logger()}
+	x.maxDeliveries = &maxDeliveries{bus: x.bus, actions: x.actions, webhooks: x.webhooks}
+	x.calls = &callService{bus: x.bus, definitions: x.definitions, waiting: map[string]int{}}
+	x.validator = &validator{connections: parts.Store, calls: calls, transport: parts.HTTP.Transport, telemetry: x.telemetry}
+	return x
 }
 
-// Prepare makes this executor's connectors known, and their consumers exist, so
-// that a request published after it returns waits for an executor.
+func newActions(parts Parts, telemetry *telemetry, lifecycle *lifecycle, calls *callBuilder, ackWait time.Duration) *actions {
+	claims := &claims{parts.Claims}
+	results := &results{
+		bus: parts.Bus, lifecycle: lifecycle, status: parts.Status, telemetry: telemetry, suspendedAfter: ackWait / 3,
+	}
+	return &actions{
+		bus: parts.Bus, results: results, telemetry: telemetry,
+		resolver:   &resolver{registry: parts.Registry, scopes: parts.Scopes, connections: parts.Store},
+		attempts:   &attempts{calls: calls, transport: parts.HTTP.Transport, claims: claims, lifecycle: lifecycle, running: telemetry.running},
+		outcomes:   &outcomes{bus: parts.Bus, results: results, claims: claims, lifecycle: lifecycle, telemetry: telemetry},
+		quarantine: &quarantine{bus: parts.Bus, telemetry: telemetry},
+	}
+}
+
+// Prepare publishes the definitions of this executor's connectors and creates their
+// consumers, so that a request published after it returns waits for an executor.
 func (x *Executor) Prepare(ctx context.Context) error {
-	if err := x.Definitions.Publish(ctx, x.Registry.All()); err != nil {
+	if err := x.definitions.Publish(ctx, x.registry.All()); err != nil {
 		return err
 	}
-	for _, c := range x.Registry.All() {
+	for _, c := range x.registry.All() {
 		consumers := []events.Consumer{x.newRequests(c), x.dueRequests(c)}
 		if c.Webhook != nil {
-			consumers = append(consumers, x.webhooks(c), x.dueWebhooks(c))
+			consumers = append(consumers, x.newWebhooks(c), x.dueWebhooks(c))
 		}
 		for _, consumer := range consumers {
-			if err := x.Bus.EnsureConsumer(ctx, consumer); err != nil {
+			if err := x.bus.EnsureConsumer(ctx, consumer); err != nil {
 				return err
 			}
 		}
@@ -111,81 +143,32 @@ func (x *Executor) Prepare(ctx context.Context) error {
 	return nil
 }
 
-// Run works until ctx ends, then takes no more, lets what is in flight finish
-// until grace ends, and returns nil. serving is called once calls are served.
+// Run works until ctx ends, then takes no more messages, waits until grace ends for the
+// handlers that run, and returns nil. It calls serving once calls are served.
 func (x *Executor) Run(ctx, grace context.Context, serving func()) error {
 	g, ctx := errgroup.WithContext(ctx)
 	last, end := lastWrites(grace)
 	defer end()
 	consume := func(c events.Consumer, handle func(context.Context, *events.Delivery) error) {
-		g.Go(func() error { return x.Bus.Consume(ctx, grace, c, handle) })
+		g.Go(func() error { return x.bus.Consume(ctx, grace, c, handle) })
 	}
-	for _, c := range x.Registry.All() {
-		gate := newGate(x.opts.Concurrency)
-		line := &overtaking{Executor: x, connector: c, gate: gate}
-		consume(x.newRequests(c), line.counted(x.performing(last, inTurn(gate, ctx.Done()))))
-		consume(x.dueRequests(c), x.performing(last, atOnce(gate, ctx.Done())))
+	for _, c := range x.registry.All() {
+		limiter := fairness.NewLimiter[events.Tenant](x.opts.Concurrency)
+		consume(x.newRequests(c), x.actions.handler(last, admitInTurn(ctx, limiter)))
+		consume(x.dueRequests(c), x.actions.handler(last, admitNowOrLater(ctx, limiter)))
 		if c.Webhook != nil {
-			consume(x.webhooks(c), x.received)
-			consume(x.dueWebhooks(c), x.dueWebhook)
+			consume(x.newWebhooks(c), x.webhooks.received)
+			consume(x.dueWebhooks(c), x.webhooks.due)
 		}
-		g.Go(func() error { return line.run(ctx) })
+		jump := &fairness.QueueJump{
+			Bus: x.bus, Connector: c.Key, Consumer: x.newRequests(c).Name, Limiter: limiter, Slots: x.opts.Concurrency,
+			OnMoved: x.telemetry.moved.Inc, OnError: x.telemetry.problem,
+		}
+		g.Go(func() error { return jump.Run(ctx) })
 	}
-	consume(x.advisories(), x.ranOut)
-	consume(x.silences(), x.silence)
-	g.Go(func() error { return x.serve(ctx, grace, serving) })
-	g.Go(func() error { return x.sweep(ctx) })
+	consume(x.advisories(), x.maxDeliveries.handle)
+	consume(x.inactivityTimers(), x.inactivity.due)
+	g.Go(func() error { return x.bus.Serve(ctx, grace, x.service(), serving) })
+	g.Go(func() error { return x.sweeper.run(ctx) })
 	return g.Wait()
-}
-
-func (x *Executor) performing(last context.Context, admit admission) func(context.Context, *events.Delivery) error {
-	return func(ctx context.Context, d *events.Delivery) error { return x.perform(ctx, last, d, admit) }
-}
-
-// newRequests are the requests for a connector, as they were published. This
-// process holds up to twice as many as can run, so that others than the first
-// tenant's are among them.
-func (x *Executor) newRequests(c *connectors.Connector) events.Consumer {
-	return x.consumer(events.Consumer{
-		Name: newName(c), Stream: events.Actions, Filter: x.Bus.ActionFilter(c.Key),
-		Description: "executors of " + c.Key, Most: 2 * x.opts.Concurrency,
-	})
-}
-
-func newName(c *connectors.Connector) string { return "action-" + c.Key }
-
-// dueRequests are those whose time has come (again). They are run or parked, and
-// hardly wait in this process.
-func (x *Executor) dueRequests(c *connectors.Connector) events.Consumer {
-	return x.consumer(events.Consumer{
-		Name: "due-" + c.Key, Stream: events.Parked, Filter: x.Bus.DueFilter(c.Key),
-		Description: "executors of " + c.Key + ", requests that waited", Most: 2 * x.opts.Concurrency,
-	})
-}
-
-func (x *Executor) webhooks(c *connectors.Connector) events.Consumer {
-	return x.consumer(events.Consumer{
-		Name: "webhook-" + c.Key, Stream: events.Webhooks, Filter: x.Bus.WebhookFilter(c.Key),
-		Description: "executors of " + c.Key + ", webhooks", Most: x.opts.Concurrency,
-	})
-}
-
-// dueWebhooks are those whose handler is to be called again. No connector's key has
-// an underscore, so no other consumer has the name.
-func (x *Executor) dueWebhooks(c *connectors.Connector) events.Consumer {
-	return x.consumer(events.Consumer{
-		Name: "due_webhook-" + c.Key, Stream: events.Parked, Filter: x.Bus.DueWebhookFilter(c.Key),
-		Description: "executors of " + c.Key + ", webhooks that waited", Most: x.opts.Concurrency,
-	})
-}
-
-func (x *Executor) consumer(c events.Consumer) events.Consumer {
-	c.AckWait, c.OnError = x.opts.AckWait, x.problem
-	return c
-}
-
-// problem logs what no caller can be told.
-func (x *Executor) problem(err error) {
-	x.metrics.problems.Inc()
-	x.log.Warn().Err(err).Msg("executor")
 }

@@ -7,70 +7,54 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
 const (
-	// callPatience is how long hawser.call waits for a result.
-	callPatience = 60 * time.Second
-	// Calls that wait at once in this process: of all connectors, and of one, so
-	// that a slow provider does not keep others from being called.
-	mostCalls, mostCallsOfOne = 4096, 512
+	// callTimeout is how long hawser.call waits for a result.
+	callTimeout = 60 * time.Second
+	// Calls that wait at once in this process: of all connectors, and of one, so that the
+	// calls of a slow provider leave room for others.
+	maxCalls, maxCallsPerConnector = 4096, 512
 )
 
-// serve answers hawser.call.> and, for each connector, hawser.validate.
-func (x *Executor) serve(ctx, grace context.Context, serving func()) error {
-	calls := &calls{Executor: x, waiting: map[string]int{}}
-	service := events.Service{
-		Name: "hawser-executor", Version: "1.0.0", Description: "actions by request-reply", Most: mostCalls,
-		Endpoints: []events.Endpoint{{Name: "call", Subject: x.Bus.Calls(), Handle: calls.answer}},
-	}
-	for _, c := range x.Registry.All() {
-		service.Endpoints = append(service.Endpoints, events.Endpoint{
-			Name: "validate-" + c.Key, Subject: x.Bus.Validate(c.Key),
-			Handle: func(ctx context.Context, ask events.Ask) events.Reply { return x.answerValidate(ctx, c, ask) },
-		})
-	}
-	return x.Bus.Serve(ctx, grace, service, serving)
+// callService answers hawser.call.>: it publishes the request like any other and replies
+// with its result, which any executor may store.
+type callService struct {
+	bus         *events.Bus
+	definitions *connection.Definitions
+	mu          sync.Mutex
+	waiting     map[string]int // connector → calls that wait for a result
 }
 
-// calls answers hawser.call.>.
-type calls struct {
-	*Executor
-	mu      sync.Mutex
-	waiting map[string]int // connector → calls that wait for a result
-}
-
-// answer puts the request into the queue like any other and replies with its
-// result: the same guarantees, whoever runs it.
-func (s *calls) answer(ctx context.Context, ask events.Ask) events.Reply {
-	d := &events.Delivery{Subject: ask.Subject, Header: ask.Header, Data: ask.Data, Stored: time.Now()}
-	if d.Header == nil {
-		d.Header = events.Header{}
+func (s *callService) answer(ctx context.Context, ask events.Ask) events.Reply {
+	message := &events.Delivery{Subject: ask.Subject, Header: ask.Header, Data: ask.Data, Stored: time.Now()}
+	if message.Header == nil {
+		message.Header = events.Header{}
 	}
-	request, err := s.Bus.ReadAction(d)
+	request, err := s.bus.ReadAction(message)
 	if err != nil {
-		return refusal(connectors.AsError(inputInvalid(err)))
+		return refuse(connectors.AsError(inputInvalid(err)))
 	}
 	if request.MadeUp {
 		request.ID = events.NewID()
 	}
-	request.Attempt = 0
-	if _, err := s.Definitions.Get(request.Connector); err != nil {
-		return refusal(connectors.AsError(err))
+	if _, err := s.definitions.Get(request.Connector); err != nil {
+		return refuse(connectors.AsError(err))
 	}
-	if !s.enter(request.Connector) {
-		e := connectors.Errorf(connectors.CodeConnectorRateLimited, "too many calls wait for %s; try again, or publish on %s", request.Connector, s.Bus.Action(request.ActionRef))
+	if !s.begin(request.Connector) {
+		e := connectors.Errorf(connectors.CodeConnectorRateLimited, "too many calls wait for %s; try again, or publish on %s", request.Connector, s.bus.Action(request.ActionRef))
 		e.RetryAfter = time.Second
-		return refusal(e)
+		return refuse(e)
 	}
-	defer s.leave(request.Connector)
-	ctx, cancel := context.WithTimeout(ctx, callPatience)
+	defer s.end(request.Connector)
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	result, err := s.Bus.Request(ctx, request)
+	result, err := s.bus.Request(ctx, request)
 	if err != nil {
-		return refusal(requestError(err))
+		return refuse(requestError(err))
 	}
 	reply := events.Reply{Data: result.Data()}
 	var body outcome
@@ -80,17 +64,17 @@ func (s *calls) answer(ctx context.Context, ask events.Ask) events.Reply {
 	return reply
 }
 
-func (s *calls) enter(connector string) bool {
+func (s *callService) begin(connector string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.waiting[connector] >= mostCallsOfOne {
+	if s.waiting[connector] >= maxCallsPerConnector {
 		return false
 	}
 	s.waiting[connector]++
 	return true
 }
 
-func (s *calls) leave(connector string) {
+func (s *callService) end(connector string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.waiting[connector]--; s.waiting[connector] == 0 {
@@ -110,8 +94,10 @@ func requestError(err error) *connectors.Error {
 	return e
 }
 
-func refusal(e *connectors.Error) events.Reply {
-	body, err := json.Marshal(outcome{Error: e})
+func refuse(e *connectors.Error) events.Reply { return errorReply(e, outcome{Error: e}) }
+
+func errorReply(e *connectors.Error, document any) events.Reply {
+	body, err := json.Marshal(document)
 	if err != nil {
 		body = nil
 	}

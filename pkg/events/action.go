@@ -25,6 +25,8 @@ type Action struct {
 	High     bool      // hawserpriority is high
 	Input    json.RawMessage
 	Attempt  int // attempts made before this one
+	// EventPending says that the lifecycle event about the last attempt is not stored yet.
+	EventPending bool
 }
 
 // maxRequestID bounds what is carried in every event about a request.
@@ -51,6 +53,7 @@ func (n Names) ReadAction(d *Delivery) (Action, error) {
 	if n.isDue(d.Subject) {
 		a.Attempt, _ = strconv.Atoi(headerValue(d.Header, HeaderAttempt))
 		a.Attempt = max(a.Attempt, 0)
+		a.EventPending = headerValue(d.Header, HeaderEventPending) != ""
 	}
 	r := requestReader{header: d.Header}
 	a.Input = r.open(d.Data)
@@ -192,6 +195,9 @@ func (a Action) Headers() Header {
 	}
 	if a.Awaited {
 		h[HeaderAwaited] = []string{"1"}
+	}
+	if a.EventPending {
+		h[HeaderEventPending] = []string{"1"}
 	}
 	if a.Attempt > 0 {
 		h[HeaderAttempt] = []string{strconv.Itoa(a.Attempt)}

@@ -12,8 +12,10 @@ const (
 	HeaderAttempt = "Hawser-Attempt" // attempts made so far
 	HeaderFresh   = "Hawser-Fresh"   // the id was made for this message, so it has no result yet
 	HeaderAwaited = "Hawser-Awaited" // somebody listens for the result to be stored
-	HeaderReason  = "Hawser-Reason"  // the error code a dead letter died of
-	HeaderSubject = "Hawser-Subject" // where a dead letter came from
+	// The lifecycle event about the last attempt is not stored yet.
+	HeaderEventPending = "Hawser-Event-Pending"
+	HeaderReason       = "Hawser-Reason"  // the error code a dead letter died of
+	HeaderSubject      = "Hawser-Subject" // where a dead letter came from
 )
 
 // Park stores a request to be handed out at the given time on [Names.Due], and

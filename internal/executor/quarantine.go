@@ -1,0 +1,44 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+// quarantine stores messages whose subject names neither a tenant nor an action, so that
+// there is nobody to answer.
+type quarantine struct {
+	bus       *events.Bus
+	telemetry *telemetry
+}
+
+const unroutable = "unroutable"
+
+func (q *quarantine) store(ctx context.Context, message *events.Delivery, malformed error) error {
+	h := events.Header{events.HeaderSubject: {message.Subject}, events.HeaderReason: {unroutable}}
+	opts := &events.PublishOptions{MsgID: unroutable + "/" + message.Subject + "/" + strconv.FormatUint(message.Sequence, 10)}
+	p, err := q.bus.PublishRaw(q.bus.Quarantine(connectorOf(message.Subject), unroutable), h, message.Data, opts)
+	if err == nil {
+		_, err = p.Wait(ctx)
+	}
+	if err != nil && !errors.Is(err, events.ErrTooLarge) {
+		return err
+	}
+	q.telemetry.problem(malformed)
+	return nil
+}
+
+// connectorOf returns the connector of a subject that cannot be read as a whole, or
+// "unknown".
+func connectorOf(subject string) string {
+	if tokens := strings.Split(subject, "."); len(tokens) > 4 {
+		if connector, err := events.ParseToken(tokens[4]); err == nil {
+			return connector
+		}
+	}
+	return "unknown"
+}

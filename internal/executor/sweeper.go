@@ -1,0 +1,154 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+// sweeper ends requests to connectors that nobody has registered, new ones and those that
+// were parked while their connector was removed, and webhooks that were parked likewise.
+// Every executor has one: the subject of a result takes one message, and a message is
+// removed by its sequence.
+type sweeper struct {
+	bus         *events.Bus
+	definitions *connection.Definitions
+	actions     *actions
+	webhooks    *webhooks
+	after       time.Duration // how long a message may lie before
+	telemetry   *telemetry
+}
+
+const (
+	sweepEvery = time.Second
+	// sweepLimit bounds the messages that one sweep ends on one subject.
+	sweepLimit = 256
+)
+
+func (s *sweeper) run(ctx context.Context) error {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		err := errors.Join(
+			s.sweep(ctx, events.Actions, s.bus.Actions()),
+			s.sweep(ctx, events.Parked, s.bus.Prefix()+".due.>")) // those that are parked still will be due
+		if err != nil && ctx.Err() == nil {
+			s.telemetry.problem(err)
+		}
+	}
+}
+
+func (s *sweeper) sweep(ctx context.Context, stream events.Stream, filter string) error {
+	state, err := s.bus.State(ctx, stream)
+	if err != nil || state.Messages == 0 {
+		return err
+	}
+	subjects, err := s.bus.Subjects(ctx, stream, filter)
+	if err != nil {
+		return err
+	}
+	loaded := false
+	for subject := range subjects {
+		if s.served(subject) {
+			continue
+		}
+		if !loaded { // what the definitions in memory lack may have been published a moment ago
+			if err := s.definitions.Load(ctx); err != nil {
+				return err
+			}
+			loaded = true
+			if s.served(subject) {
+				continue
+			}
+		}
+		if err := s.endSubject(ctx, stream, subject); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// served reports whether an executor may take the messages of a subject.
+func (s *sweeper) served(subject string) bool {
+	if _, _, _, err := s.bus.ParseSilence(subject); err == nil {
+		return true // by every executor
+	}
+	connector := ""
+	if webhook, err := s.bus.WebhookOf(subject); err == nil {
+		ref, err := s.bus.ParseWebhook(webhook)
+		if err != nil {
+			return false
+		}
+		connector = ref.Connector
+	} else {
+		ref, err := s.bus.ParseAction(subject)
+		if err != nil {
+			return false
+		}
+		connector = ref.Connector
+	}
+	_, unknown := s.definitions.Get(connector)
+	return unknown == nil
+}
+
+// endSubject ends what has lain on a subject for too long.
+func (s *sweeper) endSubject(ctx context.Context, stream events.Stream, subject string) error {
+	from := uint64(1)
+	for range sweepLimit {
+		message, err := s.bus.First(ctx, stream, from, subject)
+		if errors.Is(err, events.ErrNotFound) {
+			return nil
+		}
+		if err != nil || time.Since(message.Stored) < s.after {
+			return err
+		}
+		if err := s.end(ctx, message); err != nil {
+			return err
+		}
+		if err := s.bus.Remove(ctx, stream, message.Sequence); err != nil {
+			return err
+		}
+		from = message.Sequence + 1
+	}
+	return nil
+}
+
+func (s *sweeper) end(ctx context.Context, message *events.Delivery) error {
+	webhook, err := s.bus.DueWebhook(ctx, message)
+	switch {
+	case err == nil:
+		t, err := s.webhooks.read(webhook)
+		if err != nil {
+			return s.actions.quarantine.store(ctx, webhook, err)
+		}
+		t.attempt = events.Attempts(message)
+		return s.webhooks.fail(ctx, t, connectors.AsError(notRegistered(t.about.Connector)))
+	case errors.Is(err, events.ErrNotFound):
+		return nil // its retention is over
+	case !errors.Is(err, events.ErrSubject):
+		return err
+	}
+	t, err := readTask(s.bus, message)
+	if err != nil {
+		return s.actions.quarantine.store(ctx, message, err)
+	}
+	message.Attempt = 0 // the sweep is no attempt
+	// A result that is newer than the message may be that of an earlier sweep, and lack
+	// its event.
+	result, err := s.bus.First(ctx, events.Results, 1, s.bus.Result(t.request.ActionRef, t.request.ID))
+	if err != nil && !errors.Is(err, events.ErrNotFound) {
+		return err
+	}
+	t.redelivered = err == nil && result.Stored.After(message.Stored)
+	// One that was attempted may be wanted again once there is a connector.
+	return s.actions.fail(ctx, t, connectors.AsError(notRegistered(t.request.Connector)), t.request.Attempt > 0)
+}

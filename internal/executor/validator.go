@@ -1,0 +1,60 @@
+package executor
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+// validator answers hawser.validate.<connector>: it runs the connector's Validate function
+// on a record that is not stored yet. The reply is {}, or the error.
+type validator struct {
+	connections *connection.Connections
+	calls       *callBuilder
+	transport   http.RoundTripper
+	telemetry   *telemetry
+}
+
+func (v *validator) answer(ctx context.Context, c *connectors.Connector, sealed []byte) events.Reply {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	_, err := runBounded(ctx, func() (json.RawMessage, error) { return nil, v.validate(ctx, c, sealed) })
+	if err == nil {
+		return events.Reply{Data: []byte(`{}`)}
+	}
+	e := connectors.AsError(err)
+	if e.Code == connectors.CodeInternal {
+		v.telemetry.log.Warn().Str("connector", c.Key).Msg("validate failed")
+	}
+	return errorReply(e, e)
+}
+
+func (v *validator) validate(ctx context.Context, c *connectors.Connector, sealed []byte) error {
+	record, err := v.connections.ParseSealed(sealed)
+	if err != nil {
+		return err
+	}
+	if record.Connector != c.Key {
+		// The credentials of one connector are not sent to the provider of another.
+		return connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the record to validate is not of %s", c.Key)
+	}
+	config, err := v.connections.OpenConfig(record)
+	if err != nil {
+		return err
+	}
+	call := &connectors.Call{
+		Scope: record.Scope, Identity: record.Identity, Connector: record.Connector,
+		Account: record.Account, Attempt: 1,
+	}
+	if err := v.calls.build(ctx, call, target{connector: c, connection: record, config: config, transport: v.transport}); err != nil {
+		return err
+	}
+	if err := setContext(ctx, c, call); err != nil {
+		return err
+	}
+	return c.RunValidate(ctx, call)
+}
