@@ -1,27 +1,37 @@
-// Package executor is the role that runs actions.
+// Package executor is the role that runs actions and webhook handlers.
 //
-//	executor.go  what an executor is made of, and its life
-//	perform.go   one delivery of one request, from parsing to ack
-//	attempt.go   one call of the handler, and who may make it when
-//	gate.go      places for handlers, divided between tenants
-//	overtake.go  requests that are let pass by a backlog of others
-//	singleflight.go  one message of a request at a time
-//	handler.go   calling the connector's code: config, auth, deadline
-//	crew.go      goroutines for foreign code
-//	claim.go     requests that may not be repeated blindly
-//	witness.go   whether a provider may have done something
-//	outcome.go   what becomes of a failure: park, postpone, bury
-//	result.go    the one result, and the events about it
-//	service.go   hawser.call.>
-//	validate.go  hawser.validate.<connector>
-//	sweep.go     requests that nobody serves
-//	ranout.go    messages whose deliveries ran out
-//	received.go  webhooks: the lifecycle event, then the handler
-//	delivery.go  calling a webhook's handler: again later, or a dead letter
-//	silence.go   connections that usually hear webhooks, and hear none
-//	metrics.go   what is counted
+//	executor.go       what an executor consists of, and its life
+//	consumers.go      the consumers and the NATS service
 //
-// Any number of executors run side by side and need to know nothing of each
-// other: durable consumers share the work, the subject of a result admits one
-// result, and a claim stands between a call and its repetition.
+// A request, in the order of its way:
+//
+//	actions.go        from the message to its ack
+//	task.go           the work on one message
+//	singleflight.go   one message of a request at a time
+//	resolver.go       connector, action and connection of a request
+//	attempts.go       one call of the handler, in a concurrency slot
+//	callbuilder.go    what the handler gets: config, credentials, HTTP client
+//	boundedcode.go    running a connector's code with a deadline
+//	claims.go         actions that may not be repeated
+//	sideeffects.go    whether a call may have changed something at the provider
+//	outcomes.go       result, next attempt, or dead letter
+//	failure.go        errors, delays
+//	results.go        the one result, and its event
+//	lifecycle.go      lifecycle events
+//
+// Webhooks and what runs beside:
+//
+//	webhooks.go       from a stored webhook to its outcome
+//	webhookrunner.go  one call of a webhook handler
+//	inactivity.go     connections that receive no webhooks any more
+//	service.go        hawser.call.>
+//	validator.go      hawser.validate.<connector>
+//	sweeper.go        messages to connectors that are not registered
+//	maxdeliveries.go  messages that were delivered as often as they may be
+//	quarantine.go     messages whose subject cannot be read
+//	telemetry.go      metrics and log
+//
+// Any number of executors run side by side without knowledge of each other: durable
+// consumers share the work, the subject of a result takes one message, and a claim stands
+// between a call and its repetition.
 package executor
