@@ -29,20 +29,21 @@ var table = map[string][]string{
 
 	"internal/jsondoc": {},
 
-	"internal/ingress":         {"internal/ingress/...", "internal/connectpage", "internal/console", "internal/oauth", "internal/connection", "pkg/events", "pkg/connectors"},
-	"internal/ingress/api":     {"internal/ingress/receive", "internal/ingress/problem", "internal/oauth", "internal/connection", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/connectors/schema", "pkg/secret"},
-	"internal/ingress/receive": {"internal/ingress/problem", "internal/webhook", "internal/connection", "pkg/events", "pkg/connectors", "pkg/connectors/webhooks", "pkg/secret"},
+	"internal/ingress":         {"internal/ingress/...", "internal/connectpage", "internal/console", "internal/oauth", "internal/connection", "internal/records", "pkg/events", "pkg/connectors"},
+	"internal/ingress/api":     {"internal/ingress/receive", "internal/ingress/problem", "internal/oauth", "internal/connection", "internal/records", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/connectors/schema", "pkg/secret"},
+	"internal/ingress/receive": {"internal/ingress/problem", "internal/webhook", "internal/connection", "internal/records", "pkg/events", "pkg/connectors", "pkg/connectors/webhooks", "pkg/secret"},
 	"internal/ingress/problem": {"pkg/events", "pkg/connectors", "pkg/connectors/schema"},
-	"internal/connectpage":     {"internal/ingress/problem", "internal/oauth", "internal/connection", "pkg/connectors", "pkg/connectors/schema"},
+	"internal/connectpage":     {"internal/ingress/problem", "internal/oauth", "internal/connection", "internal/records", "pkg/connectors", "pkg/connectors/schema"},
 	"internal/console":         {},
 
-	"internal/executor":  {"internal/oauth", "internal/webhook", "internal/connection", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/secret"},
-	"internal/refresher": {"internal/oauth", "internal/connection", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/secret"},
+	"internal/executor":  {"internal/oauth", "internal/webhook", "internal/connection", "internal/records", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/secret"},
+	"internal/refresher": {"internal/oauth", "internal/connection", "internal/records", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/secret"},
 
-	"internal/oauth":   {"internal/connection", "internal/safehttp", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/events", "pkg/secret"},
-	"internal/webhook": {"internal/jsondoc", "internal/connection", "internal/safehttp", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/events", "pkg/secret"},
+	"internal/oauth":   {"internal/connection", "internal/records", "internal/safehttp", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/events", "pkg/secret"},
+	"internal/webhook": {"internal/jsondoc", "internal/connection", "internal/records", "internal/safehttp", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/events", "pkg/secret"},
 
-	"internal/connection": {"pkg/kvstore", "pkg/crypto", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/events", "pkg/secret"},
+	"internal/connection": {"internal/records", "pkg/kvstore", "pkg/crypto", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/events", "pkg/secret"},
+	"internal/records":    {"pkg/kvstore", "pkg/crypto", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/events", "pkg/secret"},
 
 	"pkg/kvstore/natskv": {"pkg/kvstore"}, "pkg/kvstore/memkv": {"pkg/kvstore"}, "pkg/kvstore/kvtest": {"pkg/kvstore"},
 	"pkg/connectors/catalog": {"pkg/connectors/..."},

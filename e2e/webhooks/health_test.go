@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -27,7 +27,7 @@ func TestHealthIsToldWithoutTouchingTheCredentials(t *testing.T) {
 		return nil
 	}))
 	c := s.connect("org_1", secretConfig)
-	key := connection.NewRef(events.Tenant{Scope: "organization", Identity: "org_1"}, "probe", "").Key()
+	key := records.NewRef(events.Tenant{Scope: "organization", Identity: "org_1"}, "probe", "").Key()
 	before, err := s.buckets.Connections.Get(t.Context(), key)
 	must(t, err)
 	last := func() (outcome struct{ Result, Code string }) {

@@ -29,6 +29,7 @@ import (
 	"github.com/hawser-io/hawser/internal/executor"
 	"github.com/hawser-io/hawser/internal/ingress"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -73,9 +74,9 @@ type site struct {
 	bus         *events.Bus
 	js          jetstream.JetStream
 	keys        *crypto.Keyring
-	buckets     connection.Buckets
-	store       *connection.Connections
-	definitions *connection.Definitions
+	buckets     records.Buckets
+	store       *records.Connections
+	definitions *records.Definitions
 	service     *connection.Service
 	token       secret.Text
 	registry    *connectors.Registry
@@ -103,7 +104,7 @@ func newSite(t testing.TB, o siteOptions, all ...connectors.Connector) *site {
 	t.Helper()
 	env := testenv.Start(t, nil)
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	s := &site{t: t, env: env, stop: stop, token: connection.NewAPIToken(), registry: connectors.NewRegistry(), log: &testenv.Log{}, metrics: prometheus.NewRegistry()}
+	s := &site{t: t, env: env, stop: stop, token: records.NewAPIToken(), registry: connectors.NewRegistry(), log: &testenv.Log{}, metrics: prometheus.NewRegistry()}
 	t.Cleanup(func() {
 		stop()
 		for _, f := range s.fronts {
@@ -122,8 +123,8 @@ func newSite(t testing.TB, o siteOptions, all ...connectors.Connector) *site {
 	_, err = s.bus.Ensure(ctx, events.Topology{})
 	must(t, err)
 	s.js = s.bus.JetStream()
-	s.buckets, err = connection.BucketsFrom(func(name string) (kvstore.Store, error) {
-		bucket := natskv.Bucket{Name: s.bus.Bucket(name), TTL: connection.BucketTTL(name)}
+	s.buckets, err = records.BucketsFrom(func(name string) (kvstore.Store, error) {
+		bucket := natskv.Bucket{Name: s.bus.Bucket(name), TTL: records.BucketTTL(name)}
 		return natskv.Open(ctx, s.js, bucket, &natskv.Options{Timeout: 30 * time.Second})
 	})
 	must(t, err)
@@ -139,22 +140,22 @@ func (s *site) assemble(ctx context.Context, o siteOptions) {
 	t := s.t
 	scopes, err := connection.ParseScopes(connection.DefaultScopes)
 	must(t, err)
-	s.store = connection.NewConnections(s.buckets, s.keys, s.bus.Prefix())
-	s.definitions = connection.NewDefinitions(s.buckets)
+	s.store = records.NewConnections(s.buckets, records.NewSealer(s.keys, s.bus.Prefix()))
+	s.definitions = records.NewDefinitions(s.buckets)
 	must(t, s.definitions.Publish(ctx, s.registry.All()))
-	status, tokens := connection.NewStatusWriter(s.buckets), connection.NewAPITokens(s.buckets)
+	status, tokens := records.NewStatusWriter(s.buckets), records.NewAPITokens(s.buckets)
 	must(t, tokens.Add(ctx, s.token, tokenName))
 	onError := func(err error) {
 		if ctx.Err() == nil {
 			t.Logf("problem: %v", err)
 		}
 	}
-	grants, apps := connection.NewGrants(s.store), connection.NewApps(s.store, nil)
+	grants, apps := records.NewGrants(s.buckets, s.store.Sealer()), records.NewApps(s.buckets, s.store.Sealer(), nil)
 	s.service = connection.NewService(s.store, s.definitions, scopes, s.bus, &connection.ServiceOptions{BaseURL: baseURL + ingress.DefaultBasePath, OnError: onError, Grants: grants, CheckSecret: webhook.CheckSecret})
-	key, err := connection.SigningKey(ctx, s.store)
+	key, err := records.SigningKey(ctx, s.buckets, s.store.Sealer())
 	must(t, err)
 	tokensOf := oauth.NewTokens(oauth.Parts{
-		Bus: s.bus, Service: s.service, Definitions: s.definitions, Grants: grants, Leases: connection.NewLeases(s.buckets), Apps: apps,
+		Bus: s.bus, Service: s.service, Definitions: s.definitions, Grants: grants, Leases: records.NewLeases(s.buckets), Apps: apps,
 		HTTP: http.DefaultClient, Registry: s.registry, Key: key,
 	}, &oauth.Options{BaseURL: baseURL + ingress.DefaultBasePath})
 	s.running.Go(func() error { return s.store.Run(ctx) })
@@ -165,7 +166,7 @@ func (s *site) assemble(ctx context.Context, o siteOptions) {
 		o.executor.Log, o.executor.Metrics = zerolog.New(s.log), s.metrics
 		x := executor.New(executor.Parts{
 			Bus: s.bus, Registry: s.registry, Store: s.store, Definitions: s.definitions, Scopes: scopes,
-			Claims: connection.NewClaims(s.buckets), Status: status, HTTP: http.DefaultClient,
+			Claims: records.NewClaims(s.buckets), Status: status, HTTP: http.DefaultClient,
 		}, &o.executor)
 		must(t, x.Prepare(ctx))
 		serving := make(chan struct{})
@@ -184,7 +185,7 @@ func (s *site) assemble(ctx context.Context, o siteOptions) {
 		in := ingress.New(ingress.Parts{
 			Bus: s.bus, Service: s.service, Store: s.store, Definitions: s.definitions, Scopes: scopes, Tokens: tokens, Status: status,
 			Apps:  apps,
-			OAuth: oauth.NewFlow(tokensOf, connection.NewFlows(s.store), connection.NewSessions(s.buckets)),
+			OAuth: oauth.NewFlow(tokensOf, records.NewFlows(s.buckets, s.store.Sealer()), records.NewSessions(s.buckets)),
 		}, &o.ingress)
 		front := httptest.NewUnstartedServer(in.Handler())
 		front.Config = ingress.NewServer(in.Handler())

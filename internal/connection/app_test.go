@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/kvstore"
 	"github.com/hawser-io/hawser/pkg/kvstore/memkv"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -28,7 +28,7 @@ func (s *countingStore) Get(ctx context.Context, key string) (kvstore.Entry, err
 func TestAnAppThatIsNotStoredCostsNoReadOfItsOwn(t *testing.T) {
 	t.Parallel()
 	bucket := &countingStore{Store: memkv.New(nil)}
-	apps := connection.NewApps(connection.NewConnections(connection.Buckets{Apps: bucket}, newKeyring(t), prefix), nil)
+	apps := records.NewApps(records.Buckets{Apps: bucket}, records.NewSealer(newKeyring(t), prefix), nil)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- apps.Run(ctx) }()
@@ -49,7 +49,7 @@ func TestAnAppThatIsNotStoredCostsNoReadOfItsOwn(t *testing.T) {
 		}
 	}
 	for range 10 {
-		if err := apps.Set(t.Context(), "shop", connection.App{ClientID: "id", ClientSecrets: []secret.Text{secret.New("s")}}); err != nil {
+		if err := apps.Set(t.Context(), "shop", records.App{ClientID: "id", ClientSecrets: []secret.Text{secret.New("s")}}); err != nil {
 			t.Fatal(err)
 		}
 		known(true)

@@ -6,7 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 )
 
 func TestSecretsAreSplitWherePeoplePutThemApart(t *testing.T) {
@@ -27,7 +27,7 @@ func TestSecretsAreSplitWherePeoplePutThemApart(t *testing.T) {
 		"new\n\n" + two:                                                  {"new", two},
 		`-----BEGIN PRIVATE KEY-----\nMAo=\n-----END PRIVATE KEY-----\n`: {one},
 	} {
-		if diff := cmp.Diff(want, connection.SplitSecrets(text), cmpopts.EquateEmpty()); diff != "" {
+		if diff := cmp.Diff(want, records.SplitSecrets(text), cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", text, diff)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -15,7 +16,7 @@ import (
 // Prepare makes the checks of connect for a connection whose credentials come
 // from a flow: it returns the definition and the normalised config. With replace,
 // an existing connection is no obstacle; it is returned if it can be read, else nil.
-func (s *Service) Prepare(ctx context.Context, r Ref, in ConnectInput) (*connectors.Connector, json.RawMessage, *Connection, error) {
+func (s *Service) Prepare(ctx context.Context, r records.Ref, in ConnectInput) (*connectors.Connector, json.RawMessage, *records.Connection, error) {
 	def, err := s.checkConnector(r)
 	if err != nil {
 		return nil, nil, nil, err
@@ -37,7 +38,7 @@ func (s *Service) Prepare(ctx context.Context, r Ref, in ConnectInput) (*connect
 	if old != nil && !in.Replace {
 		return nil, nil, nil, alreadyConnected(r)
 	}
-	if old != nil && old.fault != nil {
+	if old != nil && old.Unreadable() != nil {
 		old = nil // nothing of it can be kept
 	}
 	return def, config, old, nil
@@ -51,8 +52,8 @@ type AuthorizeInput struct {
 	GrantReference string // by which the connection will have the grants
 	// Companions are the grants of the connector's companions, by name.
 	Companions map[string]string
-	Resource   *Resource
-	Resources  []Resource // two or more: the connection waits for the choice
+	Resource   *records.Resource
+	Resources  []records.Resource // two or more: the connection waits for the choice
 	Replace    bool
 	// Reconnect is the id of the connection that a reconnect link renews, "" of none: if
 	// its owner has switched it off it stays so.
@@ -62,9 +63,9 @@ type AuthorizeInput struct {
 // Authorize stores the connection that a flow has made. One that exists keeps
 // its id, creation time and webhook URL. It returns the record that this one has taken
 // the place of, nil if there was none: its hold is to be let go. The caller announces;
-// see [Service.Announce]. After an error that is [ErrUnavailable] the record may be
+// see [Service.Announce]. After an error that is [records.ErrUnavailable] the record may be
 // stored, or be stored yet.
-func (s *Service) Authorize(ctx context.Context, r Ref, in AuthorizeInput) (v *View, c, before *Connection, err error) {
+func (s *Service) Authorize(ctx context.Context, r records.Ref, in AuthorizeInput) (v *View, c, before *records.Connection, err error) {
 	def, err := s.checkConnector(r)
 	if err != nil {
 		return nil, nil, nil, err
@@ -72,7 +73,7 @@ func (s *Service) Authorize(ctx context.Context, r Ref, in AuthorizeInput) (v *V
 	if in.Config, err = s.validConfig(def, in.Config); err != nil {
 		return nil, nil, nil, err
 	}
-	for range attempts(ctx) {
+	for range kvstore.Attempts(ctx) {
 		old, err := s.existing(ctx, r)
 		if err != nil {
 			return nil, nil, nil, err
@@ -84,7 +85,7 @@ func (s *Service) Authorize(ctx context.Context, r Ref, in AuthorizeInput) (v *V
 		if err != nil {
 			return nil, nil, nil, err
 		}
-		v, err := s.save(ctx, def, c, in.Config)
+		v, err := s.save(ctx, &records.Draft{Record: c, Definition: def, Config: in.Config})
 		if in.Replace && errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorAlreadyConnected}) {
 			continue // it has changed, come or gone meanwhile
 		}
@@ -93,23 +94,23 @@ func (s *Service) Authorize(ctx context.Context, r Ref, in AuthorizeInput) (v *V
 		}
 		return v, c, old, err
 	}
-	return nil, nil, nil, databaseError("store the connection", kvstore.ErrConflict)
+	return nil, nil, nil, records.DatabaseError("store the connection", records.ErrConflict)
 }
 
 // authorised is the record of what a flow has made in the place of old, if there
 // is one.
-func (s *Service) authorised(r Ref, def *connectors.Connector, in AuthorizeInput, old *Connection) (*Connection, error) {
+func (s *Service) authorised(r records.Ref, def *connectors.Connector, in AuthorizeInput, old *records.Connection) (*records.Connection, error) {
 	c := s.newConnection(r, def, in.Tags, old)
-	c.State, c.Grant, c.GrantReference, c.Companions = Pending, in.Grant, in.GrantReference, in.Companions
+	c.State, c.Grant, c.GrantReference, c.Companions = records.Pending, in.Grant, in.GrantReference, in.Companions
 	c.Resource, c.Resources = in.Resource, in.Resources
 	if len(in.Resources) > 1 {
-		return c, c.become(Selecting)
+		return c, c.Become(records.Selecting)
 	}
-	if err := c.become(Active); err != nil {
+	if err := c.Become(records.Active); err != nil {
 		return nil, err
 	}
-	if in.Reconnect != "" && old != nil && old.ID == in.Reconnect && old.State == Disabled {
-		return c, c.become(Disabled)
+	if in.Reconnect != "" && old != nil && old.ID == in.Reconnect && old.State == records.Disabled {
+		return c, c.Become(records.Disabled)
 	}
 	return c, nil
 }
@@ -118,14 +119,16 @@ func (s *Service) authorised(r Ref, def *connectors.Connector, in AuthorizeInput
 func (s *Service) CheckTenant(t events.Tenant) error { return s.scopes.Check(t) }
 
 // ConfigOf returns a stored connection's config in the clear.
-func (s *Service) ConfigOf(c *Connection) (json.RawMessage, error) { return s.store.OpenConfig(c) }
+func (s *Service) ConfigOf(c *records.Connection) (json.RawMessage, error) {
+	return s.store.OpenConfig(c)
+}
 
 // Latest reads a record from the leader. CONNECTOR_NOT_CONNECTED if there is none.
-func (s *Service) Latest(ctx context.Context, r Ref) (*Connection, error) {
+func (s *Service) Latest(ctx context.Context, r records.Ref) (*records.Connection, error) {
 	if err := s.check(r); err != nil {
 		return nil, err
 	}
-	c, err := s.store.latest(ctx, r)
+	c, err := s.store.Latest(ctx, r)
 	if err != nil {
 		return nil, s.absent(err, r)
 	}
@@ -133,12 +136,12 @@ func (s *Service) Latest(ctx context.Context, r Ref) (*Connection, error) {
 }
 
 // LatestByKey reads a record by its key.
-func (s *Service) LatestByKey(ctx context.Context, key string) (*Connection, error) {
-	r, err := ParseKey(key)
+func (s *Service) LatestByKey(ctx context.Context, key string) (*records.Connection, error) {
+	r, err := records.ParseKey(key)
 	if err != nil {
-		return nil, databaseError("read the connection", err)
+		return nil, records.DatabaseError("read the connection", err)
 	}
-	c, err := s.store.latest(ctx, r)
+	c, err := s.store.Latest(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -147,42 +150,42 @@ func (s *Service) LatestByKey(ctx context.Context, key string) (*Connection, err
 
 // Announce publishes a lifecycle event about a connection, after what it tells
 // of is stored.
-func (s *Service) Announce(ctx context.Context, kind events.Kind, c *Connection, data events.Data) {
+func (s *Service) Announce(ctx context.Context, kind events.Kind, c *records.Connection, data events.Data) {
 	s.announce(ctx, kind, c, data)
 }
 
 // NeedsReauth marks a connection whose grant has died, once: nothing happens if
 // it is marked, or has another grant by now. One that its owner has disabled stays
 // so, and is marked for when it is enabled. about gives the event its data.
-func (s *Service) NeedsReauth(ctx context.Context, r Ref, grant string, about func(*Connection) events.Data) error {
-	_, err := s.changeAnd(ctx, r, func(d *draft) ([]events.Kind, error) {
-		marked := d.State == NeedsReauth || d.Resumes == NeedsReauth
-		if d.Grant != grant || marked || !d.State.CanBecome(NeedsReauth) {
+func (s *Service) NeedsReauth(ctx context.Context, r records.Ref, grant string, about func(*records.Connection) events.Data) error {
+	_, err := s.changeWithData(ctx, r, func(d *edit) ([]events.Kind, error) {
+		marked := d.Record.State == records.NeedsReauth || d.Record.Resumes == records.NeedsReauth
+		if d.Record.Grant != grant || marked || !d.Record.State.CanBecome(records.NeedsReauth) {
 			return nil, nil
 		}
 		kinds := []events.Kind{events.OAuthNeedsReauth}
-		if d.State == Disabled {
-			d.Resumes = NeedsReauth
+		if d.Record.State == records.Disabled {
+			d.Record.Resumes = records.NeedsReauth
 			return kinds, nil
 		}
-		return kinds, d.become(NeedsReauth)
+		return kinds, d.Record.Become(records.NeedsReauth)
 	}, about)
 	return err
 }
 
 // Reactivate makes a connection active whose grant has new tokens; one that its owner
 // has disabled will be when it is enabled.
-func (s *Service) Reactivate(ctx context.Context, r Ref, grant string) error {
-	_, err := s.change(ctx, r, func(d *draft) ([]events.Kind, error) {
+func (s *Service) Reactivate(ctx context.Context, r records.Ref, grant string) error {
+	_, err := s.change(ctx, r, func(d *edit) ([]events.Kind, error) {
 		kinds := []events.Kind{events.ConnectorUpdated}
 		switch {
-		case d.Grant != grant:
+		case d.Record.Grant != grant:
 			return nil, nil
-		case d.Resumes == NeedsReauth:
-			d.Resumes = ""
+		case d.Record.Resumes == records.NeedsReauth:
+			d.Record.Resumes = ""
 			return kinds, nil
-		case d.State == NeedsReauth:
-			return kinds, d.become(Active)
+		case d.Record.State == records.NeedsReauth:
+			return kinds, d.Record.Become(records.Active)
 		}
 		return nil, nil
 	})
@@ -191,17 +194,17 @@ func (s *Service) Reactivate(ctx context.Context, r Ref, grant string) error {
 
 // Select finishes a connection that waits for the choice of a site. metadata
 // puts what the choice tells into the config.
-func (s *Service) Select(ctx context.Context, r Ref, resourceID string, metadata func(config json.RawMessage, chosen Resource) (json.RawMessage, error)) (*View, error) {
+func (s *Service) Select(ctx context.Context, r records.Ref, resourceID string, metadata func(config json.RawMessage, chosen records.Resource) (json.RawMessage, error)) (*View, error) {
 	def, err := s.checkConnector(r)
 	if err != nil {
 		return nil, err
 	}
-	return s.change(ctx, r, func(d *draft) ([]events.Kind, error) {
-		c := d.Connection
-		if c.State != Selecting {
+	return s.change(ctx, r, func(d *edit) ([]events.Kind, error) {
+		c := d.Record
+		if c.State != records.Selecting {
 			return nil, connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the connection to %s does not wait for a choice (it is %s)", r.Connector, c.State)
 		}
-		at := slices.IndexFunc(c.Resources, func(x Resource) bool { return x.ID == resourceID })
+		at := slices.IndexFunc(c.Resources, func(x records.Resource) bool { return x.ID == resourceID })
 		if at < 0 {
 			e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "resource_id is none of the sites to choose from")
 			e.Errors = []schema.FieldError{{Path: "resource_id", Message: "is none of the sites to choose from"}}
@@ -218,17 +221,17 @@ func (s *Service) Select(ctx context.Context, r Ref, resourceID string, metadata
 		if config, err = s.validConfig(def, config); err != nil {
 			return nil, err
 		}
-		d.definition, d.config, c.ConnectorVersion = def, config, def.Version
+		d.Definition, d.Config, c.ConnectorVersion = def, config, def.Version
 		if account := providerAccount(def, config); account != "" {
 			c.ProviderAccount = account
 		}
 		c.Resource, c.Resources = &chosen, nil
-		return []events.Kind{events.ConnectorConnected}, c.become(Active)
+		return []events.Kind{events.ConnectorConnected}, c.Become(records.Active)
 	})
 }
 
 // addGrant shows what is known of the connection's grant.
-func (s *Service) addGrant(ctx context.Context, v *View, c *Connection) {
+func (s *Service) addGrant(ctx context.Context, v *View, c *records.Connection) {
 	if c.Grant == "" || s.grants == nil {
 		return
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/crypto"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -18,10 +19,10 @@ import (
 
 const grantKey = "organization.acme.shop.0123"
 
-func nothing(*connection.Connection) events.Data { return events.Data{} }
+func nothing(*records.Connection) events.Data { return events.Data{} }
 
 // authorize stores what a flow has made.
-func (w *world) authorize(r connection.Ref, in connection.AuthorizeInput) *connection.Connection {
+func (w *world) authorize(r records.Ref, in connection.AuthorizeInput) *records.Connection {
 	w.Helper()
 	in.Config = json.RawMessage(`{"apiKey":"canary-key"}`)
 	_, c, _, err := w.service.Authorize(w.Context(), r, in)
@@ -29,9 +30,9 @@ func (w *world) authorize(r connection.Ref, in connection.AuthorizeInput) *conne
 	return c
 }
 
-func (w *world) state(r connection.Ref) connection.State {
+func (w *world) state(r records.Ref) records.State {
 	w.Helper()
-	c, err := w.store.Read(w.Context(), r)
+	c, err := w.store.Latest(w.Context(), r)
 	must(w, err)
 	return c.State
 }
@@ -42,7 +43,7 @@ func TestAGrantThatDiesLeavesWhatIsDisabledDisabled(t *testing.T) {
 	w := newWorld(t, setup{})
 	r := shopOf(acme)
 	w.authorize(r, connection.AuthorizeInput{Grant: grantKey})
-	step := func(want connection.State, do func() error) {
+	step := func(want records.State, do func() error) {
 		t.Helper()
 		must(t, do())
 		if got := w.state(r); got != want {
@@ -52,19 +53,19 @@ func TestAGrantThatDiesLeavesWhatIsDisabledDisabled(t *testing.T) {
 	toggle := func() error { return ignored(w.service.Toggle(t.Context(), r)) }
 	dies := func() error { return w.service.NeedsReauth(t.Context(), r, grantKey, nothing) }
 	lives := func() error { return w.service.Reactivate(t.Context(), r, grantKey) }
-	step(connection.Disabled, toggle)
-	step(connection.Disabled, dies)
-	step(connection.Disabled, dies) // told once
-	step(connection.NeedsReauth, toggle)
-	step(connection.NeedsReauth, dies)
-	step(connection.Disabled, toggle)
-	step(connection.Disabled, lives)
-	step(connection.Active, toggle)
-	step(connection.NeedsReauth, dies)
-	step(connection.Active, lives)
-	step(connection.Active, lives)
-	step(connection.NeedsReauth, dies)
-	step(connection.NeedsReauth, func() error { return w.service.Reactivate(t.Context(), r, "organization.acme.shop.other") })
+	step(records.Disabled, toggle)
+	step(records.Disabled, dies)
+	step(records.Disabled, dies) // told once
+	step(records.NeedsReauth, toggle)
+	step(records.NeedsReauth, dies)
+	step(records.Disabled, toggle)
+	step(records.Disabled, lives)
+	step(records.Active, toggle)
+	step(records.NeedsReauth, dies)
+	step(records.Active, lives)
+	step(records.Active, lives)
+	step(records.NeedsReauth, dies)
+	step(records.NeedsReauth, func() error { return w.service.Reactivate(t.Context(), r, "organization.acme.shop.other") })
 	want := []string{
 		"connector.disabled", "oauth.needs_reauth", "connector.enabled", "connector.disabled", "connector.updated", "connector.enabled",
 		"oauth.needs_reauth", "connector.updated", "oauth.needs_reauth",
@@ -88,7 +89,7 @@ func TestANewAuthorisationKeepsWhatOthersKnowAndForgetsWhatWasWrong(t *testing.T
 	if second.ID != first.ID || !second.CreatedAt.Equal(first.CreatedAt) || second.Webhook.Hash != first.Webhook.Hash || before.Grant != grantKey || before.GrantReference != "first" {
 		t.Errorf("got %+v in place of %+v, want the same connection in place of the first", second, before)
 	}
-	if second.State != connection.Active || second.Resumes != "" || second.Grant != "other" || second.Tags["a"] != "b" {
+	if second.State != records.Active || second.Resumes != "" || second.Grant != "other" || second.Tags["a"] != "b" {
 		t.Errorf("got %+v, want it active, with the new grant and the old tags", second)
 	}
 }
@@ -97,22 +98,22 @@ func TestAChoiceFinishesAConnectionAndStaysSealed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})
 	r := shopOf(acme)
-	sites := []connection.Resource{{ID: "1", Name: "one"}, {ID: "2", Name: "two"}}
+	sites := []records.Resource{{ID: "1", Name: "one"}, {ID: "2", Name: "two"}}
 	c := w.authorize(r, connection.AuthorizeInput{Grant: grantKey, Resources: sites})
 	wantPaths(t, wantCode(t, c.Usable(), connectors.CodeConnectorOAuthSiteSelectionRequired), "1", "2")
-	into := func(config json.RawMessage, chosen connection.Resource) (json.RawMessage, error) {
+	into := func(config json.RawMessage, chosen records.Resource) (json.RawMessage, error) {
 		return connection.MergePatch(config, json.RawMessage(`{"note":"`+chosen.Name+`"}`), nil)
 	}
 	_, err := w.service.Select(t.Context(), r, "3", into)
 	wantPaths(t, wantCode(t, err, connectors.CodeConnectorConfigInvalid), "resource_id")
 	failed := errors.New("no")
-	_, err = w.service.Select(t.Context(), r, "2", func(json.RawMessage, connection.Resource) (json.RawMessage, error) { return nil, failed })
-	if !errors.Is(err, failed) || w.state(r) != connection.Selecting {
+	_, err = w.service.Select(t.Context(), r, "2", func(json.RawMessage, records.Resource) (json.RawMessage, error) { return nil, failed })
+	if !errors.Is(err, failed) || w.state(r) != records.Selecting {
 		t.Errorf("got %v in state %s", err, w.state(r))
 	}
 	v, err := w.service.Select(t.Context(), r, "2", into)
 	must(t, err)
-	if v.State != connection.Active || v.Resource.ID != "2" || v.Resources != nil {
+	if v.State != records.Active || v.Resource.ID != "2" || v.Resources != nil {
 		t.Errorf("view = %+v", v)
 	}
 	sameJSON(t, w.config(r), `{"apiKey":"canary-key","channel":"general","note":"two"}`)
@@ -126,11 +127,11 @@ func TestAChoiceFinishesAConnectionAndStaysSealed(t *testing.T) {
 func TestAGrantBelongsWhereItsKeySays(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})
-	grants := connection.NewGrants(w.store)
-	key := connection.GrantKey(acme, "shop", "client", "account")
+	grants := records.NewGrants(w.buckets, w.store.Sealer())
+	key := records.GrantKey(acme, "shop", "client", "account")
 	g := grants.New(key)
 	g.Scope, g.Identity, g.Family = acme.Scope, acme.Identity, "shop"
-	must(t, grants.Seal(g, connection.GrantTokens{Access: secret.New("canary-access"), Refresh: secret.New("canary-refresh")}))
+	must(t, grants.Seal(g, records.GrantTokens{Access: secret.New("canary-access"), Refresh: secret.New("canary-refresh")}))
 	must(t, grants.Save(t.Context(), g))
 	got, err := grants.Latest(t.Context(), key)
 	must(t, err)
@@ -143,7 +144,7 @@ func TestAGrantBelongsWhereItsKeySays(t *testing.T) {
 	if strings.Contains(string(stored.Value), "canary") {
 		t.Errorf("the record is %s", stored.Value)
 	}
-	theirs := connection.GrantKey(events.Tenant{Scope: "organization", Identity: "mallory"}, "shop", "client", "account")
+	theirs := records.GrantKey(events.Tenant{Scope: "organization", Identity: "mallory"}, "shop", "client", "account")
 	must(t, ignored(w.bare["grants"].Create(t.Context(), theirs, stored.Value, 0)))
 	if _, err := grants.Latest(t.Context(), theirs); err == nil || errors.Is(err, kvstore.ErrNotFound) {
 		t.Errorf("a grant that was moved is taken: %v", err)
@@ -154,7 +155,10 @@ func TestOneSigningKeyIsMadeAndKept(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})
 	keys := make([]secret.Text, 8)
-	for _, err := range atOnce(len(keys), func(i int) (err error) { keys[i], err = connection.SigningKey(t.Context(), w.store); return err }) {
+	for _, err := range atOnce(len(keys), func(i int) (err error) {
+		keys[i], err = records.SigningKey(t.Context(), w.buckets, w.store.Sealer())
+		return err
+	}) {
 		must(t, err)
 	}
 	for _, key := range keys {
@@ -172,16 +176,16 @@ func TestOneSigningKeyIsMadeAndKept(t *testing.T) {
 	both, err := crypto.ParseKeyset(rotated)
 	must(t, err)
 	store, _ := w.process(both)
-	must(t, ignored(connection.SigningKey(t.Context(), store)))
+	must(t, ignored(records.SigningKey(t.Context(), w.buckets, store.Sealer())))
 	alone, err := both.RemoveKey(w.keys.PrimaryID())
 	must(t, err)
 	second, err := crypto.ParseKeyset(alone)
 	must(t, err)
 	store, _ = w.process(second)
-	if key, err := connection.SigningKey(t.Context(), store); err != nil || !key.Equal(keys[0]) {
+	if key, err := records.SigningKey(t.Context(), w.buckets, store.Sealer()); err != nil || !key.Equal(keys[0]) {
 		t.Errorf("without the old key it is another, or %v", err)
 	}
 	stranger, _ := w.process(newKeyring(t))
-	_, err = connection.SigningKey(t.Context(), stranger)
+	_, err = records.SigningKey(t.Context(), w.buckets, stranger.Sealer())
 	wantCode(t, err, connectors.CodeConnectorDecryptFailed)
 }

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -19,17 +19,17 @@ import (
 // crowd is a world on JetStream with many connections of one connector.
 type crowd struct {
 	*world
-	refs []connection.Ref
+	refs []records.Ref
 	urls []secret.Text
 }
 
-func crowdRef(i int) connection.Ref {
+func crowdRef(i int) records.Ref {
 	return shopOf(events.Tenant{Scope: "organization", Identity: fmt.Sprintf("tenant-%d@example.com", i)})
 }
 
 func newCrowd(b *testing.B, n int) *crowd {
 	b.Helper()
-	c := &crowd{newWorld(b, setup{nats: true, markers: time.Second}), make([]connection.Ref, n), make([]secret.Text, n)}
+	c := &crowd{newWorld(b, setup{nats: true, markers: time.Second}), make([]records.Ref, n), make([]secret.Text, n)}
 	def, err := c.definitions.Get("shop")
 	must(b, err)
 	var g errgroup.Group
@@ -70,12 +70,12 @@ func BenchmarkLookup(b *testing.B) {
 	one, many := newCrowd(b, 1), newCrowd(b, 100_000)
 	b.Run("uncached/by=url", func(b *testing.B) { compare(b, one.byURL(b), many.byURL(b)) })
 	b.Run("uncached/by=key", func(b *testing.B) { compare(b, one.byKey(b), many.byKey(b)) })
-	few := connection.CacheSize / 2
+	few := records.CacheSize / 2
 	for _, c := range []*crowd{one, many} {
 		run(b, c.store.Run)
 		eventually(b, func() bool {
 			must(b, c.byURL(b)(0))
-			held, _ := c.store.CacheSize()
+			held, _ := c.store.CacheUse()
 			return held == 1
 		})
 		for i := range min(few, len(c.refs)) {
@@ -96,7 +96,7 @@ func BenchmarkLookup(b *testing.B) {
 	}
 	b.Run("cached, in turn/by=url", inTurn(many.byURL(b)))
 	b.Run("cached, in turn/by=key", inTurn(many.byKey(b)))
-	b.Run("many in turn", func(b *testing.B) { many.lookAtMany(b, many.byURL(b), 3*connection.CacheSize) })
+	b.Run("many in turn", func(b *testing.B) { many.lookAtMany(b, many.byURL(b), 3*records.CacheSize) })
 }
 
 // compare looks up here and there in short turns, so that the ratio does not follow
@@ -140,7 +140,7 @@ func (c *crowd) lookAtMany(b *testing.B, look func(int) error, many int) {
 	for i := range many {
 		must(b, look(i))
 	}
-	records, bytes := c.store.CacheSize()
+	records, bytes := c.store.CacheUse()
 	b.ReportMetric(float64(records), "records-held")
 	b.ReportMetric(float64(bytes)/(1<<20), "MB-held")
 	b.ReportMetric(float64(int64(heap())-int64(before))/(1<<20), "MB-heap-growth")

@@ -12,7 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/kvstore"
 	"github.com/hawser-io/hawser/pkg/kvstore/memkv"
@@ -23,7 +23,7 @@ import (
 type shelf struct {
 	testing.TB
 	bucket *wrapped
-	store  *connection.Connections
+	store  *records.Connections
 	reads  atomic.Int64 // of records, from the bucket
 }
 
@@ -31,14 +31,14 @@ func newShelf(t testing.TB) *shelf {
 	t.Helper()
 	s := &shelf{TB: t, bucket: &wrapped{Store: memkv.New(nil)}}
 	s.bucket.latest = s.read
-	buckets, err := connection.BucketsFrom(func(name string) (kvstore.Store, error) {
+	buckets, err := records.BucketsFrom(func(name string) (kvstore.Store, error) {
 		if name == "connections" {
 			return s.bucket, nil
 		}
 		return memkv.New(nil), nil
 	})
 	must(t, err)
-	s.store = connection.NewConnections(buckets, newKeyring(t), prefix)
+	s.store = records.NewConnections(buckets, records.NewSealer(newKeyring(t), prefix))
 	return s
 }
 
@@ -48,7 +48,7 @@ func (s *shelf) read(ctx context.Context, key string) (kvstore.Entry, error) {
 }
 
 // put writes the n-th version of a record; its id says which.
-func (s *shelf) put(r connection.Ref, n int) {
+func (s *shelf) put(r records.Ref, n int) {
 	s.Helper()
 	value := fmt.Sprintf(`{"id":"%d","scope":%q,"identity":%q,"connector":%q,"account":%q,"state":"active","config":{}}`,
 		n, r.Scope, r.Identity, r.Connector, r.Account)
@@ -57,7 +57,7 @@ func (s *shelf) put(r connection.Ref, n int) {
 }
 
 // want fails unless the store gives version n after having read the bucket so often.
-func (s *shelf) want(r connection.Ref, n int, reads int64) {
+func (s *shelf) want(r records.Ref, n int, reads int64) {
 	s.Helper()
 	before := s.reads.Load()
 	c, err := s.store.Get(s.Context(), r)
@@ -229,7 +229,7 @@ func TestAMissedNotificationMattersAMinute(t *testing.T) {
 		s.watch()
 		s.want(r, 1, 1)
 		s.put(r, 2)
-		time.Sleep(connection.CacheMaxAge - time.Nanosecond)
+		time.Sleep(records.CacheMaxAge - time.Nanosecond)
 		s.want(r, 1, 0)
 		time.Sleep(time.Nanosecond)
 		s.want(r, 2, 1)
@@ -308,21 +308,21 @@ func TestTheCacheIsBoundedByRecordsAndByBytes(t *testing.T) {
 	}
 	eventually(t, func() bool {
 		get(0)
-		n, _ := s.store.CacheSize()
+		n, _ := s.store.CacheUse()
 		return n == 1
 	})
-	for i := range connection.CacheSize + 100 {
+	for i := range records.CacheSize + 100 {
 		get(i)
 	}
-	if n, bytes := s.store.CacheSize(); n != connection.CacheSize || bytes > connection.CacheBytes {
-		t.Errorf("the cache has %d records of %d bytes, want %d of at most %d", n, bytes, connection.CacheSize, connection.CacheBytes)
+	if n, bytes := s.store.CacheUse(); n != records.CacheSize || bytes > records.CacheBytes {
+		t.Errorf("the cache has %d records of %d bytes, want %d of at most %d", n, bytes, records.CacheSize, records.CacheBytes)
 	}
 	filler = strings.Repeat("x", 400_000)
-	for i := range connection.CacheBytes/len(filler) + 10 {
+	for i := range records.CacheBytes/len(filler) + 10 {
 		get(1_000_000 + i)
 	}
-	if _, bytes := s.store.CacheSize(); bytes > connection.CacheBytes || bytes < connection.CacheBytes/2 {
-		t.Errorf("the cache has %d bytes, want at most %d, and not much less", bytes, connection.CacheBytes)
+	if _, bytes := s.store.CacheUse(); bytes > records.CacheBytes || bytes < records.CacheBytes/2 {
+		t.Errorf("the cache has %d bytes, want at most %d, and not much less", bytes, records.CacheBytes)
 	}
 }
 
@@ -332,7 +332,7 @@ func TestReadersNeverGoBehindWhatTheWatchHasTold(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newShelf(t)
-		refs := make([]connection.Ref, 3)
+		refs := make([]records.Ref, 3)
 		for i := range refs {
 			refs[i] = shopOf(events.Tenant{Scope: "user", Identity: fmt.Sprint(i)})
 			s.put(refs[i], 0)

@@ -7,8 +7,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
-	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/crypto"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/kvstore"
@@ -22,7 +22,7 @@ type UpdateInput struct {
 	// secret that comes back masked, as a view shows it, stays as it is.
 	Config json.RawMessage
 	// SecretGrace is how long a webhook secret that Config replaces still verifies,
-	// 0 not at all; nil is [SecretGrace].
+	// 0 not at all; nil is [records.SecretGrace].
 	SecretGrace *time.Duration
 	// Tags replace all tags; an empty map removes them.
 	Tags map[string]string
@@ -31,16 +31,16 @@ type UpdateInput struct {
 // Update changes a connection. A new config is checked like that of a new
 // connection, with the provider too, and makes it one of the connector's present
 // version. Enabling what is enabled is no change, and announced by nothing.
-func (s *Service) Update(ctx context.Context, r Ref, in UpdateInput) (*View, error) {
+func (s *Service) Update(ctx context.Context, r records.Ref, in UpdateInput) (*View, error) {
 	if err := s.check(r); err != nil {
 		return nil, err
 	}
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
-	return s.change(ctx, r, func(d *draft) ([]events.Kind, error) {
+	return s.change(ctx, r, func(d *edit) ([]events.Kind, error) {
 		var kinds []events.Kind
-		if in.Enabled != nil && *in.Enabled != d.Enabled() {
+		if in.Enabled != nil && *in.Enabled != d.Record.Enabled() {
 			kind, err := switchTo(d, *in.Enabled)
 			if err != nil {
 				return nil, err
@@ -48,7 +48,7 @@ func (s *Service) Update(ctx context.Context, r Ref, in UpdateInput) (*View, err
 			kinds = append(kinds, kind)
 		}
 		if in.Tags != nil {
-			d.Tags = in.Tags
+			d.Record.Tags = in.Tags
 		}
 		if in.Config != nil {
 			if err := s.mergeConfig(d, in.Config, in.SecretGrace); err != nil {
@@ -64,19 +64,19 @@ func (s *Service) Update(ctx context.Context, r Ref, in UpdateInput) (*View, err
 
 // Toggle flips a connection between enabled and disabled. Two toggles at once
 // are two flips.
-func (s *Service) Toggle(ctx context.Context, r Ref) (*View, error) {
+func (s *Service) Toggle(ctx context.Context, r records.Ref) (*View, error) {
 	if err := s.check(r); err != nil {
 		return nil, err
 	}
-	return s.change(ctx, r, func(d *draft) ([]events.Kind, error) {
-		kind, err := switchTo(d, !d.Enabled())
+	return s.change(ctx, r, func(d *edit) ([]events.Kind, error) {
+		kind, err := switchTo(d, !d.Record.Enabled())
 		return []events.Kind{kind}, err
 	})
 }
 
-func switchTo(d *draft, enabled bool) (events.Kind, error) {
-	was := d.State
-	if err := d.switchTo(enabled); err != nil {
+func switchTo(d *edit, enabled bool) (events.Kind, error) {
+	was := d.Record.State
+	if err := d.Record.SwitchTo(enabled); err != nil {
 		return "", connectors.Errorf(connectors.CodeConnectorNotConnected, "the connection is %s and can be neither enabled nor disabled", was)
 	}
 	if enabled {
@@ -85,9 +85,8 @@ func switchTo(d *draft, enabled bool) (events.Kind, error) {
 	return events.ConnectorDisabled, nil
 }
 
-// RotateWebhook gives the connection a new webhook URL; the old one is honoured
-// for [URLGrace]. The index gets the new URL first, and loses old ones last.
-func (s *Service) RotateWebhook(ctx context.Context, r Ref) (*View, error) {
+// RotateWebhook gives the connection a new webhook URL; the old one is honoured for [records.URLGrace].
+func (s *Service) RotateWebhook(ctx context.Context, r records.Ref) (*View, error) {
 	def, err := s.checkConnector(r)
 	if err != nil {
 		return nil, err
@@ -95,41 +94,41 @@ func (s *Service) RotateWebhook(ctx context.Context, r Ref) (*View, error) {
 	if def.Webhook == nil {
 		return nil, connectors.Errorf(connectors.CodeConnectorWebhookNotConfigured, "%s has no webhook", r.Connector)
 	}
-	url := newWebhookSecret()
-	v, err := s.change(ctx, r, func(d *draft) ([]events.Kind, error) {
-		if err := s.store.addURL(ctx, r, hashWebhookSecret(url)); err != nil {
-			return nil, err
-		}
-		d.Webhook, d.url = d.Webhook.successor(url, s.now().UTC()), url
+	var url secret.Text
+	v, err := s.change(ctx, r, func(d *edit) ([]events.Kind, error) {
+		url = d.SetWebhookURL(s.now())
 		return []events.Kind{events.ConnectorUpdated}, nil
 	})
 	if err != nil {
-		s.takeBack(ctx, err, &WebhookURL{Hash: hashWebhookSecret(url)}, nil)
 		return nil, err
 	}
 	v.WebhookURL = s.WebhookURL(r.Connector, url.Reveal())
 	return v, nil
 }
 
-// change lets alter change the newest record, seals and stores it by revision, and
-// announces what alter says has happened. alter may run again after a lost race,
-// each time on the newest record. A new config is shown to the provider before it
-// is stored. With nothing to announce nothing is stored.
-func (s *Service) change(ctx context.Context, r Ref, alter func(*draft) ([]events.Kind, error)) (*View, error) {
-	return s.changeAnd(ctx, r, alter, func(*Connection) events.Data { return events.Data{} })
+// edit is a change of a connection under way.
+type edit struct {
+	records.Draft
+	approved bool // the new config comes from the provider, which need not be asked
 }
 
-// changeAnd is change with data for the events.
-func (s *Service) changeAnd(ctx context.Context, r Ref, alter func(*draft) ([]events.Kind, error), about func(*Connection) events.Data) (*View, error) {
-	var approved json.RawMessage // what the provider has agreed to in an earlier attempt
-	for range attempts(ctx) {
-		c, err := s.store.latest(ctx, r)
+// change calls alter with the newest record, stores the result by revision, and publishes the events that alter
+// returns. After a lost race alter runs again on the newest record. A new config is validated by the provider before
+// it is stored. If alter returns no events, nothing is stored.
+func (s *Service) change(ctx context.Context, r records.Ref, alter func(*edit) ([]events.Kind, error)) (*View, error) {
+	return s.changeWithData(ctx, r, alter, func(*records.Connection) events.Data { return events.Data{} })
+}
+
+// changeWithData is change with data for the events.
+func (s *Service) changeWithData(ctx context.Context, r records.Ref, alter func(*edit) ([]events.Kind, error), data func(*records.Connection) events.Data) (*View, error) {
+	var approved json.RawMessage // by the provider, in an earlier attempt
+	for range kvstore.Attempts(ctx) {
+		c, err := s.store.Latest(ctx, r)
 		if err != nil {
 			return nil, s.absent(err, r)
 		}
-		before, account := c.Webhook.hashes(), c.ProviderAccount
-		d := draft{Connection: c}
-		d.definition, _ = s.definitions.Get(r.Connector) // gone: then nothing new is secret
+		d := edit{Draft: records.Draft{Record: c}}
+		d.Definition, _ = s.definitions.Get(r.Connector) // nil: nothing in addition is secret
 		kinds, err := alter(&d)
 		if err != nil {
 			return nil, err
@@ -138,78 +137,71 @@ func (s *Service) changeAnd(ctx context.Context, r Ref, alter func(*draft) ([]ev
 			return s.view(c, secret.Text{}), nil
 		}
 		c.UpdatedAt = s.now().UTC()
-		sealed, err := s.store.seal(d)
+		sealed, err := s.store.Seal(&d.Draft)
 		if err != nil {
 			return nil, err
 		}
-		if !d.vouched && !bytes.Equal(d.config, approved) {
-			if err := s.validate(ctx, d.definition, sealed); err != nil {
+		if d.Config != nil && !d.approved && !bytes.Equal(d.Config, approved) {
+			if err := s.validate(ctx, d.Definition, sealed.Text); err != nil {
 				return nil, err
 			}
-			approved = d.config
+			approved = d.Config
 		}
-		err = s.store.write(ctx, c, sealed)
-		if errors.Is(err, kvstore.ErrConflict) {
+		err = s.store.Write(ctx, sealed)
+		if errors.Is(err, records.ErrConflict) {
 			continue
 		}
 		if err != nil {
-			return nil, databaseError("store the connection", err)
-		}
-		s.store.removeURLs(ctx, without(before, c.Webhook.hashes())...)
-		if account != c.ProviderAccount {
-			s.store.removeRoute(ctx, c, account)
+			return nil, err
 		}
 		for _, kind := range kinds {
-			s.announce(ctx, kind, c, about(c))
+			s.announce(ctx, kind, c, data(c))
 		}
 		return s.view(c, secret.Text{}), nil
 	}
-	return nil, databaseError("change the connection", kvstore.ErrConflict)
+	return nil, records.DatabaseError("change the connection", records.ErrConflict)
 }
 
-// mergeConfig lays a merge patch over the draft's config and checks the whole. A
-// webhook secret that is replaced verifies for the grace time; nil is the usual.
-func (s *Service) mergeConfig(d *draft, patch json.RawMessage, grace *time.Duration) error {
-	def, err := s.definitions.Get(d.Connector)
+// mergeConfig applies a merge patch to the config and checks the result. A webhook secret that is replaced still
+// verifies for the grace time; nil is [records.SecretGrace].
+func (s *Service) mergeConfig(d *edit, patch json.RawMessage, grace *time.Duration) error {
+	def, err := s.definitions.Get(d.Record.Connector)
 	if err != nil {
 		return err
 	}
 	if _, ok := members(patch); !ok {
-		e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "config must be a JSON object")
-		e.Errors = []schema.FieldError{{Path: "config", Message: "must be an object"}}
-		return e
+		return invalidConfig("config must be a JSON object", "config", "must be an object")
 	}
-	d.definition = def
-	current, err := s.store.OpenConfig(d.Connection)
+	d.Definition = def
+	current, err := s.store.OpenConfig(d.Record)
 	if err != nil {
 		return err
 	}
-	shown, err := crypto.MaskFields(current, d.places())
+	masked, err := crypto.MaskFields(current, d.SecretPaths())
 	if err != nil {
-		return decryptError(d.Connection, err)
+		return records.DecryptError(d.Record, err)
 	}
-	merged, err := mergePatch(current, patch, shown)
+	merged, err := mergePatch(current, patch, masked)
 	if err != nil {
-		return encryptError(err)
+		return records.EncryptError(err)
 	}
 	config, err := s.validConfig(def, merged)
 	if err != nil {
 		return err
 	}
 	if grace == nil {
-		grace = new(SecretGrace)
+		grace = new(records.SecretGrace)
 	}
 	if def.Webhook != nil {
-		d.retire(def.Webhook.SecretField, current, config, *grace, s.now().UTC())
+		d.RetireSecret(def.Webhook.SecretField, current, config, *grace, s.now().UTC())
 	}
-	d.config, d.ConnectorVersion = config, def.Version
-	if def.LearnsAccount() && !def.HasValidate() && providerAccount(def, current) != providerAccount(def, config) {
-		e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the config is not valid")
-		e.Errors = []schema.FieldError{{Path: "config." + def.Webhook.AccountField, Message: "is what the provider says, and changes with an authorisation only"}}
-		return e
+	d.Config, d.Record.ConnectorVersion = config, def.Version
+	account := providerAccount(def, config)
+	if def.LearnsAccount() && !def.HasValidate() && account != providerAccount(def, current) {
+		return invalidConfig("the config is not valid", "config."+def.Webhook.AccountField, "is set by the provider; authorise the connection again to change it")
 	}
-	if account := providerAccount(def, config); account != "" {
-		d.ProviderAccount = account
+	if account != "" {
+		d.Record.ProviderAccount = account
 	}
 	return nil
 }

@@ -8,16 +8,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
 func TestTheTransitionTableIsWhole(t *testing.T) {
 	t.Parallel()
 	const (
-		none, pending, selecting = connection.State(""), connection.Pending, connection.Selecting
-		active, disabled, reauth = connection.Active, connection.Disabled, connection.NeedsReauth
+		none, pending, selecting = records.State(""), records.Pending, records.Selecting
+		active, disabled, reauth = records.Active, records.Disabled, records.NeedsReauth
 	)
-	allowed := map[[2]connection.State]bool{
+	allowed := map[[2]records.State]bool{
 		{none, pending}: true, {none, active}: true,
 		{pending, pending}: true, {pending, selecting}: true, {pending, active}: true,
 		{selecting, selecting}: true, {selecting, active}: true,
@@ -25,27 +26,27 @@ func TestTheTransitionTableIsWhole(t *testing.T) {
 		{disabled, disabled}: true, {disabled, active}: true, {disabled, reauth}: true,
 		{reauth, reauth}: true, {reauth, active}: true, {reauth, disabled}: true,
 	}
-	for _, from := range connection.States() {
-		for _, to := range connection.States() {
-			if got, want := from.CanBecome(to), allowed[[2]connection.State{from, to}]; got != want {
+	for _, from := range records.States() {
+		for _, to := range records.States() {
+			if got, want := from.CanBecome(to), allowed[[2]records.State{from, to}]; got != want {
 				t.Errorf("%q can become %q: %v, want %v", from, to, got, want)
 			}
 		}
 	}
-	if connection.State("strange").CanBecome(active) || active.CanBecome("strange") {
+	if records.State("strange").CanBecome(active) || active.CanBecome("strange") {
 		t.Error("an unknown state is part of a transition")
 	}
 }
 
 func TestAStateSaysWhyAConnectionCannotBeUsed(t *testing.T) {
 	t.Parallel()
-	want := map[connection.State]connectors.Code{
-		"": connectors.CodeConnectorNotConnected, connection.Pending: connectors.CodeConnectorNotConnected,
-		connection.Selecting: connectors.CodeConnectorOAuthSiteSelectionRequired, connection.Active: "",
-		connection.Disabled: connectors.CodeConnectorDisabled, connection.NeedsReauth: connectors.CodeConnectorOAuthRefreshFailed,
+	want := map[records.State]connectors.Code{
+		"": connectors.CodeConnectorNotConnected, records.Pending: connectors.CodeConnectorNotConnected,
+		records.Selecting: connectors.CodeConnectorOAuthSiteSelectionRequired, records.Active: "",
+		records.Disabled: connectors.CodeConnectorDisabled, records.NeedsReauth: connectors.CodeConnectorOAuthRefreshFailed,
 	}
-	for _, state := range connection.States() {
-		c := connection.Connection{State: state, Connector: "shop"}
+	for _, state := range records.States() {
+		c := records.Connection{State: state, Connector: "shop"}
 		var got connectors.Code
 		if err := c.Usable(); err != nil {
 			got = connectors.AsError(err).Code
@@ -53,7 +54,7 @@ func TestAStateSaysWhyAConnectionCannotBeUsed(t *testing.T) {
 		if got != want[state] {
 			t.Errorf("%q: %q, want %q", state, got, want[state])
 		}
-		if enabled := c.Enabled(); enabled != (state != connection.Disabled) {
+		if enabled := c.Enabled(); enabled != (state != records.Disabled) {
 			t.Errorf("%q: enabled = %v", state, enabled)
 		}
 	}
@@ -61,17 +62,17 @@ func TestAStateSaysWhyAConnectionCannotBeUsed(t *testing.T) {
 
 func TestTwoTogglesEndWhereTheyBegan(t *testing.T) {
 	t.Parallel()
-	for _, from := range []connection.State{connection.Active, connection.NeedsReauth} {
+	for _, from := range []records.State{records.Active, records.NeedsReauth} {
 		t.Run(string(from), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, setup{})
 			r := shopOf(acme)
 			w.connect(r, `{"apiKey":"abc"}`)
 			must(t, w.service.SetState(t.Context(), r, from))
-			for _, want := range []connection.State{connection.Disabled, from, connection.Disabled, from} {
+			for _, want := range []records.State{records.Disabled, from, records.Disabled, from} {
 				v, err := w.service.Toggle(t.Context(), r)
 				must(t, err)
-				if v.State != want || v.Enabled != (want != connection.Disabled) {
+				if v.State != want || v.Enabled != (want != records.Disabled) {
 					t.Fatalf("toggled to %s, enabled %v, want %s", v.State, v.Enabled, want)
 				}
 			}
@@ -88,17 +89,17 @@ func TestAConnectionThatWasRenewedResumesAsActive(t *testing.T) {
 	w := newWorld(t, setup{})
 	r := shopOf(acme)
 	w.connect(r, `{"apiKey":"abc"}`)
-	toggle := func() connection.State {
+	toggle := func() records.State {
 		v, err := w.service.Toggle(t.Context(), r)
 		must(t, err)
 		return v.State
 	}
-	must(t, w.service.SetState(t.Context(), r, connection.NeedsReauth))
+	must(t, w.service.SetState(t.Context(), r, records.NeedsReauth))
 	toggle()
 	toggle()
-	must(t, w.service.SetState(t.Context(), r, connection.Active))
+	must(t, w.service.SetState(t.Context(), r, records.Active))
 	toggle()
-	if got := toggle(); got != connection.Active {
+	if got := toggle(); got != records.Active {
 		t.Errorf("enabled it is %s, want active: what it needed is done", got)
 	}
 }
@@ -108,7 +109,7 @@ func TestWhatIsNotFinishedCannotBeToggled(t *testing.T) {
 	w := newWorld(t, setup{})
 	r := shopOf(acme)
 	w.connect(r, `{"apiKey":"abc"}`)
-	for _, state := range []connection.State{connection.Pending, connection.Selecting} {
+	for _, state := range []records.State{records.Pending, records.Selecting} {
 		must(t, w.service.SetState(t.Context(), r, state))
 		_, err := w.service.Toggle(t.Context(), r)
 		wantCode(t, err, connectors.CodeConnectorNotConnected)
@@ -133,7 +134,7 @@ func TestEnablingWhatIsEnabledIsNoChange(t *testing.T) {
 	before := w.raw(r)
 	v, err := w.service.Update(t.Context(), r, connection.UpdateInput{})
 	must(t, err)
-	if after := w.raw(r); after != before || v.State != connection.Active {
+	if after := w.raw(r); after != before || v.State != records.Active {
 		t.Errorf("an empty change has changed the record to %s", after)
 	}
 	if diff := cmp.Diff([]string{"connector.connected", "connector.disabled", "connector.enabled"}, w.kinds(acme)); diff != "" {

@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/kvstore"
@@ -24,7 +24,7 @@ func request(identity, id string) events.Action {
 func TestOfManyClaimsOneStands(t *testing.T) {
 	t.Parallel()
 	bothDrivers(t, func(t *testing.T, w *world) {
-		claims := connection.NewClaims(w.buckets)
+		claims := records.NewClaims(w.buckets)
 		holders := make([]string, 16)
 		for _, err := range atOnce(len(holders), func(i int) (err error) {
 			holders[i], err = claims.Acquire(t.Context(), request("ava", "r1"), fmt.Sprint("executor ", i))
@@ -53,7 +53,7 @@ func TestOfManyClaimsOneStands(t *testing.T) {
 func TestAClaimThatIsGivenBackWhileItIsLookedAtIsTaken(t *testing.T) {
 	t.Parallel()
 	bucket := &wrapped{Store: memkv.New(nil)}
-	claims := connection.NewClaims(connection.Buckets{Claims: bucket})
+	claims := records.NewClaims(records.Buckets{Claims: bucket})
 	must(t, ignored(claims.Acquire(t.Context(), request("ava", "r"), "first")))
 	var once sync.Once
 	bucket.latest = func(ctx context.Context, key string) (kvstore.Entry, error) {
@@ -68,7 +68,7 @@ func TestAClaimThatIsGivenBackWhileItIsLookedAtIsTaken(t *testing.T) {
 func TestAClaimOutlivesTheResult(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		claims := connection.NewClaims(connection.Buckets{Claims: memkv.New(nil)})
+		claims := records.NewClaims(records.Buckets{Claims: memkv.New(nil)})
 		must(t, ignored(claims.Acquire(t.Context(), request("ava", "r"), "first")))
 		time.Sleep(25 * time.Hour)
 		if got, err := claims.Acquire(t.Context(), request("ava", "r"), "second"); err != nil || got != "first" {
@@ -84,7 +84,7 @@ func TestAClaimOutlivesTheResult(t *testing.T) {
 func TestClaimsSayWhenTheStoreIsAway(t *testing.T) {
 	t.Parallel()
 	bucket := &wrapped{Store: memkv.New(nil), write: func(_, _ string, _ func() error) error { return kvstore.ErrUnavailable }}
-	claims := connection.NewClaims(connection.Buckets{Claims: bucket})
+	claims := records.NewClaims(records.Buckets{Claims: bucket})
 	_, err := claims.Acquire(t.Context(), request("ava", "r"), "me")
 	wantCode(t, err, connectors.CodeConnectorDatabaseFailed)
 	wantCode(t, claims.Release(t.Context(), request("ava", "r")), connectors.CodeConnectorDatabaseFailed)
@@ -93,9 +93,9 @@ func TestClaimsSayWhenTheStoreIsAway(t *testing.T) {
 func TestATokenIsKnownByItsHashOnly(t *testing.T) {
 	t.Parallel()
 	bothDrivers(t, func(t *testing.T, w *world) {
-		tokens := connection.NewAPITokens(w.buckets)
+		tokens := records.NewAPITokens(w.buckets)
 		run(t, tokens.Run)
-		token, other := connection.NewAPIToken(), connection.NewAPIToken()
+		token, other := records.NewAPIToken(), records.NewAPIToken()
 		if !strings.HasPrefix(token.Reveal(), "hwt_") || len(token.Reveal()) < 40 || token.Equal(other) {
 			t.Errorf("a token has %d bytes", len(token.Reveal()))
 		}
@@ -125,7 +125,7 @@ func TestTokensSayWhenTheStoreIsAway(t *testing.T) {
 	t.Parallel()
 	bucket := &wrapped{Store: memkv.New(nil), write: func(_, _ string, _ func() error) error { return kvstore.ErrUnavailable }}
 	bucket.latest = func(context.Context, string) (kvstore.Entry, error) { return kvstore.Entry{}, kvstore.ErrUnavailable }
-	tokens := connection.NewAPITokens(connection.Buckets{Tokens: bucket})
+	tokens := records.NewAPITokens(records.Buckets{APITokens: bucket})
 	wantCode(t, tokens.Check(t.Context(), secret.New("x")), connectors.CodeConnectorDatabaseFailed)
 	wantCode(t, tokens.Add(t.Context(), secret.New("x"), "x"), connectors.CodeConnectorDatabaseFailed)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -114,7 +115,7 @@ func TestPatchesAtOnceLoseNothingOfEachOther(t *testing.T) {
 	t.Parallel()
 	bothDrivers(t, func(t *testing.T, w *world) {
 		w.publish(plain("plain"), shop("1.0.0", shopSchema))
-		r := connection.NewRef(acme, "plain", "")
+		r := records.NewRef(acme, "plain", "")
 		w.connect(r, `{"kept":"k"}`)
 		const n = 32
 		_, other := w.process(w.keys)
@@ -179,7 +180,7 @@ func TestRotationsAtOnceAreAllHonoured(t *testing.T) {
 	t.Parallel()
 	bothDrivers(t, func(t *testing.T, w *world) {
 		r := shopOf(acme)
-		urls := make([]secret.Text, connection.MostPrevious)
+		urls := make([]secret.Text, records.MostPrevious)
 		first := segment(t, w.connect(r, `{"apiKey":"abc"}`))
 		for _, err := range atOnce(len(urls), func(i int) error {
 			v, err := w.service.RotateWebhook(t.Context(), r)

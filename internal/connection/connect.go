@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -12,18 +13,17 @@ import (
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// ConnectInput is what connect takes.
+// ConnectInput is the input of [Service.Connect].
 type ConnectInput struct {
 	Config  json.RawMessage
 	Tags    map[string]string
 	Replace bool // an existing connection keeps its id, creation time and webhook URL
 }
 
-// Connect checks the config, with the provider where the connector asks for it,
-// and stores the connection. It is CONNECTOR_ALREADY_CONNECTED if there is one,
-// unless it is to be replaced: then the new config stands alone, the connection is
-// active whatever it was, and tags stay if none are given.
-func (s *Service) Connect(ctx context.Context, r Ref, in ConnectInput) (*View, error) {
+// Connect checks the config, with the provider where the connector asks for it, and stores the connection.
+// CONNECTOR_ALREADY_CONNECTED if there is one, unless it is to be replaced: then nothing of the old config
+// stays, the connection is active whatever it was, and its tags stay if none are given.
+func (s *Service) Connect(ctx context.Context, r records.Ref, in ConnectInput) (*View, error) {
 	def, err := s.checkConnector(r)
 	if err != nil {
 		return nil, err
@@ -38,7 +38,7 @@ func (s *Service) Connect(ctx context.Context, r Ref, in ConnectInput) (*View, e
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
-	for range attempts(ctx) {
+	for range kvstore.Attempts(ctx) {
 		old, err := s.existing(ctx, r)
 		if err != nil {
 			return nil, err
@@ -47,137 +47,126 @@ func (s *Service) Connect(ctx context.Context, r Ref, in ConnectInput) (*View, e
 			return nil, alreadyConnected(r)
 		}
 		c := s.newConnection(r, def, in.Tags, old)
-		v, err := s.save(ctx, def, c, config)
+		v, err := s.save(ctx, &records.Draft{Record: c, Definition: def, Config: config})
 		if in.Replace && errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorAlreadyConnected}) {
-			continue // it has changed, come or gone meanwhile
+			continue // it was changed, created or deleted meanwhile
 		}
 		if err == nil {
 			s.announce(ctx, events.ConnectorConnected, c, events.Data{})
 		}
 		return v, err
 	}
-	return nil, databaseError("replace the connection", kvstore.ErrConflict)
+	return nil, records.DatabaseError("replace the connection", records.ErrConflict)
 }
 
-// newConnection is the record of a connection that takes the place of old, if
-// there is one.
-func (s *Service) newConnection(r Ref, def *connectors.Connector, tags map[string]string, old *Connection) *Connection {
-	now := s.now().UTC()
-	c := &Connection{ID: events.NewID(), Scope: r.Scope, Identity: r.Identity, Connector: r.Connector, Account: r.Account,
-		ConnectorVersion: def.Version, State: Active, Tags: tags, CreatedAt: now, UpdatedAt: now}
-	if old == nil {
-		return c
-	}
-	c.revision = old.revision
-	if old.fault != nil {
-		return c
-	}
-	c.ID, c.CreatedAt, c.Webhook = old.ID, old.CreatedAt, old.Webhook
-	if c.Tags == nil {
-		c.Tags = old.Tags
+// newConnection returns a connection that replaces old, if there is one.
+func (s *Service) newConnection(r records.Ref, def *connectors.Connector, tags map[string]string, old *records.Connection) *records.Connection {
+	c := records.NewConnection(r, def.Version, s.now())
+	c.Tags = tags
+	if old != nil {
+		c.Replace(old)
 	}
 	return c
 }
 
-// existing returns the record, or nil if there is none. One that cannot be read is
-// returned as its key tells: it can be replaced.
-func (s *Service) existing(ctx context.Context, r Ref) (*Connection, error) {
-	c, err := s.store.latest(ctx, r)
-	if c != nil || errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorNotConnected}) {
-		return c, nil
+// existing returns the record, readable or not, or nil if there is none.
+func (s *Service) existing(ctx context.Context, r records.Ref) (*records.Connection, error) {
+	c, err := s.store.LatestOrUnreadable(ctx, r)
+	if errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorNotConnected}) {
+		return nil, nil
 	}
-	return nil, err
+	return c, err
 }
 
-// save validates with the provider, gives the connection its webhook URL, and
-// stores it: created if it has no revision, else over that revision. It is
-// CONNECTOR_ALREADY_CONNECTED if another was faster. The URL goes into the index
-// first: an entry without its record matches nothing. The caller announces.
-func (s *Service) save(ctx context.Context, def *connectors.Connector, c *Connection, config json.RawMessage) (*View, error) {
-	r, isNew := c.Ref(), c.revision == 0
-	before, wasOf := c.Webhook.hashes(), c.ProviderAccount
-	url := s.urlOf(def, c)
-	if account := providerAccount(def, config); account != "" {
-		c.ProviderAccount = account
+// save validates a draft with the provider, gives it a webhook URL if its connector has webhooks, and stores it.
+// CONNECTOR_ALREADY_CONNECTED if another write was faster.
+func (s *Service) save(ctx context.Context, d *records.Draft) (*View, error) {
+	var url secret.Text
+	if d.Definition.Webhook != nil {
+		url = s.store.EnsureWebhookURL(d)
 	}
-	sealed, err := s.store.seal(draft{Connection: c, definition: def, config: config, url: url})
+	if account := providerAccount(d.Definition, d.Config); account != "" {
+		d.Record.ProviderAccount = account
+	}
+	sealed, err := s.store.Seal(d)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.validate(ctx, def, sealed); err != nil {
+	if err := s.validate(ctx, d.Definition, sealed.Text); err != nil {
 		return nil, err
 	}
-	if !url.IsZero() {
-		// Also for a URL that stays: a replacement heals what a lost index broke.
-		if err := s.store.addURL(ctx, r, c.Webhook.Hash); err != nil {
-			return nil, err
-		}
+	err = s.store.Write(ctx, sealed)
+	if errors.Is(err, records.ErrExists) || errors.Is(err, records.ErrConflict) {
+		return nil, alreadyConnected(d.Record.Ref())
 	}
-	if err := s.store.write(ctx, c, sealed); err != nil {
-		s.takeBack(ctx, err, c.Webhook, before)
-		if errors.Is(err, kvstore.ErrExists) || errors.Is(err, kvstore.ErrConflict) {
-			return nil, alreadyConnected(r)
-		}
-		return nil, databaseError("store the connection", err)
+	if err != nil {
+		return nil, err
 	}
-	s.store.removeURLs(ctx, without(before, c.Webhook.hashes())...)
-	if wasOf != c.ProviderAccount {
-		s.store.removeRoute(ctx, c, wasOf)
-	}
-	if isNew {
-		s.store.removeStatus(ctx, r) // of a connection that was here before
-	}
-	return s.view(c, url), nil
+	return s.view(d.Record, url), nil
 }
 
-// urlOf returns the secret of the connection's URL, and gives it one if it has to
-// have one. A URL whose secret cannot be opened any more cannot be told to anybody:
-// it gets a successor.
-func (s *Service) urlOf(def *connectors.Connector, c *Connection) secret.Text {
-	if def.Webhook == nil {
-		return secret.Text{}
-	}
-	if c.Webhook != nil {
-		if url, err := s.store.openURL(c); err == nil {
-			return url
-		}
-	}
-	url := newWebhookSecret()
-	c.Webhook = c.Webhook.successor(url, s.now().UTC())
-	return url
-}
-
-// takeBack removes a new URL from the index after a write that certainly did not
-// happen. One whose outcome is unknown may have stored the record, whose URL would
-// be dead: then an entry too many is the lesser harm.
-func (s *Service) takeBack(ctx context.Context, failure error, w *WebhookURL, before []string) {
-	if errors.Is(failure, kvstore.ErrUnavailable) {
-		return
-	}
-	s.store.removeURLs(ctx, without(w.hashes(), before)...)
-}
-
-func alreadyConnected(r Ref) error {
+func alreadyConnected(r records.Ref) error {
 	return connectors.Errorf(connectors.CodeConnectorAlreadyConnected,
-		"%s is already connected to %s; replace it with ?replace=true, or name another account", tenantText(r), r.Connector)
+		"%s %.64q is already connected to %s; replace it with ?replace=true, or name another account", r.Scope, r.Identity, r.Connector)
 }
 
-// validConfig checks a config against the connector's schema, and its webhook
-// secret against the webhook, and fills defaults in.
+// validConfig checks a config against the connector's schema, and its webhook secret against the webhook, and
+// returns it with defaults filled in.
 func (s *Service) validConfig(def *connectors.Connector, config json.RawMessage) (json.RawMessage, error) {
 	if len(config) == 0 {
 		config = json.RawMessage(`{}`)
 	}
 	normalised, problems := def.Config.Validate(config)
 	if len(problems) > 0 {
-		e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the config does not fit %s", def.Key)
+		e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the config does not match the schema of %s", def.Key)
 		e.Errors = problems
 		return nil, e
 	}
-	if err := s.checkSigning(def, normalised); err != nil {
+	if err := s.checkWebhookSecret(def, normalised); err != nil {
 		return nil, err
 	}
 	return normalised, nil
+}
+
+// checkWebhookSecret refuses a config whose webhook secret could not verify any delivery.
+func (s *Service) checkWebhookSecret(def *connectors.Connector, config json.RawMessage) error {
+	if s.checkSecret == nil || def.Webhook == nil || def.Webhook.SecretField == "" {
+		return nil
+	}
+	text, ok := records.TextAt(config, def.Webhook.SecretField)
+	if !ok {
+		return nil
+	}
+	problem := s.checkSecret(&def.Webhook.Descriptor, secret.New(text))
+	if problem == nil {
+		return nil
+	}
+	return invalidConfig("the webhook secret of "+def.Key+" cannot be used", def.Webhook.SecretField, problem.Error())
+}
+
+// invalidConfig returns CONNECTOR_CONFIG_INVALID with one field error.
+func invalidConfig(text, path, message string) error {
+	e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "%s", text)
+	e.Errors = []schema.FieldError{{Path: path, Message: message}}
+	return e
+}
+
+// providerAccount returns the provider's account id in a config, where the connector says which field it is in;
+// "" if there is none.
+func providerAccount(def *connectors.Connector, config json.RawMessage) string {
+	if def.Webhook == nil || def.Webhook.AccountField == "" {
+		return ""
+	}
+	value := records.FieldAt(config, def.Webhook.AccountField)
+	var text string
+	if json.Unmarshal(value, &text) == nil {
+		return text
+	}
+	var number json.Number
+	if json.Unmarshal(value, &number) == nil {
+		return number.String()
+	}
+	return ""
 }
 
 const (
@@ -186,19 +175,13 @@ const (
 )
 
 func checkTags(tags map[string]string) error {
-	problem := ""
 	if len(tags) > maxTags {
-		problem = "are more than 32"
+		return invalidConfig("the tags cannot be stored", "tags", "at most 32 tags are allowed")
 	}
 	for name, value := range tags {
 		if name == "" || len(name)+len(value) > maxTagBytes {
-			problem = "need a name each, and have at most 256 bytes each with it"
+			return invalidConfig("the tags cannot be stored", "tags", "each tag needs a name, and has at most 256 bytes with its value")
 		}
 	}
-	if problem == "" {
-		return nil
-	}
-	e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the tags cannot be stored")
-	e.Errors = []schema.FieldError{{Path: "tags", Message: problem}}
-	return e
+	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -20,7 +21,7 @@ func TestAConnectionIsStoredSealedAndShownMasked(t *testing.T) {
 	t.Parallel()
 	bothDrivers(t, func(t *testing.T, w *world) {
 		v := w.connect(shopOf(acme), `{"apiKey":"key-123456789","hook":{"secret":"whsec-123456","name":"n"},"servers":[{"host":"a","password":"pw-123456789"},{"host":"b"}],"count":12345678901234567890,"note":"<&>"}`)
-		if v.ID == "" || v.State != connection.Active || !v.Enabled || v.Account != "default" || v.ConnectorVersion != "1.0.0" {
+		if v.ID == "" || v.State != records.Active || !v.Enabled || v.Account != "default" || v.ConnectorVersion != "1.0.0" {
 			t.Errorf("view = %+v", v)
 		}
 		sameJSON(t, string(v.Config), `{"apiKey":"key-***6789","hook":{"secret":"whse***3456","name":"n"},"servers":[{"host":"a","password":"pw-1***6789"},{"host":"b"}],"count":12345678901234567890,"note":"<&>","channel":"general"}`)
@@ -117,7 +118,7 @@ func TestReplacingWhatIsNotThereConnects(t *testing.T) {
 func TestAccountsOfOneTenantAreConnectionsOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})
-	eu := connection.NewRef(acme, "shop", "eu")
+	eu := records.NewRef(acme, "shop", "eu")
 	w.connect(shopOf(acme), `{"apiKey":"key-default"}`)
 	w.connect(eu, `{"apiKey":"key-eu"}`)
 	must(t, ignored(w.service.Disconnect(t.Context(), shopOf(acme))))
@@ -127,29 +128,29 @@ func TestAccountsOfOneTenantAreConnectionsOfTheirOwn(t *testing.T) {
 func TestUnknownNamesHaveCodesOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{own: []connectors.Connector{shop("1.0.0", shopSchema), plain("plain")}})
-	nowhere := connection.NewRef(acme, "nowhere", "")
+	nowhere := records.NewRef(acme, "nowhere", "")
 	badScope := shopOf(events.Tenant{Scope: "planet", Identity: "x"})
 	noIdentity := shopOf(events.Tenant{Scope: "organization"})
-	longAccount := connection.NewRef(acme, "shop", strings.Repeat("x", 129))
-	brokenAccount := connection.NewRef(acme, "shop", "\xff")
+	longAccount := records.NewRef(acme, "shop", strings.Repeat("x", 129))
+	brokenAccount := records.NewRef(acme, "shop", "\xff")
 	brokenIdentity := shopOf(events.Tenant{Scope: "user", Identity: "a\xffb"})
 	longIdentity := shopOf(events.Tenant{Scope: "user", Identity: strings.Repeat("x", 129)})
 	in := connection.ConnectInput{Config: json.RawMessage(`{"apiKey":"abc"}`)}
-	operations := map[string]func(connection.Ref) error{
-		"connect": func(r connection.Ref) error { _, err := w.service.Connect(t.Context(), r, in); return err },
-		"get":     func(r connection.Ref) error { _, err := w.service.Get(t.Context(), r); return err },
-		"update": func(r connection.Ref) error {
+	operations := map[string]func(records.Ref) error{
+		"connect": func(r records.Ref) error { _, err := w.service.Connect(t.Context(), r, in); return err },
+		"get":     func(r records.Ref) error { _, err := w.service.Get(t.Context(), r); return err },
+		"update": func(r records.Ref) error {
 			_, err := w.service.Update(t.Context(), r, connection.UpdateInput{Config: in.Config})
 			return err
 		},
-		"toggle":     func(r connection.Ref) error { _, err := w.service.Toggle(t.Context(), r); return err },
-		"rotate":     func(r connection.Ref) error { _, err := w.service.RotateWebhook(t.Context(), r); return err },
-		"resolve":    func(r connection.Ref) error { _, err := w.service.Resolve(t.Context(), r); return err },
-		"disconnect": func(r connection.Ref) error { return ignored(w.service.Disconnect(t.Context(), r)) },
+		"toggle":     func(r records.Ref) error { _, err := w.service.Toggle(t.Context(), r); return err },
+		"rotate":     func(r records.Ref) error { _, err := w.service.RotateWebhook(t.Context(), r); return err },
+		"resolve":    func(r records.Ref) error { _, err := w.service.Resolve(t.Context(), r); return err },
+		"disconnect": func(r records.Ref) error { return ignored(w.service.Disconnect(t.Context(), r)) },
 	}
 	for name, run := range operations {
 		for _, c := range []struct {
-			ref  connection.Ref
+			ref  records.Ref
 			want connectors.Code
 		}{
 			{nowhere, connectors.CodeConnectorNotFound},
@@ -169,7 +170,7 @@ func TestUnknownNamesHaveCodesOfTheirOwn(t *testing.T) {
 			}
 		}
 	}
-	_, err := w.service.RotateWebhook(t.Context(), connection.NewRef(acme, "plain", ""))
+	_, err := w.service.RotateWebhook(t.Context(), records.NewRef(acme, "plain", ""))
 	wantCode(t, err, connectors.CodeConnectorWebhookNotConfigured)
 }
 
@@ -220,13 +221,13 @@ func TestARecordThatIsTooLargeIsTheCallersMistake(t *testing.T) {
 	t.Parallel()
 	bothDrivers(t, func(t *testing.T, w *world) {
 		before := len(w.everything())
-		config := `{"apiKey":"abc","note":"` + strings.Repeat("x", connection.MaxRecord) + `"}`
+		config := `{"apiKey":"abc","note":"` + strings.Repeat("x", records.MaxRecord) + `"}`
 		_, err := w.service.Connect(t.Context(), shopOf(acme), connection.ConnectInput{Config: json.RawMessage(config)})
 		wantCode(t, err, connectors.CodeConnectorConfigInvalid)
 		if after := len(w.everything()); after != before {
 			t.Errorf("%d entries, want %d", after, before)
 		}
-		w.connect(shopOf(acme), `{"apiKey":"abc","note":"`+strings.Repeat("x", connection.MaxRecord*9/10)+`"}`)
+		w.connect(shopOf(acme), `{"apiKey":"abc","note":"`+strings.Repeat("x", records.MaxRecord*9/10)+`"}`)
 		w.config(shopOf(acme))
 	})
 }
@@ -239,7 +240,7 @@ func TestDisconnectingLeavesNothing(t *testing.T) {
 		v := w.connect(r, `{"apiKey":"abc"}`)
 		_, err := w.service.RotateWebhook(t.Context(), r)
 		must(t, err)
-		status := connection.NewStatusWriter(w.buckets)
+		status := records.NewStatusWriter(w.buckets)
 		status.Webhook(r, "")
 		status.Flush(t.Context(), w.problem)
 		must(t, ignored(w.service.Disconnect(t.Context(), r)))
@@ -282,7 +283,7 @@ func TestAConnectionOutlivesItsConnector(t *testing.T) {
 func TestTheEventsOfAConnectionSayWhoseItIs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})
-	r := connection.NewRef(events.Tenant{Scope: "user", Identity: "ava@example.com"}, "shop", "e u/1")
+	r := records.NewRef(events.Tenant{Scope: "user", Identity: "ava@example.com"}, "shop", "e u/1")
 	v := w.connect(r, `{"apiKey":"abc"}`)
 	d, err := w.bus.First(t.Context(), events.Lifecycle, 1, prefix+".event.>")
 	must(t, err)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -15,20 +16,20 @@ import (
 // operation is something that writes more than once.
 type operation struct {
 	begin string // config of the connection that is there before; "" if there is none
-	run   func(w *world, r connection.Ref) error
+	run   func(w *world, r records.Ref) error
 	// after is what has to hold whatever became of the operation. url is the one
 	// from before; there says whether the record is.
-	after func(t *testing.T, w *world, r connection.Ref, url secret.Text, there bool)
+	after func(t *testing.T, w *world, r records.Ref, url secret.Text, there bool)
 }
 
 func operations() map[string]operation {
-	config := func(text string, replace bool) func(*world, connection.Ref) error {
-		return func(w *world, r connection.Ref) error {
+	config := func(text string, replace bool) func(*world, records.Ref) error {
+		return func(w *world, r records.Ref) error {
 			_, err := w.service.Connect(w.Context(), r, connection.ConnectInput{Config: json.RawMessage(text), Replace: replace})
 			return err
 		}
 	}
-	survives := func(t *testing.T, w *world, r connection.Ref, url secret.Text, there bool) {
+	survives := func(t *testing.T, w *world, r records.Ref, url secret.Text, there bool) {
 		if !there || !w.reaches(r, url) {
 			t.Errorf("the record is there: %v, and the URL from before leads to it: %v", there, there && w.reaches(r, url))
 		}
@@ -36,29 +37,29 @@ func operations() map[string]operation {
 	return map[string]operation{
 		"connect": {run: config(`{"apiKey":"new"}`, false)},
 		"replace": {begin: `{"apiKey":"old"}`, run: config(`{"apiKey":"new"}`, true), after: survives},
-		"update": {begin: `{"apiKey":"old"}`, run: func(w *world, r connection.Ref) error {
+		"update": {begin: `{"apiKey":"old"}`, run: func(w *world, r records.Ref) error {
 			_, err := w.service.Update(w.Context(), r, connection.UpdateInput{Config: json.RawMessage(`{"apiKey":"new"}`)})
 			return err
 		}, after: survives},
-		"toggle": {begin: `{"apiKey":"old"}`, run: func(w *world, r connection.Ref) error {
+		"toggle": {begin: `{"apiKey":"old"}`, run: func(w *world, r records.Ref) error {
 			_, err := w.service.Toggle(w.Context(), r)
 			return err
 		}, after: survives},
-		"rotate": {begin: `{"apiKey":"old"}`, run: func(w *world, r connection.Ref) error {
+		"rotate": {begin: `{"apiKey":"old"}`, run: func(w *world, r records.Ref) error {
 			_, err := w.service.RotateWebhook(w.Context(), r)
 			return err
 		}, after: survives},
-		"rotate for the last time": {begin: `{"apiKey":"old"}`, run: func(w *world, r connection.Ref) error {
-			for range connection.MostPrevious {
+		"rotate for the last time": {begin: `{"apiKey":"old"}`, run: func(w *world, r records.Ref) error {
+			for range records.MostPrevious {
 				if _, err := w.service.RotateWebhook(w.Context(), r); err != nil {
 					return err
 				}
 			}
 			return nil
 		}, after: survives},
-		"disconnect": {begin: `{"apiKey":"old"}`, run: func(w *world, r connection.Ref) error {
+		"disconnect": {begin: `{"apiKey":"old"}`, run: func(w *world, r records.Ref) error {
 			return ignored(w.service.Disconnect(w.Context(), r))
-		}, after: func(t *testing.T, w *world, r connection.Ref, url secret.Text, there bool) {
+		}, after: func(t *testing.T, w *world, r records.Ref, url secret.Text, there bool) {
 			if w.reaches(r, url) != there {
 				t.Errorf("the record is there: %v, and its URL does not do as it says", there)
 			}
@@ -112,7 +113,7 @@ func TestAProcessMayEndBetweenAnyTwoWrites(t *testing.T) {
 	}
 }
 
-func (w *world) checkAfter(t *testing.T, op operation, r connection.Ref, url secret.Text) {
+func (w *world) checkAfter(t *testing.T, op operation, r records.Ref, url secret.Text) {
 	t.Helper()
 	_, err := w.service.Get(t.Context(), r)
 	there := err == nil
@@ -120,7 +121,7 @@ func (w *world) checkAfter(t *testing.T, op operation, r connection.Ref, url sec
 		t.Fatal(withCause(err))
 	}
 	if there {
-		c, err := w.store.Read(t.Context(), r)
+		c, err := w.store.Latest(t.Context(), r)
 		must(t, err)
 		hashes := []string{c.Webhook.Hash}
 		for _, p := range c.Webhook.Previous {

@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/kvstore"
 	"github.com/hawser-io/hawser/pkg/kvstore/memkv"
@@ -21,7 +21,7 @@ import (
 type catalogue struct {
 	testing.TB
 	bucket *wrapped
-	*connection.Definitions
+	*records.Definitions
 
 	mu       sync.Mutex
 	problems []error
@@ -30,7 +30,7 @@ type catalogue struct {
 func newCatalogue(t testing.TB) *catalogue {
 	t.Helper()
 	c := &catalogue{TB: t, bucket: &wrapped{Store: memkv.New(nil)}}
-	c.Definitions = connection.NewDefinitions(connection.Buckets{Connectors: c.bucket})
+	c.Definitions = records.NewDefinitions(records.Buckets{Connectors: c.bucket})
 	return c
 }
 
@@ -50,7 +50,7 @@ func (c *catalogue) run() (stop func()) {
 // another process publishes.
 func (c *catalogue) another(own ...connectors.Connector) {
 	c.Helper()
-	other := connection.NewDefinitions(connection.Buckets{Connectors: c.bucket})
+	other := records.NewDefinitions(records.Buckets{Connectors: c.bucket})
 	registry := connectors.NewRegistry()
 	for _, own := range own {
 		must(c, registry.Register(own))
@@ -154,7 +154,7 @@ func TestADefinitionThatStaysIsTheSameToThePointer(t *testing.T) {
 		before, err := c.Get("shop")
 		must(t, err)
 		c.another(shop("1.0.0", shopSchema), plain("beta"))
-		time.Sleep(2 * connection.ReloadEvery)
+		time.Sleep(2 * records.ReloadEvery)
 		must(t, c.Load(t.Context()))
 		registry := connectors.NewRegistry()
 		must(t, registry.Register(shop("1.0.0", shopSchema)))
@@ -193,7 +193,7 @@ func TestABrokenDefinitionKeepsTheLastGoodAndHarmsNoOther(t *testing.T) {
 				// A process that starts now has no last good one, and starts.
 				late := newCatalogue(t)
 				late.bucket = c.bucket
-				late.Definitions = connection.NewDefinitions(connection.Buckets{Connectors: c.bucket})
+				late.Definitions = records.NewDefinitions(records.Buckets{Connectors: c.bucket})
 				must(t, late.Load(t.Context()))
 				late.wantVersion("shop", "")
 				late.wantVersion("alpha", "1.0.0")
@@ -226,7 +226,7 @@ func TestAResetReadsTheCatalogueAgain(t *testing.T) {
 		c.wantVersion("alpha", "1.0.0")
 		c.wantVersion("gone", "")
 		c.another(shop("2.0.0", shopSchema))
-		time.Sleep(connection.ReloadEvery) // nobody tells
+		time.Sleep(records.ReloadEvery) // nobody tells
 		c.wantVersion("shop", "2.0.0")
 		if before.Version != "1.0.0" {
 			t.Error("a definition that was handed out has changed")

@@ -1,36 +1,18 @@
-// Package connection keeps the records of tenants' connections and offers the
-// operations on them that HTTP and NATS share.
+// Package connection offers the operations on tenants' connections that HTTP and NATS share.
 //
-//	record.go       what is stored, and under which key
-//	state.go        the states and the transitions between them
-//	scope.go        which tenants there are
-//	store.go        the typed store: the only code that touches the buckets
-//	seal.go         the only place where records are sealed and opened
-//	cache.go        records by key, bounded, sealed, kept fresh by a watch
-//	webhookurl.go   which connection a webhook URL belongs to
-//	definitions.go  the connectors that executors have published
-//	service.go      the operations: read, disconnect, announce
+//	service.go      read, disconnect, announce
 //	connect.go      connect and replace
-//	change.go       update, toggle, rotate
-//	mergepatch.go   what a change of the config is
-//	validate.go     the provider's word on a config, by way of an executor
+//	change.go       update, toggle, rotate the webhook URL
+//	mergepatch.go   JSON merge patch of a config
+//	capture.go      a webhook secret that the provider hands over
+//	validate.go     the connector's Validate, run by an executor
+//	authorize.go    connections whose credentials come from OAuth
 //	list.go         lists and counts
 //	view.go         what callers see: secrets masked
-//	resolve.go      what a caller of the provider needs
-//	status.go       health, apart from credentials
-//	claims.go       who calls the provider for a request
-//	authorize.go    connections whose credentials come from OAuth
-//	grant.go        the tokens of a provider's account, shared by connections
-//	flow.go         authorisations under way
-//	session.go      links with which end users connect
-//	app.go          the operator's OAuth clients
-//	lease.go        what one process at a time does
-//	signkey.go      the key that signs what browsers are given
-//	tokens.go       the bearer tokens of the management API
-//	keycheck.go     whether the keyset is the one of these records
-//	routes.go       which connections a provider's account has
-//	capture.go      a webhook secret that the provider hands over
-//	evidence.go     sealing what lies in quarantine
+//	resolve.go      base URL and headers for a caller of the provider
+//	scope.go        the kinds of tenants
+//	actor.go        the API token on whose behalf a change is made
 //
-// Writes are by revision. A lost race reads again and tries again.
+// Records are stored by package records. Writes are by revision: after a lost race the operation reads again and
+// tries again. An event is published after the change that it is about is stored.
 package connection

@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
@@ -35,7 +36,7 @@ const (
 // acme is the tenant of most tests.
 var acme = events.Tenant{Scope: "organization", Identity: "acme"}
 
-func shopOf(t events.Tenant) connection.Ref { return connection.NewRef(t, "shop", "") }
+func shopOf(t events.Tenant) records.Ref { return records.NewRef(t, "shop", "") }
 
 // world is one installation: buckets, a bus on an embedded server, a service.
 type world struct {
@@ -43,10 +44,10 @@ type world struct {
 	env         *testenv.Env
 	bus         *events.Bus
 	bare        map[string]kvstore.Store // bucket → store, not wrapped
-	buckets     connection.Buckets
+	buckets     records.Buckets
 	keys        *crypto.Keyring
-	store       *connection.Connections
-	definitions *connection.Definitions
+	store       *records.Connections
+	definitions *records.Definitions
 	service     *connection.Service
 	clock       *clock
 
@@ -75,7 +76,7 @@ func newWorld(t testing.TB, s setup) *world {
 		Name: w.bus.Stream(events.Lifecycle), Subjects: []string{prefix + ".event.>"}, Storage: jetstream.MemoryStorage, AllowDirect: true,
 	})
 	must(t, err)
-	w.buckets, err = connection.BucketsFrom(func(name string) (kvstore.Store, error) {
+	w.buckets, err = records.BucketsFrom(func(name string) (kvstore.Store, error) {
 		var store kvstore.Store = memkv.New(nil)
 		if s.nats {
 			var err error
@@ -93,18 +94,18 @@ func newWorld(t testing.TB, s setup) *world {
 	if s.own == nil {
 		s.own = []connectors.Connector{shop("1.0.0", shopSchema)}
 	}
-	w.definitions = connection.NewDefinitions(w.buckets)
+	w.definitions = records.NewDefinitions(w.buckets)
 	w.publish(s.own...)
 	w.store, w.service = w.process(w.keys)
 	return w
 }
 
 // process is one more process of the installation, with a keyring of its own.
-func (w *world) process(keys *crypto.Keyring) (*connection.Connections, *connection.Service) {
+func (w *world) process(keys *crypto.Keyring) (*records.Connections, *connection.Service) {
 	w.Helper()
 	scopes, err := connection.ParseScopes("organization,user,system?")
 	must(w, err)
-	store := connection.NewConnections(w.buckets, keys, prefix)
+	store := records.NewConnections(w.buckets, records.NewSealer(keys, prefix))
 	store.SetClock(w.clock.now)
 	service := connection.NewService(store, w.definitions, scopes, w.bus, &connection.ServiceOptions{BaseURL: base, Now: w.clock.now, OnError: w.problem})
 	return store, service
@@ -127,7 +128,7 @@ func (w *world) publish(own ...connectors.Connector) {
 }
 
 // connect connects r with a config, which has to work.
-func (w *world) connect(r connection.Ref, config string) *connection.View {
+func (w *world) connect(r records.Ref, config string) *connection.View {
 	w.Helper()
 	v, err := w.service.Connect(w.Context(), r, connection.ConnectInput{Config: json.RawMessage(config)})
 	must(w, err)
@@ -135,9 +136,9 @@ func (w *world) connect(r connection.Ref, config string) *connection.View {
 }
 
 // config is what an action of r would be given.
-func (w *world) config(r connection.Ref) string {
+func (w *world) config(r records.Ref) string {
 	w.Helper()
-	c, err := w.store.Read(w.Context(), r)
+	c, err := w.store.Latest(w.Context(), r)
 	must(w, err)
 	config, err := w.store.OpenConfig(c)
 	must(w, err)
@@ -145,7 +146,7 @@ func (w *world) config(r connection.Ref) string {
 }
 
 // raw is the record of r as it lies in the bucket.
-func (w *world) raw(r connection.Ref) string {
+func (w *world) raw(r records.Ref) string {
 	w.Helper()
 	e, err := w.bare["connections"].Get(w.Context(), r.Key())
 	must(w, err)
@@ -329,7 +330,7 @@ func (w *world) serveValidate(connector string, judge func(config string) error)
 }
 
 func (w *world) judge(ask events.Ask, judge func(config string) error) events.Reply {
-	record, err := w.store.ParseSealed(ask.Data)
+	record, err := records.ParseSealed(ask.Data)
 	var config json.RawMessage
 	if err == nil {
 		config, err = w.store.OpenConfig(record)

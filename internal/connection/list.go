@@ -2,15 +2,15 @@ package connection
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
-	"github.com/hawser-io/hawser/pkg/kvstore"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -44,51 +44,37 @@ func (s *Service) Count(ctx context.Context, t events.Tenant, f Filter) (int, er
 	return len(matching), err
 }
 
-func (s *Service) matching(ctx context.Context, t events.Tenant, f Filter) ([]*Connection, error) {
+func (s *Service) matching(ctx context.Context, t events.Tenant, f Filter) ([]*records.Connection, error) {
 	if err := s.scopes.Check(t); err != nil {
 		return nil, err
 	}
 	if f.Offset < 0 || f.Limit != nil && *f.Limit < 0 {
 		return nil, connectors.Errorf(connectors.CodeConnectorConfigInvalid, "limit and offset cannot be negative")
 	}
-	byKey := map[string]*Connection{}
-	for entry, err := range s.store.buckets.Connections.List(ctx, t.Tokens()+".>") {
-		if err != nil {
-			return nil, databaseError("list the connections", err)
-		}
-		delete(byKey, entry.Key) // one that changes meanwhile comes twice
-		c, err := listed(entry)
-		if err != nil {
+	byKey := map[string]*records.Connection{}
+	for c, err := range s.store.List(ctx, t) {
+		if errors.Is(err, records.ErrForeignKey) {
 			s.onError(err)
 			continue
 		}
+		if err != nil {
+			return nil, err
+		}
+		key := c.Ref().Key()
+		delete(byKey, key) // one that changes meanwhile comes twice
 		if def, err := s.definitions.Get(c.Connector); err == nil && f.accepts(c, def) {
-			byKey[entry.Key] = c
+			byKey[key] = c
 		}
 	}
-	matching := make([]*Connection, 0, len(byKey))
+	matching := make([]*records.Connection, 0, len(byKey))
 	for _, key := range slices.Sorted(maps.Keys(byKey)) {
 		matching = append(matching, byKey[key])
 	}
 	return matching, nil
 }
 
-// listed reads an entry. Of one that cannot be read, the key tells whose it is; the
-// error is of a key that is none of ours.
-func listed(entry kvstore.Entry) (*Connection, error) {
-	c, err := parseRecord(entry.Value, entry.Revision, entry.Key)
-	if err == nil {
-		return c, nil
-	}
-	r, malformed := ParseKey(entry.Key)
-	if malformed != nil {
-		return nil, fmt.Errorf("connection records: %w", malformed)
-	}
-	return faulty(r, entry.Revision, unreadable(err)), nil
-}
-
-func (f Filter) accepts(c *Connection, def *connectors.Connector) bool {
-	if f.Enabled != nil && (c.fault != nil || *f.Enabled != c.Enabled()) {
+func (f Filter) accepts(c *records.Connection, def *connectors.Connector) bool {
+	if f.Enabled != nil && (c.Unreadable() != nil || *f.Enabled != c.Enabled()) {
 		return false
 	}
 	return f.Name == "" || f.Name == c.Connector || strings.EqualFold(f.Name, def.Metadata.Name)
@@ -103,22 +89,7 @@ const countTimeout = 15 * time.Second
 func (s *Service) CountByConnector(ctx context.Context, connector string) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, countTimeout)
 	defer cancel()
-	filter := "*.*." + events.Token(connector) + ".*"
-	if counter, ok := s.store.buckets.Connections.(kvstore.Counter); ok {
-		n, err := counter.Count(ctx, filter)
-		if err != nil {
-			return 0, databaseError("count the connections", err)
-		}
-		return n, nil
-	}
-	seen := map[string]struct{}{} // one that changes meanwhile comes twice
-	for entry, err := range s.store.buckets.Connections.List(ctx, filter) {
-		if err != nil {
-			return 0, databaseError("count the connections", err)
-		}
-		seen[entry.Key] = struct{}{}
-	}
-	return len(seen), nil
+	return s.store.Count(ctx, connector)
 }
 
 // Connectors returns the catalogue; name narrows it to one key or display name.

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/kvstore"
@@ -76,10 +77,10 @@ func TestAccountsAreApartWhateverTheirNames(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})
 	for i, account := range hostile() {
-		w.connect(connection.NewRef(acme, "shop", account), fmt.Sprintf(`{"apiKey":"key-%d"}`, i))
+		w.connect(records.NewRef(acme, "shop", account), fmt.Sprintf(`{"apiKey":"key-%d"}`, i))
 	}
 	for i, account := range hostile() {
-		r := connection.NewRef(acme, "shop", account)
+		r := records.NewRef(acme, "shop", account)
 		v, err := w.service.Get(t.Context(), r)
 		must(t, err)
 		if v.Account != account {
@@ -96,12 +97,12 @@ func TestFiltersApplyBeforeThePageIsCut(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{own: []connectors.Connector{shop("1.0.0", shopSchema), plain("alpha"), plain("beta"), plain("gone")}})
 	for _, connector := range []string{"alpha", "beta", "gone"} {
-		w.connect(connection.NewRef(acme, connector, ""), `{}`)
+		w.connect(records.NewRef(acme, connector, ""), `{}`)
 	}
 	for _, account := range []string{"", "eu", "us"} {
-		w.connect(connection.NewRef(acme, "shop", account), `{"apiKey":"abc"}`)
+		w.connect(records.NewRef(acme, "shop", account), `{"apiKey":"abc"}`)
 	}
-	_, err := w.service.Toggle(t.Context(), connection.NewRef(acme, "beta", ""))
+	_, err := w.service.Toggle(t.Context(), records.NewRef(acme, "beta", ""))
 	must(t, err)
 	must(t, w.bare["connectors"].Delete(t.Context(), "gone", 0))
 	must(t, w.definitions.Load(t.Context()))
@@ -148,10 +149,10 @@ func TestARecordThatCannotBeOpenedOrReadIsReportedAlone(t *testing.T) {
 	t.Parallel()
 	bothDrivers(t, func(t *testing.T, w *world) {
 		_, stranger := w.process(newKeyring(t))
-		_, err := stranger.Connect(t.Context(), connection.NewRef(acme, "shop", "lost key"), connection.ConnectInput{Config: json.RawMessage(`{"apiKey":"abc"}`)})
+		_, err := stranger.Connect(t.Context(), records.NewRef(acme, "shop", "lost key"), connection.ConnectInput{Config: json.RawMessage(`{"apiKey":"abc"}`)})
 		must(t, err)
-		w.connect(connection.NewRef(acme, "shop", "good"), `{"apiKey":"abc"}`)
-		_, err = w.bare["connections"].Create(t.Context(), connection.NewRef(acme, "shop", "not JSON").Key(), []byte("{"), 0)
+		w.connect(records.NewRef(acme, "shop", "good"), `{"apiKey":"abc"}`)
+		_, err = w.bare["connections"].Create(t.Context(), records.NewRef(acme, "shop", "not JSON").Key(), []byte("{"), 0)
 		must(t, err)
 		_, err = w.bare["connections"].Create(t.Context(), "organization.acme.shop.bad=token", []byte("{"), 0)
 		must(t, err)
@@ -236,7 +237,7 @@ func TestTheCountOfAConnectorIsExact(t *testing.T) {
 		for i := range 40 {
 			tenant := events.Tenant{Scope: "user", Identity: fmt.Sprintf("u%d.x", i)}
 			w.connect(shopOf(tenant), `{"apiKey":"abc"}`)
-			w.connect(connection.NewRef(tenant, "shop-2", ""), `{}`)
+			w.connect(records.NewRef(tenant, "shop-2", ""), `{}`)
 			if want++; i%3 == 0 {
 				must(t, ignored(w.service.Disconnect(t.Context(), shopOf(tenant))))
 				want--
@@ -246,7 +247,7 @@ func TestTheCountOfAConnectorIsExact(t *testing.T) {
 				want++
 			}
 			if i%5 == 0 {
-				_, err := w.service.Toggle(t.Context(), connection.NewRef(tenant, "shop-2", ""))
+				_, err := w.service.Toggle(t.Context(), records.NewRef(tenant, "shop-2", ""))
 				must(t, err)
 			}
 		}

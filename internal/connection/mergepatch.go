@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+
+	"github.com/hawser-io/hawser/internal/records"
 )
 
 // mergePatch lays a JSON merge patch (RFC 7396) over target: members of objects
@@ -37,7 +39,7 @@ func mergePatch(target, patch, shown json.RawMessage) (json.RawMessage, error) {
 		}
 		into[name] = merged
 	}
-	return marshal(into)
+	return records.Marshal(into)
 }
 
 // isMask reports whether shown hides something of value.

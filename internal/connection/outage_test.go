@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/kvstore"
@@ -76,7 +77,7 @@ func TestAStoreThatIsAwayIsAFailureToTryAgain(t *testing.T) {
 		"count all":  ignored(w.service.CountByConnector(t.Context(), "shop")),
 		"by URL":     ignored(w.store.ByWebhookURL(t.Context(), "shop", url)),
 		"load":       w.definitions.Load(t.Context()),
-		"keyset":     connection.CheckKeyset(t.Context(), w.buckets, w.keys),
+		"keyset":     records.CheckKeyset(t.Context(), w.buckets, w.keys),
 	} {
 		e, ok := errors.AsType[*connectors.Error](err)
 		if !ok || e.Code != connectors.CodeConnectorDatabaseFailed || !errors.Is(err, kvstore.ErrUnavailable) || strings.Contains(err.Error(), "10.1.2.3") {
@@ -102,7 +103,7 @@ func TestACallerWhoIsGoneGetsAnErrorAndNothingIsHalfDone(t *testing.T) {
 	cancel()
 	wantCode(t, ignored(w.service.Toggle(ctx, r)), connectors.CodeConnectorDatabaseFailed)
 	wantCode(t, ignored(w.service.Disconnect(ctx, r)), connectors.CodeConnectorDatabaseFailed)
-	wantCode(t, ignored(w.service.Connect(ctx, connection.NewRef(acme, "shop", "b"), connection.ConnectInput{Config: json.RawMessage(`{"apiKey":"abc"}`)})), connectors.CodeConnectorDatabaseFailed)
+	wantCode(t, ignored(w.service.Connect(ctx, records.NewRef(acme, "shop", "b"), connection.ConnectInput{Config: json.RawMessage(`{"apiKey":"abc"}`)})), connectors.CodeConnectorDatabaseFailed)
 	if n, err := w.service.Count(t.Context(), acme, connection.Filter{}); err != nil || n != 1 || w.urls() != 1 {
 		t.Errorf("count = %d, %v, URLs = %d, want one each", n, err, w.urls())
 	}
@@ -114,7 +115,7 @@ func TestAnOAuthConnectorIsNotConnectedByItsConfig(t *testing.T) {
 	own.BaseURL = "https://a.example"
 	own.Auth = connectors.Auth{Kind: connectors.AuthOAuth2, OAuth2: &connectors.OAuth2{AuthorizationURL: "https://a.example/authorize", TokenURL: "https://a.example/token"}}
 	w := newWorld(t, setup{own: []connectors.Connector{own}})
-	_, err := w.service.Connect(t.Context(), connection.NewRef(acme, "oauth", ""), connection.ConnectInput{Config: json.RawMessage(`{}`)})
+	_, err := w.service.Connect(t.Context(), records.NewRef(acme, "oauth", ""), connection.ConnectInput{Config: json.RawMessage(`{}`)})
 	wantCode(t, err, connectors.CodeConnectorOAuthNotConfigured)
 }
 
@@ -157,33 +158,33 @@ func TestAnExecutorThatDoesNotAnswerIsAFailureToTryAgain(t *testing.T) {
 func TestSealingFailsClosed(t *testing.T) {
 	t.Parallel()
 	keys := newKeyring(t)
-	store := connection.NewConnections(connection.Buckets{Connections: memkv.New(nil), Webhooks: memkv.New(nil)}, keys, prefix)
-	record := func(change func(*connection.Connection)) *connection.Connection {
-		c := &connection.Connection{Scope: "user", Identity: "ava", Connector: "shop", Account: "default", Config: json.RawMessage(`{"apiKey":"canary"}`)}
+	store := records.NewConnections(records.Buckets{Connections: memkv.New(nil), Webhooks: memkv.New(nil)}, records.NewSealer(keys, prefix))
+	record := func(change func(*records.Connection)) *records.Connection {
+		c := &records.Connection{Scope: "user", Identity: "ava", Connector: "shop", Account: "default", Config: json.RawMessage(`{"apiKey":"canary"}`)}
 		change(c)
 		return c
 	}
-	for name, c := range map[string]*connection.Connection{
-		"a config in the clear":        record(func(c *connection.Connection) { c.Sealed = []string{"/config/apiKey"} }),
-		"a URL in the clear":           record(func(c *connection.Connection) { c.Webhook = &connection.WebhookURL{Secret: "canary"} }),
-		"no URL":                       record(func(c *connection.Connection) { c.Webhook = &connection.WebhookURL{} }),
-		"no config":                    record(func(c *connection.Connection) { c.Config = json.RawMessage(`{`) }),
-		"a name that is not as stored": record(func(c *connection.Connection) { c.Identity = "a\xff" }),
-		"a pointer that is none":       record(func(c *connection.Connection) { c.Sealed = []string{"/config~"} }),
+	for name, c := range map[string]*records.Connection{
+		"a config in the clear":        record(func(c *records.Connection) { c.Sealed = []string{"/config/apiKey"} }),
+		"a URL in the clear":           record(func(c *records.Connection) { c.Webhook = &records.WebhookURL{Secret: "canary"} }),
+		"no URL":                       record(func(c *records.Connection) { c.Webhook = &records.WebhookURL{} }),
+		"no config":                    record(func(c *records.Connection) { c.Config = json.RawMessage(`{`) }),
+		"a name that is not as stored": record(func(c *records.Connection) { c.Identity = "a\xff" }),
+		"a pointer that is none":       record(func(c *records.Connection) { c.Sealed = []string{"/config~"} }),
 	} {
-		sealed, err := store.Sealed(c)
+		sealed, err := store.Seal(&records.Draft{Record: c})
 		e := wantCode(t, err, connectors.CodeConnectorEncryptFailed)
 		if sealed != nil || strings.Contains(withCause(e), "canary") {
-			t.Errorf("%s: %s, %s", name, sealed, withCause(e))
+			t.Errorf("%s: %s", name, withCause(e))
 		}
 	}
-	if _, err := store.ParseSealed([]byte(`{"config":`)); err == nil {
+	if _, err := records.ParseSealed([]byte(`{"config":`)); err == nil {
 		t.Error("half a record is taken")
 	}
 	if _, err := store.ByWebhookURL(t.Context(), "shop", secret.New("x")); err == nil {
 		t.Error("an unknown URL is taken")
 	}
-	service := connection.NewService(store, connection.NewDefinitions(connection.Buckets{}), connection.Scopes{}, nil, nil)
+	service := connection.NewService(store, records.NewDefinitions(records.Buckets{}), connection.Scopes{}, nil, nil)
 	_, err := service.Get(t.Context(), shopOf(events.Tenant{}))
 	wantCode(t, err, connectors.CodeConnectorScopeInvalid)
 }

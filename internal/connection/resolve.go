@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
@@ -33,12 +34,12 @@ func (r Runtime) Format(f fmt.State, _ rune) {
 func (r Runtime) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(r)) }
 
 // Resolve returns the runtime of a usable connection.
-func (s *Service) Resolve(ctx context.Context, r Ref) (*Runtime, error) {
+func (s *Service) Resolve(ctx context.Context, r records.Ref) (*Runtime, error) {
 	def, err := s.checkConnector(r)
 	if err != nil {
 		return nil, err
 	}
-	c, err := s.store.latest(ctx, r)
+	c, err := s.store.Latest(ctx, r)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -29,7 +30,7 @@ func shopWith(version, schema string) connectors.Connector {
 }
 
 // changes are all the ways to write a record that is there.
-func (w *world) changes(r connection.Ref) map[string]func() error {
+func (w *world) changes(r records.Ref) map[string]func() error {
 	return map[string]func() error{
 		"toggle": func() error { return ignored(w.service.Toggle(w.Context(), r)) },
 		"rotate": func() error { return ignored(w.service.RotateWebhook(w.Context(), r)) },
@@ -46,9 +47,9 @@ func TestWhatANewerVersionMarksIsMaskedAtOnceAndSealedAtTheNextWrite(t *testing.
 	t.Parallel()
 	const config = `{"apiKey":"canary-key","channel":"c","note":"canary-note","hook":{"secret":"canary-hook","name":"canary-name"}}`
 	w := newWorld(t, setup{own: []connectors.Connector{shopWith("1.0.0", shopSchema)}})
-	refs := map[string]connection.Ref{}
+	refs := map[string]records.Ref{}
 	for name := range w.changes(shopOf(acme)) {
-		refs[name] = connection.NewRef(acme, "shop", name)
+		refs[name] = records.NewRef(acme, "shop", name)
 		w.connect(refs[name], config)
 	}
 	w.publish(shopWith("2.0.0", laterSchema))
@@ -63,7 +64,7 @@ func TestWhatANewerVersionMarksIsMaskedAtOnceAndSealedAtTheNextWrite(t *testing.
 		sameJSON(t, w.config(r), config)
 		must(t, w.changes(r)[name]()) // and again, on what is sealed now
 		sameJSON(t, w.config(r), config)
-		record, err := w.store.Read(t.Context(), r)
+		record, err := w.store.Latest(t.Context(), r)
 		must(t, err)
 		if got, err := w.store.OpenConfigField(record, "hook.secret"); err != nil || got.Reveal() != "canary-hook" {
 			t.Errorf("%s: a field in what is sealed now is %q, %v", name, got.Reveal(), err)
@@ -74,9 +75,9 @@ func TestWhatANewerVersionMarksIsMaskedAtOnceAndSealedAtTheNextWrite(t *testing.
 func TestWhatANewerVersionNoLongerMarksStaysSealed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{own: []connectors.Connector{shopWith("1.0.0", shopSchema)}})
-	refs := map[string]connection.Ref{}
+	refs := map[string]records.Ref{}
 	for name := range w.changes(shopOf(acme)) {
-		refs[name] = connection.NewRef(acme, "shop", name)
+		refs[name] = records.NewRef(acme, "shop", name)
 		w.connect(refs[name], `{"apiKey":"canary-key","channel":"c","hook":{"secret":"canary-hook"}}`)
 	}
 	w.publish(shopWith("2.0.0", laxSchema))
@@ -113,7 +114,7 @@ func TestAFieldIsOpenedByItsPath(t *testing.T) {
 	w := newWorld(t, setup{own: []connectors.Connector{c}})
 	r := shopOf(acme)
 	w.connect(r, `{"top":"enc:v1:looks-sealed","in":{"it":"2","open":"3"},"whole":{"a":{"b":"4"},"n":7},"any":{"x":{"s":"5"}},"a/b":{"~":"6"},"number":1,"nothing":null}`)
-	record, err := w.store.Read(t.Context(), r)
+	record, err := w.store.Latest(t.Context(), r)
 	must(t, err)
 	for path, want := range map[string]string{
 		"top": "enc:v1:looks-sealed", "in.it": "2", "in.open": "3", "whole.a.b": "4", "any.x.s": "5", "a/b.~": "6",
@@ -146,7 +147,7 @@ func TestAnEnvelopeOpensOnlyWhereItWasSealed(t *testing.T) {
 	if !strings.HasPrefix(stored.Config.APIKey, "enc:v1:") {
 		t.Fatalf("apiKey is stored as %s", stored.Config.APIKey)
 	}
-	tamper := func(r connection.Ref, old, with string) {
+	tamper := func(r records.Ref, old, with string) {
 		t.Helper()
 		e, err := w.bare["connections"].Get(t.Context(), r.Key())
 		must(t, err)
@@ -157,9 +158,9 @@ func TestAnEnvelopeOpensOnlyWhereItWasSealed(t *testing.T) {
 		_, err = w.bare["connections"].Update(t.Context(), r.Key(), []byte(value), e.Revision)
 		must(t, err)
 	}
-	refused := func(r connection.Ref, what string) {
+	refused := func(r records.Ref, what string) {
 		t.Helper()
-		record, err := w.store.Read(t.Context(), r)
+		record, err := w.store.Latest(t.Context(), r)
 		must(t, err)
 		config, err := w.store.OpenConfig(record)
 		wantCode(t, err, connectors.CodeConnectorDecryptFailed)
@@ -223,14 +224,14 @@ func TestWhatNeedsNoSecretWorksWithoutTheKeys(t *testing.T) {
 	if segment(t, replaced).Equal(second) || !w.reaches(r, segment(t, replaced)) || !w.reaches(r, second) {
 		t.Error("the replacement's URL is the old one, or a URL is refused")
 	}
-	for range connection.MostPrevious {
+	for range records.MostPrevious {
 		w.rotate(r)
 	}
 	w.store, w.service = w.process(newKeyring(t))
 	_, err = w.service.Connect(t.Context(), r, connection.ConnectInput{Config: json.RawMessage(`{"apiKey":"new"}`), Replace: true})
 	must(t, err)
-	if n := w.urls(); n != connection.MostPrevious+1 {
-		t.Errorf("the index has %d URLs, want %d", n, connection.MostPrevious+1)
+	if n := w.urls(); n != records.MostPrevious+1 {
+		t.Errorf("the index has %d URLs, want %d", n, records.MostPrevious+1)
 	}
 	w.store, w.service = w.process(newKeyring(t))
 	must(t, ignored(w.service.Disconnect(t.Context(), r)))
@@ -243,7 +244,7 @@ func TestARecordThatCannotBeReadCanBeReplacedAndRemoved(t *testing.T) {
 		"not JSON": "{", "of another kind": `[]`, "empty": "", "of another tenant": `{"scope":"organization","identity":"bob","connector":"shop","account":"default"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := connection.NewRef(acme, "shop", name)
+			r := records.NewRef(acme, "shop", name)
 			for _, heal := range []func() error{
 				func() error {
 					return ignored(w.service.Connect(t.Context(), r, connection.ConnectInput{Config: json.RawMessage(`{"apiKey":"abc"}`), Replace: true}))

@@ -4,12 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"iter"
-	"math/rand/v2"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
@@ -22,15 +21,15 @@ import (
 // [connectors.Error]. Every change is stored first and announced second. Safe
 // for concurrent use, in any number of processes.
 type Service struct {
-	store       *Connections
-	definitions *Definitions
+	store       *records.Connections
+	definitions *records.Definitions
 	scopes      Scopes
 	bus         *events.Bus
 	role        string
 	baseURL     string
 	now         func() time.Time
 	onError     func(error)
-	grants      *Grants
+	grants      *records.Grants
 	checkSecret func(*webhooks.Descriptor, secret.Text) error
 }
 
@@ -39,15 +38,15 @@ type ServiceOptions struct {
 	Role    string // the source of the events, default "ingress"
 	BaseURL string // public, with the base path, without a slash at the end
 	Now     func() time.Time
-	OnError func(error) // told of events that could not be announced
-	Grants  *Grants     // shown with the connections that have one; optional
+	OnError func(error)     // told of events that could not be announced
+	Grants  *records.Grants // shown with the connections that have one; optional
 	// CheckSecret says what keeps a text from being a secret of the webhook; nil
 	// takes every text.
 	CheckSecret func(*webhooks.Descriptor, secret.Text) error
 }
 
 // NewService returns the service.
-func NewService(store *Connections, definitions *Definitions, scopes Scopes, bus *events.Bus, opts *ServiceOptions) *Service {
+func NewService(store *records.Connections, definitions *records.Definitions, scopes Scopes, bus *events.Bus, opts *ServiceOptions) *Service {
 	if opts == nil {
 		opts = &ServiceOptions{}
 	}
@@ -63,59 +62,50 @@ func NewService(store *Connections, definitions *Definitions, scopes Scopes, bus
 }
 
 // Get returns one connection with its status.
-func (s *Service) Get(ctx context.Context, r Ref) (*View, error) {
+func (s *Service) Get(ctx context.Context, r records.Ref) (*View, error) {
 	if err := s.check(r); err != nil {
 		return nil, err
 	}
-	c, err := s.store.latest(ctx, r)
+	c, err := s.store.Latest(ctx, r)
 	if err != nil {
 		return nil, s.absent(err, r)
 	}
 	v := s.view(c, secret.Text{})
 	s.addGrant(ctx, v, c)
-	v.Status, err = s.store.status(ctx, r)
+	v.Status, err = s.store.Status(ctx, r)
 	return v, err
 }
 
-// Disconnect removes the connection, its webhook URLs and its health, also where
-// its secrets cannot be opened any more or its connector is gone, and returns what
-// was removed. Whoever keeps grants looks after the connection's. If the process
-// ends in between, what is left behind in the index and in the health matches
-// nothing; only the announcement is lost.
-func (s *Service) Disconnect(ctx context.Context, r Ref) (*Connection, error) {
+// Disconnect removes the connection with its webhook URLs and its status, also if its secrets cannot be opened
+// or its connector is not registered, and returns what was removed. The caller removes the reference to its grant.
+// If the process ends in between, the index entries that remain match nothing, and the event is missing.
+func (s *Service) Disconnect(ctx context.Context, r records.Ref) (*records.Connection, error) {
 	if err := s.check(r); err != nil {
 		return nil, err
 	}
-	for range attempts(ctx) {
-		c, err := s.store.latest(ctx, r)
-		if c == nil {
+	for range kvstore.Attempts(ctx) {
+		c, err := s.store.LatestOrUnreadable(ctx, r)
+		if err != nil {
 			return nil, s.absent(err, r)
 		}
-		err = s.store.buckets.Connections.Delete(ctx, r.Key(), c.revision)
-		if errors.Is(err, kvstore.ErrConflict) {
+		err = s.store.Delete(ctx, c)
+		if errors.Is(err, records.ErrConflict) {
 			continue
 		}
 		if err != nil {
-			return nil, s.absent(s.store.readError(err, r), r)
+			return nil, s.absent(err, r)
 		}
-		s.store.removeURLs(ctx, c.Webhook.hashes()...)
-		s.store.removeRoute(ctx, c, c.ProviderAccount)
-		s.store.removeStatus(ctx, r)
 		s.announce(ctx, events.ConnectorDisconnected, c, events.Data{})
 		return c, nil
 	}
-	return nil, databaseError("disconnect", kvstore.ErrConflict)
+	return nil, records.DatabaseError("disconnect", records.ErrConflict)
 }
 
-const (
-	announceTimeout = 5 * time.Second
-	// cleanupTimeout bounds work that may fail without harm.
-	cleanupTimeout = 2 * time.Second
-)
+const announceTimeout = 5 * time.Second
 
 // announce publishes a lifecycle event about what is stored. The change stands
 // whether or not the event gets out, so a failure is reported, not returned.
-func (s *Service) announce(ctx context.Context, kind events.Kind, c *Connection, data events.Data) {
+func (s *Service) announce(ctx context.Context, kind events.Kind, c *records.Connection, data events.Data) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), announceTimeout)
 	defer cancel()
 	data.Actor = Actor(ctx)
@@ -130,7 +120,7 @@ func (s *Service) announce(ctx context.Context, kind events.Kind, c *Connection,
 	s.onError(err)
 }
 
-func (s *Service) check(r Ref) error {
+func (s *Service) check(r records.Ref) error {
 	if err := s.scopes.Check(r.Tenant); err != nil {
 		return err
 	}
@@ -154,7 +144,7 @@ func AccountProblem(account string) string {
 	return ""
 }
 
-func (s *Service) checkConnector(r Ref) (*connectors.Connector, error) {
+func (s *Service) checkConnector(r records.Ref) (*connectors.Connector, error) {
 	if err := s.check(r); err != nil {
 		return nil, err
 	}
@@ -163,34 +153,11 @@ func (s *Service) checkConnector(r Ref) (*connectors.Connector, error) {
 
 // absent turns CONNECTOR_NOT_CONNECTED into CONNECTOR_NOT_FOUND where there is not
 // even such a connector.
-func (s *Service) absent(err error, r Ref) error {
+func (s *Service) absent(err error, r records.Ref) error {
 	if errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorNotConnected}) {
 		if _, unknown := s.definitions.Get(r.Connector); unknown != nil {
 			return unknown
 		}
 	}
 	return err
-}
-
-// Lost races are repeated up to raceTries times, after random pauses that double
-// from racePause to longestRacePause, so that a crowd disperses.
-const (
-	raceTries        = 64
-	racePause        = time.Millisecond
-	longestRacePause = 64 * time.Millisecond
-)
-
-// attempts yields once for every time that a change may be tried, and pauses in
-// between; it ends early with ctx.
-func attempts(ctx context.Context) iter.Seq[int] {
-	return func(yield func(int) bool) {
-		wait := racePause
-		for n := range raceTries {
-			if ctx.Err() != nil && n > 0 || !yield(n) {
-				return
-			}
-			pause(ctx, rand.N(wait))
-			wait = min(2*wait, longestRacePause)
-		}
-	}
 }

@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
 // give gives a shop another webhook secret; "null" takes it away.
-func (w *world) give(r connection.Ref, secret string, grace ...time.Duration) {
+func (w *world) give(r records.Ref, secret string, grace ...time.Duration) {
 	w.Helper()
 	in := connection.UpdateInput{Config: json.RawMessage(`{"hook":{"secret":` + secret + `}}`)}
 	if len(grace) > 0 {
@@ -27,9 +28,9 @@ func (w *world) give(r connection.Ref, secret string, grace ...time.Duration) {
 }
 
 // signing are the secrets that verify for r, the present one first.
-func (w *world) signing(r connection.Ref) []string {
+func (w *world) signing(r records.Ref) []string {
 	w.Helper()
-	c, err := w.store.Read(w.Context(), r)
+	c, err := w.store.Latest(w.Context(), r)
 	must(w, err)
 	all, err := w.store.SigningSecrets(c, "hook.secret")
 	must(w, err)
@@ -43,7 +44,7 @@ func (w *world) signing(r connection.Ref) []string {
 	return texts
 }
 
-func (w *world) wantSigning(r connection.Ref, want ...string) {
+func (w *world) wantSigning(r records.Ref, want ...string) {
 	w.Helper()
 	if got := w.signing(r); !slices.Equal(got, want) {
 		w.Errorf("the secrets are %q, want %q", got, want)
@@ -60,7 +61,7 @@ func TestAReplacedWebhookSecretVerifiesForItsGraceAndNoLonger(t *testing.T) {
 	w.wantSigning(r, "canary-two", "canary-one")
 	view, err := w.service.Get(t.Context(), r)
 	must(t, err)
-	if until := w.clock.now().Add(connection.SecretGrace); view.PreviousSecretUntil == nil || view.PreviousSecretUntil.Sub(until).Abs() > time.Minute {
+	if until := w.clock.now().Add(records.SecretGrace); view.PreviousSecretUntil == nil || view.PreviousSecretUntil.Sub(until).Abs() > time.Minute {
 		t.Errorf("the view says until %v, want %v", view.PreviousSecretUntil, until)
 	}
 	w.clock.add(time.Hour)
@@ -68,7 +69,7 @@ func TestAReplacedWebhookSecretVerifiesForItsGraceAndNoLonger(t *testing.T) {
 	w.wantSigning(r, "canary-three", "canary-one", "canary-two")
 	w.clock.add(2 * time.Hour)
 	w.wantSigning(r, "canary-three", "canary-one")
-	w.clock.add(connection.SecretGrace - 3*time.Hour)
+	w.clock.add(records.SecretGrace - 3*time.Hour)
 	w.wantSigning(r, "canary-three")
 	if !strings.Contains(w.raw(r), "retired_secrets") {
 		t.Fatal("the test does not see where they lie")
@@ -152,7 +153,7 @@ func TestOpenedSecretsGoWithTheirRecord(t *testing.T) {
 		must(t, err)
 		return s.Reveal()
 	}
-	eventually(t, func() bool { held, _ := other.CacheSize(); return present() == "one" && held == 1 })
+	eventually(t, func() bool { held, _ := other.CacheUse(); return present() == "one" && held == 1 })
 	w.give(r, `"two"`)
 	eventually(t, func() bool { return present() == "two" })
 	// Opened once, also by many at a time, and never out of the cache's record.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/kvstore"
 	"github.com/hawser-io/hawser/pkg/kvstore/memkv"
@@ -21,7 +22,7 @@ func TestHealthNeverConflictsWithChangesOfTheConnection(t *testing.T) {
 	bothDrivers(t, func(t *testing.T, w *world) {
 		r := shopOf(acme)
 		w.connect(r, `{"apiKey":"abc"}`)
-		writers := []*connection.StatusWriter{connection.NewStatusWriter(w.buckets), connection.NewStatusWriter(w.buckets), connection.NewStatusWriter(w.buckets)}
+		writers := []*records.StatusWriter{records.NewStatusWriter(w.buckets), records.NewStatusWriter(w.buckets), records.NewStatusWriter(w.buckets)}
 		for _, err := range atOnce(24, func(i int) error {
 			writer := writers[i%3]
 			switch {
@@ -53,9 +54,9 @@ func TestHealthNeverConflictsWithChangesOfTheConnection(t *testing.T) {
 }
 
 // ward is a status writer over memory.
-func ward(bucket kvstore.Store) (*connection.StatusWriter, *connection.Connections) {
-	buckets := connection.Buckets{Status: bucket}
-	return connection.NewStatusWriter(buckets), connection.NewConnections(buckets, nil, prefix)
+func ward(bucket kvstore.Store) (*records.StatusWriter, *records.Connections) {
+	buckets := records.Buckets{Status: bucket}
+	return records.NewStatusWriter(buckets), records.NewConnections(buckets, records.NewSealer(nil, prefix))
 }
 
 func TestManyNotesAreOneWriteAndTheLastOneIsMadeAfterTheEnd(t *testing.T) {
@@ -89,7 +90,7 @@ func TestManyNotesAreOneWriteAndTheLastOneIsMadeAfterTheEnd(t *testing.T) {
 		slow.Store(true)
 		writer.Webhook(r, "")
 		stop()
-		got, err := store.StatusOf(t.Context(), r)
+		got, err := store.Status(t.Context(), r)
 		must(t, err)
 		if got.LastWebhook.Code != "" || got.LastError.Code != "LATE" || got.LastAction.Code != "LATE" {
 			t.Errorf("status = %+v %+v %+v", got.LastWebhook, got.LastError, got.LastAction)
@@ -109,7 +110,7 @@ func TestAnOlderOutcomeDoesNotReplaceANewer(t *testing.T) {
 		fast.Action(r, "NEW")
 		fast.Flush(t.Context(), func(err error) { t.Error(err) })
 		slow.Flush(t.Context(), func(err error) { t.Error(err) })
-		got, err := store.StatusOf(t.Context(), r)
+		got, err := store.Status(t.Context(), r)
 		must(t, err)
 		if got.LastAction.Code != "NEW" || got.LastError.Code != "NEW" {
 			t.Errorf("status = %+v", got.LastAction)
@@ -128,7 +129,7 @@ func TestHealthThatCannotBeWrittenNowIsWrittenLater(t *testing.T) {
 		}
 		return do()
 	}
-	of := func(i int) connection.Ref { return shopOf(events.Tenant{Scope: "user", Identity: fmt.Sprint(i)}) }
+	of := func(i int) records.Ref { return shopOf(events.Tenant{Scope: "user", Identity: fmt.Sprint(i)}) }
 	for i := range 50 {
 		writer.Webhook(of(i), "OLD")
 	}
@@ -145,7 +146,7 @@ func TestHealthThatCannotBeWrittenNowIsWrittenLater(t *testing.T) {
 		if i == 0 {
 			want = "NEW"
 		}
-		if got, err := store.StatusOf(t.Context(), of(i)); err != nil || got == nil || got.LastWebhook.Code != want {
+		if got, err := store.Status(t.Context(), of(i)); err != nil || got == nil || got.LastWebhook.Code != want {
 			t.Errorf("%d: %+v, %v, want %s", i, got, err, want)
 		}
 	}
@@ -155,17 +156,17 @@ func TestNotesAreBounded(t *testing.T) {
 	t.Parallel()
 	bucket := memkv.New(nil)
 	writer, store := ward(bucket)
-	of := func(i int) connection.Ref { return shopOf(events.Tenant{Scope: "user", Identity: fmt.Sprint(i)}) }
-	for i := range connection.MaxNoted + 10 {
+	of := func(i int) records.Ref { return shopOf(events.Tenant{Scope: "user", Identity: fmt.Sprint(i)}) }
+	for i := range records.MaxNoted + 10 {
 		writer.Webhook(of(i), "")
 	}
 	writer.Webhook(of(0), "NEWS") // of one that is noted already
 	writer.Flush(t.Context(), func(err error) { t.Error(err) })
 	n, err := bucket.Count(t.Context(), ">")
 	must(t, err)
-	got, err := store.StatusOf(t.Context(), of(0))
+	got, err := store.Status(t.Context(), of(0))
 	must(t, err)
-	if n != connection.MaxNoted || got.LastWebhook.Code != "NEWS" {
+	if n != records.MaxNoted || got.LastWebhook.Code != "NEWS" {
 		t.Errorf("%d written, the first is %+v", n, got)
 	}
 }
@@ -180,7 +181,7 @@ func TestHealthThatCannotBeReadIsNoHealth(t *testing.T) {
 	if v, err := w.service.Get(t.Context(), r); err != nil || v.Status != nil {
 		t.Errorf("status = %+v, %v", v.Status, err)
 	}
-	writer := connection.NewStatusWriter(w.buckets)
+	writer := records.NewStatusWriter(w.buckets)
 	writer.Action(r, "")
 	writer.Flush(t.Context(), w.problem)
 	if v, err := w.service.Get(t.Context(), r); err != nil || v.Status == nil || len(w.problems) > 0 {
@@ -192,7 +193,7 @@ func TestANewConnectionDoesNotInheritHealth(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})
 	r := shopOf(acme)
-	writer := connection.NewStatusWriter(w.buckets)
+	writer := records.NewStatusWriter(w.buckets)
 	w.connect(r, `{"apiKey":"abc"}`)
 	must(t, ignored(w.service.Disconnect(t.Context(), r)))
 	writer.Webhook(r, "LATE") // a delivery that was under way

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -29,23 +30,14 @@ func (s *Service) validate(ctx context.Context, def *connectors.Connector, seale
 		return e
 	}
 	if err != nil {
-		return databaseError("have an executor validate the config", err)
+		return records.DatabaseError("have an executor validate the config", err)
 	}
 	if header.Get(events.HeaderErrorCode) == "" {
 		return nil
 	}
 	var problem connectors.Error
 	if err := json.Unmarshal(reply, &problem); err != nil {
-		return databaseError("read an executor's verdict on the config", err)
+		return records.DatabaseError("read an executor's verdict on the config", err)
 	}
 	return &problem
-}
-
-// ParseSealed reads a sealed record that was handed over for validation.
-func (s *Connections) ParseSealed(data []byte) (*Connection, error) {
-	var c Connection
-	if err := json.Unmarshal(data, &c); err != nil {
-		return nil, connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the record to validate is malformed")
-	}
-	return &c, nil
 }

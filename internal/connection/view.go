@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/crypto"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -18,26 +19,26 @@ type View struct {
 	Connector        string          `json:"connector"`
 	Account          string          `json:"account"`
 	ConnectorVersion string          `json:"connector_version"`
-	State            State           `json:"state"`
+	State            records.State   `json:"state"`
 	Enabled          bool            `json:"enabled"`
 	Config           json.RawMessage `json:"config"`
 	WebhookURL       string          `json:"webhook_url,omitempty"`
 	PreviousURLUntil *time.Time      `json:"previous_webhook_url_until,omitempty"`
 	// PreviousSecretUntil is until when a webhook secret verifies that another has
 	// taken the place of; the last of them, if there are several.
-	PreviousSecretUntil *time.Time        `json:"previous_webhook_secret_until,omitempty"`
-	Tags                map[string]string `json:"tags,omitempty"`
-	Resource            *Resource         `json:"resource,omitempty"`
-	Resources           []Resource        `json:"resources,omitempty"` // to choose from, while selecting
-	User                *User             `json:"user,omitempty"`
-	GrantedScopes       []string          `json:"granted_scopes,omitempty"`
-	ExpiresAt           *time.Time        `json:"expires_at,omitempty"` // of the access token
+	PreviousSecretUntil *time.Time         `json:"previous_webhook_secret_until,omitempty"`
+	Tags                map[string]string  `json:"tags,omitempty"`
+	Resource            *records.Resource  `json:"resource,omitempty"`
+	Resources           []records.Resource `json:"resources,omitempty"` // to choose from, while selecting
+	User                *records.User      `json:"user,omitempty"`
+	GrantedScopes       []string           `json:"granted_scopes,omitempty"`
+	ExpiresAt           *time.Time         `json:"expires_at,omitempty"` // of the access token
 	// Companions are the connection's further tokens, by name; from Get only.
 	Companions map[string]CompanionView `json:"companions,omitempty"`
 	Metadata   connectors.Metadata      `json:"metadata"`
 	CreatedAt  time.Time                `json:"created_at"`
 	UpdatedAt  time.Time                `json:"updated_at"`
-	Status     *Status                  `json:"status,omitempty"`
+	Status     *records.Status          `json:"status,omitempty"`
 	// Error is set where the record's secrets cannot be opened: it is reported
 	// alone, and a list goes on.
 	Error *connectors.Error `json:"error,omitempty"`
@@ -45,26 +46,26 @@ type View struct {
 
 // CompanionView is a companion's token as callers see it.
 type CompanionView struct {
-	State         GrantState `json:"state"`
-	GrantedScopes []string   `json:"granted_scopes,omitempty"`
-	ExpiresAt     *time.Time `json:"expires_at,omitempty"` // of the access token
+	State         records.GrantState `json:"state"`
+	GrantedScopes []string           `json:"granted_scopes,omitempty"`
+	ExpiresAt     *time.Time         `json:"expires_at,omitempty"` // of the access token
 }
 
 const maskedSegment = "***"
 
 // view shows a record. url is the URL's secret if the caller may see it.
-func (s *Service) view(c *Connection, url secret.Text) *View {
+func (s *Service) view(c *records.Connection, url secret.Text) *View {
 	v := &View{
 		ID: c.ID, Scope: c.Scope, Identity: c.Identity, Connector: c.Connector, Account: c.Account,
 		ConnectorVersion: c.ConnectorVersion, State: c.State, Enabled: c.Enabled(), Tags: c.Tags,
 		CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt, Resource: c.Resource, Resources: c.Resources,
 	}
-	d := draft{Connection: c}
+	d := records.Draft{Record: c}
 	if def, err := s.definitions.Get(c.Connector); err == nil {
-		v.Metadata, d.definition = def.Metadata, def
+		v.Metadata, d.Definition = def.Metadata, def
 	}
-	if c.fault != nil {
-		v.Enabled, v.Config, v.Error = false, c.Config, connectors.AsError(c.fault)
+	if c.Unreadable() != nil {
+		v.Enabled, v.Config, v.Error = false, c.Config, connectors.AsError(c.Unreadable())
 		return v
 	}
 	if c.Webhook != nil {
@@ -89,8 +90,8 @@ func (s *Service) view(c *Connection, url secret.Text) *View {
 		config = c.Config
 	}
 	// Masked is also what only a newer definition marks and no write has sealed yet.
-	if v.Config, err = crypto.MaskFields(config, d.places()); err != nil {
-		v.Config, v.Error = json.RawMessage(`{}`), connectors.AsError(decryptError(c, err))
+	if v.Config, err = crypto.MaskFields(config, d.SecretPaths()); err != nil {
+		v.Config, v.Error = json.RawMessage(`{}`), connectors.AsError(records.DecryptError(c, err))
 	}
 	return v
 }

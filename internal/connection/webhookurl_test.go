@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
 // reaches reports whether deliveries to the URL reach r.
-func (w *world) reaches(r connection.Ref, url secret.Text) bool {
+func (w *world) reaches(r records.Ref, url secret.Text) bool {
 	w.Helper()
 	c, err := w.store.ByWebhookURL(w.Context(), r.Connector, url)
 	if errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorWebhookVerificationFailed}) {
@@ -27,7 +28,7 @@ func (w *world) reaches(r connection.Ref, url secret.Text) bool {
 	return true
 }
 
-func (w *world) rotate(r connection.Ref) secret.Text {
+func (w *world) rotate(r records.Ref) secret.Text {
 	w.Helper()
 	v, err := w.service.RotateWebhook(w.Context(), r)
 	must(w, err)
@@ -41,13 +42,13 @@ func TestARotatedURLIsHonouredForTheGraceTimeAndNoLonger(t *testing.T) {
 		first := segment(t, w.connect(r, `{"apiKey":"abc"}`))
 		w.clock.add(time.Minute)
 		second := w.rotate(r)
-		until := w.clock.now().Add(connection.URLGrace)
+		until := w.clock.now().Add(records.URLGrace)
 		v, err := w.service.Get(t.Context(), r)
 		must(t, err)
 		if v.PreviousURLUntil == nil || !v.PreviousURLUntil.Equal(until) {
 			t.Errorf("the old URL is said to be honoured until %v, want %v", v.PreviousURLUntil, until)
 		}
-		w.clock.add(connection.URLGrace - 1)
+		w.clock.add(records.URLGrace - 1)
 		if !w.reaches(r, first) || !w.reaches(r, second) {
 			t.Error("within the grace time a URL is refused")
 		}
@@ -76,7 +77,7 @@ func TestRotatingTwiceHonoursBothOldURLs(t *testing.T) {
 			t.Errorf("URL %d is refused", i+1)
 		}
 	}
-	w.clock.add(connection.URLGrace - time.Hour)
+	w.clock.add(records.URLGrace - time.Hour)
 	if w.reaches(r, first) || !w.reaches(r, second) {
 		t.Error("the grace times are not those of each rotation")
 	}
@@ -92,7 +93,7 @@ func TestOldURLsAreBounded(t *testing.T) {
 	r := shopOf(acme)
 	var urls []secret.Text
 	urls = append(urls, segment(t, w.connect(r, `{"apiKey":"abc"}`)))
-	for range connection.MostPrevious + 2 {
+	for range records.MostPrevious + 2 {
 		urls = append(urls, w.rotate(r))
 	}
 	for i, url := range urls {
@@ -100,8 +101,8 @@ func TestOldURLsAreBounded(t *testing.T) {
 			t.Errorf("URL %d of %d is honoured: %v, want %v", i+1, len(urls), got, want)
 		}
 	}
-	if n := w.urls(); n != connection.MostPrevious+1 {
-		t.Errorf("the index has %d URLs, want %d", n, connection.MostPrevious+1)
+	if n := w.urls(); n != records.MostPrevious+1 {
+		t.Errorf("the index has %d URLs, want %d", n, records.MostPrevious+1)
 	}
 }
 
@@ -168,7 +169,7 @@ func TestANewURLIsHonouredByAProcessThatHoldsTheOldRecord(t *testing.T) {
 	run(t, w.store.Run)
 	eventually(t, func() bool {
 		must(t, ignored(w.store.Get(t.Context(), r)))
-		n, _ := w.store.CacheSize()
+		n, _ := w.store.CacheUse()
 		return n == 1
 	})
 	second := w.rotate(r)

@@ -7,14 +7,14 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
 // showForm shows the connector's config as a form. Secrets that were entered before
 // are not shown again.
-func showForm(w http.ResponseWriter, s *connection.Session, def *connectors.Connector, entered url.Values, wrong *connectors.Error) {
+func showForm(w http.ResponseWriter, s *records.Session, def *connectors.Connector, entered url.Values, wrong *connectors.Error) {
 	page := content{Title: "Connect " + nameOf(def), Text: def.Metadata.Description, Tenant: forWhom(s), Connector: def.Key}
 	status := http.StatusOK
 	if wrong != nil {

@@ -4,9 +4,9 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/ingress/problem"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
@@ -57,7 +57,7 @@ func (p *Pages) openSession(w http.ResponseWriter, r *http.Request) {
 }
 
 // enter lets the session's own browser in.
-func (p *Pages) enter(w http.ResponseWriter, r *http.Request) (*connection.Session, bool) {
+func (p *Pages) enter(w http.ResponseWriter, r *http.Request) (*records.Session, bool) {
 	s, err := p.oauth.Session(r.Context(), r.PathValue("token"))
 	var cookie oauth.Cookie
 	if err == nil {
@@ -103,7 +103,7 @@ func (p *Pages) submitSession(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (p *Pages) connectSession(w http.ResponseWriter, r *http.Request, s *connection.Session, form url.Values) {
+func (p *Pages) connectSession(w http.ResponseWriter, r *http.Request, s *records.Session, form url.Values) {
 	def, err := p.service.Connector(form.Get("connector"))
 	if err != nil {
 		showFailure(w, r, connectors.AsError(err))
@@ -132,7 +132,7 @@ func (p *Pages) connectSession(w http.ResponseWriter, r *http.Request, s *connec
 }
 
 // leave ends the session's way.
-func (p *Pages) leave(w http.ResponseWriter, r *http.Request, s *connection.Session) {
+func (p *Pages) leave(w http.ResponseWriter, r *http.Request, s *records.Session) {
 	outcome := oauth.Outcome{Status: "success", Connector: s.Connector, ReturnURL: s.ReturnURL}
 	if to := outcome.Location(nil); to != "" {
 		render(w, http.StatusOK, "message", content{Title: "Connected", Text: "The connection is ready.", Link: to, LinkText: "Go back"})
@@ -141,11 +141,11 @@ func (p *Pages) leave(w http.ResponseWriter, r *http.Request, s *connection.Sess
 	render(w, http.StatusOK, "message", finished(s))
 }
 
-func finished(s *connection.Session) content {
+func finished(s *records.Session) content {
 	return content{Title: "Connected", Text: "The connection is ready. You can close this window.", Tenant: forWhom(s)}
 }
 
-func (p *Pages) showSites(w http.ResponseWriter, r *http.Request, s *connection.Session) {
+func (p *Pages) showSites(w http.ResponseWriter, r *http.Request, s *records.Session) {
 	sites, err := p.oauth.SessionSites(r.Context(), s)
 	if err != nil {
 		showFailure(w, r, connectors.AsError(err))
@@ -158,7 +158,7 @@ func (p *Pages) showSites(w http.ResponseWriter, r *http.Request, s *connection.
 	render(w, http.StatusOK, "choose", page)
 }
 
-func forWhom(s *connection.Session) string { return "For " + s.Scope + " " + s.Identity }
+func forWhom(s *records.Session) string { return "For " + s.Scope + " " + s.Identity }
 
 func nameOf(c *connectors.Connector) string {
 	if c.Metadata.Name != "" {

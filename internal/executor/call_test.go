@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/roletest"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
@@ -72,7 +73,7 @@ func TestConnectAsksAnExecutorToValidate(t *testing.T) {
 	}
 	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{validating}})
 	connect := func(channel string) *connectors.Error {
-		_, err := n.Service.Connect(t.Context(), connection.NewRef(ava, "probe", channel), connection.ConnectInput{
+		_, err := n.Service.Connect(t.Context(), records.NewRef(ava, "probe", channel), connection.ConnectInput{
 			Config: json.RawMessage(`{"apiKey":"canary-key","channel":"` + channel + `"}`)})
 		return connectors.AsError(err)
 	}
@@ -110,7 +111,7 @@ func TestARecordIsValidatedByItsOwnConnectorOnly(t *testing.T) {
 	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{roletest.Probe("probe", ""), other}})
 	n.Connect(t, ava, "probe", key)
 	n.StartExecutor(t, nil)
-	entry, err := n.Buckets.Connections.Get(t.Context(), connection.NewRef(ava, "probe", "").Key())
+	entry, err := n.Buckets.Connections.Get(t.Context(), records.NewRef(ava, "probe", "").Key())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,15 +5,15 @@ import (
 	"encoding/json"
 	"net/http"
 
-	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
 // callBuilder adds to a call what its handler works with: the config in the clear, and
 // HTTP clients that carry the connection's credentials.
 type callBuilder struct {
-	connections *connection.Connections
+	connections *records.Connections
 	http        *http.Client // for its limits; the transport is the target's
 	oauth       *oauth.Tokens
 }
@@ -21,9 +21,9 @@ type callBuilder struct {
 // target is where a call goes.
 type target struct {
 	connector  *connectors.Connector
-	connection *connection.Connection // nil: the connector's default config
-	config     json.RawMessage        // set by [callBuilder.build] unless it is there
-	transport  http.RoundTripper      // below the credentials
+	connection *records.Connection // nil: the connector's default config
+	config     json.RawMessage     // set by [callBuilder.build] unless it is there
+	transport  http.RoundTripper   // below the credentials
 }
 
 // build fills a call in. It fails without a token, so that the handler does not begin

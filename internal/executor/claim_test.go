@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/executor"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/roletest"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -142,7 +142,7 @@ func TestARepetitionWaitsUntilTheCallMustHaveBeenDecided(t *testing.T) {
 // claims makes a claim as an executor would have made it at a time.
 func claims(t *testing.T, n *roletest.Node, ref events.ActionRef, id, place string, at time.Time) {
 	t.Helper()
-	holder, err := connection.NewClaims(n.Buckets).Acquire(t.Context(), events.Action{ActionRef: ref, ID: id}, place+"/"+idAt(at))
+	holder, err := records.NewClaims(n.Buckets).Acquire(t.Context(), events.Action{ActionRef: ref, ID: id}, place+"/"+idAt(at))
 	if err != nil {
 		t.Fatal(err)
 	}

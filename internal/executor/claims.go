@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -20,7 +20,7 @@ import (
 // claim of the same message means that an executor ended, or was suspended, during the
 // call: the outcome is unknown. A claim of another message means that the sender
 // published the request twice: the other message decides it.
-type claims struct{ records *connection.Claims }
+type claims struct{ records *records.Claims }
 
 // claimMargin is added to the time limit of an action before a claim without a result
 // counts as that of a call whose outcome will not be known.

@@ -13,6 +13,7 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/executor/fairness"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -46,11 +47,11 @@ type Options struct {
 type Parts struct {
 	Bus         *events.Bus
 	Registry    *connectors.Registry
-	Store       *connection.Connections
-	Definitions *connection.Definitions
+	Store       *records.Connections
+	Definitions *records.Definitions
 	Scopes      connection.Scopes
-	Claims      *connection.Claims
-	Status      *connection.StatusWriter
+	Claims      *records.Claims
+	Status      *records.StatusWriter
 	HTTP        *http.Client  // for providers, see internal/safehttp
 	OAuth       *oauth.Tokens // of connections that have a grant
 }
@@ -59,7 +60,7 @@ type Parts struct {
 type Executor struct {
 	bus         *events.Bus
 	registry    *connectors.Registry
-	definitions *connection.Definitions
+	definitions *records.Definitions
 	opts        Options
 	telemetry   *telemetry
 

@@ -6,7 +6,7 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -15,7 +15,7 @@ import (
 // connection that receives webhooks has one timer in the stream of parked work.
 type inactivity struct {
 	bus         *events.Bus
-	connections *connection.Connections
+	connections *records.Connections
 	lifecycle   *lifecycle
 	after       time.Duration                 // the shortest time without a webhook that counts
 	busyAfter   int                           // webhooks of a connection that usually receives some
@@ -39,7 +39,7 @@ func newTimers() *lru.Cache[string, time.Time] {
 }
 
 // received sets the timer of a connection that has received a webhook.
-func (i *inactivity) received(ctx context.Context, ref connection.Ref) error {
+func (i *inactivity) received(ctx context.Context, ref records.Ref) error {
 	if due, set := i.timers.Get(ref.Key()); set && time.Now().Before(due) {
 		return nil
 	}
@@ -58,7 +58,7 @@ func (i *inactivity) due(ctx context.Context, message *events.Delivery) error {
 	if err != nil {
 		return events.Discard(err)
 	}
-	status, err := i.connections.Status(ctx, connection.NewRef(tenant, connector, account))
+	status, err := i.connections.Status(ctx, records.NewRef(tenant, connector, account))
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/executor"
 	"github.com/hawser-io/hawser/internal/ingress"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/roletest"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
@@ -32,7 +33,7 @@ func TestARequestThatCannotRunIsRefusedWithItsCode(t *testing.T) {
 	n := one(t, echo(), wrongOutput())
 	off := roletest.Org("off")
 	n.Connect(t, off, "probe", key)
-	if _, err := n.Service.Toggle(t.Context(), connection.NewRef(off, "probe", "")); err != nil {
+	if _, err := n.Service.Toggle(t.Context(), records.NewRef(off, "probe", "")); err != nil {
 		t.Fatal(err)
 	}
 	lifecycle, results := n.Listen(t, "hawser.event.>"), n.Listen(t, "hawser.result.>")
@@ -148,13 +149,13 @@ func TestTheSweepLooksIntoTheStoreBeforeItRefuses(t *testing.T) {
 	t.Parallel()
 	n := roletest.Start(t, nil)
 	// Another program publishes its connector; this catalogue is not told in time.
-	other := connection.NewDefinitions(n.Buckets)
+	other := records.NewDefinitions(n.Buckets)
 	late := roletest.Probe("late", "")
 	if err := other.Publish(t.Context(), []*connectors.Connector{&late}); err != nil {
 		t.Fatal(err)
 	}
 	stale := *n
-	stale.Definitions = connection.NewDefinitions(n.Buckets) // empty, and not running
+	stale.Definitions = records.NewDefinitions(n.Buckets) // empty, and not running
 	n.Publish(t, "hawser.action.organization.a.late.noop", nil, "{}")
 	n.Publish(t, "hawser.action.organization.a.ghost.walk", nil, "{}")
 	results := n.Listen(t, "hawser.result.>")

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
@@ -11,7 +12,7 @@ import (
 type resolver struct {
 	registry    *connectors.Registry
 	scopes      connection.Scopes
-	connections *connection.Connections
+	connections *records.Connections
 }
 
 // resolve sets them in the task. Every error has a code.

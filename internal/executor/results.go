@@ -9,8 +9,8 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/executor/fairness"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -39,7 +39,7 @@ type outcome struct {
 type results struct {
 	bus       *events.Bus
 	lifecycle *lifecycle
-	status    *connection.StatusWriter
+	status    *records.StatusWriter
 	telemetry *telemetry
 	// suspendedAfter is how long after the beginning of its work an executor may have been
 	// suspended, and its message delivered to another one.

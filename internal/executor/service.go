@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -24,7 +24,7 @@ const (
 // with its result, which any executor may store.
 type callService struct {
 	bus         *events.Bus
-	definitions *connection.Definitions
+	definitions *records.Definitions
 	mu          sync.Mutex
 	waiting     map[string]int // connector → calls that wait for a result
 }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -16,7 +16,7 @@ import (
 // removed by its sequence.
 type sweeper struct {
 	bus         *events.Bus
-	definitions *connection.Definitions
+	definitions *records.Definitions
 	actions     *actions
 	webhooks    *webhooks
 	after       time.Duration // how long a message may lie before

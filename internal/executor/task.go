@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -21,7 +21,7 @@ type task struct {
 
 	connector  *connectors.Connector // nil until it is resolved, like the next two
 	action     *connectors.Action
-	connection *connection.Connection // stays nil where the connector's default config is used
+	connection *records.Connection // stays nil where the connector's default config is used
 
 	effects *sideEffects // of the attempt, nil before it begins
 	claimed bool
@@ -71,8 +71,8 @@ func (t *task) deadline() time.Time {
 	return limit
 }
 
-func (t *task) ref() connection.Ref {
-	return connection.NewRef(t.request.Tenant, t.request.Connector, t.request.Account)
+func (t *task) ref() records.Ref {
+	return records.NewRef(t.request.Tenant, t.request.Connector, t.request.Account)
 }
 
 // about is what the events of the request are about.

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -13,7 +13,7 @@ import (
 // validator answers hawser.validate.<connector>: it runs the connector's Validate function
 // on a record that is not stored yet. The reply is {}, or the error.
 type validator struct {
-	connections *connection.Connections
+	connections *records.Connections
 	calls       *callBuilder
 	transport   http.RoundTripper
 	telemetry   *telemetry
@@ -34,7 +34,7 @@ func (v *validator) answer(ctx context.Context, c *connectors.Connector, sealed 
 }
 
 func (v *validator) validate(ctx context.Context, c *connectors.Connector, sealed []byte) error {
-	record, err := v.connections.ParseSealed(sealed)
+	record, err := records.ParseSealed(sealed)
 	if err != nil {
 		return err
 	}

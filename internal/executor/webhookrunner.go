@@ -10,7 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -19,7 +19,7 @@ import (
 // webhookRunner calls the webhook handlers of connectors.
 type webhookRunner struct {
 	bus         *events.Bus
-	connections *connection.Connections
+	connections *records.Connections
 	calls       *callBuilder
 	transport   http.RoundTripper
 	running     prometheus.Gauge

@@ -8,7 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -27,7 +27,7 @@ type webhooks struct {
 	registry   *connectors.Registry
 	runner     *webhookRunner
 	inactivity *inactivity
-	status     *connection.StatusWriter
+	status     *records.StatusWriter
 	lifecycle  *lifecycle
 	telemetry  *telemetry
 }
@@ -43,8 +43,8 @@ type webhookTask struct {
 	began     time.Time
 }
 
-func (t *webhookTask) ref() connection.Ref {
-	return connection.NewRef(t.about.Tenant, t.about.Connector, t.about.Account)
+func (t *webhookTask) ref() records.Ref {
+	return records.NewRef(t.about.Tenant, t.about.Connector, t.about.Account)
 }
 
 // read makes the task of a stored webhook. The error says that it cannot be read.

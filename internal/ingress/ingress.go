@@ -17,6 +17,7 @@ import (
 	"github.com/hawser-io/hawser/internal/ingress/api"
 	"github.com/hawser-io/hawser/internal/ingress/receive"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -47,13 +48,13 @@ type Options struct {
 type Parts struct {
 	Bus         *events.Bus
 	Service     *connection.Service
-	Store       *connection.Connections
-	Definitions *connection.Definitions
+	Store       *records.Connections
+	Definitions *records.Definitions
 	Scopes      connection.Scopes
-	Tokens      *connection.APITokens
-	Status      *connection.StatusWriter
+	Tokens      *records.APITokens
+	Status      *records.StatusWriter
 	OAuth       *oauth.Flow
-	Apps        *connection.Apps
+	Apps        *records.Apps
 }
 
 // Ingress is the HTTP server's handler and the NATS control service. Safe for

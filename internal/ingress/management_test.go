@@ -152,11 +152,11 @@ func TestOnlyATokenThatIsValidOpensTheAPI(t *testing.T) {
 		t.Errorf("the scheme in another case: %d", r.status)
 	}
 	// A revoked token stops opening within the moment that the watch takes.
-	for entry, err := range s.Buckets.Tokens.List(t.Context(), ">") {
+	for entry, err := range s.Buckets.APITokens.List(t.Context(), ">") {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Buckets.Tokens.Delete(t.Context(), entry.Key, 0); err != nil {
+		if err := s.Buckets.APITokens.Delete(t.Context(), entry.Key, 0); err != nil {
 			t.Fatal(err)
 		}
 	}

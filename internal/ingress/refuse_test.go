@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/roletest"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -144,7 +144,7 @@ func TestAConnectionThatNeedsReauthorisationStillReceives(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	path := s.connect(t, "probe")
-	ref := connection.NewRef(ava, "probe", "")
+	ref := records.NewRef(ava, "probe", "")
 	entry, err := s.Buckets.Connections.Get(t.Context(), ref.Key())
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +155,7 @@ func TestAConnectionThatNeedsReauthorisationStillReceives(t *testing.T) {
 	}
 	eventually(t, "the cache knows", func() bool {
 		c, err := s.Store.Get(t.Context(), ref)
-		return err == nil && c.State == connection.NeedsReauth
+		return err == nil && c.State == records.NeedsReauth
 	})
 	if r := s.deliver(t, path, "d1", `{}`); r.status != http.StatusAccepted {
 		t.Errorf("%d %s", r.status, r.body)

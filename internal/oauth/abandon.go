@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
@@ -31,21 +31,21 @@ func (a *arrival) abandon(ctx context.Context) {
 // abandon revokes tokens that came to nobody, also when no time is left for it. Not so
 // while the tenant has a live grant of the account, which lies at key: some providers
 // give the same token again, or end with one all that the account has given.
-func (t *Tokens) abandon(ctx context.Context, key string, def *connectors.Connector, config []byte, app connection.App, got reply) {
+func (t *Tokens) abandon(ctx context.Context, key string, def *connectors.Connector, config []byte, app records.App, got reply) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.opts.CallTimeout)
 	defer cancel()
 	switch g, err := t.Grants.Latest(ctx, key); {
-	case err == nil && g.State == connection.GrantLive:
+	case err == nil && g.State == records.GrantLive:
 		return
-	case err != nil && !errors.Is(err, connection.ErrNotFound):
+	case err != nil && !errors.Is(err, records.ErrNotFound):
 		t.problem(err)
 		return // who cannot look must not harm
 	}
-	t.revoke(ctx, def, config, app, connection.GrantTokens{Access: got.Access, Refresh: got.Refresh})
+	t.revoke(ctx, def, config, app, records.GrantTokens{Access: got.Access, Refresh: got.Refresh})
 }
 
 // giveBack revokes tokens that came when their grant was already gone.
-func (t *Tokens) giveBack(ctx context.Context, g *connection.Grant, config []byte, tokens connection.GrantTokens) {
+func (t *Tokens) giveBack(ctx context.Context, g *records.Grant, config []byte, tokens records.GrantTokens) {
 	def, err := t.connectorOf(g)
 	if err != nil {
 		return

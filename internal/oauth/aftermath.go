@@ -6,15 +6,15 @@ import (
 	"slices"
 	"time"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
 // refreshed follows a stored refresh. scopes are those that were granted before it.
-func (t *Tokens) refreshed(ctx context.Context, g *connection.Grant, scopes []string) {
-	gone := t.each(ctx, g, func(c *connection.Connection) {
-		if g.Companion == "" && (c.State == connection.NeedsReauth || c.Resumes == connection.NeedsReauth) {
+func (t *Tokens) refreshed(ctx context.Context, g *records.Grant, scopes []string) {
+	gone := t.each(ctx, g, func(c *records.Connection) {
+		if g.Companion == "" && (c.State == records.NeedsReauth || c.Resumes == records.NeedsReauth) {
 			t.revive(ctx, g, c) // who authorised the dead grant may have died before it did
 		}
 		t.Service.Announce(ctx, events.OAuthRefreshed, c, events.Data{Operation: g.Companion, GrantedScopes: g.Granted})
@@ -32,17 +32,17 @@ const settled = 10 * time.Minute
 // Disown lets go of the holds that no record names of a grant that no refresh comes to,
 // where they are found out by the way: a dead one, one whose token never ends or cannot
 // be renewed, and a companion, whose main grant may be gone.
-func (t *Tokens) Disown(ctx context.Context, g *connection.Grant) {
-	visited := g.State == connection.GrantLive && renewable(g) && !g.ExpiresAt.IsZero() && g.MainGrant == ""
-	old := slices.ContainsFunc(g.References, func(h connection.GrantReference) bool { return t.opts.Now().Sub(h.Since) >= settled })
-	if g.State == connection.GrantUnused || visited || !old {
+func (t *Tokens) Disown(ctx context.Context, g *records.Grant) {
+	visited := g.State == records.GrantLive && renewable(g) && !g.ExpiresAt.IsZero() && g.MainGrant == ""
+	old := slices.ContainsFunc(g.References, func(h records.GrantReference) bool { return t.opts.Now().Sub(h.Since) >= settled })
+	if g.State == records.GrantUnused || visited || !old {
 		return
 	}
-	t.disown(ctx, g.Key(), t.each(ctx, g, func(*connection.Connection) {}))
+	t.disown(ctx, g.Key(), t.each(ctx, g, func(*records.Connection) {}))
 }
 
 // disownBeside is disown, of what was found by the way: nobody waits for it.
-func (t *Tokens) disownBeside(ctx context.Context, grant string, gone []connection.GrantReference) {
+func (t *Tokens) disownBeside(ctx context.Context, grant string, gone []records.GrantReference) {
 	if len(gone) > 0 {
 		t.running.Go(func() { t.disown(context.WithoutCancel(ctx), grant, gone) })
 	}
@@ -50,12 +50,12 @@ func (t *Tokens) disownBeside(ctx context.Context, grant string, gone []connecti
 
 // disown lets go of holds that no record names: who disconnected the connection, or
 // authorised it by another grant, died before this was done.
-func (t *Tokens) disown(ctx context.Context, grant string, gone []connection.GrantReference) {
+func (t *Tokens) disown(ctx context.Context, grant string, gone []records.GrantReference) {
 	for _, h := range gone {
 		if t.opts.Now().Sub(h.Since) < settled {
 			continue
 		}
-		r, err := connection.ParseKey(h.Connection)
+		r, err := records.ParseKey(h.Connection)
 		if err != nil {
 			t.problem(err)
 			continue
@@ -65,7 +65,7 @@ func (t *Tokens) disown(ctx context.Context, grant string, gone []connection.Gra
 }
 
 // Schedule sets the grant's timer, the only one it has.
-func (t *Tokens) Schedule(ctx context.Context, g *connection.Grant) error {
+func (t *Tokens) Schedule(ctx context.Context, g *records.Grant) error {
 	at := nextTimer(g, t.opts.Now())
 	if at.IsZero() {
 		return nil
@@ -76,7 +76,7 @@ func (t *Tokens) Schedule(ctx context.Context, g *connection.Grant) error {
 // scheduleBeside sets the grant's timer while the grant is being stored; the returned
 // function waits for it. A crash in between leaves a timer too early, which finds
 // the grant not due and sets the right one, or one too late, which the sweep heals.
-func (t *Tokens) scheduleBeside(ctx context.Context, g *connection.Grant) (wait func()) {
+func (t *Tokens) scheduleBeside(ctx context.Context, g *records.Grant) (wait func()) {
 	at, key, done := nextTimer(g, t.opts.Now()), g.Key(), make(chan struct{})
 	go func() {
 		defer close(done)
@@ -92,7 +92,7 @@ func (t *Tokens) scheduleBeside(ctx context.Context, g *connection.Grant) (wait 
 
 // each calls f with the connections that share the grant, and returns the holds that
 // no record names.
-func (t *Tokens) each(ctx context.Context, g *connection.Grant, f func(*connection.Connection)) (gone []connection.GrantReference) {
+func (t *Tokens) each(ctx context.Context, g *records.Grant, f func(*records.Connection)) (gone []records.GrantReference) {
 	for _, h := range g.References {
 		c, err := t.Service.LatestByKey(ctx, h.Connection)
 		switch {
@@ -108,12 +108,12 @@ func (t *Tokens) each(ctx context.Context, g *connection.Grant, f func(*connecti
 }
 
 // bury marks the grant dead, once for good, and has its owners told.
-func (t *Tokens) bury(ctx context.Context, g *connection.Grant, reason string) error {
+func (t *Tokens) bury(ctx context.Context, g *records.Grant, reason string) error {
 	ctx = context.WithoutCancel(ctx)
-	g.State, g.Intent, g.RetryAt = connection.GrantRevoked, nil, time.Time{}
+	g.State, g.Intent, g.RetryAt = records.GrantRevoked, nil, time.Time{}
 	g.AddHistory(t.opts.Now(), reason)
 	err := t.Grants.Save(ctx, g)
-	if errors.Is(err, connection.ErrConflict) {
+	if errors.Is(err, records.ErrConflict) {
 		return errAgain
 	}
 	if err != nil {
@@ -130,9 +130,9 @@ func (t *Tokens) bury(ctx context.Context, g *connection.Grant, reason string) e
 
 // mourn marks the connections of a dead grant and announces each of them once. A
 // companion's connections go on.
-func (t *Tokens) mourn(ctx context.Context, g *connection.Grant) {
-	gone := t.each(ctx, g, func(c *connection.Connection) {
-		err := t.Service.NeedsReauth(ctx, c.Ref(), g.Key(), func(c *connection.Connection) events.Data {
+func (t *Tokens) mourn(ctx context.Context, g *records.Grant) {
+	gone := t.each(ctx, g, func(c *records.Connection) {
+		err := t.Service.NeedsReauth(ctx, c.Ref(), g.Key(), func(c *records.Connection) events.Data {
 			return events.Data{ErrorCode: string(connectors.CodeConnectorOAuthRefreshFailed), ErrorMessage: deadError(g).Message, URL: t.ReconnectURL(c)}
 		})
 		if err != nil && !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorNotConnected}) {
@@ -142,7 +142,7 @@ func (t *Tokens) mourn(ctx context.Context, g *connection.Grant) {
 	t.disownBeside(ctx, g.Key(), gone)
 }
 
-func deadError(g *connection.Grant) *connectors.Error {
+func deadError(g *records.Grant) *connectors.Error {
 	what := "the connection to " + g.Connector
 	if g.Companion != "" {
 		what = "the token " + g.Companion + " of " + what
@@ -155,7 +155,7 @@ func deadError(g *connection.Grant) *connectors.Error {
 }
 
 // Warn tells the owners, once per refresh token, that theirs is about to die.
-func (t *Tokens) Warn(ctx context.Context, g *connection.Grant) error {
+func (t *Tokens) Warn(ctx context.Context, g *records.Grant) error {
 	now := t.opts.Now()
 	if g.RefreshExpires.IsZero() || g.ExpiryWarned || now.Before(g.RefreshExpires.Add(-warnBefore)) {
 		return nil
@@ -164,7 +164,7 @@ func (t *Tokens) Warn(ctx context.Context, g *connection.Grant) error {
 	if err := t.Grants.Save(ctx, g); err != nil {
 		return err
 	}
-	t.each(ctx, g, func(c *connection.Connection) {
+	t.each(ctx, g, func(c *records.Connection) {
 		at := g.RefreshExpires
 		t.Service.Announce(ctx, events.OAuthExpiring, c, events.Data{Operation: g.Companion, NextAttemptAt: &at, URL: t.ReconnectURL(c)})
 	})

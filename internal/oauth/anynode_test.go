@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
@@ -17,7 +17,7 @@ import (
 func (in *installation) flow(t testing.TB) *oauth.Flow {
 	t.Helper()
 	n := in.join(t)
-	return oauth.NewFlow(n.tokens, n.flows, connection.NewSessions(n.buckets))
+	return oauth.NewFlow(n.tokens, n.flows, records.NewSessions(n.buckets))
 }
 
 // A flow is begun at one node, opened at another, and comes back, again and again
@@ -58,7 +58,7 @@ func TestAFlowGoesThroughAnyNodeAndIsTakenOnce(t *testing.T) {
 	if got := stats(t, p); taken.Load() != 1 || got.Exchanges != 1 {
 		t.Errorf("taken %d times, provider counted %+v; want once", taken.Load(), got)
 	}
-	if c := in.demoConnection(); c.State != connection.Active {
+	if c := in.demoConnection(); c.State != records.Active {
 		t.Errorf("the connection is %s, want active", c.State)
 	}
 }

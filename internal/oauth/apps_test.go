@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
@@ -20,7 +20,7 @@ func TestAppsComeFromTheStoreOrTheEnvironment(t *testing.T) {
 		"HAWSER_APP_SUITE_CLIENT_ID": "env-id", "HAWSER_APP_SUITE_CLIENT_SECRET": "new old", "HAWSER_APP_SUITE_SCOPES": "a b",
 		"HAWSER_APP_TWO_WORDS_CLIENT_ID": "two-words",
 	}
-	apps := connection.NewApps(in.front.store, func(name string) string { return environment[name] })
+	apps := records.NewApps(in.front.buckets, in.front.store.Sealer(), func(name string) string { return environment[name] })
 	get := func(key, family string) (id, from string, secrets []string) {
 		t.Helper()
 		def := oauthConnector(key, "http://127.0.0.1", func(o *connectors.OAuth2) { o.Family = family })
@@ -44,9 +44,9 @@ func TestAppsComeFromTheStoreOrTheEnvironment(t *testing.T) {
 	expect("from the environment, by the family", "issues", "suite", "env-id", "suite", "new", "old")
 	expect("with a dash in its name", "two-words", "", "two-words", "two-words")
 	expect("nowhere", "nobody", "", "", "")
-	in.setApp("suite", connection.App{ClientID: "stored-id", ClientSecrets: []secret.Text{secret.New("s")}})
+	in.setApp("suite", records.App{ClientID: "stored-id", ClientSecrets: []secret.Text{secret.New("s")}})
 	expect("stored beats the environment", "issues", "suite", "stored-id", "suite", "s")
-	in.setApp("issues", connection.App{ClientID: "own-id"})
+	in.setApp("issues", records.App{ClientID: "own-id"})
 	expect("its own beats the family's", "issues", "suite", "own-id", "issues")
 	must(t, in.front.apps.Delete(t.Context(), "suite"))
 	must(t, in.front.apps.Delete(t.Context(), "issues"))

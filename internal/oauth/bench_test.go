@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -113,9 +113,9 @@ func (e *tokenEndpoint) waitForDue(b *testing.B, in *installation, keys []string
 }
 
 // benchGrant is a grant of a token that ends in a day.
-func benchGrant(in *installation, grants *connection.Grants, i int) (*connection.Grant, error) {
-	grant := grants.New(connection.GrantKey(acme, "bench", "demo-client", "someone "+strconv.Itoa(i)))
+func benchGrant(in *installation, grants *records.Grants, i int) (*records.Grant, error) {
+	grant := grants.New(records.GrantKey(acme, "bench", "demo-client", "someone "+strconv.Itoa(i)))
 	grant.Scope, grant.Identity, grant.Family, grant.Connector = acme.Scope, acme.Identity, "bench", "bench"
 	grant.ClientID, grant.Generation, grant.IssuedAt, grant.ExpiresAt = "demo-client", 1, time.Now(), time.Now().Add(24*time.Hour)
-	return grant, in.front.grants.Seal(grant, connection.GrantTokens{Access: secret.New(strings.Repeat("a", 40)), Refresh: secret.New(strings.Repeat("r", 40))})
+	return grant, in.front.grants.Seal(grant, records.GrantTokens{Access: secret.New(strings.Repeat("a", 40)), Refresh: secret.New(strings.Repeat("r", 40))})
 }

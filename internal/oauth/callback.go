@@ -8,7 +8,7 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -97,7 +97,7 @@ func (f *Flow) standard(connector string, query url.Values) url.Values {
 }
 
 // consume finds the flow of a callback and uses it up.
-func (f *Flow) consume(ctx context.Context, query url.Values) (handle, *connection.Flow, *connectors.Error) {
+func (f *Flow) consume(ctx context.Context, query url.Values) (handle, *records.Flow, *connectors.Error) {
 	if len(query["state"]) != 1 {
 		return handle{}, nil, stateInvalid(reasonMalformed)
 	}
@@ -109,16 +109,16 @@ func (f *Flow) consume(ctx context.Context, query url.Values) (handle, *connecti
 	for range 4 {
 		flow, err := f.flows.Latest(ctx, h.record())
 		switch {
-		case errors.Is(err, connection.ErrNotFound) && !now.Before(expires):
+		case errors.Is(err, records.ErrNotFound) && !now.Before(expires):
 			return h, nil, stateInvalid(reasonExpired)
-		case errors.Is(err, connection.ErrNotFound):
+		case errors.Is(err, records.ErrNotFound):
 			return h, nil, stateInvalid(reasonReplayed)
 		case err != nil:
 			return h, nil, connectors.AsError(err)
 		case flow.Used:
 			return h, flow, stateInvalid(reasonReplayed)
 		}
-		if err := f.flows.Consume(ctx, flow); errors.Is(err, connection.ErrConflict) {
+		if err := f.flows.Consume(ctx, flow); errors.Is(err, records.ErrConflict) {
 			continue // opened again, or used by another callback
 		} else if err != nil {
 			return h, flow, connectors.AsError(err)
@@ -133,7 +133,7 @@ func (f *Flow) consume(ctx context.Context, query url.Values) (handle, *connecti
 
 // checkBound checks that the answer is for this flow: the connector, the browser,
 // and (RFC 9207) the authorization server.
-func (f *Flow) checkBound(connector string, flow *connection.Flow, query url.Values, cookie string) *connectors.Error {
+func (f *Flow) checkBound(connector string, flow *records.Flow, query url.Values, cookie string) *connectors.Error {
 	if flow.Connector != connector {
 		return stateInvalid(reasonMismatch)
 	}
@@ -152,7 +152,7 @@ func (f *Flow) checkBound(connector string, flow *connection.Flow, query url.Val
 }
 
 // refuse tells the tenant, where it is known, of a callback that came to nothing.
-func (f *Flow) refuse(ctx context.Context, flow *connection.Flow, e *connectors.Error) {
+func (f *Flow) refuse(ctx context.Context, flow *records.Flow, e *connectors.Error) {
 	f.opts.Log.Info().Str("code", string(e.Code)).Str("reason", e.Reason).Msg("an OAuth callback was refused")
 	if flow != nil {
 		f.announce(ctx, events.OAuthFailed, flow, flow.Reconnect, events.Data{ErrorCode: string(e.Code), ErrorMessage: e.Message, Operation: e.Reason})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/demo"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -184,7 +185,7 @@ func TestCookiesOverHTTPSBelongToTheHostAlone(t *testing.T) {
 		t.Errorf("callback: got %d, want 200", done.StatusCode)
 	}
 	check("callback", done, func(age int) bool { return age < 0 })
-	if c := in.demoConnection(); c.State != connection.Active {
+	if c := in.demoConnection(); c.State != records.Active {
 		t.Errorf("the connection is %s, want active", c.State)
 	}
 	check("connect session", get(in.session(map[string]any{}).URL), func(age int) bool { return age > 0 })

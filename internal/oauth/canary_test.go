@@ -19,6 +19,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
@@ -84,7 +85,7 @@ func TestNoSecretLeavesItsPlace(t *testing.T) {
 	provider, metrics := &leaky{}, prometheus.NewRegistry()
 	server := newServer(t, provider)
 	in := install(t, &oauth.Options{Metrics: metrics}, oauthConnector("leaky", server, withMoreTokens(server)))
-	in.setApp("leaky", connection.App{ClientID: "client", ClientSecrets: []secret.Text{secret.New(canary + "-client")}})
+	in.setApp("leaky", records.App{ClientID: "client", ClientSecrets: []secret.Text{secret.New(canary + "-client")}})
 	var seen strings.Builder // all that browsers and callers were told
 	secrets := []string{canary}
 
@@ -117,7 +118,7 @@ func TestNoSecretLeavesItsPlace(t *testing.T) {
 	provider.refuse.Store(false)
 	b, state = begin()
 	tell(b.get(callback + "state=" + state + "&code=" + canary + "-code"))
-	c, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, "leaky", ""))
+	c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "leaky", ""))
 	must(t, err)
 	provider.refuse.Store(true)
 	_, problem := in.call(http.MethodPost, path+"/refresh", nil, nil)
@@ -133,7 +134,7 @@ func TestNoSecretLeavesItsPlace(t *testing.T) {
 	}
 	var v connection.View
 	in.call(http.MethodGet, path, nil, &v)
-	if v.State != connection.Active {
+	if v.State != records.Active {
 		t.Errorf("state %s, want active: a refused request is no refused grant", v.State)
 	}
 	in.expire(c.Grant)

@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/safehttp"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
@@ -55,7 +55,7 @@ func (c credential) turnedAway(err error) bool {
 
 // boundTo is the certificate that the client's tokens are bound to: that of the config,
 // or of the first of the client's secrets that has one.
-func boundTo(def *connectors.Connector, config []byte, app connection.App) *tls.Certificate {
+func boundTo(def *connectors.Connector, config []byte, app records.App) *tls.Certificate {
 	o := def.Auth.OAuth2
 	if !o.MTLS {
 		return nil
@@ -73,7 +73,7 @@ func boundTo(def *connectors.Connector, config []byte, app connection.App) *tls.
 }
 
 // showing is ctx with the certificate that the client's tokens are bound to.
-func showing(ctx context.Context, def *connectors.Connector, config []byte, app connection.App) context.Context {
+func showing(ctx context.Context, def *connectors.Connector, config []byte, app records.App) context.Context {
 	if shown := boundTo(def, config, app); shown != nil {
 		return safehttp.WithCertificate(ctx, shown)
 	}

@@ -28,6 +28,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -134,7 +135,7 @@ func (s *tlsServer) install(t *testing.T, secrets []string, with func(*connector
 		o.ClientAuth, o.MTLS = connectors.ClientAuthTLS, true
 		with(o)
 	}))
-	app := connection.App{ClientID: "demo-client"}
+	app := records.App{ClientID: "demo-client"}
 	for _, text := range secrets {
 		app.ClientSecrets = append(app.ClientSecrets, secret.New(text))
 	}
@@ -184,11 +185,11 @@ func TestACertificateThatIsTurnedAwayIsFollowedByTheNext(t *testing.T) {
 	}
 	in.call(http.MethodDelete, onKeyed, nil, nil)
 	s.report(t, "/token authorization_code", "/revoke")
-	in.setApp("keyed", connection.App{ClientID: "demo-client", ClientSecrets: []secret.Text{secret.New(bundle(t))}})
+	in.setApp("keyed", records.App{ClientID: "demo-client", ClientSecrets: []secret.Text{secret.New(bundle(t))}})
 	if location := in.connectBlindly("keyed"); !strings.Contains(location, string(connectors.CodeConnectorOAuthNotConfigured)) {
 		t.Errorf("with a stranger's certificate: got %s, want CONNECTOR_OAUTH_NOT_CONFIGURED", location)
 	}
-	in.setApp("keyed", connection.App{ClientID: "demo-client", ClientSecrets: []secret.Text{secret.New(pkcs8(t, ecKey(t)))}})
+	in.setApp("keyed", records.App{ClientID: "demo-client", ClientSecrets: []secret.Text{secret.New(pkcs8(t, ecKey(t)))}})
 	if location := in.connectBlindly("keyed"); !strings.Contains(location, string(connectors.CodeConnectorOAuthNotConfigured)) {
 		t.Errorf("with a key alone: got %s, want CONNECTOR_OAUTH_NOT_CONFIGURED", location)
 	}
@@ -233,7 +234,7 @@ func TestOnlyAnAlertOfTheCertificateTurnsItAway(t *testing.T) {
 			t.Parallel()
 			address, connections := alerting(t, alert)
 			in := install(t, nil, machine(address, func(o *connectors.OAuth2) { o.ClientAuth, o.RevocationURL = connectors.ClientAuthTLS, "" }))
-			in.setApp("machine", connection.App{ClientID: "demo-client", ClientSecrets: []secret.Text{secret.New(first), secret.New(second)}})
+			in.setApp("machine", records.App{ClientID: "demo-client", ClientSecrets: []secret.Text{secret.New(first), secret.New(second)}})
 			_, problem := in.call(http.MethodPut, "/scopes/organization/acme/connections/machine", map[string]any{}, nil)
 			tried := map[connectors.Code]int32{connectors.CodeConnectorOAuthNotConfigured: 2, connectors.CodeConnectorOAuthTokenFailed: 1}[want]
 			if got := connections.Load(); problem.Code != want || got != tried {
@@ -291,7 +292,7 @@ func TestAnothersCertificateIsOfNoUseWithoutItsKey(t *testing.T) {
 	for name, text := range map[string]string{"PEM": selfSigned(t, key) + pkcs8(t, theirs), "a JWK": forgedJWK(t, key, theirs, shown.Bytes)} {
 		config, err := json.Marshal(map[string]string{"certificate": text})
 		must(t, err)
-		_, err = in.front.tokens.Connect(t.Context(), connection.NewRef(other, "machine", ""), connection.ConnectInput{Config: config})
+		_, err = in.front.tokens.Connect(t.Context(), records.NewRef(other, "machine", ""), connection.ConnectInput{Config: config})
 		e := connectors.AsError(err)
 		if e == nil || e.Code != connectors.CodeConnectorOAuthNotConfigured || !strings.Contains(e.Message, "PEM, or a JWK with x5c") {
 			t.Errorf("in %s: got %v, want CONNECTOR_OAUTH_NOT_CONFIGURED and what a certificate may be", name, err)
@@ -323,7 +324,7 @@ func TestACallWaitsForNoOtherThatReadsTheCertificate(t *testing.T) {
 	s := newCertified(t, mine)
 	in := s.wantsCertificateOfConfig(t)
 	in.mintedTwice(t, "machine", map[string]any{"certificate": mine})
-	conn, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, "machine", ""))
+	conn, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "machine", ""))
 	must(t, err)
 	held, released := make(chan struct{}), make(chan struct{})
 	release := sync.OnceFunc(func() { close(released) })

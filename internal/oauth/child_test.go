@@ -19,6 +19,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/crypto"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -97,8 +98,8 @@ func beChild(text string) error {
 	if err != nil {
 		return err
 	}
-	buckets, err := connection.BucketsFrom(func(name string) (kvstore.Store, error) {
-		return natskv.Open(ctx, bus.JetStream(), natskv.Bucket{Name: bus.Bucket(name), TTL: connection.BucketTTL(name)}, &natskv.Options{Timeout: 30 * time.Second})
+	buckets, err := records.BucketsFrom(func(name string) (kvstore.Store, error) {
+		return natskv.Open(ctx, bus.JetStream(), natskv.Bucket{Name: bus.Bucket(name), TTL: records.BucketTTL(name)}, &natskv.Options{Timeout: 30 * time.Second})
 	})
 	if err != nil {
 		return err
@@ -110,8 +111,8 @@ func beChild(text string) error {
 	if o.Kill {
 		client.Transport = killing{}
 	}
-	store := connection.NewConnections(buckets, keys, "hawser")
-	definitions := connection.NewDefinitions(buckets)
+	store := records.NewConnections(buckets, records.NewSealer(keys, "hawser"))
+	definitions := records.NewDefinitions(buckets)
 	if err := definitions.Load(ctx); err != nil {
 		return err
 	}
@@ -120,8 +121,8 @@ func beChild(text string) error {
 		return err
 	}
 	parts := oauth.Parts{
-		Bus: bus, Service: connection.NewService(store, definitions, scopes, bus, nil), Definitions: definitions, Grants: connection.NewGrants(store),
-		Leases: connection.NewLeases(buckets), Apps: connection.NewApps(store, nil), HTTP: client, Key: secret.New("unused"),
+		Bus: bus, Service: connection.NewService(store, definitions, scopes, bus, nil), Definitions: definitions, Grants: records.NewGrants(buckets, store.Sealer()),
+		Leases: records.NewLeases(buckets), Apps: records.NewApps(buckets, store.Sealer(), nil), HTTP: client, Key: secret.New("unused"),
 	}
 	tokens := oauth.NewTokens(parts, &oauth.Options{CallTimeout: o.Timeout})
 	if o.Refresher {

@@ -4,12 +4,13 @@ import (
 	"context"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
 // Connect connects by client credentials: the first token proves them.
-func (t *Tokens) Connect(ctx context.Context, r connection.Ref, in connection.ConnectInput) (*connection.View, error) {
+func (t *Tokens) Connect(ctx context.Context, r records.Ref, in connection.ConnectInput) (*connection.View, error) {
 	def, config, _, err := t.Service.Prepare(ctx, r, in)
 	if err != nil {
 		return nil, err
@@ -42,9 +43,9 @@ func (t *Tokens) Connect(ctx context.Context, r connection.Ref, in connection.Co
 	defer cancel()
 	// Each connection has a grant of its own: there is nothing in it that siblings
 	// could spoil for each other.
-	key := connection.GrantKey(r.Tenant, def.Key, app.ClientID, "connection "+r.Key())
-	hold := connection.NewGrantReference(r, t.opts.Now())
-	_, err = t.put(ctx, key, hold, t.authorised(got, func(g *connection.Grant) {
+	key := records.GrantKey(r.Tenant, def.Key, app.ClientID, "connection "+r.Key())
+	hold := records.NewGrantReference(r, t.opts.Now())
+	_, err = t.put(ctx, key, hold, t.authorised(got, func(g *records.Grant) {
 		g.Scope, g.Identity, g.Family, g.Connector, g.ClientID = r.Scope, r.Identity, def.Key, def.Key, app.ClientID
 		g.ClientCredentials, g.Requested = true, scopes
 	}))
@@ -66,7 +67,7 @@ func (t *Tokens) Connect(ctx context.Context, r connection.Ref, in connection.Co
 
 // Resolve returns the runtime of a usable connection, with a fresh token where it
 // has a grant.
-func (t *Tokens) Resolve(ctx context.Context, r connection.Ref) (*connection.Runtime, error) {
+func (t *Tokens) Resolve(ctx context.Context, r records.Ref) (*connection.Runtime, error) {
 	runtime, err := t.Service.Resolve(ctx, r)
 	if err != nil {
 		return nil, err
@@ -92,7 +93,7 @@ func (t *Tokens) Resolve(ctx context.Context, r connection.Ref) (*connection.Run
 }
 
 // Refresh renews the tokens of a connection now. It fails as the main one does.
-func (t *Tokens) Refresh(ctx context.Context, r connection.Ref) (*connection.View, error) {
+func (t *Tokens) Refresh(ctx context.Context, r records.Ref) (*connection.View, error) {
 	c, err := t.Service.Latest(ctx, r)
 	if err != nil {
 		return nil, err

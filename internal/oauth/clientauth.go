@@ -15,7 +15,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -62,7 +62,7 @@ func newCredential(o *connectors.OAuth2, id string, s, certificate secret.Text) 
 
 // secretsOf are a client's secrets, in their order. A public client has one that is
 // empty.
-func secretsOf(app connection.App) []secret.Text {
+func secretsOf(app records.App) []secret.Text {
 	if len(app.ClientSecrets) == 0 {
 		return []secret.Text{{}}
 	}

@@ -27,6 +27,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
@@ -194,7 +195,7 @@ func (s *keyServer) start(t *testing.T, kind connectors.AuthKind, with func(*con
 	if c.Validate != nil {
 		in.runExecutor(t)
 	}
-	app := connection.App{ClientID: "demo-client"}
+	app := records.App{ClientID: "demo-client"}
 	for _, text := range secrets {
 		app.ClientSecrets = append(app.ClientSecrets, secret.New(text))
 	}
@@ -320,7 +321,7 @@ func TestAClientSecretThatIsNoKeyIsNamed(t *testing.T) {
 			t.Parallel()
 			s := &keyServer{}
 			in := s.start(t, connectors.AuthClientCredentials, nil, text)
-			_, err := in.front.tokens.Connect(t.Context(), connection.NewRef(acme, "keyed", ""), connection.ConnectInput{})
+			_, err := in.front.tokens.Connect(t.Context(), records.NewRef(acme, "keyed", ""), connection.ConnectInput{})
 			e := connectors.AsError(err)
 			if e == nil || e.Code != connectors.CodeConnectorOAuthNotConfigured || !strings.Contains(e.Message, "is no private key") {
 				t.Errorf("got %v, want CONNECTOR_OAUTH_NOT_CONFIGURED", err)

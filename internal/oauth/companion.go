@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -44,12 +44,12 @@ func (r reply) companion(o *connectors.OAuth2, fields map[string]string, now tim
 
 // companions stores what the reply holds of companions, and returns their grants by
 // name. That one is missing, or cannot be stored, is no failure of the connection.
-func (a *arrival) companions(ctx context.Context, main string, hold connection.GrantReference, account string) map[string]string {
+func (a *arrival) companions(ctx context.Context, main string, hold records.GrantReference, account string) map[string]string {
 	keys := a.exchanged(ctx, main, hold, account)
 	for name, got := range a.companionReplies() {
 		def, _ := a.def.Companion(name)
 		key := a.companionKey(name, cmp.Or(got.Account, account))
-		_, err := a.put(ctx, key, hold, a.authorised(got, func(g *connection.Grant) {
+		_, err := a.put(ctx, key, hold, a.authorised(got, func(g *records.Grant) {
 			a.identify(g, cmp.Or(got.Account, account))
 			g.Companion, g.Requested = name, def.Auth.OAuth2.Scopes
 			if got.Scopes == nil {
@@ -58,7 +58,7 @@ func (a *arrival) companions(ctx context.Context, main string, hold connection.G
 		}))
 		if err != nil {
 			a.problem(err)
-			if !errors.Is(err, connection.ErrUnavailable) {
+			if !errors.Is(err, records.ErrUnavailable) {
 				a.Tokens.abandon(ctx, key, def, a.config, a.app, got)
 			}
 			continue
@@ -70,26 +70,26 @@ func (a *arrival) companions(ctx context.Context, main string, hold connection.G
 
 // companionKey is the grant of a companion; account is "" where nobody says whose it is.
 func (a *arrival) companionKey(name, account string) string {
-	return connection.CompanionKey(a.flow.Ref().Tenant, a.def.GrantFamily(), a.app.ClientID, cmp.Or(account, a.alone()), name)
+	return records.CompanionKey(a.flow.Ref().Tenant, a.def.GrantFamily(), a.app.ClientID, cmp.Or(account, a.alone()), name)
 }
 
 // exchanged stores the grants of the companions that are had by exchange, as yet
 // without tokens: the first who needs one has it made. It returns them by name.
-func (a *arrival) exchanged(ctx context.Context, main string, hold connection.GrantReference, account string) map[string]string {
+func (a *arrival) exchanged(ctx context.Context, main string, hold records.GrantReference, account string) map[string]string {
 	keys := map[string]string{}
 	for name, own := range a.def.Auth.OAuth2.Companions {
 		if own.Exchange == nil {
 			continue
 		}
 		key := a.companionKey(name, account)
-		_, err := a.put(ctx, key, hold, func(g *connection.Grant) error {
+		_, err := a.put(ctx, key, hold, func(g *records.Grant) error {
 			a.identify(g, account)
 			g.Companion, g.MainGrant, g.Requested = name, main, own.Scopes
-			if g.State == connection.GrantLive {
+			if g.State == records.GrantLive {
 				return nil // of a sibling: its token is as good for this one
 			}
-			g.State, g.Intent, g.Failures, g.RetryAt, g.Revocation = connection.GrantLive, nil, 0, time.Time{}, nil
-			return a.Grants.Seal(g, connection.GrantTokens{})
+			g.State, g.Intent, g.Failures, g.RetryAt, g.Revocation = records.GrantLive, nil, 0, time.Time{}, nil
+			return a.Grants.Seal(g, records.GrantTokens{})
 		})
 		if err != nil {
 			a.problem(err)
@@ -118,7 +118,7 @@ func (a *arrival) companionReplies() map[string]reply {
 
 // Companion returns a companion's token of a connection, as [Tokens.Fresh] does.
 // CONNECTOR_OAUTH_REFRESH_FAILED with the reason "missing" if the connection has none.
-func (t *Tokens) Companion(ctx context.Context, c *connection.Connection, name string) (Token, error) {
+func (t *Tokens) Companion(ctx context.Context, c *records.Connection, name string) (Token, error) {
 	grant := c.Companions[name]
 	if grant == "" {
 		e := connectors.Errorf(connectors.CodeConnectorOAuthRefreshFailed, "the connection to %s has no token %q; connect it again, and grant it", c.Connector, name)
@@ -130,7 +130,7 @@ func (t *Tokens) Companion(ctx context.Context, c *connection.Connection, name s
 
 // renewCompanions renews the companions of a connection now. What fails of them is
 // no failure of the connection.
-func (t *Tokens) renewCompanions(ctx context.Context, c *connection.Connection) {
+func (t *Tokens) renewCompanions(ctx context.Context, c *records.Connection) {
 	for _, name := range slices.Sorted(maps.Keys(c.Companions)) {
 		if _, err := t.Now(ctx, c.Companions[name]); err != nil {
 			t.problem(err)
@@ -139,8 +139,8 @@ func (t *Tokens) renewCompanions(ctx context.Context, c *connection.Connection) 
 }
 
 // tell announces, once, that a companion is dead. The connections go on without it.
-func (t *Tokens) tell(ctx context.Context, g *connection.Grant) {
-	t.each(ctx, g, func(c *connection.Connection) {
+func (t *Tokens) tell(ctx context.Context, g *records.Grant) {
+	t.each(ctx, g, func(c *records.Connection) {
 		t.Service.Announce(ctx, events.OAuthFailed, c, events.Data{
 			Operation: "refresh " + g.Companion, ErrorCode: string(connectors.CodeConnectorOAuthRefreshFailed),
 			ErrorMessage: deadError(g).Message, URL: t.ReconnectURL(c),

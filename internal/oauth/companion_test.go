@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -143,7 +144,7 @@ func withChat(t *testing.T) (in *installation, w *workspace) {
 const onChat = "/scopes/organization/acme/connections/chat"
 
 // join connects an account of the connector, and returns its record.
-func (in *installation) connectChat(t *testing.T, account string) *connection.Connection {
+func (in *installation) connectChat(t *testing.T, account string) *records.Connection {
 	t.Helper()
 	var started struct {
 		URL string `json:"authorization_url"`
@@ -152,7 +153,7 @@ func (in *installation) connectChat(t *testing.T, account string) *connection.Co
 		t.Fatalf("start: got %d %v", status, &problem)
 	}
 	in.finishChat(t, started.URL)
-	c, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, "chat", account))
+	c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "chat", account))
 	must(t, err)
 	return c
 }
@@ -202,7 +203,7 @@ func TestABotAndAUserInOneConnection(t *testing.T) {
 	})
 	var v connection.View
 	in.call(http.MethodGet, onChat, nil, &v)
-	if user := v.Companions["user"]; user.State != connection.GrantLive || !slices.Equal(user.GrantedScopes, []string{"search:read"}) || user.ExpiresAt == nil {
+	if user := v.Companions["user"]; user.State != records.GrantLive || !slices.Equal(user.GrantedScopes, []string{"search:read"}) || user.ExpiresAt == nil {
 		t.Errorf("shown: %+v, want the user's token with its scopes and its end", v.Companions)
 	}
 	var runtime connection.Runtime
@@ -255,7 +256,7 @@ func TestAConnectionGoesOnWithoutTheUser(t *testing.T) {
 	t.Parallel()
 	in, w := withChat(t)
 	w.silent = true
-	if c := in.connectChat(t, ""); c.State != connection.Active || len(c.Companions) > 0 {
+	if c := in.connectChat(t, ""); c.State != records.Active || len(c.Companions) > 0 {
 		t.Fatalf("the connection is %s with %v, want active, without the user", c.State, c.Companions)
 	}
 	in.runExecutor(t)
@@ -286,7 +287,7 @@ func TestTheDeathOfACompanionIsNotTheConnections(t *testing.T) {
 	}
 	var v connection.View
 	in.call(http.MethodGet, onChat, nil, &v)
-	if v.State != connection.Active || v.Companions["user"].State != connection.GrantRevoked {
+	if v.State != records.Active || v.Companions["user"].State != records.GrantRevoked {
 		t.Errorf("the connection is %s, the user %s; want active, needs_reauth", v.State, v.Companions["user"].State)
 	}
 	told := in.failures()
@@ -330,7 +331,7 @@ func TestSiblingsShareCompanionsOfTheirUser(t *testing.T) {
 			t.Errorf("revoked while one is left (-want +got):\n%s", diff)
 		}
 	})
-	if g := in.grant(second.Companions["user"]); len(g.References) != 1 || g.State != connection.GrantLive {
+	if g := in.grant(second.Companions["user"]); len(g.References) != 1 || g.State != records.GrantLive {
 		t.Errorf("the user's grant is %s, held by %v; want it live, held by the one that is left", g.State, g.References)
 	}
 	again := in.connectChat(t, "second") // by U2, who takes the place of U1
@@ -355,8 +356,8 @@ func (in *installation) expireFor(t *testing.T, nodes []*node, grant string) {
 }
 
 // all are the grants of a tenant.
-func (n *node) all(t *testing.T, tenant events.Tenant) func(func(*connection.Grant) bool) {
-	return func(yield func(*connection.Grant) bool) {
+func (n *node) all(t *testing.T, tenant events.Tenant) func(func(*records.Grant) bool) {
+	return func(yield func(*records.Grant) bool) {
 		for g, err := range n.grants.List(t.Context(), tenant.Tokens()+".>") {
 			must(t, err)
 			if !yield(g) {

@@ -10,13 +10,14 @@ import (
 	"strings"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
 // conclude turns a checked callback into a connection. Once the code is spent, the
 // work no longer ends with the browser's patience.
-func (f *Flow) conclude(ctx context.Context, flow *connection.Flow, query url.Values) (status string, err error) {
+func (f *Flow) conclude(ctx context.Context, flow *records.Flow, query url.Values) (status string, err error) {
 	code, refusal := answer(query)
 	if refusal != nil {
 		return "", refusal
@@ -62,14 +63,14 @@ func (f *Flow) conclude(ctx context.Context, flow *connection.Flow, query url.Va
 // arrival is an authorisation whose tokens are here.
 type arrival struct {
 	*Flow
-	flow   *connection.Flow
+	flow   *records.Flow
 	def    *connectors.Connector
-	app    connection.App
+	app    records.App
 	urls   connectors.Endpoints
 	config json.RawMessage
 	query  url.Values
 	got    reply
-	user   *connection.User
+	user   *records.User
 }
 
 // settle finds out whose tokens they are, and stores grant and connection.
@@ -96,12 +97,12 @@ func (a *arrival) settle(ctx context.Context) (string, error) {
 		a.abandon(ctx)
 		return "", err
 	}
-	hold := connection.NewGrantReference(ref, a.opts.Now())
+	hold := records.NewGrantReference(ref, a.opts.Now())
 	input := connection.AuthorizeInput{Tags: a.flow.Tags, Grant: key, GrantReference: hold.ID, Replace: a.flow.Replace, Reconnect: a.flow.Reconnect}
 	switch {
 	case len(resources) == 1:
 		input.Resource = &resources[0]
-	case old != nil && old.Resource != nil && slices.ContainsFunc(resources, func(r connection.Resource) bool { return r.ID == old.Resource.ID }):
+	case old != nil && old.Resource != nil && slices.ContainsFunc(resources, func(r records.Resource) bool { return r.ID == old.Resource.ID }):
 		input.Resource = old.Resource // chosen before, by a person
 	default:
 		input.Resources = resources
@@ -110,10 +111,10 @@ func (a *arrival) settle(ctx context.Context) (string, error) {
 		a.abandon(ctx)
 		return "", err
 	}
-	grant, err := a.put(ctx, key, hold, a.authorised(a.got, func(g *connection.Grant) { a.describe(g, account) }))
+	grant, err := a.put(ctx, key, hold, a.authorised(a.got, func(g *records.Grant) { a.describe(g, account) }))
 	if err != nil {
 		// What may be stored may be in use: by the siblings of a shared grant.
-		if !errors.Is(err, connection.ErrUnavailable) {
+		if !errors.Is(err, records.ErrUnavailable) {
 			a.abandon(ctx)
 		}
 		return "", err
@@ -127,22 +128,22 @@ func (a *arrival) settle(ctx context.Context) (string, error) {
 	}
 	a.release(ctx, before)
 	a.finish(ctx, c, grant)
-	if c.State == connection.Selecting {
+	if c.State == records.Selecting {
 		return "selection_required", nil
 	}
 	return "success", nil
 }
 
 // finish announces what is stored, and wakes the siblings of a grant that was dead.
-func (a *arrival) finish(ctx context.Context, c *connection.Connection, g *connection.Grant) {
+func (a *arrival) finish(ctx context.Context, c *records.Connection, g *records.Grant) {
 	a.wake(ctx, g)
 	status := SessionConnected
 	a.Service.Announce(ctx, events.OAuthCompleted, c, events.Data{GrantedScopes: g.Granted})
 	switch c.State {
-	case connection.Selecting:
+	case records.Selecting:
 		status = SessionSelecting
 		a.Service.Announce(ctx, events.OAuthSelection, c, events.Data{})
-	case connection.Disabled: // it was, and has new tokens for when it is enabled
+	case records.Disabled: // it was, and has new tokens for when it is enabled
 		a.Service.Announce(ctx, events.ConnectorUpdated, c, events.Data{})
 	default:
 		a.Service.Announce(ctx, events.ConnectorConnected, c, events.Data{})
@@ -155,7 +156,7 @@ func (a *arrival) finish(ctx context.Context, c *connection.Connection, g *conne
 
 // grantKey is the grant of the provider's account. Where nobody says which account
 // it is, a connection has a grant of its own.
-func (a *arrival) grantKey(old *connection.Connection) (key, account string) {
+func (a *arrival) grantKey(old *records.Connection) (key, account string) {
 	switch {
 	case a.got.Account != "":
 		account = a.got.Account
@@ -164,13 +165,13 @@ func (a *arrival) grantKey(old *connection.Connection) (key, account string) {
 	case old != nil && old.Grant != "":
 		return old.Grant, ""
 	}
-	return connection.GrantKey(a.flow.Ref().Tenant, a.def.GrantFamily(), a.app.ClientID, cmp.Or(account, a.alone())), account
+	return records.GrantKey(a.flow.Ref().Tenant, a.def.GrantFamily(), a.app.ClientID, cmp.Or(account, a.alone())), account
 }
 
 // renews refuses what came by a reconnect link, which renews one account, if it is known
 // to be of another. Where the grants lie says less: another client of ours has others,
 // and so has an account that nobody could name before.
-func (a *arrival) renews(ctx context.Context, old *connection.Connection, account string) error {
+func (a *arrival) renews(ctx context.Context, old *records.Connection, account string) error {
 	switch {
 	case a.flow.Reconnect == "":
 		return nil
@@ -181,7 +182,7 @@ func (a *arrival) renews(ctx context.Context, old *connection.Connection, accoun
 	}
 	g, err := a.Grants.Latest(ctx, old.Grant)
 	switch {
-	case errors.Is(err, connection.ErrNotFound):
+	case errors.Is(err, records.ErrNotFound):
 		return nil
 	case err == nil && g.Account != "" && g.Account != account:
 		return stateInvalid(reasonMismatch)
@@ -193,14 +194,14 @@ func (a *arrival) renews(ctx context.Context, old *connection.Connection, accoun
 func (a *arrival) alone() string { return "connection " + a.flow.Ref().Key() }
 
 // identify says whose grant it is.
-func (a *arrival) identify(g *connection.Grant, account string) {
+func (a *arrival) identify(g *records.Grant, account string) {
 	ref := a.flow.Ref()
 	g.Scope, g.Identity, g.Family = ref.Scope, ref.Identity, a.def.GrantFamily()
 	g.Connector, g.ClientID, g.Account = a.def.Key, a.app.ClientID, account
 }
 
 // describe says what the main grant is of.
-func (a *arrival) describe(g *connection.Grant, account string) {
+func (a *arrival) describe(g *records.Grant, account string) {
 	a.identify(g, account)
 	g.Requested, g.Exchanged = a.flow.Scopes, a.def.Auth.OAuth2.Renewal != nil
 	if a.user != nil {
@@ -214,7 +215,7 @@ func (a *arrival) describe(g *connection.Grant, account string) {
 // metadata puts what the flow has learnt into the config. Whose account it is is
 // learnt, or not there: who types another's would get its webhooks. A connection
 // that is renewed keeps what it has learnt before.
-func (a *arrival) metadata(config json.RawMessage, chosen *connection.Resource) (json.RawMessage, error) {
+func (a *arrival) metadata(config json.RawMessage, chosen *records.Resource) (json.RawMessage, error) {
 	if a.flow.Reconnect == "" && a.def.LearnsAccount() && !a.def.HasValidate() {
 		var err error
 		if config, err = without(config, a.def.Webhook.AccountField); err != nil {
@@ -281,14 +282,14 @@ func fill(def *connectors.Connector, config json.RawMessage, value func(from, na
 	return json.Marshal(doc)
 }
 
-func userField(u *connection.User, name string) any {
+func userField(u *records.User, name string) any {
 	if u == nil {
 		return nil
 	}
 	return map[string]string{"id": u.ID, "name": u.Name, "email": u.Email, "avatar": u.Avatar}[name]
 }
 
-func resourceField(r *connection.Resource, name string) any {
+func resourceField(r *records.Resource, name string) any {
 	if r == nil {
 		return nil
 	}
@@ -296,7 +297,7 @@ func resourceField(r *connection.Resource, name string) any {
 }
 
 // Select finishes a connection that waits for the choice of a site.
-func (f *Flow) Select(ctx context.Context, r connection.Ref, resourceID string) (*connection.View, error) {
+func (f *Flow) Select(ctx context.Context, r records.Ref, resourceID string) (*connection.View, error) {
 	def, err := f.Service.Connector(r.Connector)
 	if err != nil {
 		return nil, err
@@ -304,7 +305,7 @@ func (f *Flow) Select(ctx context.Context, r connection.Ref, resourceID string) 
 	if def.Auth.OAuth2 == nil {
 		return nil, connectors.Errorf(connectors.CodeConnectorOAuthNotConfigured, "%s is not connected by OAuth", r.Connector)
 	}
-	return f.Service.Select(ctx, r, resourceID, func(config json.RawMessage, chosen connection.Resource) (json.RawMessage, error) {
+	return f.Service.Select(ctx, r, resourceID, func(config json.RawMessage, chosen records.Resource) (json.RawMessage, error) {
 		return fill(def, config, func(from, name string) (any, bool) {
 			return resourceField(&chosen, name), from == "resource"
 		})

@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/oauth2"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/safehttp"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -28,7 +28,7 @@ type endpoint struct {
 	def    *connectors.Connector
 	url    string
 	config []byte // of the connection, where the definition uses it
-	app    connection.App
+	app    records.App
 	http   *http.Client
 	now    func() time.Time
 	limit  time.Duration

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
@@ -70,7 +70,7 @@ func TestWhatTheTokenEndpointHasUsWaitForIsWaitedFor(t *testing.T) {
 			if e == nil || e.Code != connectors.CodeConnectorOAuthTokenFailed || e.RetryAfter < 9*time.Minute {
 				t.Errorf("got %v, again after %s; want CONNECTOR_OAUTH_TOKEN_FAILED, after ten minutes", err, e.RetryAfter)
 			}
-			if g := in.grant(grant); g.State != connection.GrantLive || g.RetryAt.Before(time.Now().Add(9*time.Minute)) {
+			if g := in.grant(grant); g.State != records.GrantLive || g.RetryAt.Before(time.Now().Add(9*time.Minute)) {
 				t.Errorf("the grant is %s, to be renewed at %s", g.State, g.RetryAt)
 			}
 		})

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/oauth2/clientcredentials"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -126,7 +126,7 @@ func (a *arrival) tradeUp(ctx context.Context) error {
 // may have been taken back before its time, so it is renewed once: where it can be, as
 // asking for more of one that cannot would end the main grant for its companion's sake.
 // The main grant's renewal takes its turn; the trade takes mine.
-func (t *Tokens) fromMain(ctx context.Context, e endpoint, g *connection.Grant, how *connectors.Exchange, turn, mine Turn) (reply, *failure, error) {
+func (t *Tokens) fromMain(ctx context.Context, e endpoint, g *records.Grant, how *connectors.Exchange, turn, mine Turn) (reply, *failure, error) {
 	if how.ShowsRefresh() {
 		return t.spendMain(ctx, e, g, how, turn, mine)
 	}
@@ -165,7 +165,7 @@ func (t *Tokens) hasNewer(ctx context.Context, grant string, generation uint64) 
 // spends like a refresh: under the main grant's lease, and between an intent and an
 // outcome in its record. A companion's lease is held around it; nobody who holds a
 // main grant's waits for a companion's.
-func (t *Tokens) spendMain(ctx context.Context, e endpoint, g *connection.Grant, how *connectors.Exchange, turn, mine Turn) (reply, *failure, error) {
+func (t *Tokens) spendMain(ctx context.Context, e endpoint, g *records.Grant, how *connectors.Exchange, turn, mine Turn) (reply, *failure, error) {
 	holder := events.NewID()
 	for ctx.Err() == nil {
 		lease, err := t.Leases.Acquire(ctx, g.MainGrant, holder, t.leaseTTL())
@@ -196,14 +196,14 @@ type lostRotation struct{ generation uint64 }
 
 func (lostRotation) Error() string { return "oauth: a rotation of the main grant may be lost" }
 
-func (t *Tokens) spendUnder(ctx context.Context, lease *connection.Lease, holder string, e endpoint, g *connection.Grant, how *connectors.Exchange, turn Turn) (reply, *failure, error) {
+func (t *Tokens) spendUnder(ctx context.Context, lease *records.Lease, holder string, e endpoint, g *records.Grant, how *connectors.Exchange, turn Turn) (reply, *failure, error) {
 	main, err := t.Grants.Latest(ctx, g.MainGrant)
 	switch {
 	case err != nil:
 		return reply{}, nil, missingGrant(err)
-	case main.State == connection.GrantUnused:
-		return reply{}, nil, missingGrant(connection.ErrNotFound)
-	case main.State == connection.GrantRevoked:
+	case main.State == records.GrantUnused:
+		return reply{}, nil, missingGrant(records.ErrNotFound)
+	case main.State == records.GrantRevoked:
 		return reply{}, nil, deadError(main)
 	case main.RefreshToken == "":
 		return reply{}, nil, connectors.Errorf(connectors.CodeConnectorOAuthRefreshFailed,
@@ -231,14 +231,14 @@ func (t *Tokens) spendUnder(ctx context.Context, lease *connection.Lease, holder
 
 // announced trades the main refresh token, after an intent in its grant. The turn comes
 // before that: who gets none has announced nothing.
-func (t *Tokens) announced(ctx context.Context, lease *connection.Lease, holder string, e endpoint, main *connection.Grant, refresh secret.Text, how *connectors.Exchange, turn Turn) (reply, *failure, error) {
+func (t *Tokens) announced(ctx context.Context, lease *records.Lease, holder string, e endpoint, main *records.Grant, refresh secret.Text, how *connectors.Exchange, turn Turn) (reply, *failure, error) {
 	done, err := turn(ctx)
 	if err != nil {
 		return reply{}, nil, err
 	}
 	defer done()
-	main.Intent = &connection.Intent{Generation: main.Generation + 1, Holder: holder, At: t.opts.Now().UTC()}
-	if err := t.Grants.Save(ctx, main); errors.Is(err, connection.ErrConflict) {
+	main.Intent = &records.Intent{Generation: main.Generation + 1, Holder: holder, At: t.opts.Now().UTC()}
+	if err := t.Grants.Save(ctx, main); errors.Is(err, records.ErrConflict) {
 		return reply{}, nil, errAgain
 	} else if err != nil {
 		return reply{}, nil, storeError(err)

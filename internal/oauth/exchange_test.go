@@ -13,8 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
@@ -69,7 +69,7 @@ func TestATokenWithoutARefreshTokenIsTradedIn(t *testing.T) {
 	}))
 	in.setApp("photos", demoApp)
 	in.connectBlindly("photos")
-	c, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, "photos", ""))
+	c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "photos", ""))
 	must(t, err)
 	g := in.grant(c.Grant)
 	if left := time.Until(g.ExpiresAt); g.Account != "u1" || left < 59*24*time.Hour {
@@ -103,11 +103,11 @@ func TestATokenWithoutARefreshTokenIsTradedIn(t *testing.T) {
 	provider.over = true
 	provider.mu.Unlock()
 	age(time.Hour)
-	if _, err := in.front.tokens.Ahead(t.Context(), in.grant(c.Grant), nil); err == nil || in.grant(c.Grant).State != connection.GrantLive {
+	if _, err := in.front.tokens.Ahead(t.Context(), in.grant(c.Grant), nil); err == nil || in.grant(c.Grant).State != records.GrantLive {
 		t.Errorf("refused while it is good: got %v, the grant is %s; want an error, and a grant that lives", err, in.grant(c.Grant).State)
 	}
 	age(-time.Hour)
-	if _, err := in.front.tokens.Fresh(t.Context(), c.Grant); err == nil || in.grant(c.Grant).State != connection.GrantRevoked {
+	if _, err := in.front.tokens.Fresh(t.Context(), c.Grant); err == nil || in.grant(c.Grant).State != records.GrantRevoked {
 		t.Errorf("refused after its end: got %v, the grant is %s; want that it needs a new authorisation", err, in.grant(c.Grant).State)
 	}
 }
@@ -267,7 +267,7 @@ func (a *audiences) requests() []string {
 
 // withFiles is a connection with a companion for another audience, which is at another
 // address: files says which tokens were shown there.
-func withFiles(t *testing.T, how *connectors.Exchange) (in *installation, a *audiences, c *connection.Connection, files *audience) {
+func withFiles(t *testing.T, how *connectors.Exchange) (in *installation, a *audiences, c *records.Connection, files *audience) {
 	t.Helper()
 	a, files = &audiences{}, &audience{}
 	server, other := newServer(t, a), newServer(t, files)
@@ -293,7 +293,7 @@ func withFiles(t *testing.T, how *connectors.Exchange) (in *installation, a *aud
 	in = install(t, &oauth.Options{CallTimeout: 5 * time.Second}, def)
 	in.setApp("drive", demoApp)
 	in.connectBlindly("drive")
-	c, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, "drive", ""))
+	c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "drive", ""))
 	must(t, err)
 	return in, a, c, files
 }
@@ -410,7 +410,7 @@ func TestALostExchangeIsRememberedByTheMainGrant(t *testing.T) {
 	if _, err := in.front.tokens.Fresh(t.Context(), c.Companions["files"]); err == nil {
 		t.Fatal("a lost answer gave a token")
 	}
-	if g := in.grant(c.Grant); g.Intent == nil || g.State != connection.GrantLive {
+	if g := in.grant(c.Grant); g.Intent == nil || g.State != records.GrantLive {
 		t.Errorf("the main grant is %s, with the intent %v; want it live, with one", g.State, g.Intent)
 	}
 	for { // the backoff is over
@@ -425,7 +425,7 @@ func TestALostExchangeIsRememberedByTheMainGrant(t *testing.T) {
 	if diff := cmp.Diff([]string{"code", "files", "refused main"}, a.requests()); diff != "" {
 		t.Errorf("the provider was asked (-want +got):\n%s", diff)
 	}
-	if g := in.grant(c.Grant); g.State != connection.GrantRevoked {
+	if g := in.grant(c.Grant); g.State != records.GrantRevoked {
 		t.Errorf("the main grant is %s, want that it needs a new authorisation, as its refresh token is lost", g.State)
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -35,15 +35,15 @@ func TestARefusedExchangeIsNotTheMainGrants(t *testing.T) {
 	}))
 	in.setApp("drive", demoApp)
 	in.connectBlindly("drive")
-	c, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, "drive", ""))
+	c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "drive", ""))
 	must(t, err)
 	if _, err := in.front.tokens.Fresh(t.Context(), c.Companions["files"]); err == nil {
 		t.Error("got a token that was refused")
 	}
-	if g := in.grant(c.Grant); g.State != connection.GrantLive {
+	if g := in.grant(c.Grant); g.State != records.GrantLive {
 		t.Errorf("the main grant is %s, want live", g.State)
 	}
-	if g := in.grant(c.Companions["files"]); g.State != connection.GrantRevoked {
+	if g := in.grant(c.Companions["files"]); g.State != records.GrantRevoked {
 		t.Errorf("the companion is %s, want needs_reauth", g.State)
 	}
 	_, err = in.front.tokens.Fresh(t.Context(), c.Grant)
@@ -88,30 +88,30 @@ func TestATradeByGetIsSentOnce(t *testing.T) {
 	if got, want := provider.form.Load(), fmt.Sprint(int64(0), []string(nil), []string(nil), []string(nil)); got != want {
 		t.Errorf("a trade came with %q, want no body, and no header of one (%q)", got, want)
 	}
-	c, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, "photos", ""))
+	c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "photos", ""))
 	must(t, err)
 	if _, err := in.front.tokens.Now(t.Context(), c.Grant); err == nil {
 		t.Error("got a token from a broken connection")
 	}
-	if n, g := provider.trades.Load(), in.grant(c.Grant); n != 2 || g.State != connection.GrantLive {
+	if n, g := provider.trades.Load(), in.grant(c.Grant); n != 2 || g.State != records.GrantLive {
 		t.Errorf("%d trades reached the provider and the grant is %s, want two and live", n, g.State)
 	}
 }
 
 // ways are the two in which the main refresh token is spent.
-var ways = map[string]func(*installation, *connection.Connection) error{
-	"by a refresh": func(in *installation, c *connection.Connection) error {
+var ways = map[string]func(*installation, *records.Connection) error{
+	"by a refresh": func(in *installation, c *records.Connection) error {
 		_, err := in.front.tokens.Now(in.t.Context(), c.Grant)
 		return err
 	},
-	"for a companion": func(in *installation, c *connection.Connection) error {
+	"for a companion": func(in *installation, c *records.Connection) error {
 		_, err := in.front.tokens.Fresh(in.t.Context(), c.Companions["files"])
 		return err
 	},
 }
 
 // whileSpent spends the main refresh token in each way; meanwhile something happens.
-func whileSpent(t *testing.T, meanwhile func(*installation, *connection.Connection), afterwards func(t *testing.T, in *installation, c *connection.Connection, a *audiences, err error)) {
+func whileSpent(t *testing.T, meanwhile func(*installation, *records.Connection), afterwards func(t *testing.T, in *installation, c *records.Connection, a *audiences, err error)) {
 	t.Helper()
 	for name, spend := range ways {
 		t.Run(name, func(t *testing.T) {
@@ -125,11 +125,11 @@ func whileSpent(t *testing.T, meanwhile func(*installation, *connection.Connecti
 
 func TestASuccessorThatComesForAGrantThatIsGoneIsGivenBack(t *testing.T) {
 	t.Parallel()
-	whileSpent(t, func(in *installation, c *connection.Connection) {
+	whileSpent(t, func(in *installation, c *records.Connection) {
 		if err := in.front.tokens.Disconnect(in.t.Context(), c.Ref()); err != nil {
 			in.t.Error(err)
 		}
-	}, func(t *testing.T, _ *installation, _ *connection.Connection, a *audiences, err error) {
+	}, func(t *testing.T, _ *installation, _ *records.Connection, a *audiences, err error) {
 		if got := a.requests(); err == nil || len(got) != 4 || got[1] != "revoked refresh-1" || got[3] != "revoked refresh-2" {
 			t.Errorf("got %v; the provider was asked %v, want that it takes back both refresh tokens", err, got)
 		}
@@ -139,20 +139,20 @@ func TestASuccessorThatComesForAGrantThatIsGoneIsGivenBack(t *testing.T) {
 // Who found the refresh token spent has buried the grant before its successor came.
 func TestASuccessorWakesAGrantThatWasBuriedMeanwhile(t *testing.T) {
 	t.Parallel()
-	whileSpent(t, func(in *installation, c *connection.Connection) {
+	whileSpent(t, func(in *installation, c *records.Connection) {
 		g := in.grant(c.Grant)
-		g.State, g.Intent = connection.GrantRevoked, nil
+		g.State, g.Intent = records.GrantRevoked, nil
 		if err := in.front.grants.Save(in.t.Context(), g); err != nil {
 			in.t.Error(err)
 		}
-		if err := in.front.service.NeedsReauth(in.t.Context(), c.Ref(), c.Grant, func(*connection.Connection) events.Data { return events.Data{} }); err != nil {
+		if err := in.front.service.NeedsReauth(in.t.Context(), c.Ref(), c.Grant, func(*records.Connection) events.Data { return events.Data{} }); err != nil {
 			in.t.Error(err)
 		}
-	}, func(t *testing.T, in *installation, c *connection.Connection, _ *audiences, err error) {
+	}, func(t *testing.T, in *installation, c *records.Connection, _ *audiences, err error) {
 		must(t, err)
 		now, err := in.front.service.Latest(t.Context(), c.Ref())
 		must(t, err)
-		if now.State != connection.Active {
+		if now.State != records.Active {
 			t.Errorf("the connection is %s, want active", now.State)
 		}
 		_, err = in.front.tokens.Now(t.Context(), c.Grant)
@@ -164,20 +164,20 @@ func TestASuccessorWakesAGrantThatWasBuriedMeanwhile(t *testing.T) {
 // that is being spent.
 func TestASuccessorTakesThePlaceOfTheSpentTokenInANewAuthorisation(t *testing.T) {
 	t.Parallel()
-	whileSpent(t, func(in *installation, c *connection.Connection) {
+	whileSpent(t, func(in *installation, c *records.Connection) {
 		g := in.grant(c.Grant)
 		old, err := in.front.grants.Open(g)
 		if err != nil {
 			in.t.Error(err)
 		}
 		g.Generation, g.Intent = g.Generation+5, nil
-		if err := in.front.grants.Seal(g, connection.GrantTokens{Access: secret.New("authorised"), Refresh: old.Refresh}); err != nil {
+		if err := in.front.grants.Seal(g, records.GrantTokens{Access: secret.New("authorised"), Refresh: old.Refresh}); err != nil {
 			in.t.Error(err)
 		}
 		if err := in.front.grants.Save(in.t.Context(), g); err != nil {
 			in.t.Error(err)
 		}
-	}, func(t *testing.T, in *installation, c *connection.Connection, _ *audiences, err error) {
+	}, func(t *testing.T, in *installation, c *records.Connection, _ *audiences, err error) {
 		must(t, err)
 		g := in.grant(c.Grant)
 		if tokens, err := in.front.grants.Open(g); err != nil || tokens.Access.Reveal() != "authorised" || tokens.Refresh.Reveal() != "refresh-2" {
@@ -204,7 +204,7 @@ func TestACompanionTakesItsTurnForItsOwnCallAlone(t *testing.T) {
 			in, a, c, _ := withFiles(t, tc.how)
 			main := in.expire(c.Grant)
 			if tc.how.ShowsRefresh() { // it has to be renewed before its refresh token is spent
-				main.Intent = &connection.Intent{Generation: 2, Holder: "dead", At: time.Now()}
+				main.Intent = &records.Intent{Generation: 2, Holder: "dead", At: time.Now()}
 				must(t, in.front.grants.Save(t.Context(), main))
 			}
 			var turns [][]string

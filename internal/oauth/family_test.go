@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -32,12 +33,12 @@ func TestAFamilySharesOneGrant(t *testing.T) {
 		must(t, err)
 		return u.Query().Get("scope")
 	}
-	connect := func(connector, tenant string) *connection.Connection {
+	connect := func(connector, tenant string) *records.Connection {
 		b := newBrowser(t)
 		if status, _, body := b.get(in.begin(b, "/scopes/organization/"+tenant+"/connections/"+connector, map[string]any{}, approve)); status != http.StatusOK {
 			t.Fatalf("%s of %s: got %d %s", connector, tenant, status, body)
 		}
-		c, err := in.front.service.Latest(t.Context(), connection.NewRef(events.Tenant{Scope: "organization", Identity: tenant}, connector, ""))
+		c, err := in.front.service.Latest(t.Context(), records.NewRef(events.Tenant{Scope: "organization", Identity: tenant}, connector, ""))
 		must(t, err)
 		return c
 	}

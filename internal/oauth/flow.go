@@ -14,6 +14,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -24,12 +25,12 @@ import (
 // Safe for concurrent use.
 type Flow struct {
 	*Tokens
-	flows    *connection.Flows
-	sessions *connection.Sessions
+	flows    *records.Flows
+	sessions *records.Sessions
 }
 
 // NewFlow returns the flow over tokens.
-func NewFlow(tokens *Tokens, flows *connection.Flows, sessions *connection.Sessions) *Flow {
+func NewFlow(tokens *Tokens, flows *records.Flows, sessions *records.Sessions) *Flow {
 	return &Flow{tokens, flows, sessions}
 }
 
@@ -53,7 +54,7 @@ type Started struct {
 
 // Start begins an authorisation. The URL is ours: opened in the end user's browser
 // it binds the flow to that browser and goes on to the provider.
-func (f *Flow) Start(ctx context.Context, r connection.Ref, in StartInput) (*Started, error) {
+func (f *Flow) Start(ctx context.Context, r records.Ref, in StartInput) (*Started, error) {
 	def, config, old, err := f.Service.Prepare(ctx, r, in.ConnectInput)
 	if err != nil {
 		return nil, err
@@ -80,14 +81,14 @@ func (f *Flow) Start(ctx context.Context, r connection.Ref, in StartInput) (*Sta
 	if err != nil {
 		return nil, err
 	}
-	expires := f.opts.Now().Add(connection.FlowLife).UTC()
-	flow := &connection.Flow{
+	expires := f.opts.Now().Add(records.FlowLife).UTC()
+	flow := &records.Flow{
 		Scope: r.Scope, Identity: r.Identity, Connector: r.Connector, Account: r.Account, Replace: in.Replace || old != nil,
 		Reconnect: in.reconnect, Session: in.session, Tags: in.Tags, Scopes: scopes,
 		Redirect: f.redirectURI(r.Connector), ReturnURL: in.ReturnURL, ExpiresAt: expires,
 	}
 	text, h := newHandle(f.Key)
-	secrets := connection.FlowSecrets{Config: secret.New(string(config)), Verifier: secret.New(oauth2.GenerateVerifier())}
+	secrets := records.FlowSecrets{Config: secret.New(string(config)), Verifier: secret.New(oauth2.GenerateVerifier())}
 	if err := f.flows.Create(ctx, h.record(), flow, secrets); err != nil {
 		return nil, err
 	}
@@ -102,7 +103,7 @@ func (f *Flow) redirectURI(connector string) string {
 // scopes are what is asked for: those of the request, else of the app, else of the
 // connector; and, in a family, what the tenant's account has granted already, so
 // that one new grant serves all of its connections.
-func (f *Flow) scopes(ctx context.Context, r connection.Ref, def *connectors.Connector, app connection.App, asked []string) ([]string, error) {
+func (f *Flow) scopes(ctx context.Context, r records.Ref, def *connectors.Connector, app records.App, asked []string) ([]string, error) {
 	o := def.Auth.OAuth2
 	scopes := o.Scopes
 	if len(app.Scopes) > 0 {
@@ -125,7 +126,7 @@ func (f *Flow) scopes(ctx context.Context, r connection.Ref, def *connectors.Con
 			if err != nil {
 				return nil, err
 			}
-			if g.State == connection.GrantLive && g.Companion == "" && g.ClientID == app.ClientID && usedBy(g, r.Account) {
+			if g.State == records.GrantLive && g.Companion == "" && g.ClientID == app.ClientID && usedBy(g, r.Account) {
 				out = append(out, slices.Concat(g.Requested, g.Granted)...)
 			}
 		}
@@ -139,9 +140,9 @@ func (f *Flow) scopes(ctx context.Context, r connection.Ref, def *connectors.Con
 }
 
 // usedBy reports whether a connection with the account's name shares the grant.
-func usedBy(g *connection.Grant, account string) bool {
+func usedBy(g *records.Grant, account string) bool {
 	suffix := "." + events.Token(account)
-	return slices.ContainsFunc(g.References, func(h connection.GrantReference) bool { return strings.HasSuffix(h.Connection, suffix) })
+	return slices.ContainsFunc(g.References, func(h records.GrantReference) bool { return strings.HasSuffix(h.Connection, suffix) })
 }
 
 // checkReturn refuses return URLs that are not of this installation's choice.
@@ -186,7 +187,7 @@ func (f *Flow) Open(ctx context.Context, connector, handleText string, cookie fu
 	}
 	flow, err := f.flows.Latest(ctx, h.record())
 	switch {
-	case errors.Is(err, connection.ErrNotFound):
+	case errors.Is(err, records.ErrNotFound):
 		return "", Cookie{}, stateInvalid(reasonExpired)
 	case err != nil:
 		return "", Cookie{}, err
@@ -202,7 +203,7 @@ func (f *Flow) Open(ctx context.Context, connector, handleText string, cookie fu
 	if flow.Browser == "" {
 		set.Value = encoding.EncodeToString(random())
 		flow.Browser = cookieHash(set.Value)
-		if err := f.flows.Save(ctx, flow); errors.Is(err, connection.ErrConflict) {
+		if err := f.flows.Save(ctx, flow); errors.Is(err, records.ErrConflict) {
 			return "", Cookie{}, stateInvalid(reasonWrongBrowser)
 		} else if err != nil {
 			return "", Cookie{}, err
@@ -215,14 +216,14 @@ func (f *Flow) Open(ctx context.Context, connector, handleText string, cookie fu
 	return to, set, err
 }
 
-func (f *Flow) flowCookie(h handle, flow *connection.Flow) Cookie {
+func (f *Flow) flowCookie(h handle, flow *records.Flow) Cookie {
 	secure := strings.HasPrefix(f.opts.BaseURL, "https://")
 	return Cookie{Name: cookieName(secure, h.record()), MaxAge: max(flow.ExpiresAt.Sub(f.opts.Now()), time.Second), Secure: secure}
 }
 
 // providerURL is the authorization request. What the flow itself sends comes last:
 // nothing that a definition or an app adds can take its place.
-func (f *Flow) providerURL(ctx context.Context, flow *connection.Flow, h handle) (string, error) {
+func (f *Flow) providerURL(ctx context.Context, flow *records.Flow, h handle) (string, error) {
 	secrets, err := f.flows.Open(flow)
 	if err != nil {
 		return "", err
@@ -309,7 +310,7 @@ func (f *Flow) Reconnect(ctx context.Context, connector, token string) (string, 
 	switch {
 	case c.ID != link.ID || c.Connector != connector:
 		return "", stateInvalid(reasonMismatch)
-	case c.State != connection.NeedsReauth && !f.awaitsUser(ctx, c):
+	case c.State != records.NeedsReauth && !f.awaitsUser(ctx, c):
 		return "", stateInvalid(reasonReplayed)
 	}
 	config, err := f.Service.ConfigOf(c)
@@ -327,10 +328,10 @@ func (f *Flow) Reconnect(ctx context.Context, connector, token string) (string, 
 
 // awaitsUser reports whether a connection that works has asked its user to come: one of
 // its tokens is dead, or will be.
-func (f *Flow) awaitsUser(ctx context.Context, c *connection.Connection) bool {
+func (f *Flow) awaitsUser(ctx context.Context, c *records.Connection) bool {
 	for _, key := range append(slices.Collect(maps.Values(c.Companions)), c.Grant) {
 		g, err := f.Grants.Latest(ctx, key)
-		if errors.Is(err, connection.ErrNotFound) || err == nil && (g.State != connection.GrantLive || g.ExpiryWarned) {
+		if errors.Is(err, records.ErrNotFound) || err == nil && (g.State != records.GrantLive || g.ExpiryWarned) {
 			return true
 		}
 	}
@@ -338,7 +339,7 @@ func (f *Flow) awaitsUser(ctx context.Context, c *connection.Connection) bool {
 }
 
 // announce publishes an event about a flow, which may have no connection yet.
-func (f *Flow) announce(ctx context.Context, kind events.Kind, flow *connection.Flow, id string, data events.Data) {
-	c := &connection.Connection{ID: id, Scope: flow.Scope, Identity: flow.Identity, Connector: flow.Connector, Account: flow.Account}
+func (f *Flow) announce(ctx context.Context, kind events.Kind, flow *records.Flow, id string, data events.Data) {
+	c := &records.Connection{ID: id, Scope: flow.Scope, Identity: flow.Identity, Connector: flow.Connector, Account: flow.Account}
 	f.Service.Announce(ctx, kind, c, data)
 }

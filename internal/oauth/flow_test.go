@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -24,7 +25,7 @@ func TestAFlowConnectsAndKeepsItsTokensSealed(t *testing.T) {
 	}
 	var v connection.View
 	in.call(http.MethodGet, onDemo, nil, &v)
-	if v.State != connection.Active || v.User == nil || v.User.ID != "usr_ava" || v.ExpiresAt == nil {
+	if v.State != records.Active || v.User == nil || v.User.ID != "usr_ava" || v.ExpiresAt == nil {
 		t.Errorf("connection: got %+v, want active with its user and expiry", v)
 	}
 	if diff := cmp.Diff([]string{"profile", "read"}, v.GrantedScopes); diff != "" {
@@ -123,7 +124,7 @@ func TestEveryRefusalHasItsReasonAndStoresNothing(t *testing.T) {
 		{"another connector", "mismatch", func(b *browser, c string) (*browser, string) {
 			return b, strings.Replace(c, "/demo-oauth/", "/other/", 1)
 		}},
-		{"too late", "expired", func(b *browser, c string) (*browser, string) { clock.advance(connection.FlowLife); return b, c }},
+		{"too late", "expired", func(b *browser, c string) (*browser, string) { clock.advance(records.FlowLife); return b, c }},
 	}
 	for _, tc := range cases {
 		b := newBrowser(t)
@@ -230,7 +231,7 @@ func TestAnAppIsNeededAndCanComeLate(t *testing.T) {
 	if status, problem := in.call(http.MethodPut, onDemo, map[string]any{}, nil); status != http.StatusBadRequest || problem.Code != connectors.CodeConnectorOAuthNotConfigured {
 		t.Errorf("without an app: got %d %s, want 400 CONNECTOR_OAUTH_NOT_CONFIGURED", status, problem.Code)
 	}
-	var shown connection.AppView
+	var shown records.AppView
 	in.call(http.MethodPut, "/apps/demo-oauth", map[string]any{"client_id": "demo-client", "client_secret": "demo-secret"}, &shown)
 	if shown.ClientSecrets != 1 || shown.Source != "stored" {
 		t.Errorf("app: got %+v, want one stored secret", shown)

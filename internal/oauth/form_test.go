@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
@@ -44,7 +44,7 @@ func TestTheFormMakesConfigsOfEveryKind(t *testing.T) {
 	if status != http.StatusOK {
 		t.Fatalf("got %d\n%s", status, page)
 	}
-	c, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, "kinds", ""))
+	c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "kinds", ""))
 	must(t, err)
 	doc, err := in.front.store.OpenConfig(c)
 	must(t, err)

@@ -8,7 +8,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/ory/fosite"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
@@ -32,7 +32,7 @@ func TestAPrivateKeyIsAcceptedByAServerThatIsNotOurs(t *testing.T) {
 			in := install(t, nil, oauthConnector("fosite", address, func(o *connectors.OAuth2) {
 				o.UserInfoURL, o.ClientAuth, o.Assertion = "", connectors.ClientAuthKeyJWT, &connectors.Assertion{Algorithm: tc.algorithm}
 			}))
-			in.setApp("fosite", connection.App{ClientID: "hawser", ClientSecrets: []secret.Text{secret.New(tc.secret)}})
+			in.setApp("fosite", records.App{ClientID: "hawser", ClientSecrets: []secret.Text{secret.New(tc.secret)}})
 			client := &fosite.DefaultOpenIDConnectClient{
 				DefaultClient: &fosite.DefaultClient{
 					ID: "hawser", RedirectURIs: []string{in.url + "/connectors/fosite/oauth/callback"}, Scopes: []string{"read", "profile"},
@@ -84,7 +84,7 @@ func TestAJWTIsAGrantToAServerThatIsNotOurs(t *testing.T) {
 	c.Validate = proves
 	in := install(t, nil, c)
 	in.runExecutor(t)
-	in.setApp("machine", connection.App{ClientID: "robot", ClientSecrets: []secret.Text{secret.New(jwkOf(t, key, "key-1"))}})
+	in.setApp("machine", records.App{ClientID: "robot", ClientSecrets: []secret.Text{secret.New(jwkOf(t, key, "key-1"))}})
 	in.mintedTwice(t, "machine", map[string]any{"site": "una"})
 	if got := server.refused.Load(); got != 0 || len(server.store.AccessTokens) != 2 {
 		t.Errorf("%d tokens there, %d refused; want two and none", len(server.store.AccessTokens), got)

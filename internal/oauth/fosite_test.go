@@ -12,7 +12,7 @@ import (
 	"github.com/ory/fosite/storage"
 	"golang.org/x/crypto/bcrypt"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
@@ -100,7 +100,7 @@ func TestAgainstAnAuthorizationServerThatIsNotOurs(t *testing.T) {
 		o.UserInfoURL, o.ClientAuth = "", connectors.ClientAuthBasic
 	}))
 	register(in.url + "/connectors/fosite/oauth/callback")
-	in.setApp("fosite", connection.App{ClientID: "hawser", ClientSecrets: []secret.Text{secret.New(fositeSecret)}})
+	in.setApp("fosite", records.App{ClientID: "hawser", ClientSecrets: []secret.Text{secret.New(fositeSecret)}})
 	const path = "/scopes/organization/acme/connections/fosite"
 	connect := func(query string) string {
 		b := newBrowser(t)
@@ -113,7 +113,7 @@ func TestAgainstAnAuthorizationServerThatIsNotOurs(t *testing.T) {
 		if status, _, body := b.get(callback); status != http.StatusOK {
 			t.Fatalf("callback: got %d %s", status, body)
 		}
-		c, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, "fosite", ""))
+		c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "fosite", ""))
 		must(t, err)
 		return c.Grant
 	}

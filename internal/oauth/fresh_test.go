@@ -12,6 +12,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -53,7 +54,7 @@ func TestTransientFailuresChangeNoStateAndNoCredential(t *testing.T) {
 			t.Errorf("%s: got %v, want a failure that says when to try again", mode, err)
 		}
 		after := in.grant(grant)
-		if after.AccessToken != before.AccessToken || after.RefreshToken != before.RefreshToken || after.Generation != before.Generation || after.State != connection.GrantLive {
+		if after.AccessToken != before.AccessToken || after.RefreshToken != before.RefreshToken || after.Generation != before.Generation || after.State != records.GrantLive {
 			t.Errorf("%s: the grant changed: %+v", mode, after)
 		}
 		if after.Failures == 0 || after.RetryAt.IsZero() {
@@ -68,7 +69,7 @@ func TestTransientFailuresChangeNoStateAndNoCredential(t *testing.T) {
 		if _, err := in.front.tokens.Fresh(t.Context(), grant); err != nil {
 			t.Errorf("%s, and then healthy: %v", mode, err)
 		}
-		if c := in.demoConnection(); c.State != connection.Active {
+		if c := in.demoConnection(); c.State != records.Active {
 			t.Errorf("%s: the connection is %s, want active", mode, c.State)
 		}
 	}
@@ -87,7 +88,7 @@ func TestALostAnswerSaysOnceThatTheUserMustComeAgain(t *testing.T) {
 	if _, err := in.front.tokens.Fresh(t.Context(), grant); err == nil {
 		t.Fatal("the lost answer gave a token")
 	}
-	if g := in.grant(grant); g.Intent == nil || g.State != connection.GrantLive {
+	if g := in.grant(grant); g.Intent == nil || g.State != records.GrantLive {
 		t.Errorf("after the loss: intent %v, state %s; want an intent without an outcome, live", g.Intent, g.State)
 	}
 	in.expire(grant)
@@ -122,7 +123,7 @@ func (in *installation) reconnects(t *testing.T, id string) {
 	if len(links) != 1 {
 		t.Fatalf("needs_reauth was said %d times, want once", len(links))
 	}
-	if c := in.demoConnection(); c.State != connection.NeedsReauth {
+	if c := in.demoConnection(); c.State != records.NeedsReauth {
 		t.Errorf("the connection is %s, want needs_reauth", c.State)
 	}
 	b := newBrowser(t)
@@ -133,7 +134,7 @@ func (in *installation) reconnects(t *testing.T, id string) {
 	if status, _, body := b.get(in.consent(b, start, approve)); status != http.StatusOK {
 		t.Fatalf("callback: got %d %s", status, body)
 	}
-	if c := in.demoConnection(); c.State != connection.Active || c.ID != id {
+	if c := in.demoConnection(); c.State != records.Active || c.ID != id {
 		t.Errorf("got %s %s, want %s active", c.ID, c.State, id)
 	}
 	if status, _, body := newBrowser(t).get(links[0]); status != http.StatusBadRequest || !strings.Contains(body, "replayed") {
@@ -216,15 +217,15 @@ func newSlowServer(t testing.TB, delay time.Duration) *slowServer {
 // plant stores an expired grant and its connection, as a flow would have.
 func (in *installation) plant(t testing.TB, connector string) (grant string) {
 	t.Helper()
-	key := connection.GrantKey(acme, connector, "demo-client", "someone")
-	ref := connection.NewRef(acme, connector, "")
+	key := records.GrantKey(acme, connector, "demo-client", "someone")
+	ref := records.NewRef(acme, connector, "")
 	g := in.front.grants.New(key)
 	g.Scope, g.Identity, g.Family, g.Connector = acme.Scope, acme.Identity, connector, connector
 	g.ClientID, g.Generation = "demo-client", 1
-	hold := connection.NewGrantReference(ref, time.Now().Add(-2*time.Hour))
+	hold := records.NewGrantReference(ref, time.Now().Add(-2*time.Hour))
 	g.AddReference(hold)
 	g.IssuedAt, g.ExpiresAt = time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
-	must(t, in.front.grants.Seal(g, connection.GrantTokens{Access: secret.New("old-access"), Refresh: secret.New("old-refresh")}))
+	must(t, in.front.grants.Seal(g, records.GrantTokens{Access: secret.New("old-access"), Refresh: secret.New("old-refresh")}))
 	must(t, in.front.grants.Save(t.Context(), g))
 	_, _, _, err := in.front.service.Authorize(t.Context(), ref, connection.AuthorizeInput{Grant: key, GrantReference: hold.ID})
 	must(t, err)
@@ -235,16 +236,16 @@ func TestARotatedClientSecretLeavesNoGap(t *testing.T) {
 	t.Parallel()
 	in, p := withDemo(t, nil)
 	grant := in.connectDemo()
-	in.setApp("demo-oauth", connection.App{ClientID: demoApp.ClientID, ClientSecrets: []secret.Text{secret.New("not-yet-valid"), demoApp.ClientSecrets[0]}})
+	in.setApp("demo-oauth", records.App{ClientID: demoApp.ClientID, ClientSecrets: []secret.Text{secret.New("not-yet-valid"), demoApp.ClientSecrets[0]}})
 	in.expire(grant)
 	_, err := in.front.tokens.Fresh(t.Context(), grant)
 	must(t, err)
 	if got := stats(t, p); got.Refreshes != 1 {
 		t.Errorf("provider counted %+v, want one refresh", got)
 	}
-	in.setApp("demo-oauth", connection.App{ClientID: demoApp.ClientID, ClientSecrets: []secret.Text{secret.New("wrong")}})
+	in.setApp("demo-oauth", records.App{ClientID: demoApp.ClientID, ClientSecrets: []secret.Text{secret.New("wrong")}})
 	in.expire(grant)
-	if _, err := in.front.tokens.Fresh(t.Context(), grant); err == nil || in.grant(grant).State != connection.GrantLive {
+	if _, err := in.front.tokens.Fresh(t.Context(), grant); err == nil || in.grant(grant).State != records.GrantLive {
 		t.Errorf("with a wrong secret: got %v, grant %s; want an error and a grant that lives", err, in.grant(grant).State)
 	}
 }

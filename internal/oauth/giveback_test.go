@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/kvstore"
 )
@@ -31,7 +31,7 @@ func TestWhatComesForAGrantThatIsGoneIsGivenBack(t *testing.T) {
 		t.Fatalf("set the site: got %d %v", status, &problem)
 	}
 	begun.Store(new(func() {
-		if _, err := in.front.service.Disconnect(t.Context(), connection.NewRef(acme, "gone", "")); err != nil {
+		if _, err := in.front.service.Disconnect(t.Context(), records.NewRef(acme, "gone", "")); err != nil {
 			t.Error(err)
 		}
 		if err := in.front.grants.Delete(t.Context(), in.grant(grant)); err != nil {

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
@@ -38,7 +38,7 @@ func TestTwoWhoConnectAtOnceLeaveOneThatWorks(t *testing.T) {
 			both.Go(func() { statuses[i], _ = in.call(http.MethodPut, path, map[string]any{}, nil) })
 		}
 		both.Wait()
-		c, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, "machine", fmt.Sprint(round)))
+		c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "machine", fmt.Sprint(round)))
 		must(t, err)
 		if g, err := in.front.grants.Latest(t.Context(), c.Grant); err != nil || len(g.References) != 1 {
 			t.Fatalf("round %d, answers %v: the grant of the connection that is there: %v", round, statuses, err)

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/demo"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/kvstore"
 )
 
@@ -70,14 +70,14 @@ func await(t *testing.T, what string, done <-chan struct{}) {
 	}
 }
 
-var onAcme = connection.NewRef(acme, "demo-oauth", "")
+var onAcme = records.NewRef(acme, "demo-oauth", "")
 
 // usable expects the connection to be there, with a grant that holds it and lives.
 func (in *installation) usable(t *testing.T) {
 	t.Helper()
 	c := in.demoConnection()
 	g, err := in.front.grants.Latest(t.Context(), c.Grant)
-	if err != nil || g.State != connection.GrantLive {
+	if err != nil || g.State != records.GrantLive {
 		t.Fatalf("the connection's grant: got %v, %v; want one that lives", g, err)
 	}
 	if _, err := in.front.tokens.Now(t.Context(), c.Grant); err != nil {

@@ -23,6 +23,7 @@ import (
 	"github.com/hawser-io/hawser/internal/demo"
 	"github.com/hawser-io/hawser/internal/ingress"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/safehttp"
 	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -57,15 +58,15 @@ type installation struct {
 type node struct {
 	nc          *nats.Conn
 	bus         *events.Bus
-	buckets     connection.Buckets
-	store       *connection.Connections
-	definitions *connection.Definitions
+	buckets     records.Buckets
+	store       *records.Connections
+	definitions *records.Definitions
 	scopes      connection.Scopes
 	service     *connection.Service
-	grants      *connection.Grants
-	leases      *connection.Leases
-	apps        *connection.Apps
-	flows       *connection.Flows
+	grants      *records.Grants
+	leases      *records.Leases
+	apps        *records.Apps
+	flows       *records.Flows
 	tokens      *oauth.Tokens
 	http        *http.Client
 }
@@ -125,13 +126,13 @@ func (s setup) install(t testing.TB, opts *oauth.Options, all ...connectors.Conn
 	in.url = in.options.BaseURL
 	in.front = in.join(t)
 	must(t, in.front.definitions.Publish(t.Context(), in.registry.All()))
-	in.token = connection.NewAPIToken()
-	tokens := connection.NewAPITokens(in.front.buckets)
+	in.token = records.NewAPIToken()
+	tokens := records.NewAPITokens(in.front.buckets)
 	must(t, tokens.Add(t.Context(), in.token, "test"))
 	front := ingress.New(ingress.Parts{
 		Bus: in.front.bus, Service: in.front.service, Store: in.front.store, Definitions: in.front.definitions, Scopes: in.front.scopes,
-		Tokens: tokens, Status: connection.NewStatusWriter(in.front.buckets), Apps: in.front.apps,
-		OAuth: oauth.NewFlow(in.front.tokens, in.front.flows, connection.NewSessions(in.front.buckets)),
+		Tokens: tokens, Status: records.NewStatusWriter(in.front.buckets), Apps: in.front.apps,
+		OAuth: oauth.NewFlow(in.front.tokens, in.front.flows, records.NewSessions(in.front.buckets)),
 	}, &ingress.Options{BaseURL: server, HTTP: in.front.http, Metrics: in.metrics, Log: zerolog.New(in.logs)})
 	mux.set(front.Handler())
 	return in
@@ -147,25 +148,26 @@ func (in *installation) join(t testing.TB) *node {
 	ctx := t.Context()
 	_, err = n.bus.Ensure(ctx, events.Topology{})
 	must(t, err)
-	n.buckets, err = connection.BucketsFrom(func(name string) (kvstore.Store, error) {
-		s, err := natskv.Open(ctx, n.bus.JetStream(), natskv.Bucket{Name: n.bus.Bucket(name), TTL: connection.BucketTTL(name)}, &natskv.Options{Timeout: 30 * time.Second})
+	n.buckets, err = records.BucketsFrom(func(name string) (kvstore.Store, error) {
+		s, err := natskv.Open(ctx, n.bus.JetStream(), natskv.Bucket{Name: n.bus.Bucket(name), TTL: records.BucketTTL(name)}, &natskv.Options{Timeout: 30 * time.Second})
 		if err != nil || in.wrap == nil {
 			return s, err
 		}
 		return in.wrap(name, s), nil
 	})
 	must(t, err)
-	n.store = connection.NewConnections(n.buckets, in.keys, "hawser")
-	n.definitions = connection.NewDefinitions(n.buckets)
+	n.store = records.NewConnections(n.buckets, records.NewSealer(in.keys, "hawser"))
+	n.definitions = records.NewDefinitions(n.buckets)
 	must(t, n.definitions.Load(ctx))
 	n.scopes, err = connection.ParseScopes(connection.DefaultScopes)
 	must(t, err)
-	n.grants, n.leases, n.flows = connection.NewGrants(n.store), connection.NewLeases(n.buckets), connection.NewFlows(n.store)
-	n.apps = connection.NewApps(n.store, nil)
+	sealer := n.store.Sealer()
+	n.grants, n.leases, n.flows = records.NewGrants(n.buckets, sealer), records.NewLeases(n.buckets), records.NewFlows(n.buckets, sealer)
+	n.apps = records.NewApps(n.buckets, sealer, nil)
 	n.service = connection.NewService(n.store, n.definitions, n.scopes, n.bus, &connection.ServiceOptions{
 		BaseURL: in.options.BaseURL, Grants: n.grants, OnError: func(err error) { t.Log(err) },
 	})
-	key, err := connection.SigningKey(ctx, n.store)
+	key, err := records.SigningKey(ctx, n.buckets, sealer)
 	must(t, err)
 	n.http = safehttp.New(&safehttp.Options{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Roots: in.roots})
 	t.Cleanup(n.http.CloseIdleConnections)
@@ -197,7 +199,7 @@ func run(t testing.TB, f func(ctx context.Context) error) {
 	t.Cleanup(func() { cancel(); <-done })
 }
 
-func (in *installation) setApp(name string, app connection.App) {
+func (in *installation) setApp(name string, app records.App) {
 	in.t.Helper()
 	must(in.t, in.front.apps.Set(in.t.Context(), name, app))
 }
@@ -226,7 +228,7 @@ func withDemo(t testing.TB, opts *oauth.Options) (*installation, *demo.Provider)
 	return in, p
 }
 
-var demoApp = connection.App{ClientID: demo.ClientID, ClientSecrets: []secret.Text{secret.New(demo.ClientSecret)}}
+var demoApp = records.App{ClientID: demo.ClientID, ClientSecrets: []secret.Text{secret.New(demo.ClientSecret)}}
 
 // call makes an API request.
 func (in *installation) call(method, path string, body, reply any) (status int, problem connectors.Error) {
@@ -333,14 +335,14 @@ func (in *installation) connectDemo() (grant string) {
 	return in.demoConnection().Grant
 }
 
-func (in *installation) demoConnection() *connection.Connection {
+func (in *installation) demoConnection() *records.Connection {
 	in.t.Helper()
-	c, err := in.front.service.Latest(in.t.Context(), connection.NewRef(acme, "demo-oauth", ""))
+	c, err := in.front.service.Latest(in.t.Context(), records.NewRef(acme, "demo-oauth", ""))
 	must(in.t, err)
 	return c
 }
 
-func (in *installation) grant(key string) *connection.Grant {
+func (in *installation) grant(key string) *records.Grant {
 	in.t.Helper()
 	g, err := in.front.grants.Latest(in.t.Context(), key)
 	must(in.t, err)
@@ -348,7 +350,7 @@ func (in *installation) grant(key string) *connection.Grant {
 }
 
 // expire makes the stored access token look expired.
-func (in *installation) expire(key string) *connection.Grant {
+func (in *installation) expire(key string) *records.Grant {
 	in.t.Helper()
 	for {
 		g := in.grant(key)

@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 )
 
 // Disconnect removes a connection. The last one of a grant takes it along, and has
 // it revoked at the provider; that a provider does not answer keeps nobody from
 // leaving, and is tried again later.
-func (t *Tokens) Disconnect(ctx context.Context, r connection.Ref) error {
+func (t *Tokens) Disconnect(ctx context.Context, r records.Ref) error {
 	gone, err := t.Service.Disconnect(ctx, r)
 	if err != nil {
 		return err
@@ -21,7 +22,7 @@ func (t *Tokens) Disconnect(ctx context.Context, r connection.Ref) error {
 }
 
 // release lets go of what a record had, that is gone or was replaced; nil is none.
-func (t *Tokens) release(ctx context.Context, c *connection.Connection) {
+func (t *Tokens) release(ctx context.Context, c *records.Connection) {
 	if c == nil || c.Grant == "" {
 		return
 	}
@@ -35,8 +36,8 @@ func (t *Tokens) release(ctx context.Context, c *connection.Connection) {
 
 // takeBack lets go of the grants that came for a record which could not be stored.
 // One that may be stored after all keeps them: a later refresh finds out.
-func (t *Tokens) takeBack(ctx context.Context, failure error, r connection.Ref, in connection.AuthorizeInput, config []byte) {
-	if errors.Is(failure, connection.ErrUnavailable) {
+func (t *Tokens) takeBack(ctx context.Context, failure error, r records.Ref, in connection.AuthorizeInput, config []byte) {
+	if errors.Is(failure, records.ErrUnavailable) {
 		return
 	}
 	t.letGoAll(ctx, in.Grant, in.Companions, r, in.GrantReference, config)
@@ -47,7 +48,7 @@ func (t *Tokens) takeBack(ctx context.Context, failure error, r connection.Ref, 
 const revokeWait = 2 * time.Second
 
 // letGoAll lets go of a connection's grants, and waits a little for their revocations.
-func (t *Tokens) letGoAll(ctx context.Context, grant string, companions map[string]string, r connection.Ref, hold string, config []byte) {
+func (t *Tokens) letGoAll(ctx context.Context, grant string, companions map[string]string, r records.Ref, hold string, config []byte) {
 	revoked := []<-chan struct{}{t.letGo(ctx, grant, r, hold, config)}
 	for _, companion := range companions {
 		revoked = append(revoked, t.letGo(ctx, companion, r, hold, config))
@@ -69,30 +70,30 @@ func (t *Tokens) letGoAll(ctx context.Context, grant string, companions map[stri
 // letGo takes a hold out of its grant: one that no record names, nor will. The last
 // one takes the grant along: it is revoked behind the caller's back, and revoked is
 // closed when that has been tried; nil if it is not.
-func (t *Tokens) letGo(ctx context.Context, grant string, r connection.Ref, hold string, config []byte) (revoked <-chan struct{}) {
+func (t *Tokens) letGo(ctx context.Context, grant string, r records.Ref, hold string, config []byte) (revoked <-chan struct{}) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.opts.CallTimeout)
 	defer cancel()
 	for range 16 {
 		g, err := t.Grants.Latest(ctx, grant)
-		if errors.Is(err, connection.ErrNotFound) {
+		if errors.Is(err, records.ErrNotFound) {
 			return nil
 		}
 		if err != nil {
 			t.problem(err)
 			return nil
 		}
-		if g.State == connection.GrantUnused || !g.RemoveReference(r.Key(), hold) {
+		if g.State == records.GrantUnused || !g.RemoveReference(r.Key(), hold) {
 			return nil
 		}
 		switch {
 		case len(g.References) > 0:
 			err = t.Grants.Save(ctx, g)
-		case g.State == connection.GrantLive && g.AccessToken+g.RefreshToken != "" && t.revocable(g, config):
+		case g.State == records.GrantLive && g.AccessToken+g.RefreshToken != "" && t.revocable(g, config):
 			revoked, err = t.depart(ctx, g, r.Account, config)
 		default:
 			err = t.Grants.Delete(ctx, g)
 		}
-		if errors.Is(err, connection.ErrConflict) {
+		if errors.Is(err, records.ErrConflict) {
 			continue
 		}
 		if err != nil {
@@ -104,7 +105,7 @@ func (t *Tokens) letGo(ctx context.Context, grant string, r connection.Ref, hold
 }
 
 // revocable reports whether there is a place to revoke the grant at.
-func (t *Tokens) revocable(g *connection.Grant, config []byte) bool {
+func (t *Tokens) revocable(g *records.Grant, config []byte) bool {
 	def, err := t.connectorOf(g)
 	if err != nil {
 		return false
@@ -115,7 +116,7 @@ func (t *Tokens) revocable(g *connection.Grant, config []byte) bool {
 
 // depart takes the grant's use away, and begins to revoke it. Its timer is set
 // before, so that a refresher goes on where this process ends.
-func (t *Tokens) depart(ctx context.Context, g *connection.Grant, account string, config []byte) (revoked <-chan struct{}, err error) {
+func (t *Tokens) depart(ctx context.Context, g *records.Grant, account string, config []byte) (revoked <-chan struct{}, err error) {
 	if def, err := t.connectorOf(g); err != nil || !def.Auth.OAuth2.UsesConfig() {
 		config = nil
 	}

@@ -17,7 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -30,7 +30,7 @@ func (in *installation) mintedTwice(t *testing.T, key string, config any) (acces
 	if status, problem := in.call(http.MethodPut, path, map[string]any{"config": config}, nil); status != http.StatusCreated {
 		t.Fatalf("connect: got %d %v, want 201; log:\n%s", status, &problem, in.logs)
 	}
-	c, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, key, ""))
+	c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, key, ""))
 	must(t, err)
 	in.expire(c.Grant)
 	token, err := in.front.tokens.Fresh(t.Context(), c.Grant)
@@ -87,7 +87,7 @@ func TestATokenOfAnInstallationIsMintedByTheAppsJWT(t *testing.T) {
 	c.Validate = proves
 	in := install(t, nil, c)
 	in.runExecutor(t)
-	in.setApp("machine", connection.App{ClientID: "1234", ClientSecrets: []secret.Text{secret.New(pkcs8(t, key))}})
+	in.setApp("machine", records.App{ClientID: "1234", ClientSecrets: []secret.Text{secret.New(pkcs8(t, key))}})
 	if got := in.mintedTwice(t, "machine", map[string]any{"site": "77"}); got != "ghs_2" {
 		t.Errorf("the token is %q, want the second; %q", got, s.faults)
 	}
@@ -125,7 +125,7 @@ func TestCredentialsOfTheConfigAreTradedForAToken(t *testing.T) {
 	if diff := cmp.Diff([]request{want, want}, listener.asked); diff != "" {
 		t.Errorf("what the provider was asked (-want +got):\n%s", diff)
 	}
-	conn, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, "machine", ""))
+	conn, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "machine", ""))
 	must(t, err)
 	if got := in.grant(conn.Grant).Lifetime(); got.Round(time.Minute) != 20*time.Minute {
 		t.Errorf("the token lives %s, want 20m", got)
@@ -207,7 +207,7 @@ func TestATokenIsMintedByCode(t *testing.T) {
 				t.Errorf("the token is %q, want the second", got)
 			}
 			in.registry = connectors.NewRegistry() // of a program without the code
-			conn, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, "machine", ""))
+			conn, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "machine", ""))
 			must(t, err)
 			in.expire(conn.Grant)
 			if _, err := in.join(t).tokens.Fresh(t.Context(), conn.Grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
@@ -248,7 +248,7 @@ func TestTokenRequestsAreSignedByCode(t *testing.T) {
 			return nil
 		}
 	}))
-	in.setApp("signed", connection.App{ClientID: "demo-client", ClientSecrets: []secret.Text{secret.New("not yet known"), secret.New("demo-secret")}})
+	in.setApp("signed", records.App{ClientID: "demo-client", ClientSecrets: []secret.Text{secret.New("not yet known"), secret.New("demo-secret")}})
 	if location := in.connectBlindly("signed"); !strings.Contains(location, "status=success") {
 		t.Fatalf("connect: %s", location)
 	}
@@ -260,7 +260,7 @@ func TestTokenRequestsAreSignedByCode(t *testing.T) {
 		t.Errorf("asked for (-want +got):\n%s", diff)
 	}
 	in.registry = connectors.NewRegistry() // of a program without the code
-	c, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, "signed", ""))
+	c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "signed", ""))
 	must(t, err)
 	in.expire(c.Grant)
 	if _, err := in.join(t).tokens.Fresh(t.Context(), c.Grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
@@ -302,14 +302,14 @@ func TestCredentialsAreTradedInXML(t *testing.T) {
 	c.Validate = proves
 	in := install(t, nil, c)
 	in.runExecutor(t)
-	in.setApp("machine", connection.App{ClientID: `una "<b>"`, ClientSecrets: []secret.Text{secret.New("p&<>]]>")}})
+	in.setApp("machine", records.App{ClientID: `una "<b>"`, ClientSecrets: []secret.Text{secret.New("p&<>]]>")}})
 	if access := in.mintedTwice(t, "machine", map[string]any{"site": "a&b"}); access != "tok" || len(got) != 2 {
 		t.Fatalf("the token is %q after %d requests", access, len(got))
 	}
 	if c := got[1].Credentials; c.Name != `una "<b>"` || c.Password != "p&<>]]>" || c.Site.URL != "a&b" {
 		t.Errorf("the provider read %+v", c)
 	}
-	conn, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, "machine", ""))
+	conn, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "machine", ""))
 	must(t, err)
 	if life := in.grant(conn.Grant).Lifetime().Round(time.Minute); life != 30*time.Minute {
 		t.Errorf("the token lives %s, want 30m", life)

@@ -6,15 +6,15 @@ import (
 	"errors"
 	"time"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
 // apply puts fresh tokens into the grant as generation g.Generation+1. A refresh
 // token that the provider does not repeat stays.
-func (t *Tokens) apply(g *connection.Grant, old connection.GrantTokens, got reply, outcome string) error {
+func (t *Tokens) apply(g *records.Grant, old records.GrantTokens, got reply, outcome string) error {
 	now := t.opts.Now().UTC()
-	tokens := connection.GrantTokens{Access: got.Access, Refresh: got.Refresh}
+	tokens := records.GrantTokens{Access: got.Access, Refresh: got.Refresh}
 	if tokens.Refresh.IsZero() {
 		tokens.Refresh = old.Refresh
 	} else {
@@ -24,7 +24,7 @@ func (t *Tokens) apply(g *connection.Grant, old connection.GrantTokens, got repl
 		return err
 	}
 	g.Generation++
-	g.State, g.Intent, g.Failures, g.RetryAt, g.Revocation = connection.GrantLive, nil, 0, time.Time{}, nil
+	g.State, g.Intent, g.Failures, g.RetryAt, g.Revocation = records.GrantLive, nil, 0, time.Time{}, nil
 	g.IssuedAt, g.ExpiresAt = now, got.ExpiresAt
 	if got.Scopes != nil {
 		g.Granted = got.Scopes
@@ -37,10 +37,10 @@ func (t *Tokens) apply(g *connection.Grant, old connection.GrantTokens, got repl
 const raceWait = 50 * time.Millisecond
 
 // authorised fills a grant with the tokens of an authorisation.
-func (t *Tokens) authorised(got reply, describe func(*connection.Grant)) func(*connection.Grant) error {
-	return func(g *connection.Grant) (err error) {
-		var old connection.GrantTokens
-		if g.State == connection.GrantLive && g.RefreshToken != "" {
+func (t *Tokens) authorised(got reply, describe func(*records.Grant)) func(*records.Grant) error {
+	return func(g *records.Grant) (err error) {
+		var old records.GrantTokens
+		if g.State == records.GrantLive && g.RefreshToken != "" {
 			if old, err = t.Grants.Open(g); err != nil {
 				return err
 			}
@@ -52,12 +52,12 @@ func (t *Tokens) authorised(got reply, describe func(*connection.Grant)) func(*c
 
 // put stores a grant, new or shared, filled by an authorisation and with its hold. The
 // timer is set first: one too many finds nothing to do, one too few would let the grant
-// die. An error that is [connection.ErrUnavailable] says that it may be stored.
-func (t *Tokens) put(ctx context.Context, key string, hold connection.GrantReference, fill func(*connection.Grant) error) (*connection.Grant, error) {
+// die. An error that is [records.ErrUnavailable] says that it may be stored.
+func (t *Tokens) put(ctx context.Context, key string, hold records.GrantReference, fill func(*records.Grant) error) (*records.Grant, error) {
 	var unsure error
 	for ctx.Err() == nil {
 		g, err := t.Grants.Latest(ctx, key)
-		if errors.Is(err, connection.ErrNotFound) {
+		if errors.Is(err, records.ErrNotFound) {
 			g, err = t.Grants.New(key), nil
 			g.CreatedAt = t.opts.Now().UTC()
 		}
@@ -74,10 +74,10 @@ func (t *Tokens) put(ctx context.Context, key string, hold connection.GrantRefer
 		switch err := t.Grants.Save(ctx, g); {
 		case err == nil:
 			return g, nil
-		case errors.Is(err, connection.ErrUnavailable):
+		case errors.Is(err, records.ErrUnavailable):
 			unsure = err
 			t.problem(err)
-		case !errors.Is(err, connection.ErrConflict) && !errors.Is(err, connection.ErrExists):
+		case !errors.Is(err, records.ErrConflict) && !errors.Is(err, records.ErrExists):
 			return nil, storeError(errors.Join(err, unsure))
 		}
 		pause(ctx, raceWait)
@@ -90,11 +90,11 @@ const storePatience = time.Minute
 
 // keep stores the tokens of a refresh before anybody uses them. config is what the
 // endpoint was made of: when the grant is gone, so are its connections.
-func (t *Tokens) keep(ctx context.Context, g *connection.Grant, old connection.GrantTokens, got reply, config []byte) (*connection.Grant, error) {
+func (t *Tokens) keep(ctx context.Context, g *records.Grant, old records.GrantTokens, got reply, config []byte) (*records.Grant, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storePatience)
 	defer cancel()
 	scopes := g.Granted
-	g, ours, err := t.store(ctx, g, old, got, config, func(g *connection.Grant) error { return t.apply(g, old, got, got.outcome()) })
+	g, ours, err := t.store(ctx, g, old, got, config, func(g *records.Grant) error { return t.apply(g, old, got, got.outcome()) })
 	if err == nil && ours {
 		t.refreshed(ctx, g, scopes)
 	}
@@ -103,25 +103,25 @@ func (t *Tokens) keep(ctx context.Context, g *connection.Grant, old connection.G
 
 // keepSuccessor ends the intent in the main grant, and keeps the successor of its
 // refresh token if there is one. Its access token is as it was.
-func (t *Tokens) keepSuccessor(ctx context.Context, main *connection.Grant, old connection.GrantTokens, got reply, config []byte) error {
+func (t *Tokens) keepSuccessor(ctx context.Context, main *records.Grant, old records.GrantTokens, got reply, config []byte) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storePatience)
 	defer cancel()
 	got = reply{Access: old.Access, Refresh: got.Refresh, RefreshExpires: got.RefreshExpires}
-	_, _, err := t.store(ctx, main, old, got, config, func(g *connection.Grant) error {
+	_, _, err := t.store(ctx, main, old, got, config, func(g *records.Grant) error {
 		g.Intent = nil
 		if got.Refresh.IsZero() {
 			return nil
 		}
-		g.State, g.Failures, g.RetryAt = connection.GrantLive, 0, time.Time{}
+		g.State, g.Failures, g.RetryAt = records.GrantLive, 0, time.Time{}
 		return t.succeed(g, old.Access, got)
 	})
 	return err
 }
 
 // succeed gives a grant the refresh token that came for its own.
-func (t *Tokens) succeed(g *connection.Grant, access secret.Text, got reply) error {
+func (t *Tokens) succeed(g *records.Grant, access secret.Text, got reply) error {
 	g.RefreshExpires, g.ExpiryWarned = got.RefreshExpires, false
-	return t.Grants.Seal(g, connection.GrantTokens{Access: access, Refresh: got.Refresh})
+	return t.Grants.Seal(g, records.GrantTokens{Access: access, Refresh: got.Refresh})
 }
 
 // store stores what came for a grant's refresh token, old, as outcome puts it into the
@@ -129,7 +129,7 @@ func (t *Tokens) succeed(g *connection.Grant, access secret.Text, got reply) err
 // lost race is run again. What comes too late goes where it is of use: to a revocation
 // that is under way, back to the provider, or to a new authorisation that has kept the
 // spent token. ours reports whether what is stored is what was to be.
-func (t *Tokens) store(ctx context.Context, g *connection.Grant, old connection.GrantTokens, got reply, config []byte, outcome func(*connection.Grant) error) (stored *connection.Grant, ours bool, err error) {
+func (t *Tokens) store(ctx context.Context, g *records.Grant, old records.GrantTokens, got reply, config []byte, outcome func(*records.Grant) error) (stored *records.Grant, ours bool, err error) {
 	from, buried := g.Generation, false
 	news := !got.Refresh.IsZero() || got.Access.Reveal() != old.Access.Reveal()
 	if err := outcome(g); err != nil {
@@ -140,7 +140,7 @@ func (t *Tokens) store(ctx context.Context, g *connection.Grant, old connection.
 	for overtaken := false; ; {
 		err := t.Grants.Save(ctx, g)
 		if err == nil {
-			if buried && g.State == connection.GrantLive {
+			if buried && g.State == records.GrantLive {
 				t.wake(ctx, g)
 			}
 			if overtaken {
@@ -155,14 +155,14 @@ func (t *Tokens) store(ctx context.Context, g *connection.Grant, old connection.
 		pause(ctx, raceWait)
 		newest, err := t.Grants.Latest(ctx, g.Key())
 		switch {
-		case !news && (errors.Is(err, connection.ErrNotFound) || err == nil && newest.State == connection.GrantUnused):
-			return nil, false, missingGrant(connection.ErrNotFound)
-		case errors.Is(err, connection.ErrNotFound):
-			t.giveBack(ctx, g, config, connection.GrantTokens{Access: got.Access, Refresh: got.Refresh})
+		case !news && (errors.Is(err, records.ErrNotFound) || err == nil && newest.State == records.GrantUnused):
+			return nil, false, missingGrant(records.ErrNotFound)
+		case errors.Is(err, records.ErrNotFound):
+			t.giveBack(ctx, g, config, records.GrantTokens{Access: got.Access, Refresh: got.Refresh})
 			return nil, false, missingGrant(err)
 		case err != nil:
 			continue
-		case newest.State == connection.GrantUnused:
+		case newest.State == records.GrantUnused:
 			return nil, false, t.handOver(ctx, newest, old, got, config)
 		case newest.Generation > from && newest.AccessToken == g.AccessToken && !overtaken:
 			return newest, true, nil // the write whose ack was lost
@@ -174,7 +174,7 @@ func (t *Tokens) store(ctx context.Context, g *connection.Grant, old connection.
 			}
 			continue
 		}
-		buried = newest.State == connection.GrantRevoked // by who found our token spent
+		buried = newest.State == records.GrantRevoked // by who found our token spent
 		if err := outcome(newest); err != nil {
 			return nil, false, err
 		}
@@ -184,8 +184,8 @@ func (t *Tokens) store(ctx context.Context, g *connection.Grant, old connection.
 
 // succeedSpent gives a newer authorisation's grant our successor, if its reply held no
 // refresh token and it has kept the one that we have spent.
-func (t *Tokens) succeedSpent(newest *connection.Grant, old connection.GrantTokens, got reply) (bool, error) {
-	if got.Refresh.IsZero() || newest.RefreshToken == "" || newest.State != connection.GrantLive {
+func (t *Tokens) succeedSpent(newest *records.Grant, old records.GrantTokens, got reply) (bool, error) {
+	if got.Refresh.IsZero() || newest.RefreshToken == "" || newest.State != records.GrantLive {
 		return false, nil
 	}
 	theirs, err := t.Grants.Open(newest)
@@ -197,7 +197,7 @@ func (t *Tokens) succeedSpent(newest *connection.Grant, old connection.GrantToke
 
 // scheduleAfter sets a grant's timer again where ours, once it is set, may have taken
 // its place.
-func (t *Tokens) scheduleAfter(ctx context.Context, ours func(), g *connection.Grant) {
+func (t *Tokens) scheduleAfter(ctx context.Context, ours func(), g *records.Grant) {
 	ours()
 	if err := t.Schedule(ctx, g); err != nil {
 		t.problem(err)
@@ -205,11 +205,11 @@ func (t *Tokens) scheduleAfter(ctx context.Context, ours func(), g *connection.G
 }
 
 // wake makes connections work again whose grant was dead.
-func (t *Tokens) wake(ctx context.Context, g *connection.Grant) {
-	t.each(ctx, g, func(c *connection.Connection) { t.revive(ctx, g, c) })
+func (t *Tokens) wake(ctx context.Context, g *records.Grant) {
+	t.each(ctx, g, func(c *records.Connection) { t.revive(ctx, g, c) })
 }
 
-func (t *Tokens) revive(ctx context.Context, g *connection.Grant, c *connection.Connection) {
+func (t *Tokens) revive(ctx context.Context, g *records.Grant, c *records.Connection) {
 	if err := t.Service.Reactivate(ctx, c.Ref(), g.Key()); err != nil {
 		t.problem(err)
 	}
@@ -217,8 +217,8 @@ func (t *Tokens) revive(ctx context.Context, g *connection.Grant, c *connection.
 
 // handOver leaves fresh tokens to the revocation of a grant that lost its last
 // connection while it was being renewed.
-func (t *Tokens) handOver(ctx context.Context, g *connection.Grant, old connection.GrantTokens, got reply, config []byte) error {
-	tokens := connection.GrantTokens{Access: got.Access, Refresh: got.Refresh}
+func (t *Tokens) handOver(ctx context.Context, g *records.Grant, old records.GrantTokens, got reply, config []byte) error {
+	tokens := records.GrantTokens{Access: got.Access, Refresh: got.Refresh}
 	if tokens.Refresh.IsZero() {
 		tokens.Refresh = old.Refresh
 	}
@@ -233,12 +233,12 @@ func (t *Tokens) handOver(ctx context.Context, g *connection.Grant, old connecti
 	if err := t.Bus.ScheduleRefresh(ctx, g.Key(), g.RetryAt); err != nil { // ours may have taken its timer's place
 		t.problem(err)
 	}
-	return missingGrant(connection.ErrNotFound)
+	return missingGrant(records.ErrNotFound)
 }
 
 // failed does with a failed call what its kind demands. No credential is touched,
 // and only a refusal for good changes the grant's state.
-func (t *Tokens) failed(ctx context.Context, g *connection.Grant, f *failure) (*connection.Grant, error) {
+func (t *Tokens) failed(ctx context.Context, g *records.Grant, f *failure) (*records.Grant, error) {
 	ctx = context.WithoutCancel(ctx)
 	if errors.Is(f.cause, errHeldBack) {
 		return nil, errAgain
@@ -256,7 +256,7 @@ func (t *Tokens) failed(ctx context.Context, g *connection.Grant, f *failure) (*
 		g.Intent = nil
 	}
 	g.AddHistory(t.opts.Now(), f.Error())
-	if err := t.Grants.Save(ctx, g); err != nil && !errors.Is(err, connection.ErrConflict) {
+	if err := t.Grants.Save(ctx, g); err != nil && !errors.Is(err, records.ErrConflict) {
 		t.problem(err)
 	}
 	e := f.coded()

@@ -13,8 +13,8 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
-	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
@@ -110,7 +110,7 @@ func TestParametersAreSaidAsTheProviderWantsToHearThem(t *testing.T) {
 				o.UserInfoURL = ""
 				tc.with(o)
 			}))
-			in.setApp("p", connection.App{ClientID: "demo-client", ClientSecrets: demoApp.ClientSecrets, ExtraParams: map[string]string{"PAYLOAD": "mine", "Client_Key": "mine"}})
+			in.setApp("p", records.App{ClientID: "demo-client", ClientSecrets: demoApp.ClientSecrets, ExtraParams: map[string]string{"PAYLOAD": "mine", "Client_Key": "mine"}})
 			const path = "/scopes/organization/acme/connections/p"
 			var started struct {
 				URL string `json:"authorization_url"`
@@ -166,8 +166,8 @@ func TestWhoLacksTheCodeToReadATokenDoesNotAskForOne(t *testing.T) {
 	if _, err := without.tokens.Fresh(t.Context(), grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
 		t.Errorf("fresh: got %v, want CONNECTOR_OAUTH_NOT_CONFIGURED", err)
 	}
-	flow := oauth.NewFlow(without.tokens, without.flows, connection.NewSessions(without.buckets))
-	if _, err := flow.Start(t.Context(), connection.NewRef(acme, "odd", "second"), oauth.StartInput{}); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
+	flow := oauth.NewFlow(without.tokens, without.flows, records.NewSessions(without.buckets))
+	if _, err := flow.Start(t.Context(), records.NewRef(acme, "odd", "second"), oauth.StartInput{}); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
 		t.Errorf("start: got %v, want CONNECTOR_OAUTH_NOT_CONFIGURED", err)
 	}
 	if len(provider.asked) != 0 {

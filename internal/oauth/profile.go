@@ -6,7 +6,7 @@ import (
 	"io"
 	"net/http"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
@@ -63,7 +63,7 @@ func (t *Tokens) get(ctx context.Context, def *connectors.Connector, from string
 
 // user asks who the token's user is. nil if the provider has no such address,
 // does not answer, or answers without an id: tokens are never lost over it.
-func (t *Tokens) user(ctx context.Context, def *connectors.Connector, from string, token secret.Text) *connection.User {
+func (t *Tokens) user(ctx context.Context, def *connectors.Connector, from string, token secret.Text) *records.User {
 	if from == "" {
 		return nil
 	}
@@ -80,7 +80,7 @@ func (t *Tokens) user(ctx context.Context, def *connectors.Connector, from strin
 	}
 	fields := def.Auth.OAuth2.UserFields
 	text := func(name string) string { return clip(scalar(find(fields, userNames, name, doc))) }
-	u := &connection.User{ID: text("id"), Name: text("name"), Email: text("email"), Avatar: text("avatar")}
+	u := &records.User{ID: text("id"), Name: text("name"), Email: text("email"), Avatar: text("avatar")}
 	if u.ID == "" {
 		return nil
 	}
@@ -95,7 +95,7 @@ func clip(s string) string {
 }
 
 // resources lists the sites that the token reaches; nil if the provider has none.
-func (t *Tokens) resources(ctx context.Context, def *connectors.Connector, from string, token secret.Text) ([]connection.Resource, error) {
+func (t *Tokens) resources(ctx context.Context, def *connectors.Connector, from string, token secret.Text) ([]records.Resource, error) {
 	if from == "" {
 		return nil, nil
 	}
@@ -110,11 +110,11 @@ func (t *Tokens) resources(ctx context.Context, def *connectors.Connector, from 
 	if !ok || fields["list"] != "" {
 		list, _ = find(fields, resourceNames, "list", doc).([]any)
 	}
-	var out []connection.Resource
+	var out []records.Resource
 	for _, item := range list[:min(len(list), maxResources)] {
 		text := func(name string) string { return clip(scalar(find(fields, resourceNames, name, item))) }
 		if id := text("id"); id != "" {
-			out = append(out, connection.Resource{ID: id, Name: text("name"), URL: text("url")})
+			out = append(out, records.Resource{ID: id, Name: text("name"), URL: text("url")})
 		}
 	}
 	if len(out) == 0 {

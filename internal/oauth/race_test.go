@@ -14,9 +14,9 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/demo"
 	"github.com/hawser-io/hawser/internal/executor"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/refresher"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -39,7 +39,7 @@ func (in *installation) runExecutor(t testing.TB) *node {
 	n := in.join(t)
 	x := executor.New(executor.Parts{
 		Bus: n.bus, Registry: in.registry, Store: n.store, Definitions: n.definitions, Scopes: n.scopes,
-		Claims: connection.NewClaims(n.buckets), Status: connection.NewStatusWriter(n.buckets), HTTP: n.http, OAuth: n.tokens,
+		Claims: records.NewClaims(n.buckets), Status: records.NewStatusWriter(n.buckets), HTTP: n.http, OAuth: n.tokens,
 	}, &executor.Options{Log: zerolog.New(in.logs)})
 	must(t, x.Prepare(t.Context()))
 	n.caches(t)
@@ -118,7 +118,7 @@ func TestOneRefreshThoughNoActionWaitsForIt(t *testing.T) {
 	if status, _, body := b.get(in.begin(b, "/scopes/organization/acme/connections/slow", map[string]any{}, approve)); status != http.StatusOK {
 		t.Fatalf("connect: got %d %s", status, body)
 	}
-	c, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, "slow", ""))
+	c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "slow", ""))
 	must(t, err)
 	r := newRace(t, in, p, "slow", "still", c.Grant)
 	for round := range rounds(t, 2) {

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
@@ -94,7 +94,7 @@ func TestAKillInTheRaceIsToldOnceWhereNothingCanRepairIt(t *testing.T) {
 			told++
 		}
 	}
-	if g := in.grant(grant); told != 1 || g.State != connection.GrantRevoked {
+	if g := in.grant(grant); told != 1 || g.State != records.GrantRevoked {
 		t.Errorf("needs_reauth was said %d times and the grant is %s, want once, for good", told, g.State)
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/refresher"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -152,11 +152,11 @@ func TestAFloodOfDueGrantsIsWorkedOff(t *testing.T) {
 	in.setApp("flood", demoApp)
 	var keys []string
 	for i := range grants {
-		key := connection.GrantKey(acme, "flood", "demo-client", strconv.Itoa(i))
+		key := records.GrantKey(acme, "flood", "demo-client", strconv.Itoa(i))
 		g := in.front.grants.New(key)
 		g.Scope, g.Identity, g.Family, g.Connector = acme.Scope, acme.Identity, "flood", "flood"
 		g.Generation, g.IssuedAt, g.ExpiresAt = 1, time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
-		must(t, in.front.grants.Seal(g, connection.GrantTokens{Access: secret.New("a"), Refresh: secret.New("r")}))
+		must(t, in.front.grants.Seal(g, records.GrantTokens{Access: secret.New("a"), Refresh: secret.New("r")}))
 		must(t, in.front.grants.Save(t.Context(), g))
 		must(t, in.front.bus.ScheduleRefresh(t.Context(), key, time.Now()))
 		keys = append(keys, key)

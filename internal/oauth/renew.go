@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -18,7 +18,7 @@ var errAgain = errors.New("again")
 
 // renew brings the grant to what is needed. One process at a time does, by the
 // lease; the others wait for what it stores.
-func (t *Tokens) renew(ctx context.Context, key string, n need) (*connection.Grant, error) {
+func (t *Tokens) renew(ctx context.Context, key string, n need) (*records.Grant, error) {
 	holder := events.NewID()
 	g := n.known
 	for ; ctx.Err() == nil; g = nil {
@@ -33,9 +33,9 @@ func (t *Tokens) renew(ctx context.Context, key string, n need) (*connection.Gra
 			return g, nil
 		}
 		switch g.State {
-		case connection.GrantUnused:
-			return nil, missingGrant(connection.ErrNotFound)
-		case connection.GrantRevoked:
+		case records.GrantUnused:
+			return nil, missingGrant(records.ErrNotFound)
+		case records.GrantRevoked:
 			t.mourn(ctx, g) // again: who marked it may have died before its connections were
 			return nil, deadError(g)
 		}
@@ -79,7 +79,7 @@ func pause(ctx context.Context, d time.Duration) {
 // and the outcome, before anybody uses it. That g was read before the lease was
 // taken does no harm: the intent is stored over the revision that was read, so
 // whoever has renewed the grant in between is found out there.
-func (t *Tokens) renewUnder(ctx context.Context, lease *connection.Lease, holder string, g *connection.Grant, n need) (*connection.Grant, error) {
+func (t *Tokens) renewUnder(ctx context.Context, lease *records.Lease, holder string, g *records.Grant, n need) (*records.Grant, error) {
 	now := t.opts.Now()
 	opened, err := t.Grants.Open(g)
 	if err != nil {
@@ -101,9 +101,9 @@ func (t *Tokens) renewUnder(ctx context.Context, lease *connection.Lease, holder
 	if lost && e.def.Auth.OAuth2.LacksRepair() {
 		return nil, lacksCode(e.def)
 	}
-	g.Intent = &connection.Intent{Generation: g.Generation + 1, Holder: holder, At: now.UTC(), Lost: lost}
+	g.Intent = &records.Intent{Generation: g.Generation + 1, Holder: holder, At: now.UTC(), Lost: lost}
 	if err := t.Grants.Save(ctx, g); err != nil {
-		if errors.Is(err, connection.ErrConflict) {
+		if errors.Is(err, records.ErrConflict) {
 			return nil, errAgain
 		}
 		return nil, storeError(err)
@@ -133,7 +133,7 @@ var errNoTurn = fmt.Errorf("no turn: %w", errAgain)
 
 // within is the turn, waited for while there is still enough of the lease left for a
 // call that takes up to limit.
-func (turn Turn) within(lease *connection.Lease, limit time.Duration) Turn {
+func (turn Turn) within(lease *records.Lease, limit time.Duration) Turn {
 	return func(ctx context.Context) (done func(), err error) {
 		if turn == nil {
 			return func() {}, nil
@@ -151,7 +151,7 @@ func (turn Turn) within(lease *connection.Lease, limit time.Duration) Turn {
 // the provider has a way back from that, it is taken: before the old refresh token is
 // tried, which could be punished, and before the grant is given up. Who needs the main
 // grant first takes his turn after that: it may need one too.
-func (t *Tokens) call(ctx context.Context, e endpoint, g *connection.Grant, opened connection.GrantTokens, lease *connection.Lease, turn Turn) (got reply, failed *failure, err error) {
+func (t *Tokens) call(ctx context.Context, e endpoint, g *records.Grant, opened records.GrantTokens, lease *records.Lease, turn Turn) (got reply, failed *failure, err error) {
 	mine := turn.within(lease, e.limit)
 	if g.MainGrant != "" {
 		return t.fromMain(ctx, e, g, e.def.Auth.OAuth2.Renewal, turn, mine)
@@ -187,7 +187,7 @@ func (t *Tokens) call(ctx context.Context, e endpoint, g *connection.Grant, open
 }
 
 // isNewest reports whether nobody has renewed the grant.
-func (t *Tokens) isNewest(ctx context.Context, g *connection.Grant) bool {
+func (t *Tokens) isNewest(ctx context.Context, g *records.Grant) bool {
 	newest, err := t.Grants.Latest(ctx, g.Key())
 	return err == nil && newest.Generation == g.Generation
 }
@@ -203,7 +203,7 @@ func storeError(err error) error {
 
 // cannot is what is left without a refresh token: the token serves until it
 // expires, and then the user has to come again.
-func (t *Tokens) cannot(ctx context.Context, g *connection.Grant, n need, now time.Time) (*connection.Grant, error) {
+func (t *Tokens) cannot(ctx context.Context, g *records.Grant, n need, now time.Time) (*records.Grant, error) {
 	if n.after < g.Generation && !expired(g, now) {
 		return g, nil
 	}
@@ -219,12 +219,12 @@ var errForeign = errors.New("the grant was given to another client id: set that 
 // foreign reports whether the grant was given to another client than the app is, which
 // the provider would take for a grant that is no good. A client that mints its own
 // tokens has been given none.
-func foreign(g *connection.Grant, app connection.App) bool {
+func foreign(g *records.Grant, app records.App) bool {
 	return !g.ClientCredentials && g.ClientID != "" && g.ClientID != app.ClientID
 }
 
 // endpointOf is where the grant is refreshed, and as which client.
-func (t *Tokens) endpointOf(ctx context.Context, g *connection.Grant) (endpoint, error) {
+func (t *Tokens) endpointOf(ctx context.Context, g *records.Grant) (endpoint, error) {
 	def, config, err := t.definition(ctx, g)
 	if err != nil {
 		return endpoint{}, err
@@ -253,13 +253,13 @@ func (t *Tokens) endpointOf(ctx context.Context, g *connection.Grant) (endpoint,
 	return t.endpoint(def, url, config, app), nil
 }
 
-func (t *Tokens) endpoint(def *connectors.Connector, url string, config []byte, app connection.App) endpoint {
+func (t *Tokens) endpoint(def *connectors.Connector, url string, config []byte, app records.App) endpoint {
 	return endpoint{def: def, url: url, config: config, app: app, http: t.HTTP, now: t.opts.Now, limit: t.opts.CallTimeout}
 }
 
 // definition returns the grant's connector, with its code where this process has
 // it, and the config of one of the grant's connections, where URLs are made of it.
-func (t *Tokens) definition(ctx context.Context, g *connection.Grant) (*connectors.Connector, []byte, error) {
+func (t *Tokens) definition(ctx context.Context, g *records.Grant) (*connectors.Connector, []byte, error) {
 	def, err := t.connectorOf(g)
 	if err != nil {
 		return nil, nil, err
@@ -267,7 +267,7 @@ func (t *Tokens) definition(ctx context.Context, g *connection.Grant) (*connecto
 	if !def.Auth.OAuth2.UsesConfig() {
 		return def, nil, nil
 	}
-	var gone []connection.GrantReference
+	var gone []records.GrantReference
 	defer func() { t.disownBeside(ctx, g.Key(), gone) }()
 	for _, h := range g.References {
 		c, err := t.Service.LatestByKey(ctx, h.Connection)
@@ -301,7 +301,7 @@ func (t *Tokens) connector(key string) (*connectors.Connector, error) {
 }
 
 // connectorOf is the connector as the grant's tokens know it.
-func (t *Tokens) connectorOf(g *connection.Grant) (*connectors.Connector, error) {
+func (t *Tokens) connectorOf(g *records.Grant) (*connectors.Connector, error) {
 	def, err := t.connector(g.Connector)
 	if err != nil || g.Companion == "" {
 		return def, err
@@ -331,13 +331,13 @@ func lacksCode(def *connectors.Connector) error {
 }
 
 // appOf is the client of the tenant's config, else the operator's.
-func (t *Tokens) appOf(ctx context.Context, def *connectors.Connector, config []byte) (connection.App, error) {
+func (t *Tokens) appOf(ctx context.Context, def *connectors.Connector, config []byte) (records.App, error) {
 	id, clientSecret, own, err := def.OwnClient(config)
 	if err != nil {
-		return connection.App{}, err
+		return records.App{}, err
 	}
 	if own {
-		app := connection.App{ClientID: id}
+		app := records.App{ClientID: id}
 		if !clientSecret.IsZero() {
 			app.ClientSecrets = append(app.ClientSecrets, clientSecret)
 		}
@@ -352,7 +352,7 @@ func (v verdict) String() string {
 	return []string{"transient", "denied", "bad_client", "refused"}[v]
 }
 
-func (t *Tokens) count(g *connection.Grant, outcome string) {
+func (t *Tokens) count(g *records.Grant, outcome string) {
 	t.refreshes.WithLabelValues(g.Connector, outcome).Inc()
 }
 

@@ -17,8 +17,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
@@ -91,7 +91,7 @@ func verified(header string) bool {
 		left() > 0 && left() <= time.Minute && parts[2] == base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-var menderApp = connection.App{ClientID: "demo-client", ClientSecrets: []secret.Text{secret.New(repairSecret)}}
+var menderApp = records.App{ClientID: "demo-client", ClientSecrets: []secret.Text{secret.New(repairSecret)}}
 
 func withMender(t *testing.T, repair func(*connectors.OAuth2)) (in *installation, m *mender, grant string) {
 	t.Helper()
@@ -121,7 +121,7 @@ func TestAKillIsHealedByTheWayOfRepair(t *testing.T) {
 		t.Errorf("generation %d; the provider was asked (-want +got):\n%s", token.Generation, diff)
 	}
 	g := in.grant(grant)
-	if last := g.History[len(g.History)-1]; last.Outcome != "repaired" || g.Intent != nil || g.State != connection.GrantLive {
+	if last := g.History[len(g.History)-1]; last.Outcome != "repaired" || g.Intent != nil || g.State != records.GrantLive {
 		t.Errorf("history ends with %q, intent %v, %s; want repaired, none, live", last.Outcome, g.Intent, g.State)
 	}
 	in.expire(grant)
@@ -168,22 +168,22 @@ func TestARepairInCode(t *testing.T) {
 		repair func(context.Context, *connectors.LostToken) (json.RawMessage, error)
 		code   connectors.Code // "": a token
 		asked  []string
-		state  connection.GrantState
+		state  records.GrantState
 	}{
 		{"gives tokens", func(_ context.Context, lost *connectors.LostToken) (json.RawMessage, error) {
 			if lost.Refresh.Reveal() != "old-refresh" || lost.ClientSecret.Reveal() != repairSecret || lost.HTTP == nil || lost.URL == "" {
 				return nil, errors.New("not all is there")
 			}
 			return json.RawMessage(`{"access_token":"by-code","expires_in":60}`), nil
-		}, "", []string{"refresh"}, connection.GrantLive},
+		}, "", []string{"refresh"}, records.GrantLive},
 		{"has none for this", func(context.Context, *connectors.LostToken) (json.RawMessage, error) { return nil, nil },
-			connectors.CodeConnectorOAuthRefreshFailed, []string{"refresh", "refused refresh_token"}, connection.GrantRevoked},
+			connectors.CodeConnectorOAuthRefreshFailed, []string{"refresh", "refused refresh_token"}, records.GrantRevoked},
 		{"is refused", func(context.Context, *connectors.LostToken) (json.RawMessage, error) {
 			return nil, connectors.Permanent(errors.New("unknown installation"))
-		}, connectors.CodeConnectorOAuthRefreshFailed, []string{"refresh", "refused refresh_token"}, connection.GrantRevoked},
+		}, connectors.CodeConnectorOAuthRefreshFailed, []string{"refresh", "refused refresh_token"}, records.GrantRevoked},
 		{"fails for now", func(context.Context, *connectors.LostToken) (json.RawMessage, error) {
 			return nil, errors.New("away")
-		}, connectors.CodeConnectorOAuthTokenFailed, []string{"refresh"}, connection.GrantLive},
+		}, connectors.CodeConnectorOAuthTokenFailed, []string{"refresh"}, records.GrantLive},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

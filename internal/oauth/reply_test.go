@@ -15,6 +15,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
@@ -146,7 +147,7 @@ func TestEveryDialectOfTokenRepliesIsRead(t *testing.T) {
 			t.Errorf("%s: got %s, want success", d.name, location)
 			continue
 		}
-		c, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, key, ""))
+		c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, key, ""))
 		must(t, err)
 		g := in.grant(c.Grant)
 		opened, err := in.front.grants.Open(g)
@@ -166,7 +167,7 @@ func TestEveryDialectOfTokenRepliesIsRead(t *testing.T) {
 		if diff := gocmp.Diff(d.granted, g.Granted); diff != "" {
 			t.Errorf("%s: granted scopes (-want +got):\n%s", d.name, diff)
 		}
-		if diff := gocmp.Diff(&connection.User{ID: "u", Name: "Una", Email: "una@example.com", Avatar: "p"}, g.User); diff != "" {
+		if diff := gocmp.Diff(&records.User{ID: "u", Name: "Una", Email: "una@example.com", Avatar: "p"}, g.User); diff != "" {
 			t.Errorf("%s: user (-want +got):\n%s", d.name, diff)
 		}
 	}
@@ -206,7 +207,7 @@ func TestAJWTSaysItselfWhenItEnds(t *testing.T) {
 	}))
 	in.setApp("jot", demoApp)
 	in.connectBlindly("jot")
-	c, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, "jot", ""))
+	c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "jot", ""))
 	must(t, err)
 	if g := in.grant(c.Grant); !g.ExpiresAt.Equal(ends) {
 		t.Errorf("ends %v, want %v", g.ExpiresAt, ends)
@@ -225,7 +226,7 @@ func TestClientCredentialsConnectAndRenew(t *testing.T) {
 	if status, problem := in.call(http.MethodPut, path, map[string]any{}, nil); status != http.StatusCreated {
 		t.Fatalf("connect: got %d %v, want 201", status, &problem)
 	}
-	c, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, "machine", ""))
+	c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "machine", ""))
 	must(t, err)
 	in.expire(c.Grant)
 	var runtime connection.Runtime
@@ -236,7 +237,7 @@ func TestClientCredentialsConnectAndRenew(t *testing.T) {
 	if got := stats(t, p); got.Exchanges != 2 {
 		t.Errorf("provider counted %+v, want two tokens", got)
 	}
-	in.setApp("machine", connection.App{ClientID: "stranger"})
+	in.setApp("machine", records.App{ClientID: "stranger"})
 	if status, problem := in.call(http.MethodPut, path+"?account=b", map[string]any{}, nil); status != http.StatusBadGateway || problem.Code != connectors.CodeConnectorOAuthTokenFailed {
 		t.Errorf("with a wrong client: got %d %s, want 502 CONNECTOR_OAUTH_TOKEN_FAILED", status, problem.Code)
 	}

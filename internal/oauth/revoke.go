@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -22,8 +22,8 @@ const maxRevocations = 20
 // Revoke tries to have a grant revoked that nobody uses any more, and forgets it
 // when that is done or has come to nothing for good. Else it comes back by its
 // timer. A grant that somebody has authorised anew meanwhile stays.
-func (t *Tokens) Revoke(ctx context.Context, g *connection.Grant) error {
-	if g.State != connection.GrantUnused || g.Revocation == nil {
+func (t *Tokens) Revoke(ctx context.Context, g *records.Grant) error {
+	if g.State != records.GrantUnused || g.Revocation == nil {
 		return nil
 	}
 	failed := t.revokeGrant(ctx, g)
@@ -41,7 +41,7 @@ func (t *Tokens) Revoke(ctx context.Context, g *connection.Grant) error {
 	if failed != nil {
 		t.opts.Log.Warn().Str("connector", g.Connector).Int("tries", g.Revocation.Tries+1).
 			Msg("a grant could not be revoked at the provider; it was forgotten here")
-		c := &connection.Connection{Scope: g.Scope, Identity: g.Identity, Connector: g.Connector, Account: g.Revocation.Account}
+		c := &records.Connection{Scope: g.Scope, Identity: g.Identity, Connector: g.Connector, Account: g.Revocation.Account}
 		t.Service.Announce(ctx, events.OAuthFailed, c, events.Data{
 			Operation: "revoke", ErrorCode: string(connectors.CodeConnectorOAuthTokenFailed), ErrorMessage: failed.Error(),
 		})
@@ -51,7 +51,7 @@ func (t *Tokens) Revoke(ctx context.Context, g *connection.Grant) error {
 
 // ignoreConflict: somebody has authorised the grant anew, or revoked it.
 func ignoreConflict(err error) error {
-	if errors.Is(err, connection.ErrConflict) || errors.Is(err, connection.ErrNotFound) {
+	if errors.Is(err, records.ErrConflict) || errors.Is(err, records.ErrNotFound) {
 		return nil
 	}
 	return err
@@ -67,7 +67,7 @@ func (*unrevoked) Error() string {
 	return "the provider could not be told that its tokens are no longer used; they end by themselves, or in the provider's settings"
 }
 
-func (t *Tokens) revokeGrant(ctx context.Context, g *connection.Grant) *unrevoked {
+func (t *Tokens) revokeGrant(ctx context.Context, g *records.Grant) *unrevoked {
 	config, err := t.Grants.RevocationConfig(g)
 	if err != nil {
 		t.problem(err)
@@ -92,7 +92,7 @@ func (t *Tokens) revokeGrant(ctx context.Context, g *connection.Grant) *unrevoke
 // revoke tells the provider (RFC 7009) that the tokens are no longer needed: the
 // refresh token, which takes the access token along, or else that one. nil also
 // where a provider has no such place.
-func (t *Tokens) revoke(ctx context.Context, def *connectors.Connector, config []byte, app connection.App, tokens connection.GrantTokens) *unrevoked {
+func (t *Tokens) revoke(ctx context.Context, def *connectors.Connector, config []byte, app records.App, tokens records.GrantTokens) *unrevoked {
 	urls, err := def.OAuthEndpoints(config)
 	if err != nil || urls.Revocation == "" {
 		return nil

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -74,7 +75,7 @@ func (in *installation) leaves(t *testing.T) (took time.Duration) {
 
 func (in *installation) forgotten(grant string) bool {
 	_, err := in.front.grants.Latest(in.t.Context(), grant)
-	return errors.Is(err, connection.ErrNotFound)
+	return errors.Is(err, records.ErrNotFound)
 }
 
 // failures are the data of oauth.failed.
@@ -98,7 +99,7 @@ func TestAFailedRevocationIsTriedAgain(t *testing.T) {
 	grant := in.plant(t, "gone")
 	in.leaves(t)
 	g := in.grant(grant)
-	if g.State != connection.GrantUnused || len(g.References) != 0 {
+	if g.State != records.GrantUnused || len(g.References) != 0 {
 		t.Errorf("the grant is %s with %v, want one that leaves, without connections", g.State, g.References)
 	}
 	if _, err := in.front.tokens.Fresh(t.Context(), grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthRefreshFailed}) {
@@ -118,7 +119,7 @@ func TestARefusedRevocationIsToldAndForgotten(t *testing.T) {
 	t.Parallel()
 	provider := newRevoker(401, 400) // the first secret is not the client's any more
 	in := install(t, nil, oauthConnector("gone", newServer(t, provider), nil))
-	in.setApp("gone", connection.App{ClientID: "demo-client", ClientSecrets: []secret.Text{secret.New("new"), secret.New("old")}})
+	in.setApp("gone", records.App{ClientID: "demo-client", ClientSecrets: []secret.Text{secret.New("new"), secret.New("old")}})
 	grant := in.plant(t, "gone")
 	in.leaves(t)
 	if !in.forgotten(grant) || len(provider.seen()) != 2 {
@@ -176,11 +177,11 @@ func TestANewAuthorisationEndsTheRevocation(t *testing.T) {
 	}))
 	in.setApp("gone", demoApp)
 	in.connectBlindly("gone")
-	c, err := in.front.service.Latest(t.Context(), connection.NewRef(acme, "gone", ""))
+	c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "gone", ""))
 	must(t, err)
 	in.leaves(t)
 	g := in.grant(c.Grant)
-	if g.State != connection.GrantUnused {
+	if g.State != records.GrantUnused {
 		t.Fatalf("the grant is %s, want leaving", g.State)
 	}
 	in.connectBlindly("gone")
@@ -194,7 +195,7 @@ func TestANewAuthorisationEndsTheRevocation(t *testing.T) {
 		must(t, err)
 		return len(due) == 0 && len(timers) == 1
 	})
-	if now := in.grant(c.Grant); now.State != connection.GrantLive || now.Revocation != nil || len(now.References) != 1 {
+	if now := in.grant(c.Grant); now.State != records.GrantLive || now.Revocation != nil || len(now.References) != 1 {
 		t.Errorf("the grant is %s with %v, want live with its connection", now.State, now.References)
 	}
 }
@@ -235,7 +236,7 @@ func TestAGrantThatLostItsConnectionIsRevokedAfterAll(t *testing.T) {
 	in := install(t, nil, oauthConnector("gone", newServer(t, provider), nil))
 	in.setApp("gone", demoApp)
 	grant := in.plant(t, "gone")
-	if _, err := in.front.service.Disconnect(t.Context(), connection.NewRef(acme, "gone", "")); err != nil { // the record alone
+	if _, err := in.front.service.Disconnect(t.Context(), records.NewRef(acme, "gone", "")); err != nil { // the record alone
 		t.Fatal(err)
 	}
 	if _, err := in.front.tokens.Ahead(t.Context(), in.grant(grant), nil); err != nil {

@@ -16,8 +16,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/refresher"
 	"github.com/hawser-io/hawser/pkg/kvstore"
 )
@@ -139,7 +139,7 @@ func plantMany(b *testing.B, in *installation, n int) (keys []string) {
 	must(b, err)
 	buckets := in.front.buckets
 	buckets.Grants = planting{buckets.Grants, js, "$KV." + in.front.bus.Bucket("grants") + "."}
-	grants := connection.NewGrants(connection.NewConnections(buckets, in.keys, "hawser"))
+	grants := records.NewGrants(buckets, records.NewSealer(in.keys, "hawser"))
 	at := "@at " + time.Now().Add(24*time.Hour).UTC().Format(time.RFC3339Nano)
 	for i := range n {
 		grant, err := benchGrant(in, grants, i)

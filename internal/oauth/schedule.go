@@ -4,7 +4,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 )
 
 const (
@@ -20,7 +20,7 @@ const (
 )
 
 // expired reports whether a token is no longer good enough to be used.
-func expired(g *connection.Grant, now time.Time) bool {
+func expired(g *records.Grant, now time.Time) bool {
 	if g.ExpiresAt.IsZero() {
 		return false
 	}
@@ -28,7 +28,7 @@ func expired(g *connection.Grant, now time.Time) bool {
 }
 
 // margin is how long before its expiry a token is renewed.
-func margin(g *connection.Grant) time.Duration {
+func margin(g *records.Grant) time.Duration {
 	if trades(g) {
 		return min(tradedMargin, g.Lifetime()/4)
 	}
@@ -36,16 +36,16 @@ func margin(g *connection.Grant) time.Duration {
 }
 
 // trades reports whether the grant is renewed by trading its access token in.
-func trades(g *connection.Grant) bool { return g.Exchanged && g.RefreshToken == "" }
+func trades(g *records.Grant) bool { return g.Exchanged && g.RefreshToken == "" }
 
 // ended reports whether it is too late for that.
-func ended(g *connection.Grant, now time.Time) bool {
+func ended(g *records.Grant, now time.Time) bool {
 	return trades(g) && !g.ExpiresAt.IsZero() && !now.Before(g.ExpiresAt)
 }
 
 // due reports whether a token is to be renewed now: its timer may have fired, or
 // is about to. A timer that fires for a grant that is not due is a stray one.
-func due(g *connection.Grant, now time.Time) bool {
+func due(g *records.Grant, now time.Time) bool {
 	if g.ExpiresAt.IsZero() {
 		return false
 	}
@@ -54,8 +54,8 @@ func due(g *connection.Grant, now time.Time) bool {
 }
 
 // nextTimer is when the refresher has to look at the grant next; zero is never.
-func nextTimer(g *connection.Grant, now time.Time) time.Time {
-	if g.State != connection.GrantLive {
+func nextTimer(g *records.Grant, now time.Time) time.Time {
+	if g.State != records.GrantLive {
 		return time.Time{}
 	}
 	var at time.Time
@@ -78,7 +78,7 @@ func nextTimer(g *connection.Grant, now time.Time) time.Time {
 }
 
 // renewable reports whether there is a way to a new token without the user.
-func renewable(g *connection.Grant) bool {
+func renewable(g *records.Grant) bool {
 	return g.RefreshToken != "" || g.ClientCredentials || g.Exchanged || g.MainGrant != ""
 }
 
@@ -90,6 +90,6 @@ func backoff(failures int, asked time.Duration) time.Duration {
 }
 
 // Due reports whether the grant's token is to be renewed now.
-func Due(g *connection.Grant, now time.Time) bool {
-	return g.State == connection.GrantLive && renewable(g) && due(g, now)
+func Due(g *records.Grant, now time.Time) bool {
+	return g.State == records.GrantLive && renewable(g) && due(g, now)
 }

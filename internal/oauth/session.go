@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -51,8 +52,8 @@ func (f *Flow) CreateSession(ctx context.Context, in SessionInput) (*NewSession,
 		return nil, err
 	}
 	text, h := newHandle(f.Key)
-	expires := f.opts.Now().Add(connection.SessionLife).UTC()
-	err := f.sessions.Create(ctx, h.record(), &connection.Session{
+	expires := f.opts.Now().Add(records.SessionLife).UTC()
+	err := f.sessions.Create(ctx, h.record(), &records.Session{
 		Scope: in.Scope, Identity: in.Identity, Connectors: in.Connectors, Account: in.Account, ReturnURL: in.ReturnURL,
 		ExpiresAt: expires, Status: SessionOpen,
 	})
@@ -71,13 +72,13 @@ func (f *Flow) origin() string {
 
 // Session finds a session by its link's token. CONNECTOR_OAUTH_STATE_INVALID with
 // the reason malformed or expired.
-func (f *Flow) Session(ctx context.Context, token string) (*connection.Session, error) {
+func (f *Flow) Session(ctx context.Context, token string) (*records.Session, error) {
 	h, ok := parseHandle(f.Key, token)
 	if !ok {
 		return nil, stateInvalid(reasonMalformed)
 	}
 	s, err := f.sessions.Latest(ctx, h.record())
-	if errors.Is(err, connection.ErrNotFound) || err == nil && !f.opts.Now().Before(s.ExpiresAt) {
+	if errors.Is(err, records.ErrNotFound) || err == nil && !f.opts.Now().Before(s.ExpiresAt) {
 		return nil, stateInvalid(reasonExpired)
 	}
 	return s, err
@@ -85,13 +86,13 @@ func (f *Flow) Session(ctx context.Context, token string) (*connection.Session, 
 
 // Enter is a browser opening the link. The first one keeps it: set is the cookie to
 // give it, with an empty name if it has it.
-func (f *Flow) Enter(ctx context.Context, s *connection.Session, cookie func(name string) string) (set Cookie, err error) {
+func (f *Flow) Enter(ctx context.Context, s *records.Session, cookie func(name string) string) (set Cookie, err error) {
 	secure := strings.HasPrefix(f.opts.BaseURL, "https://")
 	c := Cookie{Name: cookieName(secure, s.Key()), Secure: secure, MaxAge: s.ExpiresAt.Sub(f.opts.Now())}
 	if s.Browser == "" {
 		c.Value = encoding.EncodeToString(random())
 		s.Browser = cookieHash(c.Value)
-		if err := f.sessions.Save(ctx, s); errors.Is(err, connection.ErrConflict) {
+		if err := f.sessions.Save(ctx, s); errors.Is(err, records.ErrConflict) {
 			return Cookie{}, stateInvalid(reasonWrongBrowser)
 		} else if err != nil {
 			return Cookie{}, err
@@ -105,7 +106,7 @@ func (f *Flow) Enter(ctx context.Context, s *connection.Session, cookie func(nam
 }
 
 // Offers are the connectors that a session lets its user choose from.
-func (f *Flow) Offers(s *connection.Session) []*connectors.Connector {
+func (f *Flow) Offers(s *records.Session) []*connectors.Connector {
 	all := f.Service.Connectors("")
 	if len(s.Connectors) == 0 {
 		return all
@@ -117,11 +118,11 @@ func (f *Flow) Offers(s *connection.Session) []*connectors.Connector {
 // connection is made already. Each session makes one connection: it is claimed
 // before, by revision, and of the authorisations that a user begins in it only the
 // last is taken.
-func (f *Flow) SessionConnect(ctx context.Context, s *connection.Session, connector string, config []byte) (next string, err error) {
+func (f *Flow) SessionConnect(ctx context.Context, s *records.Session, connector string, config []byte) (next string, err error) {
 	if !slices.ContainsFunc(f.Offers(s), func(c *connectors.Connector) bool { return c.Key == connector }) {
 		return "", connectors.Errorf(connectors.CodeForbidden, "this link is not for %.64q", connector)
 	}
-	ref := connection.NewRef(events.Tenant{Scope: s.Scope, Identity: s.Identity}, connector, s.Account)
+	ref := records.NewRef(events.Tenant{Scope: s.Scope, Identity: s.Identity}, connector, s.Account)
 	in := connection.ConnectInput{Config: config}
 	def, err := f.Service.Connector(connector)
 	if err != nil {
@@ -164,22 +165,22 @@ func (f *Flow) SessionConnect(ctx context.Context, s *connection.Session, connec
 const sessionPatience = 5 * time.Second
 
 // claim stores the session, unless somebody else has changed it.
-func (f *Flow) claim(ctx context.Context, s *connection.Session) error {
+func (f *Flow) claim(ctx context.Context, s *records.Session) error {
 	err := f.sessions.Save(ctx, s)
-	if errors.Is(err, connection.ErrConflict) {
+	if errors.Is(err, records.ErrConflict) {
 		return stateInvalid(reasonReplayed)
 	}
 	return err
 }
 
 // awaited refuses a flow that its session, if it has one, does not wait for.
-func (f *Flow) awaited(ctx context.Context, h handle, flow *connection.Flow) *connectors.Error {
+func (f *Flow) awaited(ctx context.Context, h handle, flow *records.Flow) *connectors.Error {
 	if flow.Session == "" {
 		return nil
 	}
 	s, err := f.sessions.Latest(ctx, flow.Session)
 	switch {
-	case errors.Is(err, connection.ErrNotFound):
+	case errors.Is(err, records.ErrNotFound):
 		return stateInvalid(reasonExpired)
 	case err != nil:
 		return connectors.AsError(err)
@@ -190,7 +191,7 @@ func (f *Flow) awaited(ctx context.Context, h handle, flow *connection.Flow) *co
 }
 
 // SessionSites are the sites that a session's user has to choose from.
-func (f *Flow) SessionSites(ctx context.Context, s *connection.Session) ([]connection.Resource, error) {
+func (f *Flow) SessionSites(ctx context.Context, s *records.Session) ([]records.Resource, error) {
 	c, err := f.Service.Latest(ctx, f.sessionRef(s))
 	if err != nil {
 		return nil, err
@@ -199,7 +200,7 @@ func (f *Flow) SessionSites(ctx context.Context, s *connection.Session) ([]conne
 }
 
 // SessionSelect is the user's choice of a site.
-func (f *Flow) SessionSelect(ctx context.Context, s *connection.Session, resourceID string) error {
+func (f *Flow) SessionSelect(ctx context.Context, s *records.Session, resourceID string) error {
 	if s.Status != SessionSelecting {
 		return stateInvalid(reasonReplayed)
 	}
@@ -210,12 +211,12 @@ func (f *Flow) SessionSelect(ctx context.Context, s *connection.Session, resourc
 	return f.sessions.Save(ctx, s)
 }
 
-func (f *Flow) sessionRef(s *connection.Session) connection.Ref {
-	return connection.NewRef(events.Tenant{Scope: s.Scope, Identity: s.Identity}, s.Connector, s.Account)
+func (f *Flow) sessionRef(s *records.Session) records.Ref {
+	return records.NewRef(events.Tenant{Scope: s.Scope, Identity: s.Identity}, s.Connector, s.Account)
 }
 
 // closeSession tells the connect session of a flow how it ended.
-func (f *Flow) closeSession(ctx context.Context, flow *connection.Flow, status string, failed *connectors.Error) {
+func (f *Flow) closeSession(ctx context.Context, flow *records.Flow, status string, failed *connectors.Error) {
 	if flow.Session == "" {
 		return
 	}
@@ -230,7 +231,7 @@ func (f *Flow) closeSession(ctx context.Context, flow *connection.Flow, status s
 			s.Code = string(failed.Code)
 		}
 		err = f.sessions.Save(ctx, s)
-		if errors.Is(err, connection.ErrConflict) {
+		if errors.Is(err, records.ErrConflict) {
 			continue
 		}
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 )
 
 type sessionReply struct {
@@ -38,7 +39,7 @@ func linkOf(t testing.TB, page string) string {
 func TestASessionLeadsThroughChoiceConsentAndSite(t *testing.T) {
 	t.Parallel()
 	in, _ := withDemo(t, nil)
-	in.setApp("demo-oauth", connection.App{ClientID: demoApp.ClientID, ClientSecrets: demoApp.ClientSecrets, Scopes: []string{"read", "profile", "multi"}})
+	in.setApp("demo-oauth", records.App{ClientID: demoApp.ClientID, ClientSecrets: demoApp.ClientSecrets, Scopes: []string{"read", "profile", "multi"}})
 	made := in.session(map[string]any{"connectors": []string{"demo-oauth", "demo-key"}})
 	b := newBrowser(t)
 	if status, _, body := b.get(made.URL); status != http.StatusOK || !strings.Contains(body, "Demo (API key)") || !strings.Contains(body, "For organization acme") {
@@ -62,7 +63,7 @@ func TestASessionLeadsThroughChoiceConsentAndSite(t *testing.T) {
 	if status, _, body := b.post(made.URL, url.Values{"choice": {"site-lighthouse"}}); status != http.StatusOK || !strings.Contains(body, "Connected") {
 		t.Fatalf("select: got %d\n%s", status, body)
 	}
-	if c := in.demoConnection(); c.State != connection.Active || c.Resource == nil || c.Resource.ID != "site-lighthouse" {
+	if c := in.demoConnection(); c.State != records.Active || c.Resource == nil || c.Resource.ID != "site-lighthouse" {
 		t.Errorf("got %+v, want active at the chosen site", c)
 	}
 	if _, _, body := b.get(made.URL + "/status"); !strings.Contains(body, `"status":"connected"`) {
@@ -90,7 +91,7 @@ func TestOfTheFlowsOfASessionTheLastIsTaken(t *testing.T) {
 	if status, _, body := b.get(callbacks[1]); status != http.StatusOK {
 		t.Fatalf("the last: got %d\n%s", status, body)
 	}
-	if c := in.demoConnection(); c.State != connection.Active {
+	if c := in.demoConnection(); c.State != records.Active {
 		t.Errorf("the connection is %s", c.State)
 	}
 	if _, _, body := b.get(made.URL + "/status"); !strings.Contains(body, `"status":"connected"`) {
@@ -139,7 +140,7 @@ func TestASessionEnds(t *testing.T) {
 	if status, _, body := b.get(made.URL); status != http.StatusOK {
 		t.Fatalf("the link: got %d %s", status, body)
 	}
-	clock.advance(connection.SessionLife)
+	clock.advance(records.SessionLife)
 	if status, _, body := b.get(made.URL); status != http.StatusBadRequest || !strings.Contains(body, "expired") {
 		t.Errorf("later: got %d %s, want expired", status, body)
 	}
@@ -152,7 +153,7 @@ func TestTheOnlySiteIsChosenWithoutAsking(t *testing.T) {
 	t.Parallel()
 	in, _ := withDemo(t, nil)
 	in.connectDemo()
-	if c := in.demoConnection(); c.State != connection.Active || c.Resource == nil || len(c.Resources) != 0 {
+	if c := in.demoConnection(); c.State != records.Active || c.Resource == nil || len(c.Resources) != 0 {
 		t.Errorf("got %s with %v of %v, want active at the only site", c.State, c.Resource, c.Resources)
 	}
 }
@@ -174,7 +175,7 @@ func TestSiteSelectionIsNeverSilent(t *testing.T) {
 	}
 	var v connection.View
 	in.call(http.MethodPost, onDemo+"/select", map[string]any{"resource_id": "site-harbour"}, &v)
-	if v.State != connection.Active || v.Resource.ID != "site-harbour" || len(v.Resources) != 0 {
+	if v.State != records.Active || v.Resource.ID != "site-harbour" || len(v.Resources) != 0 {
 		t.Errorf("select: got %+v, want active at the site", v)
 	}
 	kinds := strings.Join(in.kinds(), " ")

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/kvstore"
@@ -17,7 +17,7 @@ import (
 
 // bury has the provider refuse the connection's grant, and returns the link that its
 // owner is told.
-func (in *installation) bury(t *testing.T, w *workspace, c *connection.Connection) (link string) {
+func (in *installation) bury(t *testing.T, w *workspace, c *records.Connection) (link string) {
 	t.Helper()
 	w.with(func() { w.refuse = "bot" })
 	in.expire(c.Grant)
@@ -54,7 +54,7 @@ func TestAMismatchSparesASiblingsGrant(t *testing.T) {
 			}
 		})
 	}
-	if g := in.grant(second.Grant); g.State != connection.GrantLive {
+	if g := in.grant(second.Grant); g.State != records.GrantLive {
 		t.Errorf("the sibling's grant is %s", g.State)
 	}
 }
@@ -92,7 +92,7 @@ func TestALinkRenewsTheSameAccountByAnotherApp(t *testing.T) {
 	in, w := withChat(t)
 	c := in.connectChat(t, "")
 	link := in.bury(t, w, c)
-	in.setApp("chat", connection.App{ClientID: "another-client", ClientSecrets: demoApp.ClientSecrets})
+	in.setApp("chat", records.App{ClientID: "another-client", ClientSecrets: demoApp.ClientSecrets})
 	w.with(func() { w.team = "T2" })
 	_, start, _ := newBrowser(t).get(link)
 	if status, body := in.answerChat(t, start); status != http.StatusBadRequest || !strings.Contains(body, "mismatch") {
@@ -103,7 +103,7 @@ func TestALinkRenewsTheSameAccountByAnotherApp(t *testing.T) {
 	in.finishChat(t, start)
 	now, err := in.front.service.Latest(t.Context(), c.Ref())
 	must(t, err)
-	if now.ID != c.ID || now.State != connection.Active || now.Grant == c.Grant || !in.forgotten(c.Grant) {
+	if now.ID != c.ID || now.State != records.Active || now.Grant == c.Grant || !in.forgotten(c.Grant) {
 		t.Errorf("the connection is %s by %s, which was %s; want the same one, by a grant of the new app alone", now.State, now.Grant, c.Grant)
 	}
 }
@@ -132,7 +132,7 @@ func TestALinkRenewsAnAccountThatHadNoName(t *testing.T) {
 	silent.Store(true)
 	in.connectBlindly("gone")
 	silent.Store(false)
-	ref := connection.NewRef(acme, "gone", "")
+	ref := records.NewRef(acme, "gone", "")
 	c, err := in.front.service.Latest(t.Context(), ref)
 	must(t, err)
 	if _, err := in.front.tokens.Now(t.Context(), c.Grant); err == nil {
@@ -146,7 +146,7 @@ func TestALinkRenewsAnAccountThatHadNoName(t *testing.T) {
 	}
 	now, err := in.front.service.Latest(t.Context(), ref)
 	must(t, err)
-	if now.ID != c.ID || now.State != connection.Active || in.grant(now.Grant).Account != "u1" {
+	if now.ID != c.ID || now.State != records.Active || in.grant(now.Grant).Account != "u1" {
 		t.Errorf("the connection is %s, of %q; want the same one active, of u1", now.State, in.grant(now.Grant).Account)
 	}
 }
@@ -156,14 +156,14 @@ func TestAMistypedClientIsNoEndOfAGrant(t *testing.T) {
 	t.Parallel()
 	in, p := withDemo(t, nil)
 	grant := in.connectDemo()
-	in.setApp("demo-oauth", connection.App{ClientID: "mistyped", ClientSecrets: demoApp.ClientSecrets})
+	in.setApp("demo-oauth", records.App{ClientID: "mistyped", ClientSecrets: demoApp.ClientSecrets})
 	fault(t, p, "token", "invalid_grant", 1)
 	in.expire(grant)
 	_, err := in.front.tokens.Fresh(t.Context(), grant)
 	if !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) || !strings.Contains(err.Error(), "client id") {
 		t.Errorf("got %v, want CONNECTOR_OAUTH_NOT_CONFIGURED, which names the client id", err)
 	}
-	if g := in.grant(grant); g.State != connection.GrantLive || g.RetryAt.IsZero() {
+	if g := in.grant(grant); g.State != records.GrantLive || g.RetryAt.IsZero() {
 		t.Errorf("the grant is %s, left in peace until %s; want it live, for a while", g.State, g.RetryAt)
 	}
 	fault(t, p, "token", "none", 0)
@@ -182,7 +182,7 @@ func TestALinkSwitchesNothingOn(t *testing.T) {
 	in.finishChat(t, start)
 	now, err := in.front.service.Latest(t.Context(), c.Ref())
 	must(t, err)
-	if now.ID != c.ID || now.State != connection.Disabled || now.Resumes != "" {
+	if now.ID != c.ID || now.State != records.Disabled || now.Resumes != "" {
 		t.Errorf("the connection is %s, and would be %s; want disabled, and active when it is enabled", now.State, now.Resumes)
 	}
 	in.call(http.MethodPost, onChat+"/toggle", nil, nil)
@@ -200,7 +200,7 @@ func TestAFailedConnectWakesTheSiblings(t *testing.T) {
 	grant := in.connectDemo()
 	in.expire(grant)
 	fault(t, p, "token", "invalid_grant", 1)
-	if _, err := in.front.tokens.Fresh(t.Context(), grant); err == nil || in.demoConnection().State != connection.NeedsReauth {
+	if _, err := in.front.tokens.Fresh(t.Context(), grant); err == nil || in.demoConnection().State != records.NeedsReauth {
 		t.Fatalf("got %v, the connection is %s", err, in.demoConnection().State)
 	}
 	b := newBrowser(t)
@@ -214,7 +214,7 @@ func TestAFailedConnectWakesTheSiblings(t *testing.T) {
 	if status, _, _ := b.get(callback); status == http.StatusOK {
 		t.Error("the second connected")
 	}
-	if c := in.demoConnection(); c.State != connection.Active {
+	if c := in.demoConnection(); c.State != records.Active {
 		t.Errorf("the sibling is %s, want active: its grant is %s", c.State, in.grant(grant).State)
 	}
 	in.usable(t)
@@ -225,13 +225,13 @@ func TestARefreshWakesWhoSleepsOverALiveGrant(t *testing.T) {
 	t.Parallel()
 	in, _ := withDemo(t, nil)
 	grant := in.connectDemo()
-	must(t, in.front.service.NeedsReauth(t.Context(), onAcme, grant, func(*connection.Connection) events.Data { return events.Data{} }))
-	if c := in.demoConnection(); c.State != connection.NeedsReauth {
+	must(t, in.front.service.NeedsReauth(t.Context(), onAcme, grant, func(*records.Connection) events.Data { return events.Data{} }))
+	if c := in.demoConnection(); c.State != records.NeedsReauth {
 		t.Fatalf("the connection is %s", c.State)
 	}
 	_, err := in.front.tokens.Now(t.Context(), grant)
 	must(t, err)
-	if c := in.demoConnection(); c.State != connection.Active {
+	if c := in.demoConnection(); c.State != records.Active {
 		t.Errorf("the connection is %s, want active", c.State)
 	}
 }

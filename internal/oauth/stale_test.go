@@ -8,13 +8,14 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/refresher"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
 // leave removes the record of the connection, as who dies before its grant is let go.
-func (in *installation) leave(t *testing.T, r connection.Ref) {
+func (in *installation) leave(t *testing.T, r records.Ref) {
 	t.Helper()
 	_, err := in.front.service.Disconnect(t.Context(), r)
 	must(t, err)
@@ -24,24 +25,24 @@ func (in *installation) leave(t *testing.T, r connection.Ref) {
 func TestAGrantThatNobodyRefreshesIsLetGoToo(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		change  func(*connection.Grant, connection.GrantTokens) connection.GrantTokens
+		change  func(*records.Grant, records.GrantTokens) records.GrantTokens
 		revoked []string
 	}{
-		"dead": {func(g *connection.Grant, old connection.GrantTokens) connection.GrantTokens {
-			g.State = connection.GrantRevoked
+		"dead": {func(g *records.Grant, old records.GrantTokens) records.GrantTokens {
+			g.State = records.GrantRevoked
 			return old
 		}, nil},
-		"without an end": {func(g *connection.Grant, old connection.GrantTokens) connection.GrantTokens {
+		"without an end": {func(g *records.Grant, old records.GrantTokens) records.GrantTokens {
 			g.ExpiresAt = time.Time{}
 			return old
 		}, []string{"old-refresh"}},
-		"without a refresh token": {func(g *connection.Grant, old connection.GrantTokens) connection.GrantTokens {
+		"without a refresh token": {func(g *records.Grant, old records.GrantTokens) records.GrantTokens {
 			g.ExpiresAt = time.Now().Add(time.Hour)
-			return connection.GrantTokens{Access: old.Access}
+			return records.GrantTokens{Access: old.Access}
 		}, []string{"old-access"}},
-		"a companion whose main grant is gone": {func(g *connection.Grant, _ connection.GrantTokens) connection.GrantTokens {
-			g.ExpiresAt, g.MainGrant = time.Time{}, connection.GrantKey(acme, "gone", "demo-client", "nobody")
-			return connection.GrantTokens{}
+		"a companion whose main grant is gone": {func(g *records.Grant, _ records.GrantTokens) records.GrantTokens {
+			g.ExpiresAt, g.MainGrant = time.Time{}, records.GrantKey(acme, "gone", "demo-client", "nobody")
+			return records.GrantTokens{}
 		}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -51,7 +52,7 @@ func TestAGrantThatNobodyRefreshesIsLetGoToo(t *testing.T) {
 			in.setApp("gone", demoApp)
 			grant := in.plant(t, "gone")
 			g := in.grant(grant)
-			must(t, in.front.grants.Seal(g, tc.change(g, connection.GrantTokens{Access: secret.New("old-access"), Refresh: secret.New("old-refresh")})))
+			must(t, in.front.grants.Seal(g, tc.change(g, records.GrantTokens{Access: secret.New("old-access"), Refresh: secret.New("old-refresh")})))
 			must(t, in.front.grants.Save(t.Context(), g))
 			healer := refresher.New(refresher.Parts{Bus: in.front.bus, Tokens: in.front.tokens, Grants: in.front.grants, Leases: in.front.leases}, nil)
 			_, err := healer.Heal(t.Context())
@@ -59,7 +60,7 @@ func TestAGrantThatNobodyRefreshesIsLetGoToo(t *testing.T) {
 			if in.forgotten(grant) {
 				t.Fatal("a grant was taken from its connection")
 			}
-			in.leave(t, connection.NewRef(acme, "gone", ""))
+			in.leave(t, records.NewRef(acme, "gone", ""))
 			_, err = healer.Heal(t.Context())
 			must(t, err)
 			eventually(t, "the grant to be forgotten", func() bool { return in.forgotten(grant) })
@@ -86,10 +87,10 @@ func TestWhoAsksForATokenOfAGrantThatNobodyHasLetsItGo(t *testing.T) {
 			in.setApp("gone", demoApp)
 			grant := in.plant(t, "gone")
 			if g := in.grant(grant); kill {
-				g.State = connection.GrantRevoked
+				g.State = records.GrantRevoked
 				must(t, in.front.grants.Save(t.Context(), g))
 			}
-			in.leave(t, connection.NewRef(acme, "gone", ""))
+			in.leave(t, records.NewRef(acme, "gone", ""))
 			if _, err := in.front.tokens.Fresh(t.Context(), grant); err == nil {
 				t.Error("got a token of a grant that nobody has")
 			}
@@ -108,13 +109,13 @@ func TestAGrantIsRefreshedByTheConfigOfAConnectionThatHasIt(t *testing.T) {
 	}))
 	in.setApp("gone", demoApp)
 	grant := in.plant(t, "gone")
-	first, second := connection.NewRef(acme, "gone", ""), connection.NewRef(acme, "gone", "second")
-	hold := connection.NewGrantReference(second, time.Now())
+	first, second := records.NewRef(acme, "gone", ""), records.NewRef(acme, "gone", "second")
+	hold := records.NewGrantReference(second, time.Now())
 	g := in.grant(grant)
 	g.AddReference(hold)
 	must(t, in.front.grants.Save(t.Context(), g))
-	for r, input := range map[connection.Ref]connection.AuthorizeInput{
-		first:  {Grant: connection.GrantKey(acme, "gone", "demo-client", "another"), GrantReference: "another", Replace: true, Config: []byte(`{"site":"left"}`)},
+	for r, input := range map[records.Ref]connection.AuthorizeInput{
+		first:  {Grant: records.GrantKey(acme, "gone", "demo-client", "another"), GrantReference: "another", Replace: true, Config: []byte(`{"site":"left"}`)},
 		second: {Grant: grant, GrantReference: hold.ID, Config: []byte(`{"site":"right"}`)},
 	} {
 		_, _, _, err := in.front.service.Authorize(t.Context(), r, input)

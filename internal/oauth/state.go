@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
@@ -155,7 +155,7 @@ type reconnect struct {
 
 // ReconnectURL is a link that lets a user authorise the connection again. It is
 // good only while the connection needs it, and keeps the connection's id.
-func (t *Tokens) ReconnectURL(c *connection.Connection) string {
+func (t *Tokens) ReconnectURL(c *records.Connection) string {
 	body, err := json.Marshal(reconnect{c.Ref().Key(), c.ID, t.opts.Now().Add(reconnectLife).Unix()})
 	if err != nil {
 		return ""

@@ -9,7 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/refresher"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -27,7 +27,7 @@ func TestTimersKeepTheirMarginAndSpread(t *testing.T) {
 		now := time.Now()
 		var earliest, latest time.Duration
 		for i := range 40 {
-			g := in.front.grants.New(connection.GrantKey(acme, "timed", "client", tc.life.String()+strings.Repeat("x", i)))
+			g := in.front.grants.New(records.GrantKey(acme, "timed", "client", tc.life.String()+strings.Repeat("x", i)))
 			g.RefreshToken, g.IssuedAt, g.ExpiresAt = "there is one", now, now.Add(tc.life)
 			for range 2 { // the second takes the place of the first
 				must(t, in.front.tokens.Schedule(t.Context(), g))
@@ -45,7 +45,7 @@ func TestTimersKeepTheirMarginAndSpread(t *testing.T) {
 			t.Errorf("tokens of %s are renewed between %s and %s before their end: that is no spread", tc.life, earliest, latest)
 		}
 	}
-	never := in.front.grants.New(connection.GrantKey(acme, "timed", "client", "never"))
+	never := in.front.grants.New(records.GrantKey(acme, "timed", "client", "never"))
 	never.RefreshToken, never.IssuedAt = "there is one", time.Now()
 	must(t, in.front.tokens.Schedule(t.Context(), never))
 	timers, err := in.front.bus.Subjects(t.Context(), events.Refresh, in.front.bus.RefreshTimers())
@@ -83,10 +83,10 @@ func TestASlowProviderHoldsUpOnlyItsOwn(t *testing.T) {
 	in.setApp("stuck", demoApp)
 	in.setApp("quick", demoApp)
 	plant := func(connector string, i int) string {
-		g := in.front.grants.New(connection.GrantKey(acme, connector, "demo-client", strings.Repeat("x", i+1)))
+		g := in.front.grants.New(records.GrantKey(acme, connector, "demo-client", strings.Repeat("x", i+1)))
 		g.Scope, g.Identity, g.Family, g.Connector = acme.Scope, acme.Identity, connector, connector
 		g.Generation, g.IssuedAt, g.ExpiresAt = 1, time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
-		must(t, in.front.grants.Seal(g, connection.GrantTokens{Access: secret.New("a"), Refresh: secret.New("r")}))
+		must(t, in.front.grants.Seal(g, records.GrantTokens{Access: secret.New("a"), Refresh: secret.New("r")}))
 		must(t, in.front.grants.Save(t.Context(), g))
 		must(t, in.front.bus.ScheduleRefresh(t.Context(), g.Key(), time.Now()))
 		return g.Key()

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -21,10 +22,10 @@ import (
 type Parts struct {
 	Bus         *events.Bus
 	Service     *connection.Service
-	Definitions *connection.Definitions
-	Grants      *connection.Grants
-	Leases      *connection.Leases
-	Apps        *connection.Apps
+	Definitions *records.Definitions
+	Grants      *records.Grants
+	Leases      *records.Leases
+	Apps        *records.Apps
 	HTTP        *http.Client // for providers, see internal/safehttp
 	// Registry has the code of connectors that parse token replies themselves.
 	Registry *connectors.Registry
@@ -94,7 +95,7 @@ type need struct {
 	now   bool   // do not wait for the end of a backoff
 	// known is the grant as the caller has just read it from the leader, so that it
 	// need not be read again; nil if he has not.
-	known *connection.Grant
+	known *records.Grant
 	// turn, if there is one, is waited for before the provider is called.
 	turn Turn
 }
@@ -118,7 +119,7 @@ func (t *Tokens) Renew(ctx context.Context, grant string, generation uint64) (To
 }
 
 // Now renews the token, whatever its age, and returns the grant.
-func (t *Tokens) Now(ctx context.Context, grant string) (*connection.Grant, error) {
+func (t *Tokens) Now(ctx context.Context, grant string) (*records.Grant, error) {
 	g, err := t.Grants.Latest(ctx, grant)
 	if err != nil {
 		return nil, missingGrant(err)
@@ -130,7 +131,7 @@ func (t *Tokens) Now(ctx context.Context, grant string) (*connection.Grant, erro
 // that was just read from the leader. turn, unless it is nil, is held for as long
 // as the provider is being called: what is written before and after the call keeps
 // nobody else from calling.
-func (t *Tokens) Ahead(ctx context.Context, g *connection.Grant, turn Turn) (*connection.Grant, error) {
+func (t *Tokens) Ahead(ctx context.Context, g *records.Grant, turn Turn) (*records.Grant, error) {
 	return t.satisfy(ctx, g.Key(), need{early: true, known: g, turn: turn})
 }
 
@@ -147,7 +148,7 @@ func (t *Tokens) token(ctx context.Context, key string, n need) (Token, error) {
 }
 
 // satisfy returns a grant with a token as needed.
-func (t *Tokens) satisfy(ctx context.Context, key string, n need) (*connection.Grant, error) {
+func (t *Tokens) satisfy(ctx context.Context, key string, n need) (*records.Grant, error) {
 	g := n.known
 	if g == nil {
 		var err error
@@ -172,7 +173,7 @@ func (t *Tokens) satisfy(ctx context.Context, key string, n need) (*connection.G
 			if result.Err != nil {
 				return nil, result.Err
 			}
-			g = result.Val.(*connection.Grant)
+			g = result.Val.(*records.Grant)
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
@@ -190,8 +191,8 @@ func (t *Tokens) Drain(ctx context.Context) {
 	}
 }
 
-func (n need) satisfiedBy(g *connection.Grant, now time.Time) bool {
-	if g.State != connection.GrantLive || g.AccessToken == "" || g.Generation <= n.after {
+func (n need) satisfiedBy(g *records.Grant, now time.Time) bool {
+	if g.State != records.GrantLive || g.AccessToken == "" || g.Generation <= n.after {
 		return false
 	}
 	if n.early {
@@ -201,7 +202,7 @@ func (n need) satisfiedBy(g *connection.Grant, now time.Time) bool {
 }
 
 func missingGrant(err error) error {
-	if errors.Is(err, connection.ErrNotFound) {
+	if errors.Is(err, records.ErrNotFound) {
 		return connectors.Errorf(connectors.CodeConnectorOAuthRefreshFailed, "the connection has no grant any more; connect it again")
 	}
 	return err

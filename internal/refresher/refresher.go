@@ -15,8 +15,8 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -25,8 +25,8 @@ import (
 type Parts struct {
 	Bus    *events.Bus
 	Tokens *oauth.Tokens
-	Grants *connection.Grants
-	Leases *connection.Leases
+	Grants *records.Grants
+	Leases *records.Leases
 }
 
 // Options of a refresher. Zero fields mean the default.
@@ -88,15 +88,15 @@ func (r *Refresher) Run(ctx, grace context.Context, serving func()) error {
 func (r *Refresher) due(ctx context.Context, d *events.Delivery) error {
 	key := r.Bus.GrantDue(d.Subject)
 	g, err := r.Grants.Latest(ctx, key)
-	if errors.Is(err, connection.ErrNotFound) || key == "" {
+	if errors.Is(err, records.ErrNotFound) || key == "" {
 		return nil // disconnected since
 	}
 	if err != nil {
 		return err
 	}
 	switch g.State {
-	case connection.GrantUnused:
-	case connection.GrantLive:
+	case records.GrantUnused:
+	case records.GrantLive:
 		if err := r.Tokens.Warn(ctx, g); err != nil {
 			return err
 		}
@@ -116,7 +116,7 @@ func (r *Refresher) due(ctx context.Context, d *events.Delivery) error {
 		return err
 	}
 	defer of.end(time.Now())
-	if g.State == connection.GrantUnused {
+	if g.State == records.GrantUnused {
 		done, err := of.call(ctx)
 		if err != nil {
 			return err

@@ -5,8 +5,8 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/records"
 )
 
 // sweepEvery is how often lost timers are looked for: a sweep reads every grant,
@@ -53,7 +53,7 @@ func (r *Refresher) Heal(ctx context.Context) (healed int, err error) {
 		r.Tokens.Disown(ctx, g)
 		now := r.opts.Now()
 		late := oauth.Due(g, now.Add(-overdue)) && !g.RetryAt.After(now)
-		if g.State == connection.GrantUnused {
+		if g.State == records.GrantUnused {
 			late = g.RetryAt.Before(now.Add(-overdue))
 		}
 		if !late {

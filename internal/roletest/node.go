@@ -21,6 +21,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/safehttp"
 	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/internal/webhook"
@@ -49,15 +50,15 @@ type Node struct {
 	Env         *testenv.Env
 	Keys        *crypto.Keyring
 	Bus         *events.Bus
-	Buckets     connection.Buckets
-	Store       *connection.Connections
-	Definitions *connection.Definitions
+	Buckets     records.Buckets
+	Store       *records.Connections
+	Definitions *records.Definitions
 	Scopes      connection.Scopes
-	Status      *connection.StatusWriter
-	Tokens      *connection.APITokens
+	Status      *records.StatusWriter
+	Tokens      *records.APITokens
 	Service     *connection.Service
-	Apps        *connection.Apps
-	Grants      *connection.Grants
+	Apps        *records.Apps
+	Grants      *records.Grants
 	OAuth       *oauth.Tokens
 	Providers   *http.Client // for providers on loopback
 	Registry    *connectors.Registry
@@ -104,8 +105,8 @@ func (n *Node) connect(t testing.TB, timeout time.Duration) {
 func (n *Node) openBuckets(t testing.TB, timeout time.Duration) {
 	t.Helper()
 	var err error
-	n.Buckets, err = connection.BucketsFrom(func(name string) (kvstore.Store, error) {
-		bucket := natskv.Bucket{Name: n.Bus.Bucket(name), TTL: connection.BucketTTL(name)}
+	n.Buckets, err = records.BucketsFrom(func(name string) (kvstore.Store, error) {
+		bucket := natskv.Bucket{Name: n.Bus.Bucket(name), TTL: records.BucketTTL(name)}
 		return natskv.Open(t.Context(), n.Bus.JetStream(), bucket, &natskv.Options{Timeout: timeout})
 	})
 	check(t, err)
@@ -116,12 +117,13 @@ func (n *Node) assemble(t testing.TB, baseURL string) {
 	var err error
 	n.Scopes, err = connection.ParseScopes(connection.DefaultScopes)
 	check(t, err)
-	n.Store = connection.NewConnections(n.Buckets, n.Keys, n.Bus.Prefix())
-	n.Definitions = connection.NewDefinitions(n.Buckets)
-	n.Status = connection.NewStatusWriter(n.Buckets)
-	n.Tokens = connection.NewAPITokens(n.Buckets)
-	n.Apps = connection.NewApps(n.Store, nil)
-	n.Grants = connection.NewGrants(n.Store)
+	sealer := records.NewSealer(n.Keys, n.Bus.Prefix())
+	n.Store = records.NewConnections(n.Buckets, sealer)
+	n.Definitions = records.NewDefinitions(n.Buckets)
+	n.Status = records.NewStatusWriter(n.Buckets)
+	n.Tokens = records.NewAPITokens(n.Buckets)
+	n.Apps = records.NewApps(n.Buckets, sealer, nil)
+	n.Grants = records.NewGrants(n.Buckets, sealer)
 	n.Service = connection.NewService(n.Store, n.Definitions, n.Scopes, n.Bus, &connection.ServiceOptions{
 		BaseURL: baseURL + "/api/v1", OnError: n.problem, Grants: n.Grants, CheckSecret: webhook.CheckSecret,
 	})
@@ -133,10 +135,10 @@ func (n *Node) keepTokens(t testing.TB, baseURL string) {
 	t.Helper()
 	n.Providers = safehttp.New(&safehttp.Options{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}})
 	t.Cleanup(n.Providers.CloseIdleConnections)
-	key, err := connection.SigningKey(t.Context(), n.Store)
+	key, err := records.SigningKey(t.Context(), n.Buckets, n.Store.Sealer())
 	check(t, err)
 	n.OAuth = oauth.NewTokens(oauth.Parts{
-		Bus: n.Bus, Service: n.Service, Definitions: n.Definitions, Grants: n.Grants, Leases: connection.NewLeases(n.Buckets), Apps: n.Apps,
+		Bus: n.Bus, Service: n.Service, Definitions: n.Definitions, Grants: n.Grants, Leases: records.NewLeases(n.Buckets), Apps: n.Apps,
 		HTTP: n.Providers, Registry: n.Registry, Key: key,
 	}, &oauth.Options{BaseURL: baseURL + "/api/v1", Log: n.Logger()})
 }
@@ -165,7 +167,7 @@ func (n *Node) keepFresh(t testing.TB) {
 // Connect makes a connection of a tenant, active, with the default account.
 func (n *Node) Connect(t testing.TB, tenant events.Tenant, connector, config string) *connection.View {
 	t.Helper()
-	view, err := n.Service.Connect(t.Context(), connection.NewRef(tenant, connector, ""), connection.ConnectInput{Config: json.RawMessage(config)})
+	view, err := n.Service.Connect(t.Context(), records.NewRef(tenant, connector, ""), connection.ConnectInput{Config: json.RawMessage(config)})
 	check(t, err)
 	return view
 }

@@ -9,10 +9,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/executor"
 	"github.com/hawser-io/hawser/internal/ingress"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -79,7 +79,7 @@ func (n *Node) StartExecutor(t testing.TB, opts *executor.Options) *Role {
 	}
 	x := executor.New(executor.Parts{
 		Bus: n.Bus, Registry: n.Registry, Store: n.Store, Definitions: n.Definitions, Scopes: n.Scopes,
-		Claims: connection.NewClaims(n.Buckets), Status: n.Status, HTTP: n.Providers, OAuth: n.OAuth,
+		Claims: records.NewClaims(n.Buckets), Status: n.Status, HTTP: n.Providers, OAuth: n.OAuth,
 	}, &o)
 	check(t, x.Prepare(t.Context()))
 	return start(t, x.Run)
@@ -107,9 +107,9 @@ func (n *Node) StartIngress(t testing.TB, opts *ingress.Options, tune ...func(*h
 	}
 	in := ingress.New(ingress.Parts{
 		Bus: n.Bus, Service: n.Service, Store: n.Store, Definitions: n.Definitions, Scopes: n.Scopes, Tokens: n.Tokens, Status: n.Status,
-		OAuth: oauth.NewFlow(n.OAuth, connection.NewFlows(n.Store), connection.NewSessions(n.Buckets)), Apps: n.Apps,
+		OAuth: oauth.NewFlow(n.OAuth, records.NewFlows(n.Buckets, n.Store.Sealer()), records.NewSessions(n.Buckets)), Apps: n.Apps,
 	}, &o)
-	f := &Front{Token: connection.NewAPIToken()}
+	f := &Front{Token: records.NewAPIToken()}
 	check(t, n.Tokens.Add(t.Context(), f.Token, "test"))
 	server := httptest.NewUnstartedServer(nil)
 	server.Config = ingress.NewServer(in.Handler())

@@ -6,7 +6,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/crypto"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/kvstore"
@@ -58,14 +58,14 @@ func (c *tokenCreateCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	buckets, err := connection.BucketsFrom(func(name string) (kvstore.Store, error) {
+	buckets, err := records.BucketsFrom(func(name string) (kvstore.Store, error) {
 		return natskv.Open(ctx, bus.JetStream(), natskv.Bucket{Name: bus.Bucket(name), Replicas: c.Replicas}, nil)
 	})
 	if err != nil {
 		return err
 	}
-	token := connection.NewAPIToken()
-	if err := connection.NewAPITokens(buckets).Add(ctx, token, c.Name); err != nil {
+	token := records.NewAPIToken()
+	if err := records.NewAPITokens(buckets).Add(ctx, token, c.Name); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(p.stdout, token.Reveal())

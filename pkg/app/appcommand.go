@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 )
 
 type appCommands struct {
@@ -106,5 +106,5 @@ func (c *appSetCommand) secrets() ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the client secret: %w", err)
 	}
-	return connection.SplitSecrets(string(data)), nil
+	return records.SplitSecrets(string(data)), nil
 }

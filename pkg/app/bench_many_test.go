@@ -16,7 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/crypto"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -82,7 +82,7 @@ func (s *system) urlOf(i int) string {
 // would, but without its checks and events: a million take about a minute.
 func (s *system) crowd(b *testing.B, n int) {
 	b.Helper()
-	entry, err := s.buckets.Connections.Get(b.Context(), connection.NewRef(s.tenant, "bench", "").Key())
+	entry, err := s.buckets.Connections.Get(b.Context(), records.NewRef(s.tenant, "bench", "").Key())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -111,14 +111,14 @@ func (s *system) writeCrowd(b *testing.B, template []byte, from, step, n int) er
 		return err
 	}
 	for i := from; i < n; i += step {
-		var c connection.Connection
+		var c records.Connection
 		if err := json.Unmarshal(template, &c); err != nil {
 			return err
 		}
 		sum := sha256.Sum256([]byte(urlSecretOf(i)))
 		c.ID, c.Identity = events.NewID(), fmt.Sprintf("org-%d", i)
 		c.Config = json.RawMessage(`{"secret":"` + benchSecret + `"}`)
-		c.Webhook = &connection.WebhookURL{Secret: urlSecretOf(i), Hash: hex.EncodeToString(sum[:])}
+		c.Webhook = &records.WebhookURL{Secret: urlSecretOf(i), Hash: hex.EncodeToString(sum[:])}
 		doc, err := json.Marshal(&c)
 		if err != nil {
 			return err

@@ -18,6 +18,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
@@ -129,7 +130,7 @@ func newSystem(b *testing.B, sync string, play roles, more ...connectors.Connect
 			b.Fatal(err)
 		}
 	}
-	view, err := n.service.Connect(b.Context(), connection.NewRef(s.tenant, "bench", ""), connection.ConnectInput{Config: json.RawMessage(`{"secret":"` + benchSecret + `"}`)})
+	view, err := n.service.Connect(b.Context(), records.NewRef(s.tenant, "bench", ""), connection.ConnectInput{Config: json.RawMessage(`{"secret":"` + benchSecret + `"}`)})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
@@ -25,7 +26,7 @@ func unsignedConnector() connectors.Connector {
 // webhook. The floor is the same path for a connector that signs nothing.
 func BenchmarkVerification(b *testing.B) {
 	s := newSystem(b, "10m", roles{ingress: true}, unsignedConnector())
-	view, err := s.service.Connect(b.Context(), connection.NewRef(s.tenant, "unsigned", ""), connection.ConnectInput{Config: json.RawMessage(`{"secret":"` + benchSecret + `"}`)})
+	view, err := s.service.Connect(b.Context(), records.NewRef(s.tenant, "unsigned", ""), connection.ConnectInput{Config: json.RawMessage(`{"secret":"` + benchSecret + `"}`)})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/crypto"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
@@ -64,7 +64,7 @@ func (d dataFolder) adminToken() (secret.Text, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return secret.Text{}, fmt.Errorf("read the admin token: %w", err)
 	}
-	token := connection.NewAPIToken()
+	token := records.NewAPIToken()
 	return token, writeSecretFile(path, token)
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/safehttp"
 	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -38,15 +39,15 @@ type node struct {
 	bus         *events.Bus
 	keys        *crypto.Keyring
 	scopes      connection.Scopes
-	buckets     connection.Buckets
-	store       *connection.Connections
-	definitions *connection.Definitions
-	status      *connection.StatusWriter
-	tokens      *connection.APITokens
+	buckets     records.Buckets
+	store       *records.Connections
+	definitions *records.Definitions
+	status      *records.StatusWriter
+	tokens      *records.APITokens
 	service     *connection.Service
-	grants      *connection.Grants
-	leases      *connection.Leases
-	apps        *connection.Apps
+	grants      *records.Grants
+	leases      *records.Leases
+	apps        *records.Apps
 	http        *http.Client // for providers
 	oauth       *oauth.Tokens
 }
@@ -73,13 +74,14 @@ func newNode(ctx context.Context, role string, settings shared, baseURL string, 
 	if err := n.prepare(ctx); err != nil {
 		return nil, err
 	}
-	n.store = connection.NewConnections(n.buckets, keys, settings.Prefix)
-	n.definitions = connection.NewDefinitions(n.buckets)
-	n.status = connection.NewStatusWriter(n.buckets)
-	n.tokens = connection.NewAPITokens(n.buckets)
-	n.grants = connection.NewGrants(n.store)
-	n.leases = connection.NewLeases(n.buckets)
-	n.apps = connection.NewApps(n.store, os.Getenv)
+	sealer := records.NewSealer(keys, settings.Prefix)
+	n.store = records.NewConnections(n.buckets, sealer)
+	n.definitions = records.NewDefinitions(n.buckets)
+	n.status = records.NewStatusWriter(n.buckets)
+	n.tokens = records.NewAPITokens(n.buckets)
+	n.grants = records.NewGrants(n.buckets, sealer)
+	n.leases = records.NewLeases(n.buckets)
+	n.apps = records.NewApps(n.buckets, sealer, os.Getenv)
 	n.service = connection.NewService(n.store, n.definitions, n.scopes, n.bus, &connection.ServiceOptions{
 		Role: role, BaseURL: baseURL + settings.BasePath, OnError: n.problem, Grants: n.grants, CheckSecret: webhook.CheckSecret,
 	})
@@ -94,7 +96,7 @@ func (n *node) keepTokens(ctx context.Context) error {
 		return err
 	}
 	n.http = safehttp.New(&safehttp.Options{Allow: allow})
-	key, err := connection.SigningKey(ctx, n.store)
+	key, err := records.SigningKey(ctx, n.buckets, n.store.Sealer())
 	if err != nil {
 		return err
 	}
@@ -114,14 +116,14 @@ func (n *node) prepare(ctx context.Context) error {
 	for _, d := range drift {
 		n.log.Warn().Stringer("drift", d).Msg("a stream was not as it should be, and was changed")
 	}
-	n.buckets, err = connection.BucketsFrom(func(name string) (kvstore.Store, error) {
-		bucket := natskv.Bucket{Name: n.bus.Bucket(name), Replicas: n.settings.Replicas, TTL: connection.BucketTTL(name)}
+	n.buckets, err = records.BucketsFrom(func(name string) (kvstore.Store, error) {
+		bucket := natskv.Bucket{Name: n.bus.Bucket(name), Replicas: n.settings.Replicas, TTL: records.BucketTTL(name)}
 		return natskv.Open(ctx, n.bus.JetStream(), bucket, nil)
 	})
 	if err != nil {
 		return err
 	}
-	return connection.CheckKeyset(ctx, n.buckets, n.keys)
+	return records.CheckKeyset(ctx, n.buckets, n.keys)
 }
 
 // connect joins a NATS system.

@@ -10,9 +10,9 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/rs/zerolog"
 
-	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/demo"
 	"github.com/hawser-io/hawser/internal/embedded"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -113,7 +113,7 @@ func (n *node) seedDemoApp(ctx context.Context) error {
 	if err != nil || found {
 		return err
 	}
-	return n.apps.Set(ctx, name, connection.App{ClientID: demo.ClientID, ClientSecrets: []secret.Text{secret.New(demo.ClientSecret)}})
+	return n.apps.Set(ctx, name, records.App{ClientID: demo.ClientID, ClientSecrets: []secret.Text{secret.New(demo.ClientSecret)}})
 }
 
 // startDemo starts the demo provider, and lets executors reach it: it lies on

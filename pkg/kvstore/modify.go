@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"time"
 )
@@ -11,14 +12,27 @@ import (
 // ErrKeep is what the function of [Modify] returns to leave the key as it is.
 var ErrKeep = errors.New("keep the value")
 
-// Lost races are repeated up to modifyAttempts times, after random pauses that
-// double from modifyPause to modifyMaxPause: about a second in all, so a key
-// that is contended without end fails instead of hanging.
+// Lost races are repeated up to raceAttempts times, after random pauses that double from racePause to
+// maxRacePause: about two seconds in all, so a write of a contended key fails instead of hanging.
 const (
-	modifyAttempts = 40
-	modifyPause    = time.Millisecond
-	modifyMaxPause = 50 * time.Millisecond
+	raceAttempts = 64
+	racePause    = time.Millisecond
+	maxRacePause = 64 * time.Millisecond
 )
+
+// Attempts yields once for every attempt at a write that may lose a race, with random, growing pauses in
+// between. It ends after 64 attempts or, after the first, when ctx ends.
+func Attempts(ctx context.Context) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		pause := racePause
+		for n := range raceAttempts {
+			if !yield(n) || sleep(ctx, rand.N(pause)) != nil {
+				return
+			}
+			pause = min(2*pause, maxRacePause)
+		}
+	}
+}
 
 // Modify replaces the value of key by what fn makes of it: it reads, calls fn,
 // and writes under the revision it read; when somebody else was faster it reads
@@ -36,8 +50,7 @@ const (
 // A key with a ttl loses it, as with every Update.
 func Modify(ctx context.Context, s Store, key string, fn func(old []byte) ([]byte, error)) (Entry, error) {
 	read := s.Get
-	pause := modifyPause
-	for range modifyAttempts {
+	for range Attempts(ctx) {
 		entry, lost, err := modifyOnce(ctx, s, read, key, fn)
 		if !lost {
 			return entry, err
@@ -46,12 +59,11 @@ func Modify(ctx context.Context, s Store, key string, fn func(old []byte) ([]byt
 		if latest, ok := s.(LatestGetter); ok {
 			read = latest.GetLatest
 		}
-		if err := sleep(ctx, rand.N(pause)); err != nil {
-			return Entry{}, fmt.Errorf("modify %s: %w: %w", key, ErrUnavailable, err)
-		}
-		pause = min(2*pause, modifyMaxPause)
 	}
-	return Entry{}, fmt.Errorf("modify %s: %w: lost %d races", key, ErrConflict, modifyAttempts)
+	if err := ctx.Err(); err != nil {
+		return Entry{}, fmt.Errorf("modify %s: %w: %w", key, ErrUnavailable, err)
+	}
+	return Entry{}, fmt.Errorf("modify %s: %w: lost %d races", key, ErrConflict, raceAttempts)
 }
 
 // modifyOnce makes one attempt; lost means that somebody else was faster.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/ingress/problem"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -28,7 +29,7 @@ const (
 // actions runs actions, and returns their results.
 type actions struct {
 	bus         *events.Bus
-	definitions *connection.Definitions
+	definitions *records.Definitions
 	scopes      connection.Scopes
 	base        BasePath
 	resultsURL  string
@@ -121,7 +122,7 @@ func readAccount(request *events.Action, r *http.Request) error {
 	if message := connection.AccountProblem(account); message != "" {
 		return inputInvalid("account", message)
 	}
-	request.Account = connection.NewRef(request.Tenant, request.Connector, account).Account
+	request.Account = records.NewRef(request.Tenant, request.Connector, account).Account
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/hawser-io/hawser/internal/ingress/problem"
 	"github.com/hawser-io/hawser/internal/ingress/receive"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -19,12 +20,12 @@ import (
 type Parts struct {
 	Bus         *events.Bus
 	Service     *connection.Service
-	Store       *connection.Connections
-	Definitions *connection.Definitions
+	Store       *records.Connections
+	Definitions *records.Definitions
 	Scopes      connection.Scopes
-	Tokens      *connection.APITokens
+	Tokens      *records.APITokens
 	OAuth       *oauth.Flow
-	Apps        *connection.Apps
+	Apps        *records.Apps
 	Redriver    *receive.Redriver
 }
 

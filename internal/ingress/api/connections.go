@@ -6,6 +6,7 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/ingress/problem"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
@@ -90,14 +91,14 @@ func (c connections) createSession(ctx context.Context, p params) (any, error) {
 
 // apps are the operations on the operator's OAuth clients. An app belongs to a
 // connector, or to a family of them.
-type apps struct{ apps *connection.Apps }
+type apps struct{ apps *records.Apps }
 
 func (a apps) set(ctx context.Context, p params) (any, error) {
 	secrets := p.ClientSecrets
 	if !p.ClientSecret.IsZero() {
 		secrets = append([]secret.Text{p.ClientSecret}, secrets...)
 	}
-	app := connection.App{ClientID: p.ClientID, ClientSecrets: secrets, Scopes: p.Scopes, ExtraParams: p.ExtraParams}
+	app := records.App{ClientID: p.ClientID, ClientSecrets: secrets, Scopes: p.Scopes, ExtraParams: p.ExtraParams}
 	if err := a.apps.Set(ctx, p.Connector, app); err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/ingress/problem"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -49,8 +50,8 @@ var paramsSchema = schema.For[params]()
 func (p params) tenant() events.Tenant {
 	return events.Tenant{Scope: p.Scope, Identity: p.Identity}
 }
-func (p params) ref() connection.Ref {
-	return connection.NewRef(p.tenant(), p.Connector, p.Account)
+func (p params) ref() records.Ref {
+	return records.NewRef(p.tenant(), p.Connector, p.Account)
 }
 func (p params) filter() connection.Filter {
 	return connection.Filter{Enabled: p.Enabled, Name: p.Name, Offset: p.Offset, Limit: p.Limit}
@@ -62,8 +63,8 @@ func (p params) secretGrace() (*time.Duration, error) {
 		return nil, nil
 	}
 	grace, err := time.ParseDuration(p.SecretGrace)
-	if err != nil || grace < 0 || grace > connection.LongestSecretGrace {
-		return nil, problem.Invalid("secret_grace", "must be a time from 0s to "+connection.LongestSecretGrace.String()+", such as 24h")
+	if err != nil || grace < 0 || grace > records.LongestSecretGrace {
+		return nil, problem.Invalid("secret_grace", "must be a time from 0s to "+records.LongestSecretGrace.String()+", such as 24h")
 	}
 	return &grace, nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/ingress/problem"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/safehttp"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -44,7 +45,7 @@ var notForwarded = map[string]bool{
 // proxy calls providers' APIs with the auth of a connection.
 type proxy struct {
 	service *connection.Service
-	store   *connection.Connections
+	store   *records.Connections
 	oauth   *oauth.Flow
 	http    *http.Client
 	base    BasePath
@@ -81,7 +82,7 @@ func (p *proxy) serve(w http.ResponseWriter, r *http.Request) {
 // forward sends the request on.
 func (p *proxy) forward(w http.ResponseWriter, r *http.Request) (*http.Response, error) {
 	account, query := accountOf(r)
-	ref := connection.NewRef(events.Tenant{Scope: r.PathValue("scope"), Identity: p.base.Identity(r)}, r.PathValue("connector"), account)
+	ref := records.NewRef(events.Tenant{Scope: r.PathValue("scope"), Identity: p.base.Identity(r)}, r.PathValue("connector"), account)
 	base, client, err := p.clientOf(r, ref)
 	if err != nil {
 		return nil, err
@@ -111,7 +112,7 @@ func (p *proxy) forward(w http.ResponseWriter, r *http.Request) (*http.Response,
 
 // clientOf returns the base URL of a connection, and a client that carries its auth
 // there and nowhere else.
-func (p *proxy) clientOf(r *http.Request, ref connection.Ref) (base string, client *http.Client, err error) {
+func (p *proxy) clientOf(r *http.Request, ref records.Ref) (base string, client *http.Client, err error) {
 	def, err := p.service.Connector(ref.Connector)
 	if err != nil {
 		return "", nil, err

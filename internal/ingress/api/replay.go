@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/ingress/problem"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -18,7 +18,7 @@ import (
 // replays publishes stored webhooks again.
 type replays struct {
 	bus    *events.Bus
-	store  *connection.Connections
+	store  *records.Connections
 	events *operatorEvents
 	base   BasePath
 }
@@ -120,7 +120,7 @@ func (p *replays) replayOf(w http.ResponseWriter, r *http.Request) (any, error) 
 	if err != nil {
 		return nil, err
 	}
-	ref := connection.NewRef(events.Tenant{Scope: r.PathValue("scope"), Identity: p.base.Identity(r)}, r.PathValue("connector"), q.Get("account"))
+	ref := records.NewRef(events.Tenant{Scope: r.PathValue("scope"), Identity: p.base.Identity(r)}, r.PathValue("connector"), q.Get("account"))
 	conn, err := p.store.Get(r.Context(), ref)
 	if err != nil {
 		return nil, err
@@ -152,7 +152,7 @@ func readSpan(body []byte) (s span, err error) {
 	return s, nil
 }
 
-func (p *replays) replayAll(ctx context.Context, conn *connection.Connection, filter string, s span) (any, error) {
+func (p *replays) replayAll(ctx context.Context, conn *records.Connection, filter string, s span) (any, error) {
 	out := struct {
 		Webhooks []replayed `json:"webhooks"`
 		Next     *time.Time `json:"next,omitempty"`

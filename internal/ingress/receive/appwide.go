@@ -7,8 +7,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/ingress/problem"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -97,7 +97,7 @@ func (t *deliverer) dispatch(ctx context.Context, a *appDelivery) ([]Receipt, *c
 
 // byAccounts returns the connections of a provider's accounts, and the accounts that
 // have none.
-func (t *deliverer) byAccounts(ctx context.Context, connector string, accounts []string) (conns []*connection.Connection, missing []string, err error) {
+func (t *deliverer) byAccounts(ctx context.Context, connector string, accounts []string) (conns []*records.Connection, missing []string, err error) {
 	for _, account := range accounts {
 		found, err := t.connections.ByProviderAccount(ctx, connector, account)
 		if err != nil {
@@ -112,7 +112,7 @@ func (t *deliverer) byAccounts(ctx context.Context, connector string, accounts [
 }
 
 // deliverAll delivers to each of the connections.
-func (t *deliverer) deliverAll(ctx context.Context, a *appDelivery, conns []*connection.Connection) ([]Receipt, *connectors.Error) {
+func (t *deliverer) deliverAll(ctx context.Context, a *appDelivery, conns []*records.Connection) ([]Receipt, *connectors.Error) {
 	receipts := make([]Receipt, len(conns), len(conns)+1)
 	var g errgroup.Group
 	g.SetLimit(maxFanOut)

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
@@ -13,7 +13,7 @@ import (
 // or into quarantine where their connection is disabled or unknown; of the others it
 // records the rejection.
 type deliverer struct {
-	connections *connection.Connections
+	connections *records.Connections
 	publisher   *publisher
 	quarantine  *quarantine
 	rejections  *rejections

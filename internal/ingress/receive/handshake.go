@@ -14,6 +14,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/ingress/problem"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
@@ -65,7 +66,7 @@ func (h *handshakes) allow(key string) bool {
 
 // answer answers a handshake, after it has stored the secret that the provider sends
 // or fetched the URL that confirms. conn is nil for an app's URL.
-func (h *handshakes) answer(ctx context.Context, w http.ResponseWriter, def *connectors.Connector, conn *connection.Connection, reply *webhook.Reply) *connectors.Error {
+func (h *handshakes) answer(ctx context.Context, w http.ResponseWriter, def *connectors.Connector, conn *records.Connection, reply *webhook.Reply) *connectors.Error {
 	key := def.Key
 	if conn != nil {
 		key = conn.Ref().Key()

@@ -11,8 +11,8 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/time/rate"
 
-	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/ingress/problem"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -35,7 +35,7 @@ var errTooLargeToSeal = errors.New("the delivery is too large to be stored in qu
 // quarantine stores deliveries that are not delivered, and evidence of rejections.
 type quarantine struct {
 	bus         *events.Bus
-	connections *connection.Connections
+	connections *records.Connections
 	recent      *recent
 	metrics     *metrics
 	log         zerolog.Logger
@@ -81,7 +81,7 @@ func (q *quarantine) seal(e *Evidence, r webhook.Request, limit int) error {
 	if err != nil {
 		return err
 	}
-	if e.Sealed, err = q.connections.SealEvidence(e.ID, plain); err != nil {
+	if e.Sealed, err = q.connections.Sealer().SealQuarantined(e.ID, plain); err != nil {
 		return err
 	}
 	e.Redrivable = true
@@ -90,7 +90,7 @@ func (q *quarantine) seal(e *Evidence, r webhook.Request, limit int) error {
 
 // open returns the request that is sealed in the evidence.
 func (q *quarantine) open(e Evidence) (webhook.Request, error) {
-	plain, err := q.connections.OpenEvidence(e.ID, e.Sealed)
+	plain, err := q.connections.Sealer().OpenQuarantined(e.ID, e.Sealed)
 	if err != nil {
 		return webhook.Request{}, err
 	}

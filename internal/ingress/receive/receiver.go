@@ -12,6 +12,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -21,10 +22,10 @@ import (
 type Parts struct {
 	Bus         *events.Bus
 	Service     *connection.Service
-	Store       *connection.Connections
-	Definitions *connection.Definitions
-	Status      *connection.StatusWriter
-	Apps        *connection.Apps
+	Store       *records.Connections
+	Definitions *records.Definitions
+	Status      *records.StatusWriter
+	Apps        *records.Apps
 }
 
 // Options of a receiver. All are required but Metrics and Log.
@@ -52,8 +53,8 @@ const (
 
 // Receiver receives webhooks over HTTP. Safe for concurrent use.
 type Receiver struct {
-	definitions *connection.Definitions
-	connections *connection.Connections
+	definitions *records.Definitions
+	connections *records.Connections
 	urls        urls
 	engines     *engines
 	secrets     *secrets

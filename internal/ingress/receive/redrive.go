@@ -7,6 +7,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/ingress/problem"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -16,7 +17,7 @@ import (
 // Redriver redrives deliveries out of quarantine. Safe for concurrent use.
 type Redriver struct {
 	service     *connection.Service
-	definitions *connection.Definitions
+	definitions *records.Definitions
 	engines     *engines
 	secrets     *secrets
 	deliveries  *deliverer
@@ -54,7 +55,7 @@ func (v *Redriver) Redrive(ctx context.Context, e Evidence) ([]Redriven, error) 
 func (v *Redriver) redriveConnection(ctx context.Context, e Evidence, def *connectors.Connector, request webhook.Request) ([]Redriven, error) {
 	// Read from the store, not from the cache: the operator may just have changed the
 	// connection by another process.
-	conn, err := v.service.Latest(ctx, connection.NewRef(events.Tenant{Scope: e.Scope, Identity: e.Identity}, e.Connector, e.Account))
+	conn, err := v.service.Latest(ctx, records.NewRef(events.Tenant{Scope: e.Scope, Identity: e.Identity}, e.Connector, e.Account))
 	if err != nil {
 		return nil, err
 	}

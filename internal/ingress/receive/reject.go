@@ -8,8 +8,8 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/time/rate"
 
-	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/ingress/problem"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -19,7 +19,7 @@ import (
 // owner learns of them.
 type rejections struct {
 	bus     *events.Bus
-	status  *connection.StatusWriter
+	status  *records.StatusWriter
 	events  *rate.Limiter // bounds the events: anybody can cause rejections
 	metrics *metrics
 	log     zerolog.Logger

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -62,8 +62,8 @@ func (env EnvAppSecrets) read(connector string, names ...string) []secret.Text {
 
 // secrets finds what deliveries and handshakes are verified with.
 type secrets struct {
-	connections *connection.Connections
-	apps        *connection.Apps
+	connections *records.Connections
+	apps        *records.Apps
 	env         AppSecrets
 	reportError func(ctx context.Context, about events.About, operation string, e *connectors.Error)
 }
@@ -84,7 +84,7 @@ func (s *secrets) signing(ctx context.Context, d *delivery) ([]secret.Text, erro
 }
 
 // ofApp returns what the operator's app signs with. Where that is its OAuth client
-// secret, it includes the one that token requests use: see [connection.Apps].
+// secret, it includes the one that token requests use: see [records.Apps].
 func (s *secrets) ofApp(ctx context.Context, def *connectors.Connector) ([]secret.Text, error) {
 	all, err := s.env.WebhookSecrets(ctx, def.Key, def.Webhook.AppSecret)
 	if err != nil || def.Webhook.AppSecret != webhooks.AppClientSecret {

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/ingress/problem"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -27,7 +27,7 @@ type delivery struct {
 	// redrivenFrom is the id of the evidence that the delivery was sealed in; "" if it
 	// comes from the provider.
 	redrivenFrom string
-	conn         *connection.Connection
+	conn         *records.Connection
 	def          *connectors.Connector
 	path         string // as it was called, the secret masked
 }
@@ -70,7 +70,7 @@ const requestIDHeader = "X-Request-Id"
 func requestID(w http.ResponseWriter) string { return w.Header().Get(requestIDHeader) }
 
 // connectionByURL returns the connection that the URL belongs to.
-func (v *Receiver) connectionByURL(r *http.Request, connector string) (*connection.Connection, error) {
+func (v *Receiver) connectionByURL(r *http.Request, connector string) (*records.Connection, error) {
 	url := secret.New(r.PathValue("secret"))
 	if v.unknownURLs.Tokens() < 1 && !v.connections.IsWebhookURLCached(url) {
 		return nil, problem.RateLimited("too many calls of URLs that belong to no connection")
@@ -126,8 +126,8 @@ func (v *Receiver) verify(w http.ResponseWriter, r *http.Request, d *delivery, e
 
 // receivable is nil if deliveries for the connection are accepted. A connection whose
 // tokens the provider refuses is still the one that the provider calls.
-func receivable(conn *connection.Connection) error {
-	if conn.State == connection.NeedsReauth {
+func receivable(conn *records.Connection) error {
+	if conn.State == records.NeedsReauth {
 		return nil
 	}
 	return conn.Usable()

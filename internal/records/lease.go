@@ -1,4 +1,4 @@
-package connection
+package records
 
 import (
 	"context"
@@ -32,7 +32,7 @@ func (l *Leases) Acquire(ctx context.Context, key, holder string, ttl time.Durat
 		return nil, nil
 	}
 	if err != nil {
-		return nil, databaseError("take the lease", err)
+		return nil, DatabaseError("take the lease", err)
 	}
 	return &Lease{until, key, revision}, nil
 }

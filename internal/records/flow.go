@@ -1,4 +1,4 @@
-package connection
+package records
 
 import (
 	"context"
@@ -10,9 +10,9 @@ import (
 // FlowLife is how long a started authorisation may take.
 const FlowLife = 10 * time.Minute
 
-// flowMemory is how long a flow's record lies: past its end, so that a late or
+// flowRetention is how long a flow's record lies: past its end, so that a late or
 // repeated callback is told from a forged one, and its tenant hears of it.
-const flowMemory = 20 * time.Minute
+const flowRetention = 20 * time.Minute
 
 // Flow is an OAuth authorisation under way. Its secrets are envelopes.
 type Flow struct {
@@ -55,21 +55,21 @@ func (f *Flow) Ref() Ref {
 // Flows keeps flows. Safe for concurrent use.
 type Flows struct {
 	documents
-	store *Connections
+	sealer *Sealer
 }
 
-// NewFlows returns the flows kept beside the connections of store.
-func NewFlows(store *Connections) *Flows {
-	return &Flows{documents{store.buckets.Flows, "flow"}, store}
+// NewFlows returns the flows of buckets.
+func NewFlows(buckets Buckets, sealer *Sealer) *Flows {
+	return &Flows{documents{buckets.Flows, "flow"}, sealer}
 }
 
 // Create stores a new flow under key.
 func (f *Flows) Create(ctx context.Context, key string, flow *Flow, s FlowSecrets) (err error) {
 	flow.key, flow.Sealed = key, []string{"/config", "/verifier"}
-	if flow.Config, err = f.store.sealText(bucketFlows, key, "/config", s.Config); err != nil {
+	if flow.Config, err = f.sealer.sealText(f.sealer.binding(bucketFlows, key), "/config", s.Config); err != nil {
 		return err
 	}
-	if flow.Verifier, err = f.store.sealText(bucketFlows, key, "/verifier", s.Verifier); err != nil {
+	if flow.Verifier, err = f.sealer.sealText(f.sealer.binding(bucketFlows, key), "/verifier", s.Verifier); err != nil {
 		return err
 	}
 	flow.revision, err = f.create(ctx, key, flow)
@@ -108,9 +108,9 @@ func (f *Flows) Consume(ctx context.Context, flow *Flow) error {
 
 // Open returns the flow's secrets.
 func (f *Flows) Open(flow *Flow) (s FlowSecrets, err error) {
-	if s.Config, err = f.store.openText(bucketFlows, flow.key, "/config", flow.Config); err != nil {
+	if s.Config, err = f.sealer.openText(f.sealer.binding(bucketFlows, flow.key), "/config", flow.Config); err != nil {
 		return s, err
 	}
-	s.Verifier, err = f.store.openText(bucketFlows, flow.key, "/verifier", flow.Verifier)
+	s.Verifier, err = f.sealer.openText(f.sealer.binding(bucketFlows, flow.key), "/verifier", flow.Verifier)
 	return s, err
 }

@@ -1,4 +1,4 @@
-package connection
+package records
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/crypto"
+	"github.com/hawser-io/hawser/pkg/kvstore"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -19,45 +20,51 @@ const (
 	pointerRetired       = "/retired_secrets"
 )
 
-// draft is a record on its way into the bucket. What a draft does not replace
-// stays as it was sealed, unopened: a connection can be switched off also when
-// its secrets cannot be opened any more.
-type draft struct {
-	*Connection
-	// definition is the connector as it is now; nil if it is not registered.
-	definition *connectors.Connector
-	config     json.RawMessage // a new config, in the clear; nil leaves what is stored
-	vouched    bool            // the new config is of the provider, who need not be asked
-	url        secret.Text     // a new secret of the webhook URL; none leaves what is stored
-	retiring   secret.Text     // the secret of the entry retiringID of Retired; none leaves what is stored
+// Draft is a change of a record before it is sealed. What a draft does not replace stays as it was
+// sealed, unopened: a connection can be disabled also when its secrets cannot be opened any more.
+type Draft struct {
+	Record *Connection
+	// Definition is the connector as it is now; nil if it is not registered.
+	Definition *connectors.Connector
+	// Config is a new config in the clear; nil keeps what is stored.
+	Config json.RawMessage
+
+	newURL     secret.Text // a new secret of the webhook URL; zero keeps what is stored
+	retiring   secret.Text // the secret of the entry retiringID of Retired; zero keeps what is stored
 	retiringID string
 }
 
-// places are the secret places of the draft's config: those that the definition
-// marks now, and those that the record had sealed before. What was given as a
-// secret does not come into the open because a newer definition no longer says so.
-func (d draft) places() []string {
-	pointers := configPointers(d.Sealed)
-	if d.definition != nil {
-		pointers = append(pointers, d.definition.Config.SecretPaths()...)
+// Sealed is a record as it is stored, with every secret field an envelope.
+type Sealed struct {
+	Text   []byte
+	record *Connection
+	newURL bool // the webhook URL has to be added to the index
+}
+
+// SecretPaths returns the secret places of the draft's config, as JSON pointers: those that the definition
+// marks now, and those that the record had sealed before. What was given as a secret stays one when a
+// newer definition no longer marks it.
+func (d *Draft) SecretPaths() []string {
+	pointers := configPointers(d.Record.Sealed)
+	if d.Definition != nil {
+		pointers = append(pointers, d.Definition.Config.SecretPaths()...)
 	}
 	slices.Sort(pointers)
 	return slices.Compact(pointers)
 }
 
-// seal returns the record as it is stored, and makes d.Connection what is read
-// back from that. What a newer definition marks in addition is sealed whatever the
-// change is about.
-func (s *Connections) seal(d draft) ([]byte, error) {
-	places := d.places()
-	config := d.config
-	if config == nil && len(places) > len(configPointers(d.Sealed)) {
+// Seal returns the record as it is to be stored, and sets d.Record to what would be read back from that.
+// What a newer definition marks in addition is sealed whatever the change is about.
+func (s *Connections) Seal(d *Draft) (*Sealed, error) {
+	places := d.SecretPaths()
+	config := d.Config
+	if config == nil && len(places) > len(configPointers(d.Record.Sealed)) {
 		var err error
-		if config, err = s.OpenConfig(d.Connection); err != nil {
+		if config, err = s.OpenConfig(d.Record); err != nil {
 			return nil, err
 		}
 	}
-	c := *d.Connection
+	c := *d.Record
 	c.Sealed = under(pointerConfig, places)
 	var clear []string // places that are in the clear until they are sealed here
 	if config != nil {
@@ -65,41 +72,45 @@ func (s *Connections) seal(d draft) ([]byte, error) {
 	}
 	if c.Webhook != nil {
 		c.Sealed = append(c.Sealed, pointerWebhookSecret)
-		if !d.url.IsZero() {
-			own := *c.Webhook // the caller's stays without the secret
-			own.Secret, c.Webhook = d.url.Reveal(), &own
+		if !d.newURL.IsZero() {
+			webhook := *c.Webhook // the draft's stays without the secret
+			webhook.Secret, c.Webhook = d.newURL.Reveal(), &webhook
 			clear = append(clear, pointerWebhookSecret)
 		}
 	}
-	if c.Retired = stillVerifying(c.Retired, s.now()); len(c.Retired) > 0 {
+	if c.Retired = unexpired(c.Retired, s.now()); len(c.Retired) > 0 {
 		c.Sealed = append(c.Sealed, retiredPointer("*"))
 	}
 	if !d.retiring.IsZero() {
 		c.Retired[d.retiringID] = RetiredSecret{Secret: d.retiring.Reveal(), Until: c.Retired[d.retiringID].Until}
 		clear = append(clear, retiredPointer(d.retiringID))
 	}
-	key := c.Ref().Key()
-	doc, err := marshal(&c)
+	doc, err := Marshal(&c)
 	if err != nil {
-		return nil, encryptError(err)
+		return nil, EncryptError(err)
 	}
-	sealed, err := s.keys.SealFields(doc, clear, s.binding(bucketConnections, key))
+	text, err := s.sealer.keys.SealFields(doc, clear, s.binding(&c))
 	if err != nil {
-		return nil, encryptError(err)
+		return nil, EncryptError(err)
 	}
-	// Whatever happened above: nothing leaves with a secret place in the clear.
-	if _, err := crypto.FieldKeyIDs(sealed, c.Sealed); err != nil {
-		return nil, encryptError(err)
+	// A last check that every secret place is an envelope, whatever happened above.
+	if _, err := crypto.FieldKeyIDs(text, c.Sealed); err != nil {
+		return nil, EncryptError(err)
 	}
-	if len(sealed) > maxRecord {
-		return nil, recordTooLarge()
+	if len(text) > maxRecord {
+		return nil, errRecordTooLarge()
 	}
-	stored, err := parseRecord(sealed, c.revision, key)
+	stored, err := parseConnection(kvstore.Entry{Key: c.Ref().Key(), Value: text, Revision: c.revision})
 	if err != nil {
-		return nil, encryptError(err)
+		return nil, EncryptError(err)
 	}
-	*d.Connection = *stored
-	return sealed, nil
+	stored.indexed = c.indexed
+	*d.Record = *stored
+	return &Sealed{Text: text, record: d.Record, newURL: !d.newURL.IsZero()}, nil
+}
+
+func (s *Connections) binding(c *Connection) crypto.Binding {
+	return s.sealer.binding(bucketConnections, c.Ref().Key())
 }
 
 // OpenConfig returns a record's config in the clear, the caller's own copy. Keep
@@ -111,9 +122,9 @@ func (s *Connections) OpenConfig(c *Connection) (json.RawMessage, error) {
 	}
 	const before, after = `{"config":`, `}`
 	doc := slices.Concat([]byte(before), c.Config, []byte(after))
-	doc, err := s.keys.OpenFields(doc, under(pointerConfig, places), s.binding(bucketConnections, c.Ref().Key()))
+	doc, err := s.sealer.keys.OpenFields(doc, under(pointerConfig, places), s.binding(c))
 	if err != nil {
-		return nil, decryptError(c, err)
+		return nil, DecryptError(c, err)
 	}
 	return doc[len(before) : len(doc)-len(after)], nil // all but the fields stays byte for byte
 }
@@ -133,7 +144,7 @@ func (s *Connections) OpenConfigField(c *Connection, path string) (secret.Text, 
 	}
 	var out secret.Text
 	if err := json.Unmarshal(place.value, &out); err != nil {
-		return secret.Text{}, decryptError(c, err)
+		return secret.Text{}, DecryptError(c, err)
 	}
 	return out, nil
 }
@@ -149,10 +160,9 @@ type sealedPlace struct {
 
 // enter steps into the member called name; false if there is none, or null.
 func (p *sealedPlace) enter(name string) (bool, error) {
-	object, _ := members(p.value)
 	p.pointer += "/" + escaped(name)
-	p.value = object[name]
-	if p.value == nil || isNull(p.value) {
+	p.value = member(p.value, name)
+	if p.value == nil || string(p.value) == "null" {
 		return false, nil
 	}
 	return true, p.open()
@@ -167,11 +177,11 @@ func (p *sealedPlace) open() error {
 	}
 	var envelope string
 	if err := json.Unmarshal(p.value, &envelope); err != nil {
-		return decryptError(p.record, errors.New("a sealed field is not an envelope"))
+		return DecryptError(p.record, errors.New("a sealed field is not an envelope"))
 	}
-	plain, err := p.store.keys.Open(envelope, p.store.binding(bucketConnections, p.record.Ref().Key()), p.pointer)
+	plain, err := p.store.sealer.keys.Open(envelope, p.store.binding(p.record), p.pointer)
 	if err != nil {
-		return decryptError(p.record, err)
+		return DecryptError(p.record, err)
 	}
 	p.value, p.opened = plain, true
 	return nil
@@ -219,13 +229,9 @@ func under(parent string, pointers []string) []string {
 	return out
 }
 
-func (s *Connections) binding(bucket, key string) crypto.Binding {
-	return crypto.Binding{Bucket: s.prefix + "-" + bucket, Key: key}
-}
-
-// marshal writes JSON without the escapes that are for HTML: what a tenant has
+// Marshal writes JSON without the escapes that are for HTML: what a tenant has
 // given stays as it was.
-func marshal(v any) ([]byte, error) {
+func Marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -235,15 +241,28 @@ func marshal(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-func encryptError(err error) error {
-	e := connectors.Errorf(connectors.CodeConnectorEncryptFailed, "could not seal the record")
-	e.Cause = err
-	return e
+// FieldAt returns the value at a dotted path of a config, nil if there is none.
+func FieldAt(config json.RawMessage, path string) json.RawMessage {
+	for name := range strings.SplitSeq(path, ".") {
+		config = member(config, name)
+	}
+	return config
 }
 
-func decryptError(c *Connection, err error) error {
-	e := connectors.Errorf(connectors.CodeConnectorDecryptFailed,
-		"could not open the secrets of connection %s: the keyset does not hold its key, or the record was altered", c.ID)
-	e.Cause = err
-	return e
+// TextAt returns the string at a dotted path of a config; false if there is none.
+func TextAt(config json.RawMessage, path string) (string, bool) {
+	var text *string
+	if json.Unmarshal(FieldAt(config, path), &text) != nil || text == nil {
+		return "", false
+	}
+	return *text, true
+}
+
+// member returns a member of an object, nil if value is no object or has no such member.
+func member(value json.RawMessage, name string) json.RawMessage {
+	var object map[string]json.RawMessage
+	if json.Unmarshal(value, &object) != nil {
+		return nil
+	}
+	return object[name]
 }

@@ -1,15 +1,12 @@
-package connection
+package records
 
 import (
 	"encoding/json"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/hawser-io/hawser/pkg/connectors"
-	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
@@ -35,24 +32,23 @@ type RetiredSecret struct {
 // retiredPointer is where a retired secret lies in a record; id "*" is all.
 func retiredPointer(id string) string { return pointerRetired + "/" + id + "/secret" }
 
-// retire makes the draft's present webhook secret, in the field of the config at
-// that dotted path, one that still verifies for the grace time, if the new config
-// has another. Without a new secret nothing shall verify, and with no grace
-// nothing but the new one.
-func (d *draft) retire(field string, current, next json.RawMessage, grace time.Duration, now time.Time) {
+// RetireSecret lets the webhook secret in the current config verify for the grace time, if next has another.
+// field is the secret's dotted path in the config. If one of both has no secret, or there is no grace,
+// no earlier secret verifies any more.
+func (d *Draft) RetireSecret(field string, current, next json.RawMessage, grace time.Duration, now time.Time) {
 	if field == "" {
 		return
 	}
-	before, _ := textAt(current, field)
-	after, _ := textAt(next, field)
+	before, _ := TextAt(current, field)
+	after, _ := TextAt(next, field)
 	if before == after {
 		return
 	}
 	if before == "" || after == "" || grace <= 0 {
-		d.Retired = nil
+		d.Record.Retired = nil
 		return
 	}
-	kept := stillVerifying(d.Retired, now)
+	kept := unexpired(d.Record.Retired, now)
 	ids := slices.Sorted(maps.Keys(kept)) // the oldest first: ids are of their time
 	for len(ids) >= mostRetired {
 		delete(kept, ids[0])
@@ -60,11 +56,11 @@ func (d *draft) retire(field string, current, next json.RawMessage, grace time.D
 	}
 	d.retiring, d.retiringID = secret.New(before), events.NewID()
 	kept[d.retiringID] = RetiredSecret{Until: now.Add(grace)}
-	d.Retired = kept
+	d.Record.Retired = kept
 }
 
-// stillVerifying is the retired secrets without those whose time is over.
-func stillVerifying(retired map[string]RetiredSecret, now time.Time) map[string]RetiredSecret {
+// unexpired returns the retired secrets that still verify.
+func unexpired(retired map[string]RetiredSecret, now time.Time) map[string]RetiredSecret {
 	kept := map[string]RetiredSecret{}
 	for id, r := range retired {
 		if now.Before(r.Until) {
@@ -72,19 +68,6 @@ func stillVerifying(retired map[string]RetiredSecret, now time.Time) map[string]
 		}
 	}
 	return kept
-}
-
-// textAt is the string at a dotted path of a document; false if there is none.
-func textAt(doc json.RawMessage, path string) (string, bool) {
-	for name := range strings.SplitSeq(path, ".") {
-		object, _ := members(doc) // what is no object has no member
-		doc = object[name]
-	}
-	var text *string
-	if json.Unmarshal(doc, &text) != nil || text == nil {
-		return "", false
-	}
-	return *text, true
 }
 
 // SigningSecrets returns what deliveries to the connection may be signed with: the
@@ -162,32 +145,13 @@ func (o *opened) get(place string, open func() (secret.Text, error)) (secret.Tex
 
 // openAt opens an envelope of the record.
 func (s *Connections) openAt(c *Connection, envelope, pointer string) (secret.Text, error) {
-	plain, err := s.keys.Open(envelope, s.binding(bucketConnections, c.Ref().Key()), pointer)
+	plain, err := s.sealer.keys.Open(envelope, s.binding(c), pointer)
 	if err != nil {
-		return secret.Text{}, decryptError(c, err)
+		return secret.Text{}, DecryptError(c, err)
 	}
 	var text secret.Text
 	if err := json.Unmarshal(plain, &text); err != nil {
-		return secret.Text{}, decryptError(c, err)
+		return secret.Text{}, DecryptError(c, err)
 	}
 	return text, nil
-}
-
-// checkSigning refuses a config whose webhook secret could never verify anything:
-// found out now, and not by the first deliveries that are lost.
-func (s *Service) checkSigning(def *connectors.Connector, config json.RawMessage) error {
-	if s.checkSecret == nil || def.Webhook == nil || def.Webhook.SecretField == "" {
-		return nil
-	}
-	text, ok := textAt(config, def.Webhook.SecretField)
-	if !ok {
-		return nil
-	}
-	problem := s.checkSecret(&def.Webhook.Descriptor, secret.New(text))
-	if problem == nil {
-		return nil
-	}
-	e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the config does not fit %s", def.Key)
-	e.Errors = []schema.FieldError{{Path: def.Webhook.SecretField, Message: problem.Error()}}
-	return e
 }

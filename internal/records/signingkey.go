@@ -1,4 +1,4 @@
-package connection
+package records
 
 import (
 	"context"
@@ -15,32 +15,32 @@ import (
 // browsers (OAuth states, reconnect links), so that forgeries cost no look-up. The
 // first to ask makes it; it lies sealed beside the keyset's check value, and is
 // sealed again when the primary key has changed, so that no old key is needed for it.
-func SigningKey(ctx context.Context, store *Connections) (secret.Text, error) {
+func SigningKey(ctx context.Context, buckets Buckets, sealer *Sealer) (secret.Text, error) {
 	const name = "signing"
-	bucket := store.buckets.Keys
-	for range attempts(ctx) {
+	bucket, at := buckets.Keys, sealer.binding(bucketKeys, name)
+	for range kvstore.Attempts(ctx) {
 		e, err := latest(ctx, bucket, name)
 		if err == nil {
-			key, err := store.openText(bucketKeys, name, "", string(e.Value))
-			if id, unknown := crypto.KeyID(string(e.Value)); err == nil && unknown == nil && id != store.keys.PrimaryID() {
-				if sealed, err := store.sealText(bucketKeys, name, "", key); err == nil {
+			key, err := sealer.openText(at, "", string(e.Value))
+			if id, unknown := crypto.KeyID(string(e.Value)); err == nil && unknown == nil && id != sealer.keys.PrimaryID() {
+				if sealed, err := sealer.sealText(at, "", key); err == nil {
 					_, _ = bucket.Update(ctx, name, []byte(sealed), e.Revision) // the next start tries again
 				}
 			}
 			return key, err
 		}
 		if !errors.Is(err, kvstore.ErrNotFound) {
-			return secret.Text{}, databaseError("read the signing key", err)
+			return secret.Text{}, DatabaseError("read the signing key", err)
 		}
 		var b [32]byte
 		_, _ = rand.Read(b[:]) // never fails
-		sealed, err := store.sealText(bucketKeys, name, "", secret.New(base64.RawStdEncoding.EncodeToString(b[:])))
+		sealed, err := sealer.sealText(at, "", secret.New(base64.RawStdEncoding.EncodeToString(b[:])))
 		if err != nil {
 			return secret.Text{}, err
 		}
 		if _, err := bucket.Create(ctx, name, []byte(sealed), 0); err != nil && !errors.Is(err, kvstore.ErrExists) {
-			return secret.Text{}, databaseError("store the signing key", err)
+			return secret.Text{}, DatabaseError("store the signing key", err)
 		}
 	}
-	return secret.Text{}, databaseError("store the signing key", kvstore.ErrConflict)
+	return secret.Text{}, DatabaseError("store the signing key", kvstore.ErrConflict)
 }

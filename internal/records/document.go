@@ -1,4 +1,4 @@
-package connection
+package records
 
 import (
 	"context"
@@ -20,11 +20,11 @@ type documents struct {
 func (d documents) create(ctx context.Context, key string, document any) (uint64, error) {
 	value, err := json.Marshal(document)
 	if err != nil {
-		return 0, databaseError("store the "+d.what, err)
+		return 0, DatabaseError("store the "+d.what, err)
 	}
 	revision, err := d.bucket.Create(ctx, key, value, 0)
 	if err != nil {
-		return 0, databaseError("store the "+d.what, err)
+		return 0, DatabaseError("store the "+d.what, err)
 	}
 	return revision, nil
 }
@@ -36,10 +36,10 @@ func (d documents) latest(ctx context.Context, key string, document any) (revisi
 		return 0, err
 	}
 	if err != nil {
-		return 0, databaseError("read the "+d.what, err)
+		return 0, DatabaseError("read the "+d.what, err)
 	}
 	if err := json.Unmarshal(e.Value, document); err != nil {
-		return 0, databaseError("read the "+d.what, fmt.Errorf("%s %s is malformed", d.what, key))
+		return 0, DatabaseError("read the "+d.what, fmt.Errorf("%s %s is malformed", d.what, key))
 	}
 	return e.Revision, nil
 }
@@ -49,11 +49,11 @@ func (d documents) latest(ctx context.Context, key string, document any) (revisi
 func (d documents) save(ctx context.Context, key string, document any, revision uint64) (uint64, error) {
 	value, err := json.Marshal(document)
 	if err != nil {
-		return 0, databaseError("store the "+d.what, err)
+		return 0, DatabaseError("store the "+d.what, err)
 	}
 	next, err := d.bucket.Update(ctx, key, value, revision)
 	if err != nil && !errors.Is(err, kvstore.ErrConflict) {
-		err = databaseError("store the "+d.what, err)
+		err = DatabaseError("store the "+d.what, err)
 	}
 	return next, err
 }

@@ -1,4 +1,4 @@
-package connection
+package records
 
 import (
 	"context"
@@ -20,11 +20,11 @@ func CheckKeyset(ctx context.Context, buckets Buckets, keys *crypto.Keyring) err
 	if keys == nil {
 		return connectors.Errorf(connectors.CodeConnectorEncryptionSecretRequired, "a keyset is needed to seal records with")
 	}
-	for range attempts(ctx) {
+	for range kvstore.Attempts(ctx) {
 		entry, err := latest(ctx, buckets.Keys, keyCheck)
 		absent := errors.Is(err, kvstore.ErrNotFound)
 		if err != nil && !absent {
-			return databaseError("read the check value of the keyset", err)
+			return DatabaseError("read the check value of the keyset", err)
 		}
 		if !absent {
 			if err := crypto.VerifyCheckValue(keys, string(entry.Value)); err != nil {
@@ -36,7 +36,7 @@ func CheckKeyset(ctx context.Context, buckets Buckets, keys *crypto.Keyring) err
 		}
 		value, err := crypto.CheckValue(keys)
 		if err != nil {
-			return encryptError(err)
+			return EncryptError(err)
 		}
 		if absent {
 			_, err = buckets.Keys.Create(ctx, keyCheck, []byte(value), 0)
@@ -47,8 +47,8 @@ func CheckKeyset(ctx context.Context, buckets Buckets, keys *crypto.Keyring) err
 		case err == nil:
 			return nil
 		case !errors.Is(err, kvstore.ErrExists) && !errors.Is(err, kvstore.ErrConflict):
-			return databaseError("store the check value of the keyset", err)
+			return DatabaseError("store the check value of the keyset", err)
 		}
 	}
-	return databaseError("store the check value of the keyset", kvstore.ErrConflict)
+	return DatabaseError("store the check value of the keyset", kvstore.ErrConflict)
 }

@@ -1,4 +1,4 @@
-package connection
+package records
 
 import (
 	"encoding/json"
@@ -9,23 +9,7 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
-)
-
-// Buckets, without the installation's prefix.
-const (
-	bucketConnections = "connections"
-	bucketWebhooks    = "webhooks"
-	bucketStatus      = "status"
-	bucketConnectors  = "connectors"
-	bucketClaims      = "claims"
-	bucketKeys        = "keys"
-	bucketTokens      = "tokens"
-	bucketRoutes      = "routes"
-	bucketGrants      = "grants"
-	bucketFlows       = "flows"
-	bucketLeases      = "leases"
-	bucketApps        = "apps"
-	bucketSessions    = "sessions"
+	"github.com/hawser-io/hawser/pkg/kvstore"
 )
 
 // DefaultAccount is the account of a connection that names none.
@@ -100,10 +84,46 @@ type Connection struct {
 	// says so, since a newer version of the connector may mark other fields.
 	Sealed []string `json:"sealed"`
 
-	revision uint64
-	fault    error // why the record cannot be read; nil of every other
-	opened   *opened
+	revision   uint64  // 0: not stored yet
+	indexed    indexed // of the stored record
+	unreadable error
+	opened     *opened
 }
+
+// indexed are the entries of the indexes that lead to a record.
+type indexed struct {
+	urls    []string // hashes
+	account string   // of the provider
+}
+
+func (c *Connection) indexEntries() indexed {
+	return indexed{c.Webhook.hashes(), c.ProviderAccount}
+}
+
+// NewConnection returns an active connection that is not stored yet.
+func NewConnection(r Ref, version string, now time.Time) *Connection {
+	now = now.UTC()
+	return &Connection{ID: events.NewID(), Scope: r.Scope, Identity: r.Identity, Connector: r.Connector, Account: r.Account,
+		ConnectorVersion: version, State: Active, CreatedAt: now, UpdatedAt: now}
+}
+
+// Replace makes c replace the stored record old: it is written over old's revision, and has old's id,
+// creation time, webhook URL and, unless c has some, tags. Of an old record that cannot be read
+// nothing but the revision is known.
+func (c *Connection) Replace(old *Connection) {
+	c.revision, c.indexed = old.revision, old.indexed
+	if old.unreadable != nil {
+		return
+	}
+	c.ID, c.CreatedAt, c.Webhook = old.ID, old.CreatedAt, old.Webhook
+	if c.Tags == nil {
+		c.Tags = old.Tags
+	}
+}
+
+// Unreadable returns why the stored record cannot be read, nil if it can. Such a record has
+// nothing but what its key says.
+func (c *Connection) Unreadable() error { return c.unreadable }
 
 // Resource is a site of a provider's account that a connection belongs to.
 type Resource struct {
@@ -129,13 +149,13 @@ func (c *Connection) Enabled() bool { return c.State != Disabled }
 // the code that says why not.
 func (c *Connection) Usable() error {
 	if c.State == Selecting {
-		return selectionRequired(c)
+		return errSelectionRequired(c)
 	}
 	return c.State.usable(c.Connector)
 }
 
-// selectionRequired carries the sites: path is the id, message the name.
-func selectionRequired(c *Connection) error {
+// errSelectionRequired carries the sites: path is the id, message the name.
+func errSelectionRequired(c *Connection) error {
 	e := connectors.Errorf(connectors.CodeConnectorOAuthSiteSelectionRequired, "the account at %s has several sites; choose one with select", c.Connector)
 	for _, r := range c.Resources {
 		e.Errors = append(e.Errors, schema.FieldError{Path: r.ID, Message: r.Name})
@@ -143,24 +163,33 @@ func selectionRequired(c *Connection) error {
 	return e
 }
 
-// parseRecord reads a stored record. Its errors hold nothing of the record.
-func parseRecord(value []byte, revision uint64, key string) (*Connection, error) {
+// parseConnection reads a stored record. Its errors contain nothing of the record's text.
+func parseConnection(e kvstore.Entry) (*Connection, error) {
 	var c Connection
-	if err := json.Unmarshal(value, &c); err != nil {
-		return nil, fmt.Errorf("connection record %s is not JSON of the known form", key)
+	if err := json.Unmarshal(e.Value, &c); err != nil {
+		return nil, fmt.Errorf("connection record %s is not JSON of the known form", e.Key)
 	}
 	// The key is the authority on whose record it is.
-	if c.Ref().Key() != key {
-		return nil, fmt.Errorf("connection record %s says that it belongs elsewhere", key)
+	if c.Ref().Key() != e.Key {
+		return nil, fmt.Errorf("connection record %s says that it belongs elsewhere", e.Key)
 	}
-	c.revision, c.opened = revision, &opened{}
+	c.revision, c.indexed, c.opened = e.Revision, c.indexEntries(), &opened{}
 	return &c, nil
 }
 
-// faulty stands for a record that cannot be read: what its key tells.
-func faulty(r Ref, revision uint64, err error) *Connection {
+// unreadableConnection returns what stands for a record that cannot be read: what its key says.
+func unreadableConnection(r Ref, revision uint64, err error) *Connection {
 	return &Connection{
 		Scope: r.Scope, Identity: r.Identity, Connector: r.Connector, Account: r.Account,
-		Config: json.RawMessage(`{}`), revision: revision, fault: err,
+		Config: json.RawMessage(`{}`), revision: revision, unreadable: err,
 	}
+}
+
+// ParseSealed reads a sealed record that was sent to be validated.
+func ParseSealed(data []byte) (*Connection, error) {
+	var c Connection
+	if err := json.Unmarshal(data, &c); err != nil {
+		return nil, connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the record to validate is malformed")
+	}
+	return &c, nil
 }

@@ -1,4 +1,4 @@
-package connection
+package records
 
 import (
 	"context"
@@ -140,7 +140,7 @@ func (w *StatusWriter) flush(ctx context.Context, onError func(error)) {
 		}
 	}
 	if failure != nil {
-		onError(databaseError("store the status of connections", failure))
+		onError(DatabaseError("store the status of connections", failure))
 	}
 }
 
@@ -168,29 +168,18 @@ func newer(at **Outcome, o *Outcome) {
 	}
 }
 
-// Status reads the health of a connection; nil if nothing is known.
-func (s *Connections) Status(ctx context.Context, r Ref) (*Status, error) { return s.status(ctx, r) }
-
-// status reads the health of a connection; nil if nothing is known.
-func (s *Connections) status(ctx context.Context, r Ref) (*Status, error) {
-	e, err := s.buckets.Status.Get(ctx, r.Key())
+// Status returns the health of a connection; nil if nothing is known.
+func (s *Connections) Status(ctx context.Context, r Ref) (*Status, error) {
+	e, err := s.status.Get(ctx, r.Key())
 	if errors.Is(err, kvstore.ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, databaseError("read the status", err)
+		return nil, DatabaseError("read the status", err)
 	}
 	var out Status
 	if json.Unmarshal(e.Value, &out) != nil {
 		return nil, nil
 	}
 	return &out, nil
-}
-
-// removeStatus removes what is known of a connection that is gone. Health without
-// a connection harms nobody, so a failure is no error.
-func (s *Connections) removeStatus(ctx context.Context, r Ref) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
-	defer cancel()
-	_ = s.buckets.Status.Delete(ctx, r.Key(), 0)
 }

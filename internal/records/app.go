@@ -1,4 +1,4 @@
-package connection
+package records
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
+	"github.com/hawser-io/hawser/pkg/crypto"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/kvstore"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -62,14 +63,15 @@ type AppView struct {
 //
 // Changes take effect at once, in every process. Safe for concurrent use.
 type Apps struct {
-	store  *Connections
+	bucket kvstore.Store
+	sealer *Sealer
 	getenv func(string) string
 	cache  *cache[*appRecord]
 }
 
-// NewApps returns the apps kept beside the connections of store.
-func NewApps(store *Connections, getenv func(string) string) *Apps {
-	records := newCache(store.buckets.Apps, func(e kvstore.Entry) (*appRecord, error) {
+// NewApps returns the apps of buckets and, by getenv, of the environment; getenv may be nil.
+func NewApps(buckets Buckets, sealer *Sealer, getenv func(string) string) *Apps {
+	records := newCache(buckets.Apps, func(e kvstore.Entry) (*appRecord, error) {
 		var r appRecord
 		if err := json.Unmarshal(e.Value, &r); err != nil {
 			return nil, fmt.Errorf("app record %s is malformed", e.Key)
@@ -78,7 +80,7 @@ func NewApps(store *Connections, getenv func(string) string) *Apps {
 		return &r, nil
 	})
 	records.absences = true // an app of the environment: each of its webhooks asks
-	return &Apps{store, getenv, records}
+	return &Apps{buckets.Apps, sealer, getenv, records}
 }
 
 // Run keeps the cache fresh until ctx ends.
@@ -109,12 +111,12 @@ func (a *Apps) Named(ctx context.Context, name string) (App, bool, error) {
 		return app, app.ClientID != "", nil
 	}
 	if err != nil {
-		return App{}, false, databaseError("read the app", err)
+		return App{}, false, DatabaseError("read the app", err)
 	}
 	app := App{ClientID: record.ClientID, Scopes: record.Scopes, ExtraParams: record.ExtraParams}
 	for i, envelope := range record.ClientSecrets {
 		s, err := record.opened.get(secretPointer(i), func() (secret.Text, error) {
-			return a.store.openText(bucketApps, events.Token(name), secretPointer(i), envelope)
+			return a.sealer.openText(a.binding(name), secretPointer(i), envelope)
 		})
 		if err != nil {
 			return App{}, false, err
@@ -122,6 +124,10 @@ func (a *Apps) Named(ctx context.Context, name string) (App, bool, error) {
 		app.ClientSecrets = append(app.ClientSecrets, s)
 	}
 	return app, true, nil
+}
+
+func (a *Apps) binding(name string) crypto.Binding {
+	return a.sealer.binding(bucketApps, events.Token(name))
 }
 
 func secretPointer(i int) string { return fmt.Sprintf("/client_secrets/%d", i) }
@@ -159,7 +165,7 @@ func (a *Apps) Set(ctx context.Context, name string, app App) error {
 	key := events.Token(name)
 	record := appRecord{ClientID: app.ClientID, Scopes: app.Scopes, ExtraParams: app.ExtraParams, UpdatedAt: time.Now().UTC(), Sealed: []string{"/client_secrets/*"}}
 	for i, s := range app.ClientSecrets {
-		envelope, err := a.store.sealText(bucketApps, key, secretPointer(i), s)
+		envelope, err := a.sealer.sealText(a.binding(name), secretPointer(i), s)
 		if err != nil {
 			return err
 		}
@@ -167,22 +173,22 @@ func (a *Apps) Set(ctx context.Context, name string, app App) error {
 	}
 	doc, err := json.Marshal(record)
 	if err != nil {
-		return encryptError(err)
+		return EncryptError(err)
 	}
-	_, err = kvstore.Modify(ctx, a.store.buckets.Apps, key, func([]byte) ([]byte, error) { return doc, nil })
+	_, err = kvstore.Modify(ctx, a.bucket, key, func([]byte) ([]byte, error) { return doc, nil })
 	a.cache.forget(key)
 	if err != nil {
-		return databaseError("store the app", err)
+		return DatabaseError("store the app", err)
 	}
 	return nil
 }
 
 // Delete forgets what is stored; what the environment says counts again.
 func (a *Apps) Delete(ctx context.Context, name string) error {
-	err := a.store.buckets.Apps.Delete(ctx, events.Token(name), 0)
+	err := a.bucket.Delete(ctx, events.Token(name), 0)
 	a.cache.forget(events.Token(name))
 	if err != nil && !errors.Is(err, kvstore.ErrNotFound) {
-		return databaseError("delete the app", err)
+		return DatabaseError("delete the app", err)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package connection
+package records
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 // SessionLife is how long the link of a connect session is good.
 const SessionLife = 30 * time.Minute
 
-const sessionMemory = 2 * time.Hour
+const sessionRetention = 2 * time.Hour
 
 // Session is a link with which an end user connects connectors for a tenant. It
 // belongs to the first browser that opens it, and is good for one connection.

@@ -1,4 +1,4 @@
-package connection
+package records
 
 import (
 	"context"
@@ -31,7 +31,7 @@ type APIToken struct {
 
 // NewAPITokens returns the tokens kept in buckets.
 func NewAPITokens(buckets Buckets) *APITokens {
-	return &APITokens{buckets.Tokens, newCache(buckets.Tokens, func(e kvstore.Entry) (APIToken, error) {
+	return &APITokens{buckets.APITokens, newCache(buckets.APITokens, func(e kvstore.Entry) (APIToken, error) {
 		var t APIToken
 		return t, json.Unmarshal(e.Value, &t)
 	})}
@@ -55,7 +55,7 @@ func (t *APITokens) Add(ctx context.Context, token secret.Text, name string) err
 	}
 	_, err = t.bucket.Create(ctx, tokenKey(token), value, 0)
 	if err != nil && !errors.Is(err, kvstore.ErrExists) {
-		return databaseError("store the API token", err)
+		return DatabaseError("store the API token", err)
 	}
 	return nil
 }
@@ -74,7 +74,7 @@ func (t *APITokens) Find(ctx context.Context, token secret.Text) (APIToken, erro
 		return APIToken{}, connectors.Errorf(connectors.CodeUnauthenticated, "the API token is not valid")
 	}
 	if err != nil {
-		return APIToken{}, databaseError("check the API token", err)
+		return APIToken{}, DatabaseError("check the API token", err)
 	}
 	return known, nil
 }

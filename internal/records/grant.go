@@ -1,4 +1,4 @@
-package connection
+package records
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/crypto"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/kvstore"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -169,13 +169,14 @@ const (
 
 // Grants reads and writes grants. Safe for concurrent use.
 type Grants struct {
-	store *Connections
-	cache *cache[*Grant]
+	bucket kvstore.Store
+	sealer *Sealer
+	cache  *cache[*Grant]
 }
 
-// NewGrants returns the grants kept beside the connections of store.
-func NewGrants(store *Connections) *Grants {
-	return &Grants{store, newCache(store.buckets.Grants, parseGrant)}
+// NewGrants returns the grants of buckets.
+func NewGrants(buckets Buckets, sealer *Sealer) *Grants {
+	return &Grants{buckets.Grants, sealer, newCache(buckets.Grants, parseGrant)}
 }
 
 // Run keeps the cache fresh until ctx ends.
@@ -190,7 +191,7 @@ func (g *Grants) Get(ctx context.Context, key string) (*Grant, error) {
 
 // Latest returns a grant from the leader; the caller may change it.
 func (g *Grants) Latest(ctx context.Context, key string) (*Grant, error) {
-	e, err := latest(ctx, g.store.buckets.Grants, key)
+	e, err := latest(ctx, g.bucket, key)
 	if err != nil {
 		return nil, grantError(err)
 	}
@@ -211,14 +212,13 @@ func (g *Grants) Save(ctx context.Context, grant *Grant) error {
 	}
 	doc, err := json.Marshal(grant)
 	if err != nil {
-		return encryptError(err)
+		return EncryptError(err)
 	}
-	bucket := g.store.buckets.Grants
 	if grant.revision == 0 {
-		grant.revision, err = bucket.Create(ctx, grant.key, doc, 0)
+		grant.revision, err = g.bucket.Create(ctx, grant.key, doc, 0)
 	} else {
 		var revision uint64
-		if revision, err = bucket.Update(ctx, grant.key, doc, grant.revision); err == nil {
+		if revision, err = g.bucket.Update(ctx, grant.key, doc, grant.revision); err == nil {
 			grant.revision = revision
 		}
 	}
@@ -227,29 +227,33 @@ func (g *Grants) Save(ctx context.Context, grant *Grant) error {
 
 // Delete removes the grant if nobody has changed it.
 func (g *Grants) Delete(ctx context.Context, grant *Grant) error {
-	return g.store.buckets.Grants.Delete(ctx, grant.key, grant.revision)
+	return g.bucket.Delete(ctx, grant.key, grant.revision)
+}
+
+func (g *Grants) binding(grant *Grant) crypto.Binding {
+	return g.sealer.binding(bucketGrants, grant.key)
 }
 
 // Seal puts tokens into the grant.
 func (g *Grants) Seal(grant *Grant, t GrantTokens) (err error) {
-	if grant.AccessToken, err = g.store.sealText(bucketGrants, grant.key, pointerAccess, t.Access); err != nil {
+	if grant.AccessToken, err = g.sealer.sealText(g.binding(grant), pointerAccess, t.Access); err != nil {
 		return err
 	}
-	grant.RefreshToken, err = g.store.sealText(bucketGrants, grant.key, pointerRefresh, t.Refresh)
+	grant.RefreshToken, err = g.sealer.sealText(g.binding(grant), pointerRefresh, t.Refresh)
 	return err
 }
 
 // MarkUnused takes the grant's use away: what is left of it is there to be revoked.
 // config is that of its last connection, nil where the revocation does not need it.
 func (g *Grants) MarkUnused(grant *Grant, account string, config []byte) error {
-	envelope, err := g.store.sealText(bucketGrants, grant.key, pointerLeaving, secret.New(string(config)))
+	envelope, err := g.sealer.sealText(g.binding(grant), pointerLeaving, secret.New(string(config)))
 	grant.State, grant.Intent, grant.Revocation = GrantUnused, nil, &PendingRevocation{Account: account, Config: envelope}
 	return err
 }
 
 // RevocationConfig is the config that was given to Leave.
 func (g *Grants) RevocationConfig(grant *Grant) ([]byte, error) {
-	text, err := g.store.openText(bucketGrants, grant.key, pointerLeaving, grant.Revocation.Config)
+	text, err := g.sealer.openText(g.binding(grant), pointerLeaving, grant.Revocation.Config)
 	if text.IsZero() {
 		return nil, err
 	}
@@ -258,23 +262,23 @@ func (g *Grants) RevocationConfig(grant *Grant) ([]byte, error) {
 
 // Open returns the grant's tokens. CONNECTOR_DECRYPT_FAILED.
 func (g *Grants) Open(grant *Grant) (t GrantTokens, err error) {
-	if t.Access, err = g.store.openText(bucketGrants, grant.key, pointerAccess, grant.AccessToken); err != nil {
+	if t.Access, err = g.sealer.openText(g.binding(grant), pointerAccess, grant.AccessToken); err != nil {
 		return t, err
 	}
-	t.Refresh, err = g.store.openText(bucketGrants, grant.key, pointerRefresh, grant.RefreshToken)
+	t.Refresh, err = g.sealer.openText(g.binding(grant), pointerRefresh, grant.RefreshToken)
 	return t, err
 }
 
 // List yields the grants whose keys match filter.
 func (g *Grants) List(ctx context.Context, filter string) iter.Seq2[*Grant, error] {
 	return func(yield func(*Grant, error) bool) {
-		for e, err := range g.store.buckets.Grants.List(ctx, filter) {
+		for e, err := range g.bucket.List(ctx, filter) {
 			var grant *Grant
 			if err == nil {
 				grant, err = parseGrant(e)
 			}
 			if err != nil {
-				err = databaseError("list the grants", err)
+				err = DatabaseError("list the grants", err)
 			}
 			if !yield(grant, err) {
 				return
@@ -300,39 +304,5 @@ func grantError(err error) error {
 	if err == nil || errors.Is(err, kvstore.ErrNotFound) {
 		return err
 	}
-	return databaseError("read the grant", err)
-}
-
-// sealText seals one text as crypto.SealFields would; the absent secret is "".
-func (s *Connections) sealText(bucket, key, pointer string, t secret.Text) (string, error) {
-	if t.IsZero() {
-		return "", nil
-	}
-	plain, err := json.Marshal(t.Reveal())
-	if err != nil {
-		return "", encryptError(err)
-	}
-	envelope, err := s.keys.Seal(plain, s.binding(bucket, key), pointer)
-	if err != nil {
-		return "", encryptError(err)
-	}
-	return envelope, nil
-}
-
-func (s *Connections) openText(bucket, key, pointer, envelope string) (secret.Text, error) {
-	var t secret.Text
-	if envelope == "" {
-		return t, nil
-	}
-	plain, err := s.keys.Open(envelope, s.binding(bucket, key), pointer)
-	if err == nil {
-		err = json.Unmarshal(plain, &t)
-	}
-	if err != nil {
-		e := connectors.Errorf(connectors.CodeConnectorDecryptFailed,
-			"could not open the secrets of a record in %s: the keyset does not hold its key, or the record was altered", bucket)
-		e.Cause = err
-		return t, e
-	}
-	return t, nil
+	return DatabaseError("read the grant", err)
 }

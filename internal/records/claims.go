@@ -1,4 +1,4 @@
-package connection
+package records
 
 import (
 	"context"
@@ -24,30 +24,30 @@ func NewClaims(buckets Buckets) *Claims { return &Claims{buckets.Claims} }
 // stands: the caller's own name if the claim is new.
 func (c *Claims) Acquire(ctx context.Context, a events.Action, holder string) (string, error) {
 	key := events.Reference(a.ActionRef, a.ID)
-	for range attempts(ctx) {
+	for range kvstore.Attempts(ctx) {
 		_, err := c.bucket.Create(ctx, key, []byte(holder), claimTTL)
 		if err == nil {
 			return holder, nil
 		}
 		if !errors.Is(err, kvstore.ErrExists) {
-			return "", databaseError("claim the request", err)
+			return "", DatabaseError("claim the request", err)
 		}
 		e, err := latest(ctx, c.bucket, key)
 		if err == nil {
 			return string(e.Value), nil
 		}
 		if !errors.Is(err, kvstore.ErrNotFound) { // else it was given back meanwhile
-			return "", databaseError("read the claim of the request", err)
+			return "", DatabaseError("read the claim of the request", err)
 		}
 	}
-	return "", databaseError("claim the request", kvstore.ErrConflict)
+	return "", DatabaseError("claim the request", kvstore.ErrConflict)
 }
 
 // Release gives a claim back: the provider certainly did nothing.
 func (c *Claims) Release(ctx context.Context, a events.Action) error {
 	err := c.bucket.Delete(ctx, events.Reference(a.ActionRef, a.ID), 0)
 	if err != nil && !errors.Is(err, kvstore.ErrNotFound) {
-		return databaseError("release the claim of the request", err)
+		return DatabaseError("release the claim of the request", err)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package connection
+package records
 
 import (
 	"bytes"
@@ -80,7 +80,7 @@ func (d *Definitions) Publish(ctx context.Context, all []*connectors.Connector) 
 			return text, nil
 		})
 		if err != nil {
-			return databaseError("publish connector "+c.Key, err)
+			return DatabaseError("publish connector "+c.Key, err)
 		}
 		if err := d.take(entry); err != nil {
 			return err
@@ -107,7 +107,7 @@ func (d *Definitions) load(ctx context.Context) (broken []error, err error) {
 	d.mu.RUnlock()
 	for entry, err := range d.bucket.List(ctx, ">") {
 		if err != nil {
-			return broken, databaseError("read the connectors", err)
+			return broken, DatabaseError("read the connectors", err)
 		}
 		differ[entry.Key] = !d.holds(entry)
 	}
@@ -130,7 +130,7 @@ func (d *Definitions) Run(ctx context.Context, onError func(error)) error {
 	for ctx.Err() == nil {
 		watcher, err := d.bucket.Watch(ctx, ">")
 		if err != nil {
-			report(ctx, onError, databaseError("watch the connectors", err))
+			report(ctx, onError, DatabaseError("watch the connectors", err))
 			pause(ctx, time.Second)
 			continue
 		}
@@ -192,7 +192,7 @@ func (d *Definitions) refresh(ctx context.Context, key string) error {
 		return nil
 	}
 	if err != nil {
-		return databaseError("read connector "+key, err)
+		return DatabaseError("read connector "+key, err)
 	}
 	return d.take(entry)
 }

@@ -1,4 +1,4 @@
-package connection
+package records
 
 import (
 	"context"
@@ -91,71 +91,92 @@ func (w *WebhookURL) matches(hash string, now time.Time) bool {
 	return is(w.Hash) || slices.ContainsFunc(w.Previous, func(p PreviousURL) bool { return now.Before(p.Until) && is(p.Hash) })
 }
 
-// ByWebhookURL returns the connection whose URL ends in url. The record has the
-// last word: the index only says where to look. An unknown secret is
-// CONNECTOR_WEBHOOK_VERIFICATION_FAILED, whatever the reason.
+// SetWebhookURL gives the draft a new webhook URL, whose secret it returns. The present one is honoured for
+// [URLGrace].
+func (d *Draft) SetWebhookURL(now time.Time) secret.Text {
+	d.newURL = newWebhookSecret()
+	d.Record.Webhook = d.Record.Webhook.successor(d.newURL, now.UTC())
+	return d.newURL
+}
+
+// EnsureWebhookURL returns the secret of the record's webhook URL. It sets a new one if there is none, or if
+// the present one cannot be opened and so cannot be shown.
+func (s *Connections) EnsureWebhookURL(d *Draft) secret.Text {
+	if c := d.Record; c.Webhook != nil {
+		if url, err := s.openAt(c, c.Webhook.Secret, pointerWebhookSecret); err == nil {
+			d.newURL = url // indexed again: that repairs an index that was lost
+			return url
+		}
+	}
+	return d.SetWebhookURL(s.now())
+}
+
+// ByWebhookURL returns the connection whose webhook URL ends in url. The index says where to look, the
+// record decides. An unknown URL is CONNECTOR_WEBHOOK_VERIFICATION_FAILED, whatever the reason.
 func (s *Connections) ByWebhookURL(ctx context.Context, connector string, url secret.Text) (*Connection, error) {
 	hash := hashWebhookSecret(url)
-	key, err := s.urls.get(ctx, hash)
+	key, err := s.urls.cache.get(ctx, hash)
 	if err != nil {
-		return nil, unknownURL(err)
+		return nil, errUnknownURL(err)
 	}
-	answers := func(c *Connection) bool {
+	matches := func(c *Connection) bool {
 		return c.Connector == connector && c.Webhook != nil && c.Webhook.matches(hash, s.now())
 	}
-	c, err := s.records.get(ctx, key)
-	if err == nil && !answers(c) {
-		// Providers take a refusal as final, and the record may just have got this
-		// URL: the index is written first, and the watch tells a little later.
-		c, err = s.records.read(ctx, key)
+	c, err := s.cache.get(ctx, key)
+	if err == nil && !matches(c) {
+		// Providers do not retry after a refusal, and the record may have got this URL a moment ago: the
+		// index is written first, and the watch reports the record a little later.
+		c, err = s.cache.read(ctx, key)
 	}
 	if err != nil {
-		return nil, unknownURL(err)
+		return nil, errUnknownURL(err)
 	}
-	if !answers(c) {
-		return nil, unknownURL(nil)
+	if !matches(c) {
+		return nil, errUnknownURL(nil)
 	}
 	return c, nil
 }
 
-// IsWebhookURLCached reports whether a URL is one that was used lately, without asking anybody.
+// IsWebhookURLCached reports whether a webhook URL was looked up lately, without asking the store.
 func (s *Connections) IsWebhookURLCached(url secret.Text) bool {
-	return s.urls.holds(hashWebhookSecret(url))
+	return s.urls.cache.holds(hashWebhookSecret(url))
 }
 
-func unknownURL(err error) error {
+func errUnknownURL(err error) error {
 	if err == nil || errors.Is(err, kvstore.ErrNotFound) {
 		return connectors.Errorf(connectors.CodeConnectorWebhookVerificationFailed, "this webhook URL is not known here")
 	}
-	return databaseError("look up the webhook URL", err)
+	return DatabaseError("look up the webhook URL", err)
 }
 
-// addURL makes the index find the record of r by a URL. It comes before the
-// record, so that a crash in between leaves an entry that matches nothing. An
-// entry that is there is left.
-func (s *Connections) addURL(ctx context.Context, r Ref, hash string) error {
-	_, err := s.buckets.Webhooks.Create(ctx, hash, []byte(r.Key()), 0)
+// urlIndex leads from the hash of a webhook URL's secret to the key of the record.
+type urlIndex struct {
+	bucket kvstore.Store
+	cache  *cache[string]
+}
+
+func newURLIndex(bucket kvstore.Store) *urlIndex {
+	return &urlIndex{bucket, newCache(bucket, func(e kvstore.Entry) (string, error) { return string(e.Value), nil })}
+}
+
+// add adds an entry; one that is there stays.
+func (x *urlIndex) add(ctx context.Context, hash, key string) error {
+	_, err := x.bucket.Create(ctx, hash, []byte(key), 0)
 	if err != nil && !errors.Is(err, kvstore.ErrExists) {
-		return databaseError("store the webhook URL", err)
+		return DatabaseError("store the webhook URL", err)
 	}
 	return nil
 }
 
-// removeURLs takes URLs that no record has any more out of the index. What cannot
-// be removed matches nothing, so a failure is no error; and it goes on when the
-// caller has gone.
-func (s *Connections) removeURLs(ctx context.Context, hashes ...string) {
+// remove removes entries that no record has any more. An entry that remains matches no record, so a failure
+// is ignored.
+func (x *urlIndex) remove(ctx context.Context, hashes []string) {
 	if len(hashes) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	ctx, cancel := cleanup(ctx)
 	defer cancel()
 	for _, hash := range hashes {
-		_ = s.buckets.Webhooks.Delete(ctx, hash, 0)
+		_ = x.bucket.Delete(ctx, hash, 0)
 	}
-}
-
-// openURL returns the secret of the connection's URL, which it has.
-func (s *Connections) openURL(c *Connection) (secret.Text, error) {
-	return s.openAt(c, c.Webhook.Secret, pointerWebhookSecret)
 }

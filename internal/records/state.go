@@ -1,4 +1,4 @@
-package connection
+package records
 
 import (
 	"fmt"
@@ -54,9 +54,9 @@ func (s State) usable(connector string) error {
 	return connectors.Errorf(connectors.CodeConnectorNotConnected, "the connection to %s is not finished (it is %s)", connector, s)
 }
 
-// switchTo enables or disables the connection. Enabling brings back what disabling
+// SwitchTo enables or disables the connection. Enabling brings back what disabling
 // has ended, so that two toggles end where they began.
-func (c *Connection) switchTo(enabled bool) error {
+func (c *Connection) SwitchTo(enabled bool) error {
 	from := c.State
 	if enabled {
 		next := Active
@@ -64,9 +64,9 @@ func (c *Connection) switchTo(enabled bool) error {
 			next = c.Resumes
 		}
 		c.Resumes = ""
-		return c.become(next)
+		return c.Become(next)
 	}
-	if err := c.become(Disabled); err != nil {
+	if err := c.Become(Disabled); err != nil {
 		return err
 	}
 	c.Resumes = ""
@@ -76,7 +76,8 @@ func (c *Connection) switchTo(enabled bool) error {
 	return nil
 }
 
-func (c *Connection) become(next State) error {
+// Become changes the state. It is an error if the state does not allow the change.
+func (c *Connection) Become(next State) error {
 	if !c.State.CanBecome(next) {
 		return fmt.Errorf("connection %s: %s cannot become %s", c.ID, c.State, next)
 	}
