@@ -29,21 +29,23 @@ var table = map[string][]string{
 
 	"internal/jsondoc": {},
 
-	"internal/ingress":         {"internal/ingress/...", "internal/connectpage", "internal/console", "internal/oauth", "internal/connection", "internal/records", "pkg/events", "pkg/connectors"},
-	"internal/ingress/api":     {"internal/ingress/receive", "internal/ingress/problem", "internal/oauth", "internal/connection", "internal/records", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/connectors/schema", "pkg/secret"},
-	"internal/ingress/receive": {"internal/ingress/problem", "internal/webhook", "internal/connection", "internal/records", "pkg/events", "pkg/connectors", "pkg/connectors/webhooks", "pkg/secret"},
+	"internal/ingress":         {"internal/queue", "internal/ingress/...", "internal/connectpage", "internal/console", "internal/oauth", "internal/connection", "internal/records", "pkg/events", "pkg/connectors"},
+	"internal/ingress/api":     {"internal/queue", "internal/natsmicro", "internal/ingress/receive", "internal/ingress/problem", "internal/oauth", "internal/connection", "internal/records", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/connectors/schema", "pkg/secret"},
+	"internal/ingress/receive": {"internal/queue", "internal/ingress/problem", "internal/webhook", "internal/connection", "internal/records", "pkg/events", "pkg/connectors", "pkg/connectors/webhooks", "pkg/secret"},
 	"internal/ingress/problem": {"pkg/events", "pkg/connectors", "pkg/connectors/schema"},
 	"internal/connectpage":     {"internal/ingress/problem", "internal/oauth", "internal/connection", "internal/records", "pkg/connectors", "pkg/connectors/schema"},
 	"internal/console":         {},
 
-	"internal/executor":  {"internal/oauth", "internal/webhook", "internal/connection", "internal/records", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/secret"},
-	"internal/refresher": {"internal/oauth", "internal/connection", "internal/records", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/secret"},
+	"internal/executor":  {"internal/queue", "internal/natsmicro", "internal/oauth", "internal/webhook", "internal/connection", "internal/records", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/secret"},
+	"internal/refresher": {"internal/queue", "internal/natsmicro", "internal/oauth", "internal/connection", "internal/records", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/secret"},
 
-	"internal/oauth":   {"internal/connection", "internal/records", "internal/safehttp", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/events", "pkg/secret"},
+	"internal/oauth":   {"internal/queue", "internal/connection", "internal/records", "internal/safehttp", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/events", "pkg/secret"},
 	"internal/webhook": {"internal/jsondoc", "internal/connection", "internal/records", "internal/safehttp", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/events", "pkg/secret"},
 
 	"internal/connection": {"internal/records", "pkg/kvstore", "pkg/crypto", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/events", "pkg/secret"},
 	"internal/records":    {"pkg/kvstore", "pkg/crypto", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/events", "pkg/secret"},
+
+	"internal/queue": {"pkg/events"}, "internal/natsmicro": {"pkg/events"},
 
 	"pkg/kvstore/natskv": {"pkg/kvstore"}, "pkg/kvstore/memkv": {"pkg/kvstore"}, "pkg/kvstore/kvtest": {"pkg/kvstore"},
 	"pkg/connectors/catalog": {"pkg/connectors/..."},
@@ -59,7 +61,7 @@ var table = map[string][]string{
 }
 
 // natsUsers may import nats.go. Everyone else speaks pkg/events.
-var natsUsers = []string{"pkg/events", "pkg/kvstore/natskv", "pkg/client", "pkg/app", "internal/embedded", "internal/testenv", "internal/roletest"}
+var natsUsers = []string{"pkg/events", "pkg/kvstore/natskv", "internal/queue", "internal/natsmicro", "pkg/client", "pkg/app", "internal/embedded", "internal/testenv", "internal/roletest"}
 
 // emptyNames say nothing about what is behind them.
 var emptyNames = []string{"util", "utils", "common", "helper", "helpers", "misc", "base", "impl", "model", "models", "types", "manager"}

@@ -39,7 +39,7 @@ func TestAnExecutorKilledInAHandlerLeavesTheDeliveryToAnother(t *testing.T) {
 	}
 	// A second one would come from a second delivery, which nothing holds any more.
 	s.eventually("nothing is left to do", func() bool {
-		info, err := s.js.Stream(t.Context(), s.bus.Stream(events.Webhooks))
+		info, err := s.js.Stream(t.Context(), s.bus.Subjects.StreamName(events.Webhooks))
 		must(t, err)
 		pending := 0
 		for consumer := range info.ListConsumers(t.Context()).Info() {
@@ -60,7 +60,7 @@ func TestAnExecutorKilledInAHandlerLeavesTheDeliveryToAnother(t *testing.T) {
 // hurry has what a dead process held come back in a second instead of thirty.
 func (s *site) hurry(stream events.Stream) {
 	s.t.Helper()
-	all, err := s.js.Stream(s.t.Context(), s.bus.Stream(stream))
+	all, err := s.js.Stream(s.t.Context(), s.bus.Subjects.StreamName(stream))
 	must(s.t, err)
 	for consumer := range all.ListConsumers(s.t.Context()).Info() {
 		config := consumer.Config

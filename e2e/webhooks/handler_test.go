@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -106,7 +107,7 @@ func TestAContextThatFailsForGoodIsTheWebhooksFailure(t *testing.T) {
 	conn := s.connect("org_1", secretConfig)
 	s.send(0, "POST", conn.WebhookURL, `{}`, signed(signingSecret, `{}`, "evt_1", time.Now()))
 	s.eventually("the webhook has failed", func() bool {
-		return len(s.messages(events.Lifecycle, "hawser.event.*.*.*.webhook.failed")) == 1 && len(s.messages(events.Dead, ">")) == 1
+		return len(s.messages(events.Lifecycle, "hawser.event.*.*.*.webhook.failed")) == 1 && len(s.messages(queue.Dead, ">")) == 1
 	})
 }
 

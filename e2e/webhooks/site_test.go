@@ -29,6 +29,7 @@ import (
 	"github.com/hawser-io/hawser/internal/executor"
 	"github.com/hawser-io/hawser/internal/ingress"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/internal/webhook"
@@ -71,6 +72,7 @@ type site struct {
 	t           testing.TB
 	env         *testenv.Env
 	keyset      secret.Text
+	queue       *queue.Queue
 	bus         *events.Bus
 	js          jetstream.JetStream
 	keys        *crypto.Keyring
@@ -118,13 +120,14 @@ func newSite(t testing.TB, o siteOptions, all ...connectors.Connector) *site {
 		must(t, s.registry.Register(c))
 	}
 	var err error
-	s.bus, err = events.NewBus(env.Conn(t), &events.Options{PublishTimeout: 20 * time.Second})
+	s.queue, err = queue.New(env.Conn(t), &queue.Options{PublishTimeout: 20 * time.Second})
 	must(t, err)
-	_, err = s.bus.Ensure(ctx, events.Topology{})
+	s.bus = s.queue.Bus
+	_, err = s.queue.Ensure(ctx, queue.Topology{})
 	must(t, err)
 	s.js = s.bus.JetStream()
 	s.buckets, err = records.BucketsFrom(func(name string) (kvstore.Store, error) {
-		bucket := natskv.Bucket{Name: s.bus.Bucket(name), TTL: records.BucketTTL(name)}
+		bucket := natskv.Bucket{Name: s.bus.Subjects.Bucket(name), TTL: records.BucketTTL(name)}
 		return natskv.Open(ctx, s.js, bucket, &natskv.Options{Timeout: 30 * time.Second})
 	})
 	must(t, err)
@@ -140,7 +143,7 @@ func (s *site) assemble(ctx context.Context, o siteOptions) {
 	t := s.t
 	scopes, err := connection.ParseScopes(connection.DefaultScopes)
 	must(t, err)
-	s.store = records.NewConnections(s.buckets, records.NewSealer(s.keys, s.bus.Prefix()))
+	s.store = records.NewConnections(s.buckets, records.NewSealer(s.keys, s.bus.Subjects.Prefix()))
 	s.definitions = records.NewDefinitions(s.buckets)
 	must(t, s.definitions.Publish(ctx, s.registry.All()))
 	status, tokens := records.NewStatusWriter(s.buckets), records.NewAPITokens(s.buckets)
@@ -155,7 +158,7 @@ func (s *site) assemble(ctx context.Context, o siteOptions) {
 	key, err := records.SigningKey(ctx, s.buckets, s.store.Sealer())
 	must(t, err)
 	tokensOf := oauth.NewTokens(oauth.Parts{
-		Bus: s.bus, Service: s.service, Definitions: s.definitions, Grants: grants, Leases: records.NewLeases(s.buckets), Apps: apps,
+		Queue: s.queue, Service: s.service, Definitions: s.definitions, Grants: grants, Leases: records.NewLeases(s.buckets), Apps: apps,
 		HTTP: http.DefaultClient, Registry: s.registry, Key: key,
 	}, &oauth.Options{BaseURL: baseURL + ingress.DefaultBasePath})
 	s.running.Go(func() error { return s.store.Run(ctx) })
@@ -165,7 +168,7 @@ func (s *site) assemble(ctx context.Context, o siteOptions) {
 	if !o.noExecutor {
 		o.executor.Log, o.executor.Metrics = zerolog.New(s.log), s.metrics
 		x := executor.New(executor.Parts{
-			Bus: s.bus, Registry: s.registry, Store: s.store, Definitions: s.definitions, Scopes: scopes,
+			Queue: s.queue, Registry: s.registry, Store: s.store, Definitions: s.definitions, Scopes: scopes,
 			Claims: records.NewClaims(s.buckets), Status: status, HTTP: http.DefaultClient,
 		}, &o.executor)
 		must(t, x.Prepare(ctx))
@@ -183,7 +186,7 @@ func (s *site) assemble(ctx context.Context, o siteOptions) {
 			o.ingress.Metrics = nil // one registry holds one ingress
 		}
 		in := ingress.New(ingress.Parts{
-			Bus: s.bus, Service: s.service, Store: s.store, Definitions: s.definitions, Scopes: scopes, Tokens: tokens, Status: status,
+			Queue: s.queue, Service: s.service, Store: s.store, Definitions: s.definitions, Scopes: scopes, Tokens: tokens, Status: status,
 			Apps:  apps,
 			OAuth: oauth.NewFlow(tokensOf, records.NewFlows(s.buckets, s.store.Sealer()), records.NewSessions(s.buckets)),
 		}, &o.ingress)
@@ -281,7 +284,7 @@ func signed(secret, body, delivery string, at time.Time) http.Header {
 // messages reads everything a stream holds on a subject.
 func (s *site) messages(stream events.Stream, filter string) []*jetstream.RawStreamMsg {
 	s.t.Helper()
-	str, err := s.js.Stream(s.t.Context(), s.bus.Stream(stream))
+	str, err := s.js.Stream(s.t.Context(), s.bus.Subjects.StreamName(stream))
 	must(s.t, err)
 	var out []*jetstream.RawStreamMsg
 	for seq := uint64(1); ; {

@@ -285,7 +285,7 @@ func TestTheEventsOfAConnectionSayWhoseItIs(t *testing.T) {
 	w := newWorld(t, setup{})
 	r := records.NewRef(events.Tenant{Scope: "user", Identity: "ava@example.com"}, "shop", "e u/1")
 	v := w.connect(r, `{"apiKey":"abc"}`)
-	d, err := w.bus.First(t.Context(), events.Lifecycle, 1, prefix+".event.>")
+	d, err := w.queue.Streams.First(t.Context(), events.Lifecycle, 1, prefix+".event.>")
 	must(t, err)
 	e, err := events.Decode(d.Header, d.Data)
 	must(t, err)

@@ -15,6 +15,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/natsmicro"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -42,6 +44,7 @@ func shopOf(t events.Tenant) records.Ref { return records.NewRef(t, "shop", "") 
 type world struct {
 	testing.TB
 	env         *testenv.Env
+	queue       *queue.Queue
 	bus         *events.Bus
 	bare        map[string]kvstore.Store // bucket → store, not wrapped
 	buckets     records.Buckets
@@ -69,18 +72,19 @@ func newWorld(t testing.TB, s setup) *world {
 	t.Helper()
 	w := &world{TB: t, env: testenv.Start(t, nil), bare: map[string]kvstore.Store{}, keys: newKeyring(t), clock: &clock{at: time.Now()}}
 	var err error
-	w.bus, err = events.NewBus(w.env.Conn(t), nil)
+	w.queue, err = queue.New(w.env.Conn(t), nil)
 	must(t, err)
+	w.bus = w.queue.Bus
 	// The only stream that is needed, in memory: making them is most of what a test costs.
 	_, err = w.bus.JetStream().CreateStream(t.Context(), jetstream.StreamConfig{
-		Name: w.bus.Stream(events.Lifecycle), Subjects: []string{prefix + ".event.>"}, Storage: jetstream.MemoryStorage, AllowDirect: true,
+		Name: w.bus.Subjects.StreamName(events.Lifecycle), Subjects: []string{prefix + ".event.>"}, Storage: jetstream.MemoryStorage, AllowDirect: true,
 	})
 	must(t, err)
 	w.buckets, err = records.BucketsFrom(func(name string) (kvstore.Store, error) {
 		var store kvstore.Store = memkv.New(nil)
 		if s.nats {
 			var err error
-			if store, err = natskv.Open(t.Context(), w.bus.JetStream(), natskv.Bucket{Name: w.bus.Bucket(name), MarkerTTL: s.markers, Storage: s.storage}, nil); err != nil {
+			if store, err = natskv.Open(t.Context(), w.bus.JetStream(), natskv.Bucket{Name: w.bus.Subjects.Bucket(name), MarkerTTL: s.markers, Storage: s.storage}, nil); err != nil {
 				return nil, err
 			}
 		}
@@ -171,7 +175,7 @@ func (w *world) kinds(t events.Tenant) []string {
 	w.Helper()
 	var kinds []string
 	for from := uint64(1); ; {
-		d, err := w.bus.First(w.Context(), events.Lifecycle, from, prefix+".event."+t.Tokens()+".>")
+		d, err := w.queue.Streams.First(w.Context(), events.Lifecycle, from, prefix+".event."+t.Tokens()+".>")
 		if errors.Is(err, events.ErrNotFound) {
 			return kinds
 		}
@@ -316,9 +320,9 @@ func (w *world) serveValidate(connector string, judge func(config string) error)
 	serving, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
-		err := w.bus.Serve(ctx, context.WithoutCancel(ctx), events.Service{
-			Name: "validator", Version: "1.0.0", Endpoints: []events.Endpoint{{
-				Name: "v", Subject: w.bus.Validate(connector), Handle: func(_ context.Context, ask events.Ask) events.Reply { return w.judge(ask, judge) },
+		err := natsmicro.Serve(ctx, context.WithoutCancel(ctx), w.bus, natsmicro.Service{
+			Name: "validator", Version: "1.0.0", Endpoints: []natsmicro.Endpoint{{
+				Name: "v", Subject: w.bus.Subjects.Validate(connector), Handle: func(_ context.Context, ask natsmicro.Request) natsmicro.Reply { return w.judge(ask, judge) },
 			}},
 		}, func() { close(serving) })
 		if err != nil {
@@ -329,7 +333,7 @@ func (w *world) serveValidate(connector string, judge func(config string) error)
 	w.Cleanup(func() { cancel(); <-done })
 }
 
-func (w *world) judge(ask events.Ask, judge func(config string) error) events.Reply {
+func (w *world) judge(ask natsmicro.Request, judge func(config string) error) natsmicro.Reply {
 	record, err := records.ParseSealed(ask.Data)
 	var config json.RawMessage
 	if err == nil {
@@ -339,14 +343,14 @@ func (w *world) judge(ask events.Ask, judge func(config string) error) events.Re
 		err = judge(string(config))
 	}
 	if err == nil {
-		return events.Reply{Data: []byte(`{}`)}
+		return natsmicro.Reply{Data: []byte(`{}`)}
 	}
 	e := connectors.AsError(err)
 	body, err := json.Marshal(e)
 	if err != nil {
 		w.Error(err)
 	}
-	return events.Reply{Code: string(e.Code), Text: e.Message, Data: body}
+	return natsmicro.Reply{Code: string(e.Code), Text: e.Message, Data: body}
 }
 
 // bothDrivers runs a story over memory and over JetStream.

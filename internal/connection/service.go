@@ -110,7 +110,7 @@ func (s *Service) announce(ctx context.Context, kind events.Kind, c *records.Con
 	defer cancel()
 	data.Actor = Actor(ctx)
 	e := events.NewLifecycle(s.role, kind, c.About(), data)
-	subject := s.bus.Event(c.Ref().Tenant, c.Connector, kind)
+	subject := s.bus.Subjects.Event(c.Ref().Tenant, c.Connector, kind)
 	var err error
 	for range 3 {
 		if _, err = s.bus.Publish(ctx, subject, e, &events.PublishOptions{MsgID: e.ID()}); err == nil {

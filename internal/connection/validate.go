@@ -23,7 +23,7 @@ func (s *Service) validate(ctx context.Context, def *connectors.Connector, seale
 	}
 	ctx, cancel := context.WithTimeout(ctx, validateTimeout)
 	defer cancel()
-	header, reply, err := s.bus.Ask(ctx, s.bus.Validate(def.Key), sealed)
+	header, reply, err := s.bus.Request(ctx, s.bus.Subjects.Validate(def.Key), sealed)
 	if errors.Is(err, events.ErrNoResponders) {
 		e := connectors.Errorf(connectors.CodeConnectorDatabaseFailed, "no executor serves %s, so its config cannot be validated; start one", def.Key)
 		e.Cause = err

@@ -6,13 +6,14 @@ import (
 	"errors"
 	"time"
 
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
 // actions works on action requests: from the message to its ack.
 type actions struct {
-	bus        *events.Bus
+	subjects   queue.Subjects
 	resolver   *resolver
 	attempts   *attempts
 	results    *results
@@ -25,9 +26,9 @@ type actions struct {
 // handler returns what a consumer calls for each message. It returns nil once the request
 // has its result, or is parked; after any other error the message is delivered again.
 // What has to be stored about work that was done is stored before lastWrites ends.
-func (a *actions) handler(lastWrites context.Context, admit admission) func(context.Context, *events.Delivery) error {
-	return func(ctx context.Context, message *events.Delivery) error {
-		t, err := readTask(a.bus, message)
+func (a *actions) handler(lastWrites context.Context, admit admission) func(context.Context, *events.StoredMessage) error {
+	return func(ctx context.Context, message *events.StoredMessage) error {
+		t, err := readTask(a.subjects, message)
 		if err != nil {
 			if err := a.quarantine.store(ctx, message, err); err != nil {
 				return err

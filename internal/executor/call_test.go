@@ -23,14 +23,14 @@ func TestACallAnswersWithTheResult(t *testing.T) {
 	for name, c := range map[string]struct {
 		subject, data, code, reply string
 	}{
-		"a success":         {n.Bus.Call(roletest.Ref(ava, "probe", "echo")), `{"text":"x"}`, "", `{"data":{"text":"x"}}`},
-		"a failure":         {n.Bus.Call(roletest.Ref(ava, "probe", "refuse")), ``, "CONNECTOR_ACTION_FAILED", `{"error":{"code":"CONNECTOR_ACTION_FAILED","message":"the provider is not well"}}`},
-		"bad input":         {n.Bus.Call(roletest.Ref(ava, "probe", "echo")), `{}`, "CONNECTOR_ACTION_INPUT_INVALID", ""},
-		"not connected":     {n.Bus.Call(roletest.Ref(bob, "probe", "echo")), `{"text":"x"}`, "CONNECTOR_NOT_CONNECTED", ""},
-		"unknown connector": {n.Bus.Call(roletest.Ref(ava, "ghost", "walk")), `{}`, "CONNECTOR_NOT_FOUND", ""},
+		"a success":         {n.Bus.Subjects.Call(roletest.Ref(ava, "probe", "echo")), `{"text":"x"}`, "", `{"data":{"text":"x"}}`},
+		"a failure":         {n.Bus.Subjects.Call(roletest.Ref(ava, "probe", "refuse")), ``, "CONNECTOR_ACTION_FAILED", `{"error":{"code":"CONNECTOR_ACTION_FAILED","message":"the provider is not well"}}`},
+		"bad input":         {n.Bus.Subjects.Call(roletest.Ref(ava, "probe", "echo")), `{}`, "CONNECTOR_ACTION_INPUT_INVALID", ""},
+		"not connected":     {n.Bus.Subjects.Call(roletest.Ref(bob, "probe", "echo")), `{"text":"x"}`, "CONNECTOR_NOT_CONNECTED", ""},
+		"unknown connector": {n.Bus.Subjects.Call(roletest.Ref(ava, "ghost", "walk")), `{}`, "CONNECTOR_NOT_FOUND", ""},
 		"a short subject":   {"hawser.call.organization", `{}`, "CONNECTOR_ACTION_INPUT_INVALID", ""},
 	} {
-		header, reply, err := n.Bus.Ask(t.Context(), c.subject, []byte(c.data))
+		header, reply, err := n.Bus.Request(t.Context(), c.subject, []byte(c.data))
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -116,7 +116,7 @@ func TestARecordIsValidatedByItsOwnConnectorOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, record := range map[string][]byte{"another connector's": entry.Value, "nonsense": []byte("{"), "nothing": nil} {
-		header, reply, err := n.Bus.Ask(t.Context(), n.Bus.Validate("other"), record)
+		header, reply, err := n.Bus.Request(t.Context(), n.Bus.Subjects.Validate("other"), record)
 		if err != nil || header.Get(events.HeaderErrorCode) != "CONNECTOR_CONFIG_INVALID" || asked {
 			t.Errorf("%s: %v %s %v, asked %t", name, header, reply, err, asked)
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/executor"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/roletest"
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -43,13 +44,13 @@ func TestACallThatMayNotBeRepeatedIsRepeatedOnlyIfItCertainlyDidNothing(t *testi
 	for name, c := range cases {
 		n.Connect(t, ava, name, key)
 		results := n.Listen(t, "hawser.result.*.*."+name+".>")
-		subject, same := n.Bus.Action(roletest.Ref(ava, name, "charge")), events.Header{"ce-id": {"c1"}}
+		subject, same := n.Bus.Subjects.Action(roletest.Ref(ava, name, "charge")), events.Header{"ce-id": {"c1"}}
 		n.Publish(t, subject, same, "")
 		if got := results.Outcome(t); got.Code() != c.code {
 			t.Errorf("%s: got %+v, want %q", name, got.Error, c.code)
 		}
 		n.Publish(t, subject, same, "") // the sender repeats the request
-		n.Publish(t, n.Bus.Action(roletest.Ref(ava, name, "echo")), events.Header{"ce-id": {"last"}}, `{"text":"x"}`)
+		n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, name, "echo")), events.Header{"ce-id": {"last"}}, `{"text":"x"}`)
 		if got := results.Outcome(t); got.ID != "last" {
 			t.Errorf("%s: a second result was heard: %+v", name, got)
 		}
@@ -60,7 +61,7 @@ func TestACallThatMayNotBeRepeatedIsRepeatedOnlyIfItCertainlyDidNothing(t *testi
 			t.Errorf("%s: the provider was called %d times, want %d", name, got, c.calls)
 		}
 	}
-	if got := n.Count(t, events.Dead, ">"); got != 0 {
+	if got := n.Count(t, queue.Dead, ">"); got != 0 {
 		t.Errorf("%d dead letters, want none: nothing is to be redriven blindly", got)
 	}
 }
@@ -78,7 +79,7 @@ func TestAProviderThatWasNeverReachedDidNothing(t *testing.T) {
 		return ask("POST")(ctx, call, in)
 	}})
 	results := n.Listen(t, "hawser.result.>")
-	n.Publish(t, n.Bus.Action(roletest.Ref(ava, "probe", "charge")), nil, "")
+	n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "charge")), nil, "")
 	if got := results.Outcome(t); got.Code() != "" || p.calls() != 1 {
 		t.Errorf("got %+v after %d calls", got.Error, p.calls())
 	}
@@ -104,7 +105,7 @@ func TestBeingTurnedAwayAtTheSecondCallSaysNothingOfTheFirst(t *testing.T) {
 			return ask("POST")(ctx, &second, in)
 		}})
 		results := n.Listen(t, "hawser.result.>")
-		n.Publish(t, n.Bus.Action(roletest.Ref(ava, "probe", "charge")), nil, "")
+		n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "charge")), nil, "")
 		if got := results.Outcome(t); got.Code() != connectors.CodeConnectorActionUncertain {
 			t.Errorf("%s: got %+v, want CONNECTOR_ACTION_UNCERTAIN", name, got.Error)
 		}
@@ -119,21 +120,21 @@ func TestARepetitionWaitsUntilTheCallMustHaveBeenDecided(t *testing.T) {
 	results := n.Listen(t, "hawser.result.>")
 	// Another executor is at the call.
 	claims(t, n, ref, "c1", "hawser.action.x/1", time.Now())
-	n.Publish(t, n.Bus.Action(ref), events.Header{"ce-id": {"c1"}}, "")
-	eventually(t, "the repetition is parked", func() bool { return n.Count(t, events.Parked, n.Bus.Parked(ref, "c1")) == 1 })
-	waiting, err := n.Bus.First(t.Context(), events.Parked, 1, n.Bus.Parked(ref, "c1"))
+	n.Publish(t, n.Bus.Subjects.Action(ref), events.Header{"ce-id": {"c1"}}, "")
+	eventually(t, "the repetition is parked", func() bool { return n.Count(t, queue.Parked, n.Queue.Subjects.Parked(ref, "c1")) == 1 })
+	waiting, err := n.Queue.Streams.First(t.Context(), queue.Parked, 1, n.Queue.Subjects.Parked(ref, "c1"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	result := events.New("other", "hawser.action.completed", events.About{Tenant: ava, Connector: "probe", RequestID: "c1"}, []byte(`{"data":1}`))
-	if _, err := n.Bus.Publish(t.Context(), n.Bus.Result(ref, "c1"), result, nil); err != nil {
+	result := events.New("other", "hawser.action.completed", events.EventContext{Tenant: ava, Connector: "probe", RequestID: "c1"}, []byte(`{"data":1}`))
+	if _, err := n.Bus.Publish(t.Context(), n.Bus.Subjects.Result(ref, "c1"), result, nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, schedule := range []string{"Nats-Schedule", "Nats-Schedule-Target"} {
 		waiting.Header.Del(schedule)
 	}
-	n.Publish(t, n.Bus.Due(ref), waiting.Header, string(waiting.Data)) // its time comes
-	eventually(t, "it is done with", func() bool { return n.Count(t, events.Parked, n.Bus.Due(ref)) == 0 })
+	n.Publish(t, n.Queue.Subjects.DueAction(ref), waiting.Header, string(waiting.Data)) // its time comes
+	eventually(t, "it is done with", func() bool { return n.Count(t, queue.Parked, n.Queue.Subjects.DueAction(ref)) == 0 })
 	if got := results.Outcome(t); string(got.Data) != "1" || results.Left() != 0 || p.calls() != 0 {
 		t.Errorf("got %+v, %d more, and %d calls, want the other executor's result alone", got, results.Left(), p.calls())
 	}
@@ -159,7 +160,7 @@ func TestAClaimWithoutAResultIsUncertainOnceNobodyCanBeAtIt(t *testing.T) {
 	results := n.Listen(t, "hawser.result.>")
 	// A result ages out before its claim does; then the request comes again.
 	claims(t, n, ref, "old", "hawser.action.x/1", time.Now().Add(-time.Hour))
-	n.Publish(t, n.Bus.Action(ref), events.Header{"ce-id": {"old"}}, "")
+	n.Publish(t, n.Bus.Subjects.Action(ref), events.Header{"ce-id": {"old"}}, "")
 	if got := results.Outcome(t); got.Code() != connectors.CodeConnectorActionUncertain || p.calls() != 0 {
 		t.Errorf("got %+v after %d calls, want CONNECTOR_ACTION_UNCERTAIN after none", got.Error, p.calls())
 	}
@@ -174,8 +175,8 @@ func TestARedeliveryAfterADeadExecutorIsUncertain(t *testing.T) {
 	ref := roletest.Ref(ava, "probe", "charge")
 	results := n.Listen(t, "hawser.result.>")
 	// What an executor leaves that died in the call: its claim, and the message.
-	n.Publish(t, n.Bus.Action(ref), events.Header{"ce-id": {"c1"}}, "")
-	d, err := n.Bus.First(t.Context(), events.Actions, 1, n.Bus.Action(ref))
+	n.Publish(t, n.Bus.Subjects.Action(ref), events.Header{"ce-id": {"c1"}}, "")
+	d, err := n.Queue.Streams.First(t.Context(), events.Actions, 1, n.Bus.Subjects.Action(ref))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,8 @@ package executor
 import (
 	"context"
 
+	"github.com/hawser-io/hawser/internal/natsmicro"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -14,8 +16,8 @@ import (
 // process takes up to twice as many as can run, so that they are not all of one tenant.
 func (x *Executor) newRequests(c *connectors.Connector) events.Consumer {
 	return x.consumer(events.Consumer{
-		Name: "action-" + c.Key, Stream: events.Actions, Filter: x.bus.ActionFilter(c.Key),
-		Description: "executors of " + c.Key, Most: 2 * x.opts.Concurrency,
+		Name: "action-" + c.Key, Stream: events.Actions, Filter: x.queue.Bus.Subjects.ActionFilter(c.Key),
+		Description: "executors of " + c.Key, MaxConcurrent: 2 * x.opts.Concurrency,
 	})
 }
 
@@ -23,15 +25,15 @@ func (x *Executor) newRequests(c *connectors.Connector) events.Consumer {
 // in this process.
 func (x *Executor) dueRequests(c *connectors.Connector) events.Consumer {
 	return x.consumer(events.Consumer{
-		Name: "due-" + c.Key, Stream: events.Parked, Filter: x.bus.DueFilter(c.Key),
-		Description: "executors of " + c.Key + ", requests that were parked", Most: 2 * x.opts.Concurrency,
+		Name: "due-" + c.Key, Stream: queue.Parked, Filter: x.queue.Subjects.DueActionFilter(c.Key),
+		Description: "executors of " + c.Key + ", requests that were parked", MaxConcurrent: 2 * x.opts.Concurrency,
 	})
 }
 
 func (x *Executor) newWebhooks(c *connectors.Connector) events.Consumer {
 	return x.consumer(events.Consumer{
-		Name: "webhook-" + c.Key, Stream: events.Webhooks, Filter: x.bus.WebhookFilter(c.Key),
-		Description: "executors of " + c.Key + ", webhooks", Most: x.opts.Concurrency,
+		Name: "webhook-" + c.Key, Stream: events.Webhooks, Filter: x.queue.Bus.Subjects.WebhookFilter(c.Key),
+		Description: "executors of " + c.Key + ", webhooks", MaxConcurrent: x.opts.Concurrency,
 	})
 }
 
@@ -39,8 +41,8 @@ func (x *Executor) newWebhooks(c *connectors.Connector) events.Consumer {
 // underscore, so no other consumer has the name.
 func (x *Executor) dueWebhooks(c *connectors.Connector) events.Consumer {
 	return x.consumer(events.Consumer{
-		Name: "due_webhook-" + c.Key, Stream: events.Parked, Filter: x.bus.DueWebhookFilter(c.Key),
-		Description: "executors of " + c.Key + ", webhooks that were parked", Most: x.opts.Concurrency,
+		Name: "due_webhook-" + c.Key, Stream: queue.Parked, Filter: x.queue.Subjects.DueWebhookFilter(c.Key),
+		Description: "executors of " + c.Key + ", webhooks that were parked", MaxConcurrent: x.opts.Concurrency,
 	})
 }
 
@@ -53,28 +55,30 @@ func (x *Executor) consumer(c events.Consumer) events.Consumer {
 // may be.
 func (x *Executor) advisories() events.Consumer {
 	return events.Consumer{
-		Name: "ran-out", Stream: events.Advisories, Filter: "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>",
-		Description: "messages that reached their maximum of deliveries", Most: 4, OnError: x.telemetry.problem,
+		Name: "ran-out", Stream: queue.Advisories, Filter: "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>",
+		Description: "messages that reached their maximum of deliveries", MaxConcurrent: 4, OnError: x.telemetry.problem,
 	}
 }
 
 func (x *Executor) inactivityTimers() events.Consumer {
 	return events.Consumer{
-		Name: "silence", Stream: events.Parked, Filter: x.bus.DueSilences(),
-		Description: "connections that receive no webhooks", Most: 8, OnError: x.telemetry.problem,
+		Name: "silence", Stream: queue.Parked, Filter: x.queue.Subjects.InactivityDue(),
+		Description: "connections that receive no webhooks", MaxConcurrent: 8, OnError: x.telemetry.problem,
 	}
 }
 
 // service answers calls, and validates configs of each connector.
-func (x *Executor) service() events.Service {
-	s := events.Service{
-		Name: "hawser-executor", Version: "1.0.0", Description: "actions by request-reply", Most: maxCalls,
-		Endpoints: []events.Endpoint{{Name: "call", Subject: x.bus.Calls(), Handle: x.calls.answer}},
+func (x *Executor) service() natsmicro.Service {
+	s := natsmicro.Service{
+		Name: "hawser-executor", Version: "1.0.0", Description: "actions by request-reply", MaxConcurrent: maxCalls,
+		Endpoints: []natsmicro.Endpoint{{Name: "call", Subject: x.queue.Bus.Subjects.Calls(), Handle: x.calls.answer}},
 	}
 	for _, c := range x.registry.All() {
-		s.Endpoints = append(s.Endpoints, events.Endpoint{
-			Name: "validate-" + c.Key, Subject: x.bus.Validate(c.Key),
-			Handle: func(ctx context.Context, ask events.Ask) events.Reply { return x.validator.answer(ctx, c, ask.Data) },
+		s.Endpoints = append(s.Endpoints, natsmicro.Endpoint{
+			Name: "validate-" + c.Key, Subject: x.queue.Bus.Subjects.Validate(c.Key),
+			Handle: func(ctx context.Context, ask natsmicro.Request) natsmicro.Reply {
+				return x.validator.answer(ctx, c, ask.Data)
+			},
 		})
 	}
 	return s

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/hawser-io/hawser/internal/executor"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/roletest"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -26,7 +27,7 @@ func TestADrainFinishesWhatIsInFlightAndLeavesTheRest(t *testing.T) {
 	role.Drain()
 	// Those that were taken and did not get their turn go back, uncounted.
 	eventually(t, "those in line are put back", func() bool {
-		return n.Count(t, events.Parked, ">")+n.Count(t, events.Actions, ">") == 10 && n.Count(t, events.Parked, ">") > 0
+		return n.Count(t, queue.Parked, ">")+n.Count(t, events.Actions, ">") == 10 && n.Count(t, queue.Parked, ">") > 0
 	})
 	close(release)
 	if err := role.Stop(); err != nil {
@@ -38,7 +39,7 @@ func TestADrainFinishesWhatIsInFlightAndLeavesTheRest(t *testing.T) {
 	}
 	// The server has the acks by now, and may be taking the messages out yet.
 	eventually(t, "the others are left, each once", func() bool {
-		return n.Count(t, events.Actions, ">")+n.Count(t, events.Parked, ">") == 10-answered
+		return n.Count(t, events.Actions, ">")+n.Count(t, queue.Parked, ">") == 10-answered
 	})
 	n.StartExecutor(t, nil)
 	for range 10 {
@@ -67,7 +68,7 @@ func TestWhatDoesNotFinishWithinTheGraceIsDoneByAnother(t *testing.T) {
 	n.Connect(t, ava, "probe", key)
 	results := n.Listen(t, "hawser.result.>")
 	role := n.StartExecutor(t, nil)
-	n.Publish(t, n.Bus.Action(roletest.Ref(ava, "probe", "act")), nil, "")
+	n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "act")), nil, "")
 	<-entered
 	role.Drain()
 	role.EndGrace()
@@ -95,7 +96,7 @@ func TestACallUnderAClaimThatTheGraceCutsOffIsUncertain(t *testing.T) {
 	n.Connect(t, ava, "probe", key)
 	results := n.Listen(t, "hawser.result.>")
 	role := n.StartExecutor(t, nil)
-	n.Publish(t, n.Bus.Action(roletest.Ref(ava, "probe", "charge")), nil, "")
+	n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "charge")), nil, "")
 	<-entered
 	role.Drain()
 	role.EndGrace()

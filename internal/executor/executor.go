@@ -12,7 +12,9 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/executor/fairness"
+	"github.com/hawser-io/hawser/internal/natsmicro"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -45,7 +47,7 @@ type Options struct {
 
 // Parts are what an executor works with. All are required.
 type Parts struct {
-	Bus         *events.Bus
+	Queue       *queue.Queue
 	Registry    *connectors.Registry
 	Store       *records.Connections
 	Definitions *records.Definitions
@@ -58,7 +60,7 @@ type Parts struct {
 
 // Executor runs the actions and webhook handlers of the connectors in its registry.
 type Executor struct {
-	bus         *events.Bus
+	queue       *queue.Queue
 	registry    *connectors.Registry
 	definitions *records.Definitions
 	opts        Options
@@ -86,26 +88,26 @@ func New(parts Parts, opts *Options) *Executor {
 	o.BusyAfter = cmp.Or(o.BusyAfter, 20)
 	o.Role = cmp.Or(o.Role, "executor")
 
-	x := &Executor{bus: parts.Bus, registry: parts.Registry, definitions: parts.Definitions, opts: o}
+	x := &Executor{queue: parts.Queue, registry: parts.Registry, definitions: parts.Definitions, opts: o}
 	x.telemetry = newTelemetry(o.Metrics, o.Log.With().Str("role", o.Role).Logger())
-	lifecycle := &lifecycle{bus: x.bus, role: o.Role, skipNotifications: o.SkipNotifications, telemetry: x.telemetry}
+	lifecycle := &lifecycle{bus: x.queue.Bus, role: o.Role, skipNotifications: o.SkipNotifications, telemetry: x.telemetry}
 	calls := &callBuilder{connections: parts.Store, http: parts.HTTP, oauth: parts.OAuth}
 	x.inactivity = &inactivity{
-		bus: x.bus, connections: parts.Store, lifecycle: lifecycle, timers: newTimers(),
+		queue: x.queue, connections: parts.Store, lifecycle: lifecycle, timers: newTimers(),
 		after: o.SilentAfter, busyAfter: o.BusyAfter,
 	}
 	x.actions = newActions(parts, x.telemetry, lifecycle, calls, o.AckWait)
 	x.webhooks = &webhooks{
-		bus: x.bus, registry: x.registry, inactivity: x.inactivity, status: parts.Status, lifecycle: lifecycle, telemetry: x.telemetry,
+		queue: x.queue, registry: x.registry, inactivity: x.inactivity, status: parts.Status, lifecycle: lifecycle, telemetry: x.telemetry,
 		runner: &webhookRunner{
-			bus: x.bus, connections: parts.Store, calls: calls, transport: parts.HTTP.Transport, running: x.telemetry.running,
+			queue: x.queue, connections: parts.Store, calls: calls, transport: parts.HTTP.Transport, running: x.telemetry.running,
 		},
 	}
 	x.sweeper = &sweeper{
-		bus: x.bus, definitions: x.definitions, actions: x.actions, webhooks: x.webhooks, after: o.UnservedAfter, telemetry: x.telemetry,
+		queue: x.queue, definitions: x.definitions, actions: x.actions, webhooks: x.webhooks, after: o.UnservedAfter, telemetry: x.telemetry,
 	}
-	x.maxDeliveries = &maxDeliveries{bus: x.bus, actions: x.actions, webhooks: x.webhooks}
-	x.calls = &callService{bus: x.bus, definitions: x.definitions, waiting: map[string]int{}}
+	x.maxDeliveries = &maxDeliveries{queue: x.queue, actions: x.actions, webhooks: x.webhooks}
+	x.calls = &callService{queue: x.queue, definitions: x.definitions, waiting: map[string]int{}}
 	x.validator = &validator{connections: parts.Store, calls: calls, transport: parts.HTTP.Transport, telemetry: x.telemetry}
 	return x
 }
@@ -113,14 +115,14 @@ func New(parts Parts, opts *Options) *Executor {
 func newActions(parts Parts, telemetry *telemetry, lifecycle *lifecycle, calls *callBuilder, ackWait time.Duration) *actions {
 	claims := &claims{parts.Claims}
 	results := &results{
-		bus: parts.Bus, lifecycle: lifecycle, status: parts.Status, telemetry: telemetry, suspendedAfter: ackWait / 3,
+		bus: parts.Queue.Bus, lifecycle: lifecycle, status: parts.Status, telemetry: telemetry, suspendedAfter: ackWait / 3,
 	}
 	return &actions{
-		bus: parts.Bus, results: results, telemetry: telemetry,
+		subjects: parts.Queue.Subjects, results: results, telemetry: telemetry,
 		resolver:   &resolver{registry: parts.Registry, scopes: parts.Scopes, connections: parts.Store},
 		attempts:   &attempts{calls: calls, transport: parts.HTTP.Transport, claims: claims, lifecycle: lifecycle, running: telemetry.running},
-		outcomes:   &outcomes{bus: parts.Bus, results: results, claims: claims, lifecycle: lifecycle, telemetry: telemetry},
-		quarantine: &quarantine{bus: parts.Bus, telemetry: telemetry},
+		outcomes:   &outcomes{queue: parts.Queue, results: results, claims: claims, lifecycle: lifecycle, telemetry: telemetry},
+		quarantine: &quarantine{bus: parts.Queue.Bus, telemetry: telemetry},
 	}
 }
 
@@ -136,7 +138,7 @@ func (x *Executor) Prepare(ctx context.Context) error {
 			consumers = append(consumers, x.newWebhooks(c), x.dueWebhooks(c))
 		}
 		for _, consumer := range consumers {
-			if err := x.bus.EnsureConsumer(ctx, consumer); err != nil {
+			if err := x.queue.Bus.EnsureConsumer(ctx, consumer); err != nil {
 				return err
 			}
 		}
@@ -150,8 +152,8 @@ func (x *Executor) Run(ctx, grace context.Context, serving func()) error {
 	g, ctx := errgroup.WithContext(ctx)
 	last, end := lastWrites(grace)
 	defer end()
-	consume := func(c events.Consumer, handle func(context.Context, *events.Delivery) error) {
-		g.Go(func() error { return x.bus.Consume(ctx, grace, c, handle) })
+	consume := func(c events.Consumer, handle func(context.Context, *events.StoredMessage) error) {
+		g.Go(func() error { return x.queue.Bus.Consume(ctx, grace, c, handle) })
 	}
 	for _, c := range x.registry.All() {
 		limiter := fairness.NewLimiter[events.Tenant](x.opts.Concurrency)
@@ -162,14 +164,14 @@ func (x *Executor) Run(ctx, grace context.Context, serving func()) error {
 			consume(x.dueWebhooks(c), x.webhooks.due)
 		}
 		jump := &fairness.QueueJump{
-			Bus: x.bus, Connector: c.Key, Consumer: x.newRequests(c).Name, Limiter: limiter, Slots: x.opts.Concurrency,
+			Queue: x.queue, Connector: c.Key, Consumer: x.newRequests(c).Name, Limiter: limiter, Slots: x.opts.Concurrency,
 			OnMoved: x.telemetry.moved.Inc, OnError: x.telemetry.problem,
 		}
 		g.Go(func() error { return jump.Run(ctx) })
 	}
 	consume(x.advisories(), x.maxDeliveries.handle)
 	consume(x.inactivityTimers(), x.inactivity.due)
-	g.Go(func() error { return x.bus.Serve(ctx, grace, x.service(), serving) })
+	g.Go(func() error { return natsmicro.Serve(ctx, grace, x.queue.Bus, x.service(), serving) })
 	g.Go(func() error { return x.sweeper.run(ctx) })
 	return g.Wait()
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/executor"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/roletest"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -19,9 +20,9 @@ var bob = roletest.Org("bob")
 // flood publishes count requests of ava without waiting for each.
 func flood(t *testing.T, n *roletest.Node, ref events.ActionRef, count int) {
 	t.Helper()
-	var acks []*events.Pending
+	var acks []*events.AckFuture
 	for range count {
-		p, err := n.Bus.PublishRaw(n.Bus.Action(ref), events.Header{}, nil, nil)
+		p, err := n.Bus.PublishAsync(t.Context(), n.Bus.Subjects.Action(ref), &events.Message{}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -33,7 +34,7 @@ func flood(t *testing.T, n *roletest.Node, ref events.ActionRef, count int) {
 	settle(t, acks)
 }
 
-func settle(t *testing.T, acks []*events.Pending) {
+func settle(t *testing.T, acks []*events.AckFuture) {
 	t.Helper()
 	for _, p := range acks {
 		if _, err := p.Wait(t.Context()); err != nil {
@@ -77,7 +78,7 @@ func TestAFloodOfOneTenantDoesNotStarveAnother(t *testing.T) {
 	n.Connect(t, bob, "probe", key)
 	flood(t, n, roletest.Ref(ava, "probe", "work"), requests)
 	results := n.Listen(t, "hawser.result.organization.bob.>")
-	n.Publish(t, n.Bus.Action(roletest.Ref(bob, "probe", "work")), nil, "")
+	n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(bob, "probe", "work")), nil, "")
 	began := time.Now()
 	role := n.StartExecutor(t, nil)
 	if got := results.Outcome(t); got.Code() != "" {
@@ -91,7 +92,7 @@ func TestAFloodOfOneTenantDoesNotStarveAnother(t *testing.T) {
 	if err := role.Stop(); err != nil { // and nothing is lost on the way
 		t.Fatal(err)
 	}
-	answered, lying, parked := n.Count(t, events.Results, ">"), n.Count(t, events.Actions, ">"), n.Count(t, events.Parked, ">")
+	answered, lying, parked := n.Count(t, events.Results, ">"), n.Count(t, events.Actions, ">"), n.Count(t, queue.Parked, ">")
 	if answered+lying+parked != requests+1 {
 		t.Errorf("%d answered, %d lying and %d parked of %d requests", answered, lying, parked, requests+1)
 	}
@@ -140,21 +141,23 @@ func TestATenantWhoseProviderHangsHoldsUpNobodyElse(t *testing.T) {
 		"another's that is urgent":   {roletest.Ref(bob, "probe", "echo"), urgent},
 		"another tenant's connector": {roletest.Ref(bob, "other", "echo"), nil},
 	} {
-		results := n.Listen(t, n.Bus.Result(c.ref, "r-"+name[:9]))
+		results := n.Listen(t, n.Bus.Subjects.Result(c.ref, "r-"+name[:9]))
 		h := events.Header{"ce-id": {"r-" + name[:9]}}
 		for k, v := range c.header {
 			h[k] = v
 		}
-		n.Publish(t, n.Bus.Action(c.ref), h, `{"text":"x"}`)
+		n.Publish(t, n.Bus.Subjects.Action(c.ref), h, `{"text":"x"}`)
 		if got := results.Outcome(t); got.Code() != "" {
 			t.Errorf("%s: %+v", name, got.Error)
 		}
 	}
 	// The same by request-reply: callers that wait for one connector.
 	for range 50 {
-		go func() { _, _, _ = n.Bus.Ask(t.Context(), n.Bus.Call(roletest.Ref(ava, "probe", "hang")), nil) }()
+		go func() {
+			_, _, _ = n.Bus.Request(t.Context(), n.Bus.Subjects.Call(roletest.Ref(ava, "probe", "hang")), nil)
+		}()
 	}
-	header, reply, err := n.Bus.Ask(t.Context(), n.Bus.Call(roletest.Ref(bob, "other", "echo")), []byte(`{"text":"x"}`))
+	header, reply, err := n.Bus.Request(t.Context(), n.Bus.Subjects.Call(roletest.Ref(bob, "other", "echo")), []byte(`{"text":"x"}`))
 	if err != nil || string(reply) != `{"data":{"text":"x"}}` {
 		t.Errorf("call: %v %s %v", header, reply, err)
 	}
@@ -162,7 +165,7 @@ func TestATenantWhoseProviderHangsHoldsUpNobodyElse(t *testing.T) {
 		t.Errorf("%d of ava's handlers run, want three quarters of 16", got)
 	}
 	close(release)
-	eventually(t, "everything is answered", func() bool { return n.Count(t, events.Actions, ">")+n.Count(t, events.Parked, ">") == 0 })
+	eventually(t, "everything is answered", func() bool { return n.Count(t, events.Actions, ">")+n.Count(t, queue.Parked, ">") == 0 })
 }
 
 func TestHandlersOfAConnectorAreBounded(t *testing.T) {

@@ -90,4 +90,4 @@ func idAt(at time.Time) string {
 	return id.String()
 }
 
-func place(d *events.Delivery) string { return fmt.Sprintf("%s/%d", d.Subject, d.Sequence) }
+func place(d *events.StoredMessage) string { return fmt.Sprintf("%s/%d", d.Subject, d.Sequence) }

@@ -6,6 +6,7 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -14,7 +15,7 @@ import (
 // have received none for some time: the provider may have switched the webhook off. Every
 // connection that receives webhooks has one timer in the stream of parked work.
 type inactivity struct {
-	bus         *events.Bus
+	queue       *queue.Queue
 	connections *records.Connections
 	lifecycle   *lifecycle
 	after       time.Duration                 // the shortest time without a webhook that counts
@@ -44,7 +45,7 @@ func (i *inactivity) received(ctx context.Context, ref records.Ref) error {
 		return nil
 	}
 	due := time.Now().Add(i.after)
-	if err := i.bus.AwaitSilence(ctx, ref.Tenant, ref.Connector, ref.Account, due); err != nil {
+	if err := i.queue.ScheduleInactivity(ctx, queue.AccountRef{Tenant: ref.Tenant, Connector: ref.Connector, Account: ref.Account}, due); err != nil {
 		return err
 	}
 	i.timers.Add(ref.Key(), due)
@@ -53,12 +54,12 @@ func (i *inactivity) received(ctx context.Context, ref records.Ref) error {
 
 // due handles a connection whose timer is due: it publishes the event, or sets the timer
 // to when it would be time for it, or forgets the connection until its next webhook.
-func (i *inactivity) due(ctx context.Context, message *events.Delivery) error {
-	tenant, connector, account, err := i.bus.ParseSilence(message.Subject)
+func (i *inactivity) due(ctx context.Context, message *events.StoredMessage) error {
+	account, err := i.queue.Subjects.ParseInactivity(message.Subject)
 	if err != nil {
 		return events.Discard(err)
 	}
-	status, err := i.connections.Status(ctx, records.NewRef(tenant, connector, account))
+	status, err := i.connections.Status(ctx, records.NewRef(account.Tenant, account.Connector, account.Account))
 	if err != nil {
 		return err
 	}
@@ -68,12 +69,12 @@ func (i *inactivity) due(ctx context.Context, message *events.Delivery) error {
 	limit := max(i.after, min(inactiveGaps*status.UsualGap(), longestInactivity))
 	last := status.LastWebhook.At
 	if next := last.Add(limit); time.Now().Before(next) {
-		return i.bus.AwaitSilence(ctx, tenant, connector, account, next)
+		return i.queue.ScheduleInactivity(ctx, account, next)
 	}
 	if status.WebhooksSeen < i.busyAfter {
 		return nil
 	}
-	about := events.About{Tenant: tenant, Connector: connector, Account: account}
+	about := events.EventContext{Tenant: account.Tenant, Connector: account.Connector, Account: account.Account}
 	data := events.Data{DurationMs: events.Milliseconds(time.Since(last))}
 	return i.lifecycle.store(ctx, lifecycleEvent{kind: events.WebhookSilent, about: about, data: data})
 }

@@ -19,7 +19,7 @@ type lifecycle struct {
 // lifecycleEvent is one event to publish.
 type lifecycleEvent struct {
 	kind  events.Kind
-	about events.About
+	about events.EventContext
 	data  events.Data
 	id    string // default: a new one
 	once  string // the stream drops a repetition with the same text, default the id
@@ -31,7 +31,7 @@ func (l *lifecycle) notify(ctx context.Context, e lifecycleEvent) {
 	if l.skipNotifications {
 		return
 	}
-	if err := l.bus.Send(ctx, l.bus.Event(e.about.Tenant, e.about.Connector, e.kind), l.message(e)); err != nil {
+	if err := l.bus.Notify(ctx, l.bus.Subjects.Event(e.about.Tenant, e.about.Connector, e.kind), l.message(e)); err != nil {
 		l.telemetry.problem(err)
 	}
 }
@@ -42,7 +42,7 @@ func (l *lifecycle) notify(ctx context.Context, e lifecycleEvent) {
 func (l *lifecycle) store(ctx context.Context, e lifecycleEvent) error {
 	m := l.message(e)
 	opts := &events.PublishOptions{MsgID: e.about.Tenant.Tokens() + "." + events.Token(e.about.Connector) + "/" + cmp.Or(e.once, m.ID())}
-	_, err := l.bus.Publish(ctx, l.bus.Event(e.about.Tenant, e.about.Connector, e.kind), m, opts)
+	_, err := l.bus.Publish(ctx, l.bus.Subjects.Event(e.about.Tenant, e.about.Connector, e.kind), m, opts)
 	if err != nil && !errors.Is(err, events.ErrUnavailable) {
 		l.telemetry.problem(err)
 		return nil

@@ -45,11 +45,11 @@ func TestALimitInTheProvidersOwnWordsIsWaitedFor(t *testing.T) {
 	n.StartExecutor(t, nil)
 	results := n.Listen(t, "hawser.result.>")
 	began := time.Now()
-	n.Publish(t, n.Bus.Action(roletest.Ref(ava, "probe", "order")), events.Header{"ce-id": {"limited"}}, "")
+	n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "order")), events.Header{"ce-id": {"limited"}}, "")
 	if got := results.Message(t); string(got.Data) != `{"data":{"done":true}}` || time.Since(began) < time.Second {
 		t.Errorf("after %s: %s, want the answer when the window is over", time.Since(began), got.Data)
 	}
-	n.Publish(t, n.Bus.Action(roletest.Ref(ava, "probe", "order")), events.Header{"ce-id": {"refused"}}, "")
+	n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "order")), events.Header{"ce-id": {"refused"}}, "")
 	if got := results.Message(t); !contains(got.Data, "CONNECTOR_ACTION_FAILED") || p.calls() != 3 {
 		t.Errorf("a plain 403: %s after %d calls, want a failure at once", got.Data, p.calls())
 	}

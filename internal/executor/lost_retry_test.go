@@ -16,7 +16,7 @@ import (
 func slowEvents(t *testing.T, n *roletest.Node, delay time.Duration) {
 	t.Helper()
 	js := n.Bus.JetStream()
-	if err := js.DeleteStream(t.Context(), n.Bus.Stream(events.Lifecycle)); err != nil {
+	if err := js.DeleteStream(t.Context(), n.Bus.Subjects.StreamName(events.Lifecycle)); err != nil {
 		t.Fatal(err)
 	}
 	nc := n.Env.Conn(t)
@@ -41,7 +41,7 @@ func TestARetryThatIsDueBeforeTheEventOfItsFirstAttemptIsStoredIsNotLost(t *test
 	n := against(t, p, connectors.Action{Key: "ask", Idempotent: true, Handler: ask("GET")})
 	slowEvents(t, n, 2*time.Second)
 	results := n.Listen(t, "hawser.result.>")
-	n.Publish(t, n.Bus.Action(roletest.Ref(ava, "probe", "ask")), events.Header{"ce-id": {"r"}}, "")
+	n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "ask")), events.Header{"ce-id": {"r"}}, "")
 	if got := results.Outcome(t); got.Code() != "" || p.calls() != 2 {
 		t.Errorf("got %+v after %d calls, want a success after 2", got.Error, p.calls())
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -12,12 +13,12 @@ import (
 // maxDeliveries ends messages that their consumer has delivered as often as it may. The
 // server says so in an advisory, and delivers them no more.
 type maxDeliveries struct {
-	bus      *events.Bus
+	queue    *queue.Queue
 	actions  *actions
 	webhooks *webhooks
 }
 
-func (m *maxDeliveries) handle(ctx context.Context, message *events.Delivery) error {
+func (m *maxDeliveries) handle(ctx context.Context, message *events.StoredMessage) error {
 	var advisory struct {
 		Stream   string `json:"stream"`
 		Sequence uint64 `json:"stream_seq"`
@@ -27,12 +28,12 @@ func (m *maxDeliveries) handle(ctx context.Context, message *events.Delivery) er
 	}
 	stream := events.Actions
 	switch advisory.Stream {
-	case m.bus.Stream(events.Webhooks):
+	case m.queue.Bus.Subjects.StreamName(events.Webhooks):
 		stream = events.Webhooks
-	case m.bus.Stream(events.Parked):
-		stream = events.Parked
+	case m.queue.Bus.Subjects.StreamName(queue.Parked):
+		stream = queue.Parked
 	}
-	undelivered, err := m.bus.Message(ctx, stream, advisory.Sequence)
+	undelivered, err := m.queue.Streams.Message(ctx, stream, advisory.Sequence)
 	if errors.Is(err, events.ErrNotFound) {
 		return nil
 	}
@@ -45,16 +46,16 @@ func (m *maxDeliveries) handle(ctx context.Context, message *events.Delivery) er
 	if err := m.end(ctx, undelivered); err != nil {
 		return err
 	}
-	return m.bus.Remove(ctx, stream, advisory.Sequence)
+	return m.queue.Streams.Remove(ctx, stream, advisory.Sequence)
 }
 
 // end ends a request or a parked webhook. A timer needs nothing: the next webhook of its
 // connection sets it again.
-func (m *maxDeliveries) end(ctx context.Context, message *events.Delivery) error {
-	if _, _, _, err := m.bus.ParseSilence(message.Subject); err == nil {
+func (m *maxDeliveries) end(ctx context.Context, message *events.StoredMessage) error {
+	if _, err := m.queue.Subjects.ParseInactivity(message.Subject); err == nil {
 		return nil
 	}
-	webhook, err := m.bus.DueWebhook(ctx, message)
+	webhook, err := m.queue.DueWebhook(ctx, message)
 	switch {
 	case err == nil:
 		return m.endWebhook(ctx, webhook)
@@ -63,7 +64,7 @@ func (m *maxDeliveries) end(ctx context.Context, message *events.Delivery) error
 	case !errors.Is(err, events.ErrSubject):
 		return err
 	}
-	t, err := readTask(m.bus, message)
+	t, err := readTask(m.queue.Subjects, message)
 	if err != nil {
 		return m.actions.quarantine.store(ctx, message, err)
 	}
@@ -71,7 +72,7 @@ func (m *maxDeliveries) end(ctx context.Context, message *events.Delivery) error
 	return m.actions.fail(ctx, t, connectors.AsError(errAttemptsUsedUp), true)
 }
 
-func (m *maxDeliveries) endWebhook(ctx context.Context, webhook *events.Delivery) error {
+func (m *maxDeliveries) endWebhook(ctx context.Context, webhook *events.StoredMessage) error {
 	t, err := m.webhooks.read(webhook)
 	if err != nil {
 		return events.Discard(err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/safehttp"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -25,7 +26,7 @@ import (
 // Its methods return how many attempts were made once that is stored; see
 // [singleFlight.do].
 type outcomes struct {
-	bus       *events.Bus
+	queue     *queue.Queue
 	results   *results
 	claims    *claims
 	lifecycle *lifecycle
@@ -84,7 +85,7 @@ func (o *outcomes) retry(ctx context.Context, t *task, next time.Time, e *connec
 		o.telemetry.problem(err)
 	}
 	request.EventPending = err != nil
-	if err := o.bus.Park(ctx, request, next); err != nil {
+	if err := o.queue.Park(ctx, request, next); err != nil {
 		return 0, err
 	}
 	o.telemetry.attempt(t, "retrying")
@@ -110,10 +111,10 @@ func (o *outcomes) postpone(ctx context.Context, t *task, p *postponement) (int,
 		until = d
 	}
 	request := t.request
-	request.Attempt, request.MadeUp = t.attempt()-1, false
-	if err := o.bus.Park(ctx, request, until); err != nil {
+	request.Attempt, request.GeneratedID = t.attempt()-1, false
+	if err := o.queue.Park(ctx, request, until); err != nil {
 		o.telemetry.problem(err)
-		return 0, events.Again(storeRetry, err)
+		return 0, events.RetryIn(storeRetry, err)
 	}
 	o.telemetry.postponed.Inc()
 	return request.Attempt, nil
@@ -125,7 +126,7 @@ func (o *outcomes) postpone(ctx context.Context, t *task, p *postponement) (int,
 func (o *outcomes) giveUp(ctx context.Context, t *task, e *connectors.Error) (int, error) {
 	dead := t.request
 	dead.Attempt, dead.EventPending = t.attempt(), false
-	if err := retryUnavailable(ctx, func() error { return o.bus.Bury(ctx, dead, string(e.Code)) }); err != nil {
+	if err := retryUnavailable(ctx, func() error { return o.queue.DeadLetter(ctx, dead, string(e.Code)) }); err != nil {
 		o.telemetry.problem(err)
 	}
 	o.telemetry.dead.Inc()

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -18,13 +19,10 @@ type quarantine struct {
 
 const unroutable = "unroutable"
 
-func (q *quarantine) store(ctx context.Context, message *events.Delivery, malformed error) error {
-	h := events.Header{events.HeaderSubject: {message.Subject}, events.HeaderReason: {unroutable}}
+func (q *quarantine) store(ctx context.Context, message *events.StoredMessage, malformed error) error {
+	evidence := &events.Message{Data: message.Data, Header: events.Header{queue.HeaderSubject: {message.Subject}, queue.HeaderReason: {unroutable}}}
 	opts := &events.PublishOptions{MsgID: unroutable + "/" + message.Subject + "/" + strconv.FormatUint(message.Sequence, 10)}
-	p, err := q.bus.PublishRaw(q.bus.Quarantine(connectorOf(message.Subject), unroutable), h, message.Data, opts)
-	if err == nil {
-		_, err = p.Wait(ctx)
-	}
+	_, err := q.bus.Publish(ctx, q.bus.Subjects.Quarantine(connectorOf(message.Subject), unroutable), evidence, opts)
 	if err != nil && !errors.Is(err, events.ErrTooLarge) {
 		return err
 	}

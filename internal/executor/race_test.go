@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/hawser-io/hawser/internal/executor"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/roletest"
 	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -29,11 +30,11 @@ func behind(t *testing.T, n *roletest.Node, probe connectors.Connector) (*rolete
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	bus, err := events.NewBus(nc, nil)
+	q, err := queue.New(nc, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return roletest.Start(t, &roletest.Options{Env: n.Env, Keys: n.Keys, Bus: bus, Connectors: []connectors.Connector{probe}}), proxy
+	return roletest.Start(t, &roletest.Options{Env: n.Env, Keys: n.Keys, Queue: q, Connectors: []connectors.Connector{probe}}), proxy
 }
 
 // gated is an action whose first call waits for release.
@@ -69,7 +70,7 @@ func TestAnExecutorThatSleptDoesNotAnswerASecondTime(t *testing.T) {
 			soon := &executor.Options{AckWait: 500 * time.Millisecond}
 			sleeper.StartExecutor(t, soon)
 			ref := roletest.Ref(ava, "probe", "act")
-			n.Publish(t, n.Bus.Action(ref), events.Header{"ce-id": {"r"}}, "")
+			n.Publish(t, n.Bus.Subjects.Action(ref), events.Header{"ce-id": {"r"}}, "")
 			<-entered
 			proxy.Pause()
 			n.StartExecutor(t, soon)
@@ -77,12 +78,12 @@ func TestAnExecutorThatSleptDoesNotAnswerASecondTime(t *testing.T) {
 				t.Errorf("got %+v, want %q", got.Error, c.code)
 			}
 			// Live subscribers hear a result before the stream has it.
-			eventually(t, "the result is stored", func() bool { return n.Count(t, events.Results, n.Bus.Result(ref, "r")) == 1 })
+			eventually(t, "the result is stored", func() bool { return n.Count(t, events.Results, n.Bus.Subjects.Result(ref, "r")) == 1 })
 			close(release) // the sleeper finishes its call, and wakes up
 			proxy.Resume()
 			eventually(t, "both are done", func() bool { return n.Count(t, events.Actions, ">") == 0 })
 			for range 20 { // both are alive, and have nothing to say about it any more
-				n.Publish(t, n.Bus.Action(roletest.Ref(ava, "probe", "echo")), nil, `{"text":"x"}`)
+				n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "echo")), nil, `{"text":"x"}`)
 				if got := results.Outcome(t); got.ID == "r" {
 					t.Fatalf("a second result was heard: %+v", got)
 				}
@@ -91,7 +92,7 @@ func TestAnExecutorThatSleptDoesNotAnswerASecondTime(t *testing.T) {
 				t.Errorf("%d calls, want %d", calls.Load(), c.calls)
 			}
 			ends := func() int {
-				return n.Count(t, events.Lifecycle, n.Bus.Event(ava, "probe", events.ActionCompleted)) + n.Count(t, events.Lifecycle, n.Bus.Event(ava, "probe", events.ActionFailed))
+				return n.Count(t, events.Lifecycle, n.Bus.Subjects.Event(ava, "probe", events.ActionCompleted)) + n.Count(t, events.Lifecycle, n.Bus.Subjects.Event(ava, "probe", events.ActionFailed))
 			}
 			eventually(t, "every request's end is announced", func() bool { return ends() >= 21 })
 			if ends() != 21 {
@@ -109,20 +110,20 @@ func TestADeathBetweenResultAndEventIsMadeUpFor(t *testing.T) {
 	lifecycle := n.Listen(t, "hawser.event.>")
 	// An executor published the result and died: neither event nor ack. Another
 	// delivery of the message follows.
-	n.Publish(t, n.Bus.Action(ref), events.Header{"ce-id": {"r"}}, `{"text":"x"}`)
-	result := events.New("executor", "hawser.action.failed", events.About{Tenant: ava, Connector: "probe", RequestID: "r"}, []byte(`{"error":{"code":"CONNECTOR_ACTION_FAILED","message":"no"}}`))
-	if _, err := n.Bus.Publish(t.Context(), n.Bus.Result(ref, "r"), result, nil); err != nil {
+	n.Publish(t, n.Bus.Subjects.Action(ref), events.Header{"ce-id": {"r"}}, `{"text":"x"}`)
+	result := events.New("executor", "hawser.action.failed", events.EventContext{Tenant: ava, Connector: "probe", RequestID: "r"}, []byte(`{"error":{"code":"CONNECTOR_ACTION_FAILED","message":"no"}}`))
+	if _, err := n.Bus.Publish(t.Context(), n.Bus.Subjects.Result(ref, "r"), result, nil); err != nil {
 		t.Fatal(err)
 	}
 	taken := make(chan struct{})
 	ctx, die := context.WithCancel(t.Context())
 	dead := make(chan error)
 	go func() {
-		dead <- n.Bus.Consume(ctx, ctx, events.Consumer{Name: "action-probe", Stream: events.Actions, Filter: n.Bus.ActionFilter("probe"), AckWait: 30 * time.Second, Most: 1},
-			func(context.Context, *events.Delivery) error {
+		dead <- n.Bus.Consume(ctx, ctx, events.Consumer{Name: "action-probe", Stream: events.Actions, Filter: n.Bus.Subjects.ActionFilter("probe"), AckWait: 30 * time.Second, MaxConcurrent: 1},
+			func(context.Context, *events.StoredMessage) error {
 				close(taken)
 				<-ctx.Done()
-				return events.Again(0, context.Canceled)
+				return events.RetryIn(0, context.Canceled)
 			})
 	}()
 	<-taken
@@ -152,16 +153,16 @@ func TestWhatExecutorsDieOfIsGivenUpOn(t *testing.T) {
 	n.Connect(t, ava, "probe", key)
 	ref := roletest.Ref(ava, "probe", "act")
 	results := n.Listen(t, "hawser.result.>")
-	n.Publish(t, n.Bus.Action(ref), events.Header{"ce-id": {"r"}}, "")
+	n.Publish(t, n.Bus.Subjects.Action(ref), events.Header{"ce-id": {"r"}}, "")
 	ctx, die := context.WithCancel(t.Context())
 	dead := make(chan error)
 	go func() {
-		dead <- n.Bus.Consume(ctx, ctx, events.Consumer{Name: "action-probe", Stream: events.Actions, Filter: n.Bus.ActionFilter("probe"), AckWait: 30 * time.Second, Most: 1},
-			func(_ context.Context, d *events.Delivery) error {
-				if d.Attempt == 2 {
+		dead <- n.Bus.Consume(ctx, ctx, events.Consumer{Name: "action-probe", Stream: events.Actions, Filter: n.Bus.Subjects.ActionFilter("probe"), AckWait: 30 * time.Second, MaxConcurrent: 1},
+			func(_ context.Context, d *events.StoredMessage) error {
+				if d.NumDelivered == 2 {
 					die()
 				}
-				return events.Again(0, context.Canceled)
+				return events.RetryIn(0, context.Canceled)
 			})
 	}()
 	if err := <-dead; err != nil {
@@ -171,7 +172,7 @@ func TestWhatExecutorsDieOfIsGivenUpOn(t *testing.T) {
 	if got := results.Outcome(t); got.Code() != connectors.CodeConnectorActionFailed || !strings.Contains(got.Error.Message, "again and again") {
 		t.Errorf("got %+v", got.Error)
 	}
-	if got := n.Count(t, events.Dead, n.Bus.DeadAction(ref)); got != 1 {
+	if got := n.Count(t, queue.Dead, n.Queue.Subjects.DeadAction(ref)); got != 1 {
 		t.Errorf("%d dead letters, want 1", got)
 	}
 }
@@ -181,8 +182,8 @@ func TestTheServersNoticeOfDeliveriesThatRanOutIsActedOn(t *testing.T) {
 	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{roletest.Probe("probe", "", echo())}})
 	ref := roletest.Ref(ava, "ghost", "walk")
 	results := n.Listen(t, "hawser.result.>")
-	n.Publish(t, n.Bus.Action(ref), events.Header{"ce-id": {"r"}}, "{}")
-	d, err := n.Bus.First(t.Context(), events.Actions, 1, n.Bus.Action(ref))
+	n.Publish(t, n.Bus.Subjects.Action(ref), events.Header{"ce-id": {"r"}}, "{}")
+	d, err := n.Queue.Streams.First(t.Context(), events.Actions, 1, n.Bus.Subjects.Action(ref))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +199,7 @@ func TestTheServersNoticeOfDeliveriesThatRanOutIsActedOn(t *testing.T) {
 		t.Errorf("got %+v", got.Error)
 	}
 	waitEmpty(t, n, events.Actions)
-	if got := n.Count(t, events.Dead, ">"); got != 1 {
+	if got := n.Count(t, queue.Dead, ">"); got != 1 {
 		t.Errorf("%d dead letters, want 1", got)
 	}
 }

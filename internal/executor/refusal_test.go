@@ -12,6 +12,7 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/executor"
 	"github.com/hawser-io/hawser/internal/ingress"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/roletest"
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -56,7 +57,7 @@ func TestARequestThatCannotRunIsRefusedWithItsCode(t *testing.T) {
 		"input does not fit":   {ava, "echo", nil, `{"text":1,"items":[{"name":"a"},{"name":2}],"more":1}`, "CONNECTOR_ACTION_INPUT_INVALID"},
 		"nothing where needed": {ava, "echo", nil, "", "CONNECTOR_ACTION_INPUT_INVALID"},
 	} {
-		n.Publish(t, n.Bus.Action(roletest.Ref(r.tenant, "probe", r.action)), r.header, r.data)
+		n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(r.tenant, "probe", r.action)), r.header, r.data)
 		got := results.Outcome(t)
 		if got.Type != "hawser.action.failed" || string(got.Code()) != r.code {
 			t.Errorf("%s: got %s %v, want %s", name, got.Type, got.Error, r.code)
@@ -76,7 +77,7 @@ func TestARequestThatCannotRunIsRefusedWithItsCode(t *testing.T) {
 		}
 	}
 	waitEmpty(t, n, events.Actions)
-	if got := n.Count(t, events.Dead, ">"); got != 0 {
+	if got := n.Count(t, queue.Dead, ">"); got != 0 {
 		t.Errorf("%d dead letters, want none: no attempt was made", got)
 	}
 }
@@ -87,12 +88,12 @@ func TestAnOutputThatDoesNotFitIsAFailureAndIsNotTriedAgain(t *testing.T) {
 		return json.Marshal(string(make([]byte, 1<<20)))
 	}})
 	results := n.Listen(t, "hawser.result.>")
-	n.Publish(t, n.Bus.Action(roletest.Ref(ava, "probe", "wrongOutput")), nil, "")
+	n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "wrongOutput")), nil, "")
 	got := results.Outcome(t)
 	if got.Code() != connectors.CodeConnectorActionOutputInvalid || len(got.Error.Errors) != 1 || got.Error.Errors[0].Path != "s" {
 		t.Errorf("got %+v, want CONNECTOR_ACTION_OUTPUT_INVALID at s", got.Error)
 	}
-	n.Publish(t, n.Bus.Action(roletest.Ref(ava, "probe", "huge")), nil, "")
+	n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "huge")), nil, "")
 	if got := results.Outcome(t); got.Code() != connectors.CodeConnectorActionOutputInvalid {
 		t.Errorf("an output of 6 MB: got %+v", got.Error)
 	}
@@ -177,7 +178,7 @@ func TestARequestPastItsDeadlineWhileItRunsIsATimeout(t *testing.T) {
 	}})
 	results := n.Listen(t, "hawser.result.>")
 	soon := time.Now().Add(500 * time.Millisecond).Format(time.RFC3339Nano)
-	n.Publish(t, n.Bus.Action(roletest.Ref(ava, "probe", "wait")), events.Header{"ce-hawserdeadline": {soon}}, "")
+	n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "wait")), events.Header{"ce-hawserdeadline": {soon}}, "")
 	if got := results.Outcome(t); got.Code() != connectors.CodeConnectorActionTimeout {
 		t.Errorf("got %+v, want CONNECTOR_ACTION_TIMEOUT", got.Error)
 	}
@@ -197,9 +198,9 @@ func TestTheStoreOfRecordsBeingAwayCountsForNoAttempt(t *testing.T) {
 		t.Fatal(err)
 	}
 	ref := roletest.Ref(roletest.Org("nobody-read-before"), "probe", "echo")
-	n.Publish(t, n.Bus.Action(ref), events.Header{"ce-id": {"r"}}, `{"text":"x"}`)
-	eventually(t, "the request is parked", func() bool { return n.Count(t, events.Parked, n.Bus.Parked(ref, "r")) == 1 })
-	d, err := n.Bus.First(t.Context(), events.Parked, 1, n.Bus.Parked(ref, "r"))
+	n.Publish(t, n.Bus.Subjects.Action(ref), events.Header{"ce-id": {"r"}}, `{"text":"x"}`)
+	eventually(t, "the request is parked", func() bool { return n.Count(t, queue.Parked, n.Queue.Subjects.Parked(ref, "r")) == 1 })
+	d, err := n.Queue.Streams.First(t.Context(), queue.Parked, 1, n.Queue.Subjects.Parked(ref, "r"))
 	if err != nil || len(d.Header[events.HeaderAttempt]) != 0 {
 		t.Errorf("parked with %v, %v, want no attempt counted", d.Header, err)
 	}

@@ -62,7 +62,7 @@ func TestEveryKindOfMessageGetsOneResult(t *testing.T) {
 		"binary":     {events.Header{"ce-specversion": {"1.0"}, "ce-id": {"b%201"}, "ce-source": {"/test"}, "ce-type": {"x"}}, `{"text":"binary"}`, "b 1"},
 		"structured": {events.Header{"Content-Type": {"application/cloudevents+json; charset=utf-8"}}, string(structured), "s 1"},
 	} {
-		n.Publish(t, n.Bus.Action(ref), m.header, m.data)
+		n.Publish(t, n.Bus.Subjects.Action(ref), m.header, m.data)
 		d := results.Message(t)
 		e, err := events.Decode(d.Header, d.Data)
 		if err != nil {
@@ -72,7 +72,7 @@ func TestEveryKindOfMessageGetsOneResult(t *testing.T) {
 		if want := `{"text":"` + name + `"}`; got.Type != "hawser.action.completed" || string(got.Data) != want {
 			t.Errorf("%s: got %s %s, want %s", name, got.Type, got.Data, want)
 		}
-		if m.id != "" && (got.ID != m.id || d.Subject != n.Bus.Result(ref, m.id)) {
+		if m.id != "" && (got.ID != m.id || d.Subject != n.Bus.Subjects.Result(ref, m.id)) {
 			t.Errorf("%s: result of %q on %s, want of %q", name, got.ID, d.Subject, m.id)
 		}
 	}
@@ -98,17 +98,17 @@ func TestARepeatedIDIsAnsweredOnceHoweverOftenItComes(t *testing.T) {
 	ref := roletest.Ref(ava, "probe", "count")
 	results := n.Listen(t, "hawser.result.>")
 	same := events.Header{"ce-id": {"r1"}}
-	n.Publish(t, n.Bus.Action(ref), same, "{}")
+	n.Publish(t, n.Bus.Subjects.Action(ref), same, "{}")
 	<-entered
 	for range 3 { // while the first is at work
-		n.Publish(t, n.Bus.Action(ref), same, "{}")
+		n.Publish(t, n.Bus.Subjects.Action(ref), same, "{}")
 	}
 	close(release)
 	if got := results.Outcome(t); got.ID != "r1" || got.Code() != "" {
 		t.Fatalf("got %+v", got)
 	}
-	n.Publish(t, n.Bus.Action(ref), same, "{}") // and after it
-	n.Publish(t, n.Bus.Action(roletest.Ref(ava, "probe", "echo")), events.Header{"ce-id": {"last"}}, `{"text":"x"}`)
+	n.Publish(t, n.Bus.Subjects.Action(ref), same, "{}") // and after it
+	n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "echo")), events.Header{"ce-id": {"last"}}, `{"text":"x"}`)
 	if got := results.Outcome(t); got.ID != "last" {
 		t.Errorf("another result was heard: %+v", got)
 	}
@@ -116,7 +116,7 @@ func TestARepeatedIDIsAnsweredOnceHoweverOftenItComes(t *testing.T) {
 	if got := calls.Load(); got != 1 {
 		t.Errorf("the handler ran %d times, want once", got)
 	}
-	if got := n.Count(t, events.Results, n.Bus.ResultsOf("r1")); got != 1 {
+	if got := n.Count(t, events.Results, n.Bus.Subjects.ResultFilter("r1")); got != 1 {
 		t.Errorf("%d results are stored, want 1", got)
 	}
 }
@@ -151,8 +151,8 @@ func TestAMadeUpIDIsTheSameAtEveryDelivery(t *testing.T) {
 		return json.RawMessage(`{}`), nil
 	}})
 	results := n.Listen(t, "hawser.result.>")
-	n.Publish(t, n.Bus.Action(roletest.Ref(ava, "probe", "flaky")), nil, "")
-	n.Publish(t, n.Bus.Action(roletest.Ref(ava, "probe", "flaky")), nil, "")
+	n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "flaky")), nil, "")
+	n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "flaky")), nil, "")
 	a, b := results.Outcome(t), results.Outcome(t)
 	if a.ID == b.ID || a.ID == "" {
 		t.Errorf("two requests have the ids %q and %q", a.ID, b.ID)
@@ -170,7 +170,7 @@ func TestAMessageThatCannotBeUnderstoodIsAnsweredSo(t *testing.T) {
 	t.Parallel()
 	n := one(t, echo())
 	results := n.Listen(t, "hawser.result.>")
-	subject := n.Bus.Action(roletest.Ref(ava, "probe", "echo"))
+	subject := n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "echo"))
 	for name, m := range map[string]struct {
 		header events.Header
 		data   string
@@ -205,7 +205,7 @@ func TestWhatAClientSaysOfAttemptsDoesNotMatter(t *testing.T) {
 	}})
 	results := n.Listen(t, "hawser.result.>")
 	for _, claimed := range []string{"-9", "7", "x"} {
-		n.Publish(t, n.Bus.Action(roletest.Ref(ava, "probe", "flaky")), events.Header{events.HeaderAttempt: {claimed}}, "")
+		n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "flaky")), events.Header{events.HeaderAttempt: {claimed}}, "")
 		if got := results.Outcome(t); got.Code() != "" {
 			t.Errorf("attempt %s: %v", claimed, got.Error)
 		}

@@ -49,7 +49,7 @@ type results struct {
 // exists reports whether the request has its result and the result its event. The error is
 // [events.ErrUnavailable] or [errEventPending].
 func (s *results) exists(ctx context.Context, t *task) (bool, error) {
-	if t.request.MadeUp && !t.redelivered && time.Since(t.message.Stored) < fairness.LookEvery {
+	if t.request.GeneratedID && !t.redelivered && time.Since(t.message.Stored) < fairness.LookEvery {
 		return false, nil // the id is new, and nobody else has seen the message
 	}
 	result, err := s.bus.ResultOf(ctx, t.request.ActionRef, t.request.ID)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/roletest"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -73,7 +74,7 @@ func TestFailuresOfTheProviderAreRetriedUntilItAnswers(t *testing.T) {
 	results, lifecycle := n.Listen(t, "hawser.result.>"), n.Listen(t, "hawser.event.>")
 	ref := roletest.Ref(ava, "probe", "ask")
 	began := time.Now()
-	n.Publish(t, n.Bus.Action(ref), events.Header{"ce-id": {"r"}, "ce-traceparent": {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}, "")
+	n.Publish(t, n.Bus.Subjects.Action(ref), events.Header{"ce-id": {"r"}, "ce-traceparent": {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}, "")
 	got := results.Message(t)
 	if string(got.Data) != `{"data":{"done":true}}` {
 		t.Errorf("result %s", got.Data)
@@ -100,7 +101,7 @@ func TestFailuresOfTheProviderAreRetriedUntilItAnswers(t *testing.T) {
 	if len(trace) != 1 || trace[0][:35] != "00-0af7651916cd43dd8448eb211c80319c" {
 		t.Errorf("the result continues the trace %v", trace)
 	}
-	waitEmpty(t, n, events.Parked)
+	waitEmpty(t, n, queue.Parked)
 }
 
 func TestWhatExhaustsItsAttemptsFailsAndIsBuriedWhole(t *testing.T) {
@@ -110,7 +111,7 @@ func TestWhatExhaustsItsAttemptsFailsAndIsBuriedWhole(t *testing.T) {
 	results := n.Listen(t, "hawser.result.>")
 	ref := roletest.Ref(ava, "probe", "ask")
 	header := events.Header{"ce-id": {"r 1"}, "ce-hawserpriority": {"high"}}
-	n.Publish(t, n.Bus.Action(ref), header, `{"order":"of the customer"}`)
+	n.Publish(t, n.Bus.Subjects.Action(ref), header, `{"order":"of the customer"}`)
 	got := results.Outcome(t)
 	if got.Code() != connectors.CodeConnectorActionFailed || got.Error.ProviderStatus != 503 {
 		t.Errorf("got %+v, want CONNECTOR_ACTION_FAILED of a 503", got.Error)
@@ -118,15 +119,15 @@ func TestWhatExhaustsItsAttemptsFailsAndIsBuriedWhole(t *testing.T) {
 	if p.calls() != 2 {
 		t.Errorf("the provider was called %d times, want 2", p.calls())
 	}
-	dead, err := n.Bus.First(t.Context(), events.Dead, 1, n.Bus.DeadAction(ref))
+	dead, err := n.Queue.Streams.First(t.Context(), queue.Dead, 1, n.Queue.Subjects.DeadAction(ref))
 	if err != nil {
 		t.Fatal(err)
 	}
-	back, err := n.Bus.ReadAction(&events.Delivery{Subject: dead.Header[events.HeaderSubject][0], Header: dead.Header, Data: dead.Data})
+	back, err := n.Queue.Subjects.ReadAction(&events.StoredMessage{Subject: dead.Header[queue.HeaderSubject][0], Header: dead.Header, Data: dead.Data})
 	if err != nil || back.ID != "r 1" || !back.High || string(back.Input) != `{"order":"of the customer"}` {
 		t.Errorf("the dead letter is %+v, %v", back, err)
 	}
-	if dead.Header[events.HeaderAttempt][0] != "2" || dead.Header[events.HeaderReason][0] != "CONNECTOR_ACTION_FAILED" {
+	if dead.Header[events.HeaderAttempt][0] != "2" || dead.Header[queue.HeaderReason][0] != "CONNECTOR_ACTION_FAILED" {
 		t.Errorf("the dead letter says %v", dead.Header)
 	}
 }
@@ -147,7 +148,7 @@ func TestFailuresThatNoRetryCanHelpAreAnsweredAtOnce(t *testing.T) {
 	n.StartExecutor(t, nil)
 	results := n.Listen(t, "hawser.result.>")
 	for _, ref := range []events.ActionRef{roletest.Ref(ava, "probe", "ask"), roletest.Ref(ava, "probe", "permanent"), roletest.Ref(ava, "private", "ask")} {
-		n.Publish(t, n.Bus.Action(ref), nil, "")
+		n.Publish(t, n.Bus.Subjects.Action(ref), nil, "")
 		if got := results.Outcome(t); got.Code() != connectors.CodeConnectorActionFailed {
 			t.Errorf("%s.%s: %+v", ref.Connector, ref.Action, got.Error)
 		}
@@ -155,7 +156,7 @@ func TestFailuresThatNoRetryCanHelpAreAnsweredAtOnce(t *testing.T) {
 	if p.calls() != 1 || inner.calls() != 0 {
 		t.Errorf("the provider was called %d times, the private address %d times, want 1 and 0", p.calls(), inner.calls())
 	}
-	if got := n.Count(t, events.Parked, ">"); got != 0 {
+	if got := n.Count(t, queue.Parked, ">"); got != 0 {
 		t.Errorf("%d requests are parked, want none", got)
 	}
 }
@@ -166,10 +167,10 @@ func TestAHandlerThatPanicsIsAFailureAndOthersGoOn(t *testing.T) {
 		panic("canary-in-a-panic")
 	}})
 	results := n.Listen(t, "hawser.result.>")
-	n.Publish(t, n.Bus.Action(roletest.Ref(ava, "probe", "panic")), events.Header{"ce-id": {"poison"}}, "")
+	n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "panic")), events.Header{"ce-id": {"poison"}}, "")
 	got := map[string]connectors.Code{}
 	for range 20 {
-		n.Publish(t, n.Bus.Action(roletest.Ref(ava, "probe", "echo")), nil, `{"text":"x"}`)
+		n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "echo")), nil, `{"text":"x"}`)
 	}
 	for range 21 {
 		o := results.Outcome(t)
@@ -178,7 +179,7 @@ func TestAHandlerThatPanicsIsAFailureAndOthersGoOn(t *testing.T) {
 	if len(got) != 21 || got["poison"] != connectors.CodeConnectorActionFailed {
 		t.Errorf("%d results, poison is %q", len(got), got["poison"])
 	}
-	if got := n.Count(t, events.Dead, ">"); got != 1 {
+	if got := n.Count(t, queue.Dead, ">"); got != 1 {
 		t.Errorf("%d dead letters, want 1", got)
 	}
 	if lines := n.Log.Lines("canary"); len(lines) != 0 {
@@ -202,12 +203,12 @@ func TestACallIsEndedAtItsTimeoutWhetherOrNotItHeeds(t *testing.T) {
 	}))
 	results := n.Listen(t, "hawser.result.>")
 	for _, action := range []string{"heeds", "stubborn"} {
-		n.Publish(t, n.Bus.Action(roletest.Ref(ava, "probe", action)), nil, "")
+		n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", action)), nil, "")
 		if got := results.Outcome(t); got.Code() != connectors.CodeConnectorActionTimeout {
 			t.Errorf("%s: %+v, want CONNECTOR_ACTION_TIMEOUT", action, got.Error)
 		}
 	}
-	n.Publish(t, n.Bus.Action(roletest.Ref(ava, "probe", "echo")), nil, `{"text":"x"}`)
+	n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "echo")), nil, `{"text":"x"}`)
 	if got := results.Outcome(t); got.Code() != "" {
 		t.Errorf("after that: %+v", got.Error)
 	}
@@ -242,7 +243,7 @@ func TestTheContextOfAConnectorIsForeignCodeToo(t *testing.T) {
 	results := n.Listen(t, "hawser.result.>")
 	for name, c := range cases {
 		n.Connect(t, ava, name, key)
-		n.Publish(t, n.Bus.Action(roletest.Ref(ava, name, "act")), nil, "")
+		n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, name, "act")), nil, "")
 		d := results.Message(t)
 		e, err := events.Decode(d.Header, d.Data)
 		if err != nil {

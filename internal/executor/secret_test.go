@@ -10,10 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/roletest"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
-	"github.com/hawser-io/hawser/pkg/events"
 )
 
 // A provider that repeats our credentials in its errors, and handlers that put
@@ -62,7 +62,7 @@ func TestSecretsStandInNoResultEventDeadLetterOrLog(t *testing.T) {
 	everything := n.Listen(t, "hawser.>")
 	results := n.Listen(t, "hawser.result.>")
 	for _, a := range actions {
-		n.Publish(t, n.Bus.Action(roletest.Ref(ava, "probe", a.Key)), nil, "")
+		n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", a.Key)), nil, "")
 		if got := results.Outcome(t); got.Error == nil {
 			t.Errorf("%s: got %s, want a failure", a.Key, got.Data)
 		}
@@ -79,7 +79,7 @@ func TestSecretsStandInNoResultEventDeadLetterOrLog(t *testing.T) {
 	if lines := n.Log.Lines("canary"); len(lines) > 0 {
 		t.Errorf("logged: %s", lines)
 	}
-	if got := n.Count(t, events.Dead, ">"); got == 0 {
+	if got := n.Count(t, queue.Dead, ">"); got == 0 {
 		t.Error("no dead letters were looked at")
 	}
 	if err := n.Env.Stop(); err != nil {

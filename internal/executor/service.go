@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hawser-io/hawser/internal/natsmicro"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -23,40 +25,40 @@ const (
 // callService answers hawser.call.>: it publishes the request like any other and replies
 // with its result, which any executor may store.
 type callService struct {
-	bus         *events.Bus
+	queue       *queue.Queue
 	definitions *records.Definitions
 	mu          sync.Mutex
 	waiting     map[string]int // connector → calls that wait for a result
 }
 
-func (s *callService) answer(ctx context.Context, ask events.Ask) events.Reply {
-	message := &events.Delivery{Subject: ask.Subject, Header: ask.Header, Data: ask.Data, Stored: time.Now()}
+func (s *callService) answer(ctx context.Context, ask natsmicro.Request) natsmicro.Reply {
+	message := &events.StoredMessage{Subject: ask.Subject, Header: ask.Header, Data: ask.Data, Stored: time.Now()}
 	if message.Header == nil {
 		message.Header = events.Header{}
 	}
-	request, err := s.bus.ReadAction(message)
+	request, err := s.queue.Subjects.ReadAction(message)
 	if err != nil {
 		return refuse(connectors.AsError(inputInvalid(err)))
 	}
-	if request.MadeUp {
+	if request.GeneratedID {
 		request.ID = events.NewID()
 	}
 	if _, err := s.definitions.Get(request.Connector); err != nil {
 		return refuse(connectors.AsError(err))
 	}
 	if !s.begin(request.Connector) {
-		e := connectors.Errorf(connectors.CodeConnectorRateLimited, "too many calls wait for %s; try again, or publish on %s", request.Connector, s.bus.Action(request.ActionRef))
+		e := connectors.Errorf(connectors.CodeConnectorRateLimited, "too many calls wait for %s; try again, or publish on %s", request.Connector, s.queue.Bus.Subjects.Action(request.ActionRef))
 		e.RetryAfter = time.Second
 		return refuse(e)
 	}
 	defer s.end(request.Connector)
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	result, err := s.bus.Request(ctx, request)
+	result, err := s.queue.Bus.RequestAction(ctx, request)
 	if err != nil {
 		return refuse(requestError(err))
 	}
-	reply := events.Reply{Data: result.Data()}
+	reply := natsmicro.Reply{Data: result.Data()}
 	var body outcome
 	if json.Unmarshal(result.Data(), &body) == nil && body.Error != nil {
 		reply.Code, reply.Text = string(body.Error.Code), body.Error.Message
@@ -94,12 +96,12 @@ func requestError(err error) *connectors.Error {
 	return e
 }
 
-func refuse(e *connectors.Error) events.Reply { return errorReply(e, outcome{Error: e}) }
+func refuse(e *connectors.Error) natsmicro.Reply { return errorReply(e, outcome{Error: e}) }
 
-func errorReply(e *connectors.Error, document any) events.Reply {
+func errorReply(e *connectors.Error, document any) natsmicro.Reply {
 	body, err := json.Marshal(document)
 	if err != nil {
 		body = nil
 	}
-	return events.Reply{Data: body, Code: string(e.Code), Text: e.Message}
+	return natsmicro.Reply{Data: body, Code: string(e.Code), Text: e.Message}
 }

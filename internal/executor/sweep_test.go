@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/executor"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/roletest"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -17,19 +18,19 @@ func TestTheSweepEndsWhatWaitedForAConnectorThatIsGone(t *testing.T) {
 	results, failed := n.Listen(t, "hawser.result.>"), n.Listen(t, "hawser.event.*.*.*.webhook.failed")
 	park := func(id string, attempts int) {
 		a := events.Action{ActionRef: roletest.Ref(ava, "ghost", "walk"), ID: id, Attempt: attempts, Input: []byte(`{}`)}
-		if err := n.Bus.Park(t.Context(), a, time.Now()); err != nil {
+		if err := n.Queue.Park(t.Context(), a, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}
 	park("postponed", 0)
 	park("attempted", 2)
-	hook := events.New("ingress", "hawser.webhook.moved", events.About{Tenant: ava, Connector: "ghost", Account: "default"}, []byte(`{}`))
-	n.Publish(t, n.Bus.Webhook(ava, "ghost", "moved", "d1"), hook.Header, string(hook.Data))
-	stored, err := n.Bus.First(t.Context(), events.Webhooks, 1, n.Bus.Webhooks())
+	hook := events.New("ingress", "hawser.webhook.moved", events.EventContext{Tenant: ava, Connector: "ghost", Account: "default"}, []byte(`{}`))
+	n.Publish(t, n.Bus.Subjects.Webhook(ava, "ghost", "moved", "d1"), hook.Header, string(hook.Data))
+	stored, err := n.Queue.Streams.First(t.Context(), events.Webhooks, 1, n.Bus.Subjects.Webhooks())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := n.Bus.ParkWebhook(t.Context(), stored, hook.ID(), 1, time.Now()); err != nil {
+	if err := n.Queue.ParkWebhook(t.Context(), stored, hook.ID(), 1, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	n.StartExecutor(t, &executor.Options{UnservedAfter: time.Millisecond})
@@ -41,9 +42,9 @@ func TestTheSweepEndsWhatWaitedForAConnectorThatIsGone(t *testing.T) {
 	if e := failed.Event(t); e.Type() != "hawser.webhook.failed" || events.Extension(e, events.ExtConnector) != "ghost" {
 		t.Errorf("event %s of %s", e.Type(), events.Extension(e, events.ExtConnector))
 	}
-	waitEmpty(t, n, events.Parked)
+	waitEmpty(t, n, queue.Parked)
 	for filter, want := range map[string]int{"hawser.dead.action.>": 1, "hawser.dead.webhook.>": 1} {
-		if got := n.Count(t, events.Dead, filter); got != want {
+		if got := n.Count(t, queue.Dead, filter); got != want {
 			t.Errorf("%d dead letters on %s, want %d", got, filter, want)
 		}
 	}
@@ -57,10 +58,10 @@ func TestTheSweepLeavesAloneWhatWaitsForAConnectorThatThereIs(t *testing.T) {
 	}
 	other := *n
 	other.Registry = connectors.NewRegistry() // an executor of other connectors
-	if err := n.Bus.Park(t.Context(), events.Action{ActionRef: roletest.Ref(ava, "probe", "noop"), ID: "1", Attempt: 1}, time.Now()); err != nil {
+	if err := n.Queue.Park(t.Context(), events.Action{ActionRef: roletest.Ref(ava, "probe", "noop"), ID: "1", Attempt: 1}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	if err := n.Bus.Park(t.Context(), events.Action{ActionRef: roletest.Ref(ava, "ghost", "walk"), ID: "2"}, time.Now()); err != nil {
+	if err := n.Queue.Park(t.Context(), events.Action{ActionRef: roletest.Ref(ava, "ghost", "walk"), ID: "2"}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	results := n.Listen(t, "hawser.result.>")
@@ -68,8 +69,8 @@ func TestTheSweepLeavesAloneWhatWaitsForAConnectorThatThereIs(t *testing.T) {
 	if got := results.Outcome(t); got.ID != "2" {
 		t.Errorf("the result of %s", got.ID)
 	}
-	eventually(t, "the ghost's request is gone", func() bool { return n.Count(t, events.Parked, "hawser.due.action.*.*.ghost.>") == 0 })
-	if got := n.Count(t, events.Parked, "hawser.due.action.*.*.probe.>"); got != 1 {
+	eventually(t, "the ghost's request is gone", func() bool { return n.Count(t, queue.Parked, "hawser.due.action.*.*.ghost.>") == 0 })
+	if got := n.Count(t, queue.Parked, "hawser.due.action.*.*.probe.>"); got != 1 {
 		t.Errorf("%d requests for the probe wait, want 1", got)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -15,7 +16,7 @@ import (
 // Every executor has one: the subject of a result takes one message, and a message is
 // removed by its sequence.
 type sweeper struct {
-	bus         *events.Bus
+	queue       *queue.Queue
 	definitions *records.Definitions
 	actions     *actions
 	webhooks    *webhooks
@@ -39,8 +40,8 @@ func (s *sweeper) run(ctx context.Context) error {
 		case <-tick.C:
 		}
 		err := errors.Join(
-			s.sweep(ctx, events.Actions, s.bus.Actions()),
-			s.sweep(ctx, events.Parked, s.bus.Prefix()+".due.>")) // those that are parked still will be due
+			s.sweep(ctx, events.Actions, s.queue.Bus.Subjects.Actions()),
+			s.sweep(ctx, queue.Parked, s.queue.Bus.Subjects.Prefix()+".due.>")) // those that are parked still will be due
 		if err != nil && ctx.Err() == nil {
 			s.telemetry.problem(err)
 		}
@@ -48,11 +49,11 @@ func (s *sweeper) run(ctx context.Context) error {
 }
 
 func (s *sweeper) sweep(ctx context.Context, stream events.Stream, filter string) error {
-	state, err := s.bus.State(ctx, stream)
+	state, err := s.queue.Streams.State(ctx, stream)
 	if err != nil || state.Messages == 0 {
 		return err
 	}
-	subjects, err := s.bus.Subjects(ctx, stream, filter)
+	subjects, err := s.queue.Streams.SubjectCounts(ctx, stream, filter)
 	if err != nil {
 		return err
 	}
@@ -79,22 +80,16 @@ func (s *sweeper) sweep(ctx context.Context, stream events.Stream, filter string
 
 // served reports whether an executor may take the messages of a subject.
 func (s *sweeper) served(subject string) bool {
-	if _, _, _, err := s.bus.ParseSilence(subject); err == nil {
+	if _, err := s.queue.Subjects.ParseInactivity(subject); err == nil {
 		return true // by every executor
 	}
 	connector := ""
-	if webhook, err := s.bus.WebhookOf(subject); err == nil {
-		ref, err := s.bus.ParseWebhook(webhook)
-		if err != nil {
-			return false
-		}
-		connector = ref.Connector
+	if webhook, err := s.queue.Subjects.ParseWebhook(subject); err == nil {
+		connector = webhook.Connector
+	} else if action, err := s.queue.Subjects.ParseAction(subject); err == nil {
+		connector = action.Connector
 	} else {
-		ref, err := s.bus.ParseAction(subject)
-		if err != nil {
-			return false
-		}
-		connector = ref.Connector
+		return false
 	}
 	_, unknown := s.definitions.Get(connector)
 	return unknown == nil
@@ -104,7 +99,7 @@ func (s *sweeper) served(subject string) bool {
 func (s *sweeper) endSubject(ctx context.Context, stream events.Stream, subject string) error {
 	from := uint64(1)
 	for range sweepLimit {
-		message, err := s.bus.First(ctx, stream, from, subject)
+		message, err := s.queue.Streams.First(ctx, stream, from, subject)
 		if errors.Is(err, events.ErrNotFound) {
 			return nil
 		}
@@ -114,7 +109,7 @@ func (s *sweeper) endSubject(ctx context.Context, stream events.Stream, subject 
 		if err := s.end(ctx, message); err != nil {
 			return err
 		}
-		if err := s.bus.Remove(ctx, stream, message.Sequence); err != nil {
+		if err := s.queue.Streams.Remove(ctx, stream, message.Sequence); err != nil {
 			return err
 		}
 		from = message.Sequence + 1
@@ -122,29 +117,29 @@ func (s *sweeper) endSubject(ctx context.Context, stream events.Stream, subject 
 	return nil
 }
 
-func (s *sweeper) end(ctx context.Context, message *events.Delivery) error {
-	webhook, err := s.bus.DueWebhook(ctx, message)
+func (s *sweeper) end(ctx context.Context, message *events.StoredMessage) error {
+	webhook, err := s.queue.DueWebhook(ctx, message)
 	switch {
 	case err == nil:
 		t, err := s.webhooks.read(webhook)
 		if err != nil {
 			return s.actions.quarantine.store(ctx, webhook, err)
 		}
-		t.attempt = events.Attempts(message)
+		t.attempt = queue.Attempts(message)
 		return s.webhooks.fail(ctx, t, connectors.AsError(notRegistered(t.about.Connector)))
 	case errors.Is(err, events.ErrNotFound):
 		return nil // its retention is over
 	case !errors.Is(err, events.ErrSubject):
 		return err
 	}
-	t, err := readTask(s.bus, message)
+	t, err := readTask(s.queue.Subjects, message)
 	if err != nil {
 		return s.actions.quarantine.store(ctx, message, err)
 	}
-	message.Attempt = 0 // the sweep is no attempt
+	message.NumDelivered = 0 // the sweep is no attempt
 	// A result that is newer than the message may be that of an earlier sweep, and lack
 	// its event.
-	result, err := s.bus.First(ctx, events.Results, 1, s.bus.Result(t.request.ActionRef, t.request.ID))
+	result, err := s.queue.Streams.First(ctx, events.Results, 1, s.queue.Bus.Subjects.Result(t.request.ActionRef, t.request.ID))
 	if err != nil && !errors.Is(err, events.ErrNotFound) {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -15,7 +16,7 @@ type task struct {
 	request     events.Action
 	malformed   error  // why the message is no request, nil if it is one
 	reference   string // of the request, see [events.Reference]
-	message     *events.Delivery
+	message     *events.StoredMessage
 	redelivered bool // work on the message may have ended between a result and its event
 	began       time.Time
 
@@ -29,14 +30,14 @@ type task struct {
 
 // readTask reads the message of a request. The error says that its subject names neither
 // a tenant nor an action, so that there is nobody to answer.
-func readTask(bus *events.Bus, message *events.Delivery) (*task, error) {
-	request, malformed := bus.ReadAction(message)
+func readTask(subjects queue.Subjects, message *events.StoredMessage) (*task, error) {
+	request, malformed := subjects.ReadAction(message)
 	if errors.Is(malformed, events.ErrSubject) || errors.Is(malformed, events.ErrToken) {
 		return nil, malformed
 	}
 	return &task{
 		request: request, malformed: malformed, reference: events.Reference(request.ActionRef, request.ID),
-		message: message, redelivered: message.Attempt > 1, began: time.Now(),
+		message: message, redelivered: message.NumDelivered > 1, began: time.Now(),
 	}, nil
 }
 
@@ -48,7 +49,7 @@ func (t *task) messageKey() string {
 
 // attempt is the number of this attempt, from 1. Deliveries that were not acknowledged
 // count.
-func (t *task) attempt() int { return t.request.Attempt + t.message.Attempt }
+func (t *task) attempt() int { return t.request.Attempt + t.message.NumDelivered }
 
 func (t *task) maxAttempts() int {
 	if t.action == nil {
@@ -76,8 +77,8 @@ func (t *task) ref() records.Ref {
 }
 
 // about is what the events of the request are about.
-func (t *task) about() events.About {
-	about := t.request.About()
+func (t *task) about() events.EventContext {
+	about := t.request.Context()
 	if t.connection != nil {
 		about.ConnectionID = t.connection.ID
 	}

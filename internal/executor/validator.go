@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/hawser-io/hawser/internal/natsmicro"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
-	"github.com/hawser-io/hawser/pkg/events"
 )
 
 // validator answers hawser.validate.<connector>: it runs the connector's Validate function
@@ -19,12 +19,12 @@ type validator struct {
 	telemetry   *telemetry
 }
 
-func (v *validator) answer(ctx context.Context, c *connectors.Connector, sealed []byte) events.Reply {
+func (v *validator) answer(ctx context.Context, c *connectors.Connector, sealed []byte) natsmicro.Reply {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	_, err := runBounded(ctx, func() (json.RawMessage, error) { return nil, v.validate(ctx, c, sealed) })
 	if err == nil {
-		return events.Reply{Data: []byte(`{}`)}
+		return natsmicro.Reply{Data: []byte(`{}`)}
 	}
 	e := connectors.AsError(err)
 	if e.Code == connectors.CodeInternal {

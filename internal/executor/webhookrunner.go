@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -18,7 +19,7 @@ import (
 
 // webhookRunner calls the webhook handlers of connectors.
 type webhookRunner struct {
-	bus         *events.Bus
+	queue       *queue.Queue
 	connections *records.Connections
 	calls       *callBuilder
 	transport   http.RoundTripper
@@ -34,7 +35,7 @@ func (r *webhookRunner) run(ctx context.Context, t *webhookTask) error {
 	if err := conn.Usable(); err != nil {
 		return connectors.Permanent(err)
 	}
-	body, err := r.bus.Body(ctx, t.webhook)
+	body, err := r.queue.Bodies.Get(ctx, t.webhook)
 	if errors.Is(err, events.ErrNotFound) {
 		return connectors.Permanent(connectors.Errorf(connectors.CodeInternal, "the body of the webhook is no longer stored"))
 	}

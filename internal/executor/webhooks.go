@@ -8,6 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -16,14 +17,14 @@ import (
 // webhooks publishes the notification of each stored webhook and runs the connector's
 // handler, if it has one:
 //
-//	webhook.received → handler → done: webhook.processed
-//	                     │ failed, attempts left: parked, delivered again when it is due
-//	                     └ failed for good: dead letter, webhook.failed
+// webhook.received → handler → done: webhook.processed
+// │ failed, attempts left: parked, delivered again when it is due
+// └ failed for good: dead letter, webhook.failed
 //
 // It reads the stream, so that a provider's request costs one write, and a crash loses no
 // webhook that was acknowledged.
 type webhooks struct {
-	bus        *events.Bus
+	queue      *queue.Queue
 	registry   *connectors.Registry
 	runner     *webhookRunner
 	inactivity *inactivity
@@ -35,9 +36,9 @@ type webhooks struct {
 // webhookTask is one attempt at a stored webhook.
 type webhookTask struct {
 	connector *connectors.Connector
-	webhook   *events.Delivery // as the stream holds it
+	webhook   *events.StoredMessage // as the stream holds it
 	event     events.Event
-	about     events.About
+	about     events.EventContext
 	attempt   int    // this one, from 1
 	message   string // names the message that led to the attempt
 	began     time.Time
@@ -48,8 +49,8 @@ func (t *webhookTask) ref() records.Ref {
 }
 
 // read makes the task of a stored webhook. The error says that it cannot be read.
-func (w *webhooks) read(webhook *events.Delivery) (*webhookTask, error) {
-	ref, err := w.bus.ParseWebhook(webhook.Subject)
+func (w *webhooks) read(webhook *events.StoredMessage) (*webhookTask, error) {
+	ref, err := w.queue.Bus.Subjects.ParseWebhook(webhook.Subject)
 	if err != nil {
 		return nil, err
 	}
@@ -62,9 +63,9 @@ func (w *webhooks) read(webhook *events.Delivery) (*webhookTask, error) {
 		definition = &connectors.Connector{Key: ref.Connector}
 	}
 	return &webhookTask{
-		connector: definition, webhook: webhook, event: event, attempt: webhook.Attempt, began: time.Now(),
+		connector: definition, webhook: webhook, event: event, attempt: webhook.NumDelivered, began: time.Now(),
 		message: webhook.Subject + "/" + strconv.FormatUint(webhook.Sequence, 10),
-		about: events.About{
+		about: events.EventContext{
 			Tenant: ref.Tenant, Connector: ref.Connector, Account: events.Extension(event, events.ExtAccount),
 			ConnectionID: events.Extension(event, events.ExtConnection), RequestID: event.ID(),
 		},
@@ -72,7 +73,7 @@ func (w *webhooks) read(webhook *events.Delivery) (*webhookTask, error) {
 }
 
 // received handles a webhook that was stored.
-func (w *webhooks) received(ctx context.Context, webhook *events.Delivery) error {
+func (w *webhooks) received(ctx context.Context, webhook *events.StoredMessage) error {
 	t, err := w.read(webhook)
 	if err != nil {
 		return events.Discard(err)
@@ -92,8 +93,8 @@ func (w *webhooks) received(ctx context.Context, webhook *events.Delivery) error
 }
 
 // due handles a webhook that was parked and is due, or that was redriven.
-func (w *webhooks) due(ctx context.Context, message *events.Delivery) error {
-	webhook, err := w.bus.DueWebhook(ctx, message)
+func (w *webhooks) due(ctx context.Context, message *events.StoredMessage) error {
+	webhook, err := w.queue.DueWebhook(ctx, message)
 	if errors.Is(err, events.ErrNotFound) || errors.Is(err, events.ErrSubject) {
 		return events.Discard(err) // its retention is over
 	}
@@ -104,7 +105,7 @@ func (w *webhooks) due(ctx context.Context, message *events.Delivery) error {
 	if err != nil {
 		return events.Discard(err)
 	}
-	t.attempt = events.Attempts(message) + message.Attempt
+	t.attempt = queue.Attempts(message) + message.NumDelivered
 	t.message = message.Subject + "/" + strconv.FormatUint(message.Sequence, 10)
 	return w.handle(events.WithTrace(ctx, webhook.Header), t)
 }
@@ -137,7 +138,7 @@ func (w *webhooks) conclude(ctx context.Context, t *webhookTask, failure error) 
 	}
 	if connectors.IsRetryable(failure) && t.attempt < t.connector.Webhook.AttemptLimit() {
 		next := time.Now().Add(retryDelay(failure, t.attempt))
-		if err := w.bus.ParkWebhook(ctx, t.webhook, t.event.ID(), t.attempt, next); err != nil {
+		if err := w.queue.ParkWebhook(ctx, t.webhook, t.event.ID(), t.attempt, next); err != nil {
 			return err
 		}
 		w.status.Webhook(t.ref(), string(e.Code))
@@ -145,7 +146,7 @@ func (w *webhooks) conclude(ctx context.Context, t *webhookTask, failure error) 
 		w.line(ctx, zerolog.InfoLevel, t).Str("outcome", "retrying").Str("code", string(e.Code)).Time("next", next).Msg("webhook")
 		return nil
 	}
-	if err := w.bus.BuryWebhook(ctx, t.webhook, t.event.ID(), t.attempt, string(e.Code)); err != nil {
+	if err := w.queue.DeadLetterWebhook(ctx, t.webhook, t.event.ID(), t.attempt, string(e.Code)); err != nil {
 		return err
 	}
 	w.telemetry.dead.Inc()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/ingress"
 	"github.com/hawser-io/hawser/internal/ingress/receive"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/roletest"
 	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -42,11 +43,11 @@ func TestAnAppsWebhookDoesNotWaitForASilentServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	bus, err := events.NewBus(nc, nil)
+	q, err := queue.New(nc, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := roletest.Start(t, &roletest.Options{Env: env, Bus: bus, Connectors: []connectors.Connector{appProbe()}, BaseURL: "https://hooks.example.test"})
+	n := roletest.Start(t, &roletest.Options{Env: env, Queue: q, Connectors: []connectors.Connector{appProbe()}, BaseURL: "https://hooks.example.test"})
 	s := &site{n, n.StartIngress(t, apps())}
 	if r := s.deliver(t, appURL+"?team=T1", "before", "{}"); r.status != http.StatusAccepted {
 		t.Fatalf("%d %s", r.status, r.body)

@@ -42,7 +42,7 @@ func TestEveryOperationAnswersOnNATS(t *testing.T) {
 		{"connections.disconnect", one + `}`, "", `{}`},
 		{"connections.disconnect", one + `}`, "CONNECTOR_NOT_CONNECTED", `"type":"urn:hawser:error:CONNECTOR_NOT_CONNECTED"`},
 	} {
-		header, reply, err := s.Bus.Ask(t.Context(), s.Bus.API(c.operation), []byte(c.request))
+		header, reply, err := s.Bus.Request(t.Context(), s.Bus.Subjects.API(c.operation), []byte(c.request))
 		if err != nil {
 			t.Fatalf("%s: %v", c.operation, err)
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/hawser-io/hawser/internal/ingress/api"
 	"github.com/hawser-io/hawser/internal/ingress/receive"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -46,7 +47,7 @@ type Options struct {
 
 // Parts are what an ingress works with. All are required.
 type Parts struct {
-	Bus         *events.Bus
+	Queue       *queue.Queue
 	Service     *connection.Service
 	Store       *records.Connections
 	Definitions *records.Definitions
@@ -91,10 +92,10 @@ func New(parts Parts, opts *Options) *Ingress {
 	o.BaseURL, o.BasePath = strings.TrimSuffix(o.BaseURL, "/"), strings.TrimSuffix(o.BasePath, "/")
 	log := o.Log.With().Str("role", "ingress").Logger()
 	requests := semaphore.NewWeighted(int64(o.MaxRequests))
-	failures := &errorEvents{bus: parts.Bus, rate: rate.NewLimiter(50, 100), log: log}
+	failures := &errorEvents{bus: parts.Queue.Bus, rate: rate.NewLimiter(50, 100), log: log}
 	closing := make(chan struct{})
 	receiver, redriver := receive.New(receive.Parts{
-		Bus: parts.Bus, Service: parts.Service, Store: parts.Store, Definitions: parts.Definitions,
+		Queue: parts.Queue, Service: parts.Service, Store: parts.Store, Definitions: parts.Definitions,
 		Status: parts.Status, Apps: parts.Apps,
 	}, receive.Options{
 		BaseURL: o.BaseURL, BasePath: o.BasePath, AppSecrets: o.AppSecrets, HTTP: o.HTTP,
@@ -103,7 +104,7 @@ func New(parts Parts, opts *Options) *Ingress {
 	return &Ingress{
 		basePath: api.BasePath(o.BasePath), receiver: receiver,
 		api: api.New(api.Parts{
-			Bus: parts.Bus, Service: parts.Service, Store: parts.Store, Definitions: parts.Definitions, Scopes: parts.Scopes,
+			Queue: parts.Queue, Service: parts.Service, Store: parts.Store, Definitions: parts.Definitions, Scopes: parts.Scopes,
 			Tokens: parts.Tokens, OAuth: parts.OAuth, Apps: parts.Apps, Redriver: redriver,
 		}, api.Options{
 			BaseURL: o.BaseURL, BasePath: api.BasePath(o.BasePath), HTTP: o.HTTP, MaxRequests: o.MaxRequests,
@@ -134,12 +135,12 @@ type errorEvents struct {
 // publish announces a failure that is not the caller's, and does not wait for the
 // stream's ack: the caller gets the error anyway. While the store fails, no event
 // could be stored either.
-func (f *errorEvents) publish(ctx context.Context, about events.About, operation string, e *connectors.Error) {
+func (f *errorEvents) publish(ctx context.Context, about events.EventContext, operation string, e *connectors.Error) {
 	if e.Code.HTTPStatus() < http.StatusInternalServerError || e.Code == connectors.CodeConnectorDatabaseFailed || !f.rate.Allow() {
 		return
 	}
 	event := events.NewLifecycle("ingress", events.ErrorOccurred, about, events.Data{Operation: operation, ErrorCode: string(e.Code), ErrorMessage: e.Message})
-	if _, err := f.bus.PublishAsync(ctx, f.bus.Event(about.Tenant, about.Connector, events.ErrorOccurred), event, nil); err != nil {
+	if _, err := f.bus.PublishAsync(ctx, f.bus.Subjects.Event(about.Tenant, about.Connector, events.ErrorOccurred), event, nil); err != nil {
 		f.log.Warn().Err(err).Msg("error.occurred not published")
 	}
 }

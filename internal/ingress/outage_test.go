@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/hawser-io/hawser/internal/ingress"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/roletest"
 	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -67,11 +68,11 @@ func TestAServerThatIsSilentIsTheSameAsNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	bus, err := events.NewBus(nc, nil)
+	q, err := queue.New(nc, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := roletest.Start(t, &roletest.Options{Env: env, Bus: bus, Timeout: events.DefaultPublishTimeout, Connectors: []connectors.Connector{roletest.Probe("probe", "")}, BaseURL: "https://hooks.example.test"})
+	n := roletest.Start(t, &roletest.Options{Env: env, Queue: q, Timeout: events.DefaultPublishTimeout, Connectors: []connectors.Connector{roletest.Probe("probe", "")}, BaseURL: "https://hooks.example.test"})
 	s := &site{n, n.StartIngress(t, &ingress.Options{})}
 	path := s.connect(t, "probe")
 	if r := s.deliver(t, path, "before", "{}"); r.status != http.StatusAccepted {

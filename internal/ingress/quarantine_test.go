@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hawser-io/hawser/internal/ingress"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/roletest"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -34,7 +35,7 @@ func counted(t *testing.T, r *prometheus.Registry, name string) (sum float64) {
 func confined(t *testing.T, most int64) (*site, *prometheus.Registry) {
 	t.Helper()
 	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{roletest.Probe("probe", "")}, BaseURL: "https://hooks.example.test"})
-	if _, err := n.Bus.Ensure(t.Context(), events.Topology{EvidenceMaxBytes: most}); err != nil {
+	if _, err := n.Queue.Ensure(t.Context(), queue.Topology{EvidenceMaxBytes: most}); err != nil {
 		t.Fatal(err)
 	}
 	metrics := prometheus.NewRegistry()

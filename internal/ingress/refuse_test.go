@@ -124,7 +124,7 @@ func TestDeliveriesForADisabledConnectionAreKeptSealed(t *testing.T) {
 	if got := s.Count(t, events.Webhooks, ">"); got != 0 {
 		t.Errorf("%d webhooks are stored, want none", got)
 	}
-	d, err := s.Bus.First(t.Context(), events.Quarantine, 1, "hawser.quarantine.probe.disabled")
+	d, err := s.Queue.Streams.First(t.Context(), events.Quarantine, 1, "hawser.quarantine.probe.disabled")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,11 +216,11 @@ func TestABodyBeyondWhatAMessageHoldsIsStoredBesideIt(t *testing.T) {
 	if r := s.deliver(t, path, "d1", large); r.status != http.StatusAccepted {
 		t.Fatalf("%d %.200s", r.status, r.body)
 	}
-	d, err := s.Bus.First(t.Context(), events.Webhooks, 1, ">")
+	d, err := s.Queue.Streams.First(t.Context(), events.Webhooks, 1, ">")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if body, err := s.Bus.Body(t.Context(), d); err != nil || len(d.Data) != 0 || string(body) != large {
+	if body, err := s.Queue.Bodies.Get(t.Context(), d); err != nil || len(d.Data) != 0 || string(body) != large {
 		t.Errorf("%v: %d bytes in the message, %d beside it", err, len(d.Data), len(body))
 	}
 }

@@ -83,7 +83,7 @@ func TestAPanicCostsOneRequest(t *testing.T) {
 		t.Errorf("logged: %s", lines)
 	}
 	// The same by NATS.
-	header, reply, err := n.Bus.Ask(t.Context(), n.Bus.API("connectors.list"), nil)
+	header, reply, err := n.Bus.Request(t.Context(), n.Bus.Subjects.API("connectors.list"), nil)
 	if err != nil || header.Get("Nats-Service-Error-Code") != "INTERNAL" || !strings.Contains(string(reply), `"status":500`) {
 		t.Errorf("by NATS: %v %s %v", header, reply, err)
 	}

@@ -141,7 +141,7 @@ func TestHeadersOfAProviderCannotSpeakToNATSOrToReaders(t *testing.T) {
 	if r.status != http.StatusAccepted {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
-	d, err := s.Bus.First(t.Context(), events.Webhooks, 1, ">")
+	d, err := s.Queue.Streams.First(t.Context(), events.Webhooks, 1, ">")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func TestHeadersOfAProviderCannotSpeakToNATSOrToReaders(t *testing.T) {
 	if e := lifecycle.Event(t); events.Extension(e, events.ExtIdentity) != "ava@example.com" || events.Extension(e, events.ExtConnector) != "shared" {
 		t.Errorf("a body that looks like an event was believed: %v", e)
 	}
-	if d, err = s.Bus.First(t.Context(), events.Webhooks, d.Sequence+1, ">"); err != nil || d.Header["X-Shared-Token"] != nil || string(d.Data) != forged {
+	if d, err = s.Queue.Streams.First(t.Context(), events.Webhooks, d.Sequence+1, ">"); err != nil || d.Header["X-Shared-Token"] != nil || string(d.Data) != forged {
 		t.Errorf("stored %v %s, %v", d.Header, d.Data, err)
 	}
 	if e, err = events.Decode(d.Header, d.Data); err != nil || e.DataContentType() != "application/cloudevents+json" || events.Extension(e, events.ExtIdentity) != "ava@example.com" {
@@ -185,7 +185,7 @@ func TestManyAndLargeHeadersAreKeptAsFarAsThereIsRoom(t *testing.T) {
 	if r.status != http.StatusAccepted {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
-	d, err := s.Bus.First(t.Context(), events.Webhooks, 1, ">")
+	d, err := s.Queue.Streams.First(t.Context(), events.Webhooks, 1, ">")
 	if err != nil || d.Header["A-Large"] == nil || d.Header["B-Large"] != nil || d.Header["C-Small"] == nil {
 		t.Errorf("%v: kept %d headers", err, len(d.Header))
 	}

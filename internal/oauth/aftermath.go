@@ -70,7 +70,7 @@ func (t *Tokens) Schedule(ctx context.Context, g *records.Grant) error {
 	if at.IsZero() {
 		return nil
 	}
-	return t.Bus.ScheduleRefresh(ctx, g.Key(), at)
+	return t.Queue.ScheduleRefresh(ctx, g.Key(), at)
 }
 
 // scheduleBeside sets the grant's timer while the grant is being stored; the returned
@@ -83,7 +83,7 @@ func (t *Tokens) scheduleBeside(ctx context.Context, g *records.Grant) (wait fun
 		if at.IsZero() {
 			return
 		}
-		if err := t.Bus.ScheduleRefresh(ctx, key, at); err != nil {
+		if err := t.Queue.ScheduleRefresh(ctx, key, at); err != nil {
 			t.problem(err)
 		}
 	}()

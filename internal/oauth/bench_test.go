@@ -97,7 +97,7 @@ func (e *tokenEndpoint) waitForDue(b *testing.B, in *installation, keys []string
 	for _, key := range keys {
 		g.Go(func() error {
 			in.expire(key)
-			return in.front.bus.ScheduleRefresh(b.Context(), key, at)
+			return in.front.queue.ScheduleRefresh(b.Context(), key, at)
 		})
 	}
 	must(b, g.Wait())

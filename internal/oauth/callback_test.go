@@ -225,7 +225,7 @@ func TestWhatTheCallbackSaysIsThereInEveryCall(t *testing.T) {
 			t.Fatalf("callback: got %d %s", status, body)
 		}
 		a := events.Action{ActionRef: events.ActionRef{Tenant: acme, Connector: "books", Action: "where"}, ID: "where-" + account, Input: []byte(`{}`), Account: account}
-		e, err := in.front.bus.Request(t.Context(), a)
+		e, err := in.front.bus.RequestAction(t.Context(), a)
 		must(t, err)
 		if got, want := string(e.Data()), `{"data":{"realm":"9130 0\u003c1\u003e","member":"usr_ava","ledger":"`+tc.ledger+`"}}`; got != want {
 			t.Errorf("the call's config: got %s, want %s", got, want)

@@ -141,7 +141,7 @@ func TestNoSecretLeavesItsPlace(t *testing.T) {
 	refreshing := prometheus.NewRegistry()
 	in.options.Metrics = refreshing
 	in.runRefresher(t)
-	must(t, in.front.bus.ScheduleRefresh(t.Context(), c.Grant, time.Now()))
+	must(t, in.front.queue.ScheduleRefresh(t.Context(), c.Grant, time.Now()))
 	eventually(t, "the refresher to have tried", func() bool { return in.grant(c.Grant).Failures > 0 })
 	secrets = append(secrets, provider.secrets()...)
 	if len(secrets) != 1+4*3+2 {

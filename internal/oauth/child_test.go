@@ -19,10 +19,10 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/crypto"
-	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/kvstore"
 	"github.com/hawser-io/hawser/pkg/kvstore/natskv"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -94,12 +94,12 @@ func beChild(text string) error {
 		return err
 	}
 	defer nc.Close()
-	bus, err := events.NewBus(nc, &events.Options{PublishTimeout: 30 * time.Second})
+	q, err := queue.New(nc, &queue.Options{PublishTimeout: 30 * time.Second})
 	if err != nil {
 		return err
 	}
 	buckets, err := records.BucketsFrom(func(name string) (kvstore.Store, error) {
-		return natskv.Open(ctx, bus.JetStream(), natskv.Bucket{Name: bus.Bucket(name), TTL: records.BucketTTL(name)}, &natskv.Options{Timeout: 30 * time.Second})
+		return natskv.Open(ctx, q.Bus.JetStream(), natskv.Bucket{Name: q.Bus.Subjects.Bucket(name), TTL: records.BucketTTL(name)}, &natskv.Options{Timeout: 30 * time.Second})
 	})
 	if err != nil {
 		return err
@@ -121,7 +121,7 @@ func beChild(text string) error {
 		return err
 	}
 	parts := oauth.Parts{
-		Bus: bus, Service: connection.NewService(store, definitions, scopes, bus, nil), Definitions: definitions, Grants: records.NewGrants(buckets, store.Sealer()),
+		Queue: q, Service: connection.NewService(store, definitions, scopes, q.Bus, nil), Definitions: definitions, Grants: records.NewGrants(buckets, store.Sealer()),
 		Leases: records.NewLeases(buckets), Apps: records.NewApps(buckets, store.Sealer(), nil), HTTP: client, Key: secret.New("unused"),
 	}
 	tokens := oauth.NewTokens(parts, &oauth.Options{CallTimeout: o.Timeout})

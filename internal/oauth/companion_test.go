@@ -239,7 +239,7 @@ func TestCompanionsAreEachRenewedOnce(t *testing.T) {
 	for round := range rounds(t, 3) {
 		for _, grant := range []string{c.Grant, c.Companions["user"]} {
 			in.expireFor(t, nodes, grant)
-			must(t, in.front.bus.ScheduleRefresh(t.Context(), grant, in.grant(grant).ExpiresAt))
+			must(t, in.front.queue.ScheduleRefresh(t.Context(), grant, in.grant(grant).ExpiresAt))
 		}
 		if failures := in.act(t, "chat", "both", 64, fmt.Sprint("round-", round)); len(failures) > 0 {
 			t.Fatalf("round %d: %d of 64 actions failed, the first with %s", round, len(failures), failures[0])

@@ -23,6 +23,7 @@ import (
 	"github.com/hawser-io/hawser/internal/demo"
 	"github.com/hawser-io/hawser/internal/ingress"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/safehttp"
 	"github.com/hawser-io/hawser/internal/testenv"
@@ -57,6 +58,7 @@ type installation struct {
 // node is what a process has of its own.
 type node struct {
 	nc          *nats.Conn
+	queue       *queue.Queue
 	bus         *events.Bus
 	buckets     records.Buckets
 	store       *records.Connections
@@ -130,7 +132,7 @@ func (s setup) install(t testing.TB, opts *oauth.Options, all ...connectors.Conn
 	tokens := records.NewAPITokens(in.front.buckets)
 	must(t, tokens.Add(t.Context(), in.token, "test"))
 	front := ingress.New(ingress.Parts{
-		Bus: in.front.bus, Service: in.front.service, Store: in.front.store, Definitions: in.front.definitions, Scopes: in.front.scopes,
+		Queue: in.front.queue, Service: in.front.service, Store: in.front.store, Definitions: in.front.definitions, Scopes: in.front.scopes,
 		Tokens: tokens, Status: records.NewStatusWriter(in.front.buckets), Apps: in.front.apps,
 		OAuth: oauth.NewFlow(in.front.tokens, in.front.flows, records.NewSessions(in.front.buckets)),
 	}, &ingress.Options{BaseURL: server, HTTP: in.front.http, Metrics: in.metrics, Log: zerolog.New(in.logs)})
@@ -143,13 +145,14 @@ func (in *installation) join(t testing.TB) *node {
 	t.Helper()
 	n := &node{nc: in.env.Conn(t)}
 	var err error
-	n.bus, err = events.NewBus(n.nc, &events.Options{PublishTimeout: 30 * time.Second})
+	n.queue, err = queue.New(n.nc, &queue.Options{PublishTimeout: 30 * time.Second})
 	must(t, err)
+	n.bus = n.queue.Bus
 	ctx := t.Context()
-	_, err = n.bus.Ensure(ctx, events.Topology{})
+	_, err = n.queue.Ensure(ctx, queue.Topology{})
 	must(t, err)
 	n.buckets, err = records.BucketsFrom(func(name string) (kvstore.Store, error) {
-		s, err := natskv.Open(ctx, n.bus.JetStream(), natskv.Bucket{Name: n.bus.Bucket(name), TTL: records.BucketTTL(name)}, &natskv.Options{Timeout: 30 * time.Second})
+		s, err := natskv.Open(ctx, n.bus.JetStream(), natskv.Bucket{Name: n.bus.Subjects.Bucket(name), TTL: records.BucketTTL(name)}, &natskv.Options{Timeout: 30 * time.Second})
 		if err != nil || in.wrap == nil {
 			return s, err
 		}
@@ -174,7 +177,7 @@ func (in *installation) join(t testing.TB) *node {
 	options := in.options
 	options.Log = zerolog.New(in.logs)
 	n.tokens = oauth.NewTokens(oauth.Parts{
-		Bus: n.bus, Service: n.service, Definitions: n.definitions, Grants: n.grants, Leases: n.leases, Apps: n.apps,
+		Queue: n.queue, Service: n.service, Definitions: n.definitions, Grants: n.grants, Leases: n.leases, Apps: n.apps,
 		HTTP: n.http, Registry: in.registry, Key: key,
 	}, &options)
 	t.Cleanup(func() {
@@ -395,10 +398,10 @@ func (in *installation) kinds() (kinds []string) {
 
 func (in *installation) events() (out []events.Event) {
 	in.t.Helper()
-	state, err := in.front.bus.State(in.t.Context(), events.Lifecycle)
+	state, err := in.front.queue.Streams.State(in.t.Context(), events.Lifecycle)
 	must(in.t, err)
 	for sequence := uint64(1); uint64(len(out)) < state.Messages; sequence++ {
-		d, err := in.front.bus.Message(in.t.Context(), events.Lifecycle, sequence)
+		d, err := in.front.queue.Streams.Message(in.t.Context(), events.Lifecycle, sequence)
 		must(in.t, err)
 		e, err := events.Decode(d.Header, d.Data)
 		must(in.t, err)

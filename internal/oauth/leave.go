@@ -124,7 +124,7 @@ func (t *Tokens) depart(ctx context.Context, g *records.Grant, account string, c
 		return nil, err
 	}
 	g.RetryAt = t.opts.Now().Add(t.opts.CallTimeout + 10*time.Second).UTC()
-	if err := t.Bus.ScheduleRefresh(ctx, g.Key(), g.RetryAt); err != nil {
+	if err := t.Queue.ScheduleRefresh(ctx, g.Key(), g.RetryAt); err != nil {
 		t.problem(err) // the sweep finds it
 	}
 	if err := t.Grants.Save(ctx, g); err != nil {

@@ -230,7 +230,7 @@ func (t *Tokens) handOver(ctx context.Context, g *records.Grant, old records.Gra
 		t.problem(err)
 		t.giveBack(ctx, g, config, tokens)
 	}
-	if err := t.Bus.ScheduleRefresh(ctx, g.Key(), g.RetryAt); err != nil { // ours may have taken its timer's place
+	if err := t.Queue.ScheduleRefresh(ctx, g.Key(), g.RetryAt); err != nil { // ours may have taken its timer's place
 		t.problem(err)
 	}
 	return missingGrant(records.ErrNotFound)

@@ -38,7 +38,7 @@ func (in *installation) runExecutor(t testing.TB) *node {
 	t.Helper()
 	n := in.join(t)
 	x := executor.New(executor.Parts{
-		Bus: n.bus, Registry: in.registry, Store: n.store, Definitions: n.definitions, Scopes: n.scopes,
+		Queue: n.queue, Registry: in.registry, Store: n.store, Definitions: n.definitions, Scopes: n.scopes,
 		Claims: records.NewClaims(n.buckets), Status: records.NewStatusWriter(n.buckets), HTTP: n.http, OAuth: n.tokens,
 	}, &executor.Options{Log: zerolog.New(in.logs)})
 	must(t, x.Prepare(t.Context()))
@@ -55,7 +55,7 @@ func (in *installation) runExecutor(t testing.TB) *node {
 func (in *installation) runRefresher(t testing.TB) *node {
 	t.Helper()
 	n := in.join(t)
-	r := refresher.New(refresher.Parts{Bus: n.bus, Tokens: n.tokens, Grants: n.grants, Leases: n.leases}, &refresher.Options{Log: zerolog.New(in.logs)})
+	r := refresher.New(refresher.Parts{Queue: n.queue, Tokens: n.tokens, Grants: n.grants, Leases: n.leases}, &refresher.Options{Log: zerolog.New(in.logs)})
 	n.caches(t)
 	run(t, func(ctx context.Context) error { return r.Run(ctx, context.WithoutCancel(ctx), func() {}) })
 	return n
@@ -161,7 +161,7 @@ func (r *race) run(t *testing.T, round int, first func()) {
 	if first != nil {
 		first()
 	}
-	must(t, r.front.bus.ScheduleRefresh(t.Context(), r.grant, time.Now()))
+	must(t, r.front.queue.ScheduleRefresh(t.Context(), r.grant, time.Now()))
 	began := time.Now()
 	if failures := r.act(t, r.connector, r.action, 64, fmt.Sprintf("round-%d", round)); len(failures) > 0 {
 		t.Fatalf("round %d: %d of 64 actions failed, the first with %s", round, len(failures), failures[0])
@@ -182,9 +182,9 @@ func (in *installation) act(t testing.TB, connector, action string, n int, id st
 			a := events.Action{ActionRef: events.ActionRef{Tenant: acme, Connector: connector, Action: action}, ID: fmt.Sprintf("%s-%d", id, i), Input: []byte(`{}`)}
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 			defer cancel()
-			e, err := in.front.bus.Request(ctx, a)
+			e, err := in.front.bus.RequestAction(ctx, a)
 			for errors.Is(err, events.ErrUnavailable) && ctx.Err() == nil {
-				e, err = in.front.bus.Request(ctx, a) // a busy machine; the id makes it one request
+				e, err = in.front.bus.RequestAction(ctx, a) // a busy machine; the id makes it one request
 			}
 			switch {
 			case err != nil:

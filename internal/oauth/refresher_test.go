@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/refresher"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -25,15 +26,15 @@ func TestARefresherRenewsBeforeATokenExpires(t *testing.T) {
 	g := in.grant(grant) // of an hour, with a minute left: beyond its margin
 	g.IssuedAt, g.ExpiresAt = time.Now().Add(-59*time.Minute), time.Now().Add(2*time.Minute)
 	must(t, in.front.grants.Save(t.Context(), g))
-	must(t, in.front.bus.ScheduleRefresh(t.Context(), grant, time.Now()))
+	must(t, in.front.queue.ScheduleRefresh(t.Context(), grant, time.Now()))
 	eventually(t, "the refresh", func() bool { return in.grant(grant).Generation == 2 })
 	if got := stats(t, p); got.Refreshes != 1 {
 		t.Errorf("provider counted %+v, want one refresh", got)
 	}
 	eventually(t, "the next timer, and no due message left", func() bool {
-		left, err := in.front.bus.Subjects(t.Context(), events.Refresh, in.front.bus.RefreshTimers())
+		left, err := in.front.queue.Streams.SubjectCounts(t.Context(), queue.Refresh, in.front.queue.Subjects.RefreshTimers())
 		must(t, err)
-		due, err := in.front.bus.Subjects(t.Context(), events.Refresh, in.front.bus.RefreshDues())
+		due, err := in.front.queue.Streams.SubjectCounts(t.Context(), queue.Refresh, in.front.queue.Subjects.RefreshesDue())
 		must(t, err)
 		return len(left) == 1 && len(due) == 0
 	})
@@ -44,12 +45,12 @@ func TestAStrayTimerRefreshesNothing(t *testing.T) {
 	in, p := withDemo(t, nil)
 	grant := in.connectDemo()
 	in.runRefresher(t)
-	must(t, in.front.bus.ScheduleRefresh(t.Context(), grant, time.Now()))
-	must(t, in.front.bus.ScheduleRefresh(t.Context(), "organization.nobody.none.0", time.Now()))
+	must(t, in.front.queue.ScheduleRefresh(t.Context(), grant, time.Now()))
+	must(t, in.front.queue.ScheduleRefresh(t.Context(), "organization.nobody.none.0", time.Now()))
 	eventually(t, "both timers to be seen, and the true one to be set again", func() bool {
-		due, err := in.front.bus.Subjects(t.Context(), events.Refresh, in.front.bus.RefreshDues())
+		due, err := in.front.queue.Streams.SubjectCounts(t.Context(), queue.Refresh, in.front.queue.Subjects.RefreshesDue())
 		must(t, err)
-		timers, err := in.front.bus.Subjects(t.Context(), events.Refresh, in.front.bus.RefreshTimers())
+		timers, err := in.front.queue.Streams.SubjectCounts(t.Context(), queue.Refresh, in.front.queue.Subjects.RefreshTimers())
 		must(t, err)
 		return len(due) == 0 && len(timers) == 1
 	})
@@ -64,7 +65,7 @@ func TestALostTimerIsHealed(t *testing.T) {
 	grant := in.connectDemo()
 	n := in.runRefresher(t)
 	in.expire(grant) // its timer lies an hour ahead: as good as lost
-	healer := refresher.New(refresher.Parts{Bus: n.bus, Tokens: n.tokens, Grants: n.grants, Leases: n.leases}, nil)
+	healer := refresher.New(refresher.Parts{Queue: n.queue, Tokens: n.tokens, Grants: n.grants, Leases: n.leases}, nil)
 	healed, err := healer.Heal(t.Context())
 	must(t, err)
 	if healed != 1 {
@@ -80,7 +81,7 @@ func TestATransientFailureIsTriedAgainLater(t *testing.T) {
 	in.expire(grant)
 	fault(t, p, "token", "500", 2)
 	in.runRefresher(t)
-	must(t, in.front.bus.ScheduleRefresh(t.Context(), grant, time.Now()))
+	must(t, in.front.queue.ScheduleRefresh(t.Context(), grant, time.Now()))
 	eventually(t, "the third try", func() bool { return in.grant(grant).Generation == 2 })
 	if got := stats(t, p); got.Refreshes != 1 || got.Reuses != 0 {
 		t.Errorf("provider counted %+v, want one refresh", got)
@@ -96,9 +97,9 @@ func TestAnEndingRefreshTokenIsToldOnce(t *testing.T) {
 	must(t, in.front.grants.Save(t.Context(), g))
 	in.runRefresher(t)
 	for range 2 {
-		must(t, in.front.bus.ScheduleRefresh(t.Context(), grant, time.Now()))
+		must(t, in.front.queue.ScheduleRefresh(t.Context(), grant, time.Now()))
 		eventually(t, "the timer to be seen", func() bool {
-			due, err := in.front.bus.Subjects(t.Context(), events.Refresh, in.front.bus.RefreshTimers())
+			due, err := in.front.queue.Streams.SubjectCounts(t.Context(), queue.Refresh, in.front.queue.Subjects.RefreshTimers())
 			must(t, err)
 			return len(due) == 1 && in.grant(grant).ExpiryWarned
 		})
@@ -158,11 +159,11 @@ func TestAFloodOfDueGrantsIsWorkedOff(t *testing.T) {
 		g.Generation, g.IssuedAt, g.ExpiresAt = 1, time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
 		must(t, in.front.grants.Seal(g, records.GrantTokens{Access: secret.New("a"), Refresh: secret.New("r")}))
 		must(t, in.front.grants.Save(t.Context(), g))
-		must(t, in.front.bus.ScheduleRefresh(t.Context(), key, time.Now()))
+		must(t, in.front.queue.ScheduleRefresh(t.Context(), key, time.Now()))
 		keys = append(keys, key)
 	}
 	n := in.join(t)
-	r := refresher.New(refresher.Parts{Bus: n.bus, Tokens: n.tokens, Grants: n.grants, Leases: n.leases}, &refresher.Options{Concurrency: 16, PerProvider: atOnce})
+	r := refresher.New(refresher.Parts{Queue: n.queue, Tokens: n.tokens, Grants: n.grants, Leases: n.leases}, &refresher.Options{Concurrency: 16, PerProvider: atOnce})
 	run(t, func(ctx context.Context) error { return r.Run(ctx, context.WithoutCancel(ctx), func() {}) })
 	eventually(t, "every grant to be renewed", func() bool {
 		return !slices.ContainsFunc(keys, func(key string) bool { return in.grant(key).Generation != 2 })

@@ -30,7 +30,7 @@ func (t *Tokens) Revoke(ctx context.Context, g *records.Grant) error {
 	if failed != nil && failed.again && g.Revocation.Tries+1 < maxRevocations {
 		g.Revocation.Tries++
 		g.RetryAt = t.opts.Now().Add(backoff(g.Revocation.Tries, failed.retryAfter)).UTC()
-		if err := t.Bus.ScheduleRefresh(ctx, g.Key(), g.RetryAt); err != nil {
+		if err := t.Queue.ScheduleRefresh(ctx, g.Key(), g.RetryAt); err != nil {
 			return err
 		}
 		return ignoreConflict(t.Grants.Save(ctx, g))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -187,11 +188,11 @@ func TestANewAuthorisationEndsTheRevocation(t *testing.T) {
 	in.connectBlindly("gone")
 	must(t, in.front.tokens.Revoke(t.Context(), g)) // a timer that read it before; it must not forget the new one
 	in.runRefresher(t)
-	must(t, in.front.bus.ScheduleRefresh(t.Context(), c.Grant, time.Now()))
+	must(t, in.front.queue.ScheduleRefresh(t.Context(), c.Grant, time.Now()))
 	eventually(t, "the timer to be seen", func() bool {
-		due, err := in.front.bus.Subjects(t.Context(), events.Refresh, in.front.bus.RefreshDues())
+		due, err := in.front.queue.Streams.SubjectCounts(t.Context(), queue.Refresh, in.front.queue.Subjects.RefreshesDue())
 		must(t, err)
-		timers, err := in.front.bus.Subjects(t.Context(), events.Refresh, in.front.bus.RefreshTimers())
+		timers, err := in.front.queue.Streams.SubjectCounts(t.Context(), queue.Refresh, in.front.queue.Subjects.RefreshTimers())
 		must(t, err)
 		return len(due) == 0 && len(timers) == 1
 	})

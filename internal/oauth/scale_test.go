@@ -83,7 +83,7 @@ const sweepSignal = syscall.SIGUSR1
 
 // beRefresher is a refresher until its process is killed. At a signal it sweeps.
 func beRefresher(ctx context.Context, parts oauth.Parts, tokens *oauth.Tokens) error {
-	r := refresher.New(refresher.Parts{Bus: parts.Bus, Tokens: tokens, Grants: parts.Grants, Leases: parts.Leases}, nil)
+	r := refresher.New(refresher.Parts{Queue: parts.Queue, Tokens: tokens, Grants: parts.Grants, Leases: parts.Leases}, nil)
 	var g errgroup.Group
 	g.Go(func() error { return parts.Grants.Run(ctx) })
 	g.Go(func() error { return parts.Apps.Run(ctx) })
@@ -138,15 +138,15 @@ func plantMany(b *testing.B, in *installation, n int) (keys []string) {
 		func(_ jetstream.JetStream, m *nats.Msg, err error) { b.Errorf("%s: %v", m.Subject, err) }))
 	must(b, err)
 	buckets := in.front.buckets
-	buckets.Grants = planting{buckets.Grants, js, "$KV." + in.front.bus.Bucket("grants") + "."}
+	buckets.Grants = planting{buckets.Grants, js, "$KV." + in.front.bus.Subjects.Bucket("grants") + "."}
 	grants := records.NewGrants(buckets, records.NewSealer(in.keys, "hawser"))
 	at := "@at " + time.Now().Add(24*time.Hour).UTC().Format(time.RFC3339Nano)
 	for i := range n {
 		grant, err := benchGrant(in, grants, i)
 		must(b, err)
 		must(b, grants.Save(b.Context(), grant))
-		_, err = js.PublishMsgAsync(&nats.Msg{Subject: in.front.bus.RefreshTimer(grant.Key()), Header: nats.Header{
-			jetstream.ScheduleHeader: {at}, jetstream.ScheduleTargetHeader: {in.front.bus.RefreshDue(grant.Key())},
+		_, err = js.PublishMsgAsync(&nats.Msg{Subject: in.front.queue.Subjects.RefreshTimer(grant.Key()), Header: nats.Header{
+			jetstream.ScheduleHeader: {at}, jetstream.ScheduleTargetHeader: {in.front.queue.Subjects.RefreshDue(grant.Key())},
 		}})
 		must(b, err)
 		if len(keys) < dueGrants {

@@ -54,7 +54,7 @@ func TestAGrantThatNobodyRefreshesIsLetGoToo(t *testing.T) {
 			g := in.grant(grant)
 			must(t, in.front.grants.Seal(g, tc.change(g, records.GrantTokens{Access: secret.New("old-access"), Refresh: secret.New("old-refresh")})))
 			must(t, in.front.grants.Save(t.Context(), g))
-			healer := refresher.New(refresher.Parts{Bus: in.front.bus, Tokens: in.front.tokens, Grants: in.front.grants, Leases: in.front.leases}, nil)
+			healer := refresher.New(refresher.Parts{Queue: in.front.queue, Tokens: in.front.tokens, Grants: in.front.grants, Leases: in.front.leases}, nil)
 			_, err := healer.Heal(t.Context())
 			must(t, err)
 			if in.forgotten(grant) {

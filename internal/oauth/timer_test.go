@@ -9,9 +9,9 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/refresher"
-	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -48,7 +48,7 @@ func TestTimersKeepTheirMarginAndSpread(t *testing.T) {
 	never := in.front.grants.New(records.GrantKey(acme, "timed", "client", "never"))
 	never.RefreshToken, never.IssuedAt = "there is one", time.Now()
 	must(t, in.front.tokens.Schedule(t.Context(), never))
-	timers, err := in.front.bus.Subjects(t.Context(), events.Refresh, in.front.bus.RefreshTimers())
+	timers, err := in.front.queue.Streams.SubjectCounts(t.Context(), queue.Refresh, in.front.queue.Subjects.RefreshTimers())
 	must(t, err)
 	if len(timers) != 160 {
 		t.Errorf("%d timers, want one for each of 160 grants, and none for a token that does not end", len(timers))
@@ -58,9 +58,9 @@ func TestTimersKeepTheirMarginAndSpread(t *testing.T) {
 // timer is when the grant's timer fires.
 func (in *installation) timer(t *testing.T, grant string) time.Time {
 	t.Helper()
-	stream, err := in.front.bus.JetStream().Stream(t.Context(), in.front.bus.Stream(events.Refresh))
+	stream, err := in.front.bus.JetStream().Stream(t.Context(), in.front.bus.Subjects.StreamName(queue.Refresh))
 	must(t, err)
-	msg, err := stream.GetLastMsgForSubject(t.Context(), in.front.bus.RefreshTimer(grant))
+	msg, err := stream.GetLastMsgForSubject(t.Context(), in.front.queue.Subjects.RefreshTimer(grant))
 	must(t, err)
 	at, err := time.Parse(time.RFC3339Nano, strings.TrimPrefix(msg.Header.Get(jetstream.ScheduleHeader), "@at "))
 	must(t, err)
@@ -88,14 +88,14 @@ func TestASlowProviderHoldsUpOnlyItsOwn(t *testing.T) {
 		g.Generation, g.IssuedAt, g.ExpiresAt = 1, time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
 		must(t, in.front.grants.Seal(g, records.GrantTokens{Access: secret.New("a"), Refresh: secret.New("r")}))
 		must(t, in.front.grants.Save(t.Context(), g))
-		must(t, in.front.bus.ScheduleRefresh(t.Context(), g.Key(), time.Now()))
+		must(t, in.front.queue.ScheduleRefresh(t.Context(), g.Key(), time.Now()))
 		return g.Key()
 	}
 	for i := range 40 {
 		plant("stuck", i)
 	}
 	n := in.join(t)
-	r := refresher.New(refresher.Parts{Bus: n.bus, Tokens: n.tokens, Grants: n.grants, Leases: n.leases}, &refresher.Options{Concurrency: 8, PerProvider: 2})
+	r := refresher.New(refresher.Parts{Queue: n.queue, Tokens: n.tokens, Grants: n.grants, Leases: n.leases}, &refresher.Options{Concurrency: 8, PerProvider: 2})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx, ctx, func() {}) }()

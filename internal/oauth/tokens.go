@@ -12,15 +12,15 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
-	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
 // Parts are what tokens are kept alive with. All but Registry are required.
 type Parts struct {
-	Bus         *events.Bus
+	Queue       *queue.Queue
 	Service     *connection.Service
 	Definitions *records.Definitions
 	Grants      *records.Grants

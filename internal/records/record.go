@@ -138,8 +138,8 @@ func (c *Connection) Ref() Ref {
 }
 
 // About is what events about the connection are about.
-func (c *Connection) About() events.About {
-	return events.About{Tenant: c.Ref().Tenant, Connector: c.Connector, Account: c.Account, ConnectionID: c.ID}
+func (c *Connection) About() events.EventContext {
+	return events.EventContext{Tenant: c.Ref().Tenant, Connector: c.Connector, Account: c.Account, ConnectionID: c.ID}
 }
 
 // Enabled reports whether its owner wants it used.

@@ -2,9 +2,9 @@
 // number of refreshers share the work: each due grant is handed to one of them.
 // What it costs grows with what is due, not with what exists.
 //
-//	refresher.go  the role, and what it does with a grant that is due
-//	share.go      what one provider may have of a refresher
-//	sweep.go      heals timers that were lost
+// refresher.go the role, and what it does with a grant that is due
+// share.go what one provider may have of a refresher
+// sweep.go heals timers that were lost
 package refresher
 
 import (
@@ -15,7 +15,9 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/hawser-io/hawser/internal/natsmicro"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -23,7 +25,7 @@ import (
 
 // Parts are what a refresher works with. All are required.
 type Parts struct {
-	Bus    *events.Bus
+	Queue  *queue.Queue
 	Tokens *oauth.Tokens
 	Grants *records.Grants
 	Leases *records.Leases
@@ -71,22 +73,22 @@ func New(parts Parts, opts *Options) *Refresher {
 // serving is called once it shows as a NATS micro service.
 func (r *Refresher) Run(ctx, grace context.Context, serving func()) error {
 	consumer := events.Consumer{
-		Name: "refresher", Stream: events.Refresh, Filter: r.Bus.RefreshDues(), Description: "grants whose time has come",
-		Most: r.opts.Concurrency, OnError: r.problem,
+		Name: "refresher", Stream: queue.Refresh, Filter: r.Queue.Subjects.RefreshesDue(), Description: "grants whose time has come",
+		MaxConcurrent: r.opts.Concurrency, OnError: r.problem,
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return r.Bus.Consume(ctx, grace, consumer, r.due) })
+	g.Go(func() error { return r.Queue.Bus.Consume(ctx, grace, consumer, r.due) })
 	g.Go(func() error { return r.sweep(ctx) })
 	g.Go(func() error {
-		return r.Bus.Serve(ctx, grace, events.Service{Name: "hawser-refresher", Version: "1.0.0", Description: "renews OAuth tokens"}, serving)
+		return natsmicro.Serve(ctx, grace, r.Queue.Bus, natsmicro.Service{Name: "hawser-refresher", Version: "1.0.0", Description: "renews OAuth tokens"}, serving)
 	})
 	return g.Wait()
 }
 
 // due looks at a grant whose timer has fired. Until it returns nil the message
 // stays, so that a refresher that dies hands the grant on.
-func (r *Refresher) due(ctx context.Context, d *events.Delivery) error {
-	key := r.Bus.GrantDue(d.Subject)
+func (r *Refresher) due(ctx context.Context, d *events.StoredMessage) error {
+	key := r.Queue.Subjects.ParseRefreshDue(d.Subject)
 	g, err := r.Grants.Latest(ctx, key)
 	if errors.Is(err, records.ErrNotFound) || key == "" {
 		return nil // disconnected since
@@ -109,7 +111,7 @@ func (r *Refresher) due(ctx context.Context, d *events.Delivery) error {
 	of, later := r.shares.enter(g.Connector)
 	if of == nil {
 		// Set again, not handed back: the server counts deliveries, and gives up.
-		return r.Bus.ScheduleRefresh(ctx, key, r.opts.Now().Add(later))
+		return r.Queue.ScheduleRefresh(ctx, key, r.opts.Now().Add(later))
 	}
 	defer r.shares.leave(of)
 	if err := of.begin(ctx); err != nil {
@@ -132,7 +134,7 @@ func (r *Refresher) due(ctx context.Context, d *events.Delivery) error {
 	case coded && e.Code == connectors.CodeConnectorOAuthRefreshFailed:
 		return nil // its owner has been told
 	case coded && e.RetryAfter > 0:
-		return r.Bus.ScheduleRefresh(ctx, key, r.opts.Now().Add(e.RetryAfter))
+		return r.Queue.ScheduleRefresh(ctx, key, r.opts.Now().Add(e.RetryAfter))
 	}
 	return err
 }

@@ -59,7 +59,7 @@ func (r *Refresher) Heal(ctx context.Context) (healed int, err error) {
 		if !late {
 			continue
 		}
-		if err := r.Bus.ScheduleRefresh(ctx, g.Key(), now); err != nil {
+		if err := r.Queue.ScheduleRefresh(ctx, g.Key(), now); err != nil {
 			return healed, err
 		}
 		healed++

@@ -11,7 +11,7 @@ import (
 
 // Heard is what a core subscriber hears on a filter, in order.
 type Heard struct {
-	next func(context.Context) (*events.Delivery, error)
+	next func(context.Context) (*events.StoredMessage, error)
 	left func() int
 }
 
@@ -24,12 +24,12 @@ func (n *Node) Listen(t testing.TB, filter string) *Heard {
 	check(t, sub.SetPendingLimits(-1, -1))
 	check(t, nc.FlushWithContext(bounded(t)))
 	return &Heard{
-		next: func(ctx context.Context) (*events.Delivery, error) {
+		next: func(ctx context.Context) (*events.StoredMessage, error) {
 			m, err := sub.NextMsgWithContext(ctx)
 			if err != nil {
 				return nil, err
 			}
-			return &events.Delivery{Subject: m.Subject, Header: m.Header, Data: m.Data}, nil
+			return &events.StoredMessage{Subject: m.Subject, Header: m.Header, Data: m.Data}, nil
 		},
 		left: func() int {
 			check(t, nc.FlushWithContext(bounded(t)))
@@ -41,7 +41,7 @@ func (n *Node) Listen(t testing.TB, filter string) *Heard {
 }
 
 // Message returns the next message.
-func (h *Heard) Message(t testing.TB) *events.Delivery {
+func (h *Heard) Message(t testing.TB) *events.StoredMessage {
 	t.Helper()
 	d, err := h.next(bounded(t))
 	if err != nil {
@@ -100,19 +100,14 @@ func (h *Heard) Outcome(t testing.TB) Outcome {
 // Publish sends a raw message and waits until the server has it.
 func (n *Node) Publish(t testing.TB, subject string, header events.Header, data string) {
 	t.Helper()
-	if header == nil {
-		header = events.Header{}
-	}
-	p, err := n.Bus.PublishRaw(subject, header, []byte(data), nil)
-	check(t, err)
-	_, err = p.Wait(bounded(t))
+	_, err := n.Bus.Publish(bounded(t), subject, &events.Message{Header: header, Data: []byte(data)}, nil)
 	check(t, err)
 }
 
 // Count is how many messages a stream holds on subjects that match filter.
 func (n *Node) Count(t testing.TB, s events.Stream, filter string) int {
 	t.Helper()
-	subjects, err := n.Bus.Subjects(bounded(t), s, filter)
+	subjects, err := n.Queue.Streams.SubjectCounts(bounded(t), s, filter)
 	check(t, err)
 	total := 0
 	for _, count := range subjects {

@@ -1,10 +1,10 @@
 // Package roletest assembles roles for tests as pkg/app does for programs: on a
 // real NATS server, with providers and clients of the test's own.
 //
-//	node.go      what every role is assembled from
-//	run.go       executors and ingresses that run until the test ends
-//	heard.go     what was published, in the order of publication
-//	connector.go a connector whose actions the test writes
+// node.go what every role is assembled from
+// run.go executors and ingresses that run until the test ends
+// heard.go what was published, in the order of publication
+// connector.go a connector whose actions the test writes
 package roletest
 
 import (
@@ -21,6 +21,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/safehttp"
 	"github.com/hawser-io/hawser/internal/testenv"
@@ -34,9 +35,9 @@ import (
 
 // Options of a [Node]. Zero fields mean the default.
 type Options struct {
-	Env  *testenv.Env    // default: a new one
-	Keys *crypto.Keyring // default: a new keyset
-	Bus  *events.Bus     // default: one in process
+	Env   *testenv.Env    // default: a new one
+	Keys  *crypto.Keyring // default: a new keyset
+	Queue *queue.Queue    // default: one in process
 	// Timeout of the default bus and of the buckets; default 10 s, which is more
 	// than programs have: machines that test are busy.
 	Timeout time.Duration
@@ -49,7 +50,8 @@ type Options struct {
 type Node struct {
 	Env         *testenv.Env
 	Keys        *crypto.Keyring
-	Bus         *events.Bus
+	Queue       *queue.Queue
+	Bus         *events.Bus // of Queue
 	Buckets     records.Buckets
 	Store       *records.Connections
 	Definitions *records.Definitions
@@ -71,7 +73,7 @@ func Start(t testing.TB, opts *Options) *Node {
 	if opts == nil {
 		opts = &Options{}
 	}
-	n := &Node{Env: opts.Env, Bus: opts.Bus, Keys: opts.Keys, Registry: connectors.NewRegistry(), Log: &testenv.Log{}}
+	n := &Node{Env: opts.Env, Queue: opts.Queue, Keys: opts.Keys, Registry: connectors.NewRegistry(), Log: &testenv.Log{}}
 	if n.Env == nil {
 		n.Env = testenv.Start(t, nil)
 	}
@@ -93,12 +95,13 @@ func Start(t testing.TB, opts *Options) *Node {
 
 func (n *Node) connect(t testing.TB, timeout time.Duration) {
 	t.Helper()
-	if n.Bus == nil {
+	if n.Queue == nil {
 		var err error
-		n.Bus, err = events.NewBus(n.Env.Conn(t, events.ConnectOptions("test")...), &events.Options{PublishTimeout: timeout})
+		n.Queue, err = queue.New(n.Env.Conn(t, events.ConnectOptions("test")...), &queue.Options{PublishTimeout: timeout})
 		check(t, err)
 	}
-	_, err := n.Bus.Ensure(t.Context(), events.Topology{})
+	n.Bus = n.Queue.Bus
+	_, err := n.Queue.Ensure(t.Context(), queue.Topology{})
 	check(t, err)
 }
 
@@ -106,7 +109,7 @@ func (n *Node) openBuckets(t testing.TB, timeout time.Duration) {
 	t.Helper()
 	var err error
 	n.Buckets, err = records.BucketsFrom(func(name string) (kvstore.Store, error) {
-		bucket := natskv.Bucket{Name: n.Bus.Bucket(name), TTL: records.BucketTTL(name)}
+		bucket := natskv.Bucket{Name: n.Bus.Subjects.Bucket(name), TTL: records.BucketTTL(name)}
 		return natskv.Open(t.Context(), n.Bus.JetStream(), bucket, &natskv.Options{Timeout: timeout})
 	})
 	check(t, err)
@@ -117,7 +120,7 @@ func (n *Node) assemble(t testing.TB, baseURL string) {
 	var err error
 	n.Scopes, err = connection.ParseScopes(connection.DefaultScopes)
 	check(t, err)
-	sealer := records.NewSealer(n.Keys, n.Bus.Prefix())
+	sealer := records.NewSealer(n.Keys, n.Bus.Subjects.Prefix())
 	n.Store = records.NewConnections(n.Buckets, sealer)
 	n.Definitions = records.NewDefinitions(n.Buckets)
 	n.Status = records.NewStatusWriter(n.Buckets)
@@ -138,7 +141,7 @@ func (n *Node) keepTokens(t testing.TB, baseURL string) {
 	key, err := records.SigningKey(t.Context(), n.Buckets, n.Store.Sealer())
 	check(t, err)
 	n.OAuth = oauth.NewTokens(oauth.Parts{
-		Bus: n.Bus, Service: n.Service, Definitions: n.Definitions, Grants: n.Grants, Leases: records.NewLeases(n.Buckets), Apps: n.Apps,
+		Queue: n.Queue, Service: n.Service, Definitions: n.Definitions, Grants: n.Grants, Leases: records.NewLeases(n.Buckets), Apps: n.Apps,
 		HTTP: n.Providers, Registry: n.Registry, Key: key,
 	}, &oauth.Options{BaseURL: baseURL + "/api/v1", Log: n.Logger()})
 }

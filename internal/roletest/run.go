@@ -78,7 +78,7 @@ func (n *Node) StartExecutor(t testing.TB, opts *executor.Options) *Role {
 		o.Metrics = prometheus.NewRegistry()
 	}
 	x := executor.New(executor.Parts{
-		Bus: n.Bus, Registry: n.Registry, Store: n.Store, Definitions: n.Definitions, Scopes: n.Scopes,
+		Queue: n.Queue, Registry: n.Registry, Store: n.Store, Definitions: n.Definitions, Scopes: n.Scopes,
 		Claims: records.NewClaims(n.Buckets), Status: n.Status, HTTP: n.Providers, OAuth: n.OAuth,
 	}, &o)
 	check(t, x.Prepare(t.Context()))
@@ -106,7 +106,7 @@ func (n *Node) StartIngress(t testing.TB, opts *ingress.Options, tune ...func(*h
 		o.Metrics = prometheus.NewRegistry()
 	}
 	in := ingress.New(ingress.Parts{
-		Bus: n.Bus, Service: n.Service, Store: n.Store, Definitions: n.Definitions, Scopes: n.Scopes, Tokens: n.Tokens, Status: n.Status,
+		Queue: n.Queue, Service: n.Service, Store: n.Store, Definitions: n.Definitions, Scopes: n.Scopes, Tokens: n.Tokens, Status: n.Status,
 		OAuth: oauth.NewFlow(n.OAuth, records.NewFlows(n.Buckets, n.Store.Sealer()), records.NewSessions(n.Buckets)), Apps: n.Apps,
 	}, &o)
 	f := &Front{Token: records.NewAPIToken()}

@@ -59,7 +59,7 @@ func (c *tokenCreateCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	buckets, err := records.BucketsFrom(func(name string) (kvstore.Store, error) {
-		return natskv.Open(ctx, bus.JetStream(), natskv.Bucket{Name: bus.Bucket(name), Replicas: c.Replicas}, nil)
+		return natskv.Open(ctx, bus.JetStream(), natskv.Bucket{Name: bus.Subjects.Bucket(name), Replicas: c.Replicas}, nil)
 	})
 	if err != nil {
 		return err

@@ -21,8 +21,8 @@ import (
 func BenchmarkAction(b *testing.B) {
 	s := newSystem(b, "10m", roles{executor: true})
 	raw := newLoop(b, s, "raw.action.x", "raw.result.")
-	own := newLoop(b, s, s.bus.Action(events.ActionRef{Tenant: s.tenant, Connector: "bench", Action: "echo"}),
-		strings.TrimSuffix(s.bus.Result(events.ActionRef{Tenant: s.tenant, Connector: "bench", Action: "echo"}, "x"), "x"))
+	own := newLoop(b, s, s.queue.Bus.Subjects.Action(events.ActionRef{Tenant: s.tenant, Connector: "bench", Action: "echo"}),
+		strings.TrimSuffix(s.queue.Bus.Subjects.Result(events.ActionRef{Tenant: s.tenant, Connector: "bench", Action: "echo"}, "x"), "x"))
 	raw.consume(b)
 
 	b.Run("one-at-a-time", func(b *testing.B) {
@@ -88,7 +88,7 @@ func (l *loop) trip(int, int) error {
 	l.waiting[id] = done
 	l.mu.Unlock()
 	// As pkg/client sends a call: the id is made for it.
-	header := events.Action{ID: id, MadeUp: true}.Headers()
+	header := events.Action{ID: id, GeneratedID: true}.Message().Header
 	msg := &nats.Msg{Subject: l.subject, Data: []byte(`{"text":"hello"}`), Header: header}
 	future, err := l.js.PublishMsgAsync(msg)
 	if err != nil {
@@ -138,7 +138,7 @@ func (l *loop) consume(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	about := events.About{Tenant: events.Tenant{Scope: "organization", Identity: "org_1"}, Connector: "bench", Account: "default", ConnectionID: events.NewID(), RequestID: "1"}
+	about := events.EventContext{Tenant: events.Tenant{Scope: "organization", Identity: "org_1"}, Connector: "bench", Account: "default", ConnectionID: events.NewID(), RequestID: "1"}
 	result := events.New("executor", events.ActionCompleted.Type(), about, []byte(`{"data":{"text":"hello"}}`))
 	result.SetExtension(events.ExtTraceParent, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 	running, err := consumer.Consume(func(msg jetstream.Msg) {

@@ -107,7 +107,7 @@ func (s *system) writeCrowd(b *testing.B, template []byte, from, step, n int) er
 		return err
 	}
 	put := func(bucket, key string, value []byte) error {
-		_, err := js.PublishMsgAsync(&nats.Msg{Subject: "$KV." + s.bus.Bucket(bucket) + "." + key, Data: value}, jetstream.WithStallWait(30*time.Second))
+		_, err := js.PublishMsgAsync(&nats.Msg{Subject: "$KV." + s.queue.Bus.Subjects.Bucket(bucket) + "." + key, Data: value}, jetstream.WithStallWait(30*time.Second))
 		return err
 	}
 	for i := from; i < n; i += step {
@@ -124,7 +124,7 @@ func (s *system) writeCrowd(b *testing.B, template []byte, from, step, n int) er
 			return err
 		}
 		key := c.Ref().Key()
-		if doc, err = s.keys.SealFields(doc, c.Sealed, crypto.Binding{Bucket: s.bus.Bucket("connections"), Key: key}); err != nil {
+		if doc, err = s.keys.SealFields(doc, c.Sealed, crypto.Binding{Bucket: s.queue.Bus.Subjects.Bucket("connections"), Key: key}); err != nil {
 			return err
 		}
 		if err := put("webhooks", c.Webhook.Hash, []byte(key)); err != nil {

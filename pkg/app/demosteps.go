@@ -55,7 +55,7 @@ func (s *story) connectByKey(ctx context.Context) (string, error) {
 }
 
 func (s *story) recordIsSealed(ctx context.Context) (string, error) {
-	bucket, err := s.bus.JetStream().KeyValue(ctx, s.bus.Bucket("connections"))
+	bucket, err := s.bus.JetStream().KeyValue(ctx, s.bus.Subjects.Bucket("connections"))
 	if err != nil {
 		return "", err
 	}

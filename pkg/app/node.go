@@ -15,6 +15,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/safehttp"
 	"github.com/hawser-io/hawser/internal/webhook"
@@ -36,7 +37,7 @@ type node struct {
 	registry    *connectors.Registry
 	metrics     *prometheus.Registry
 	nc          *nats.Conn
-	bus         *events.Bus
+	queue       *queue.Queue
 	keys        *crypto.Keyring
 	scopes      connection.Scopes
 	buckets     records.Buckets
@@ -68,7 +69,7 @@ func newNode(ctx context.Context, role string, settings shared, baseURL string, 
 	if n.scopes, err = connection.ParseScopes(settings.Scopes); err != nil {
 		return nil, err
 	}
-	if n.bus, err = events.NewBus(nc, &events.Options{Prefix: settings.Prefix}); err != nil {
+	if n.queue, err = queue.New(nc, &queue.Options{Prefix: settings.Prefix}); err != nil {
 		return nil, err
 	}
 	if err := n.prepare(ctx); err != nil {
@@ -82,7 +83,7 @@ func newNode(ctx context.Context, role string, settings shared, baseURL string, 
 	n.grants = records.NewGrants(n.buckets, sealer)
 	n.leases = records.NewLeases(n.buckets)
 	n.apps = records.NewApps(n.buckets, sealer, os.Getenv)
-	n.service = connection.NewService(n.store, n.definitions, n.scopes, n.bus, &connection.ServiceOptions{
+	n.service = connection.NewService(n.store, n.definitions, n.scopes, n.queue.Bus, &connection.ServiceOptions{
 		Role: role, BaseURL: baseURL + settings.BasePath, OnError: n.problem, Grants: n.grants, CheckSecret: webhook.CheckSecret,
 	})
 	n.observe()
@@ -101,7 +102,7 @@ func (n *node) keepTokens(ctx context.Context) error {
 		return err
 	}
 	n.oauth = oauth.NewTokens(oauth.Parts{
-		Bus: n.bus, Service: n.service, Definitions: n.definitions, Grants: n.grants, Leases: n.leases, Apps: n.apps,
+		Queue: n.queue, Service: n.service, Definitions: n.definitions, Grants: n.grants, Leases: n.leases, Apps: n.apps,
 		HTTP: n.http, Registry: n.registry, Key: key,
 	}, &oauth.Options{BaseURL: n.baseURL + n.settings.BasePath, ReturnURLs: n.settings.ReturnURLs, Metrics: n.metrics, Log: n.log})
 	return nil
@@ -109,7 +110,7 @@ func (n *node) keepTokens(ctx context.Context) error {
 
 // prepare creates or updates streams and buckets.
 func (n *node) prepare(ctx context.Context) error {
-	drift, err := n.bus.Ensure(ctx, events.Topology{Replicas: n.settings.Replicas})
+	drift, err := n.queue.Ensure(ctx, queue.Topology{Replicas: n.settings.Replicas})
 	if err != nil {
 		return err
 	}
@@ -117,8 +118,8 @@ func (n *node) prepare(ctx context.Context) error {
 		n.log.Warn().Stringer("drift", d).Msg("a stream was not as it should be, and was changed")
 	}
 	n.buckets, err = records.BucketsFrom(func(name string) (kvstore.Store, error) {
-		bucket := natskv.Bucket{Name: n.bus.Bucket(name), Replicas: n.settings.Replicas, TTL: records.BucketTTL(name)}
-		return natskv.Open(ctx, n.bus.JetStream(), bucket, nil)
+		bucket := natskv.Bucket{Name: n.queue.Bus.Subjects.Bucket(name), Replicas: n.settings.Replicas, TTL: records.BucketTTL(name)}
+		return natskv.Open(ctx, n.queue.Bus.JetStream(), bucket, nil)
 	})
 	if err != nil {
 		return err

@@ -32,7 +32,7 @@ func TestTheEmbeddedServerTakesThePrefixesThatTheStreamsTake(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, prefix := range []string{"hawser", "stage-2", "a_b", "0", strings.Repeat("a", 32), strings.Repeat("a", 33), "Stage", "a.b", "-", "ü", "a>"} {
-		_, names := events.NewNames(prefix)
+		_, names := events.NewSubjects(prefix)
 		_, err := embedded.Start(ended, embedded.Options{DataDir: t.TempDir(), Listen: "off", Prefix: prefix})
 		refused := err != nil && strings.Contains(err.Error(), "subject prefix")
 		if refused != (names != nil) {

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -69,12 +70,12 @@ func (n *node) ready(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, out)
 }
 
-func (n *node) oldestPending(ctx context.Context) (events.StreamState, time.Duration, error) {
-	state, err := n.bus.State(ctx, events.Actions)
+func (n *node) oldestPending(ctx context.Context) (queue.StreamState, time.Duration, error) {
+	state, err := n.queue.Streams.State(ctx, events.Actions)
 	if err != nil || state.Messages == 0 {
 		return state, 0, err
 	}
-	oldest, err := n.bus.First(ctx, events.Actions, 1, n.bus.Actions())
+	oldest, err := n.queue.Streams.First(ctx, events.Actions, 1, n.queue.Bus.Subjects.Actions())
 	if errors.Is(err, events.ErrNotFound) {
 		return state, 0, nil
 	}
@@ -117,8 +118,8 @@ func (m *streamMetrics) Describe(out chan<- *prometheus.Desc) {
 func (m *streamMetrics) Collect(out chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
 	defer cancel()
-	for _, s := range []events.Stream{events.Actions, events.Parked, events.Results, events.Webhooks, events.Lifecycle, events.Dead, events.Quarantine} {
-		if state, err := m.node.bus.State(ctx, s); err == nil {
+	for _, s := range []events.Stream{events.Actions, queue.Parked, events.Results, events.Webhooks, events.Lifecycle, queue.Dead, events.Quarantine} {
+		if state, err := m.node.queue.Streams.State(ctx, s); err == nil {
 			out <- prometheus.MustNewConstMetric(m.messages, prometheus.GaugeValue, float64(state.Messages), string(s))
 		}
 	}

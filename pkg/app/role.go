@@ -141,7 +141,7 @@ func (n *node) play(ctx context.Context, listener net.Listener, play roles, read
 		start(ex.Run)
 	}
 	if play.refresher {
-		start(refresher.New(refresher.Parts{Bus: n.bus, Tokens: n.oauth, Grants: n.grants, Leases: n.leases}, &refresher.Options{Log: n.log}).Run)
+		start(refresher.New(refresher.Parts{Queue: n.queue, Tokens: n.oauth, Grants: n.grants, Leases: n.leases}, &refresher.Options{Log: n.log}).Run)
 	}
 	g.Go(func() error { return serveHTTP(ctx, grace, listener, n.probes(api)) })
 	starting.Wait()
@@ -154,7 +154,7 @@ func (n *node) play(ctx context.Context, listener net.Listener, play roles, read
 	err = errors.Join(err, helpers.Wait())
 	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if flushErr := n.bus.Flush(flush); flushErr != nil {
+	if flushErr := n.queue.Bus.Flush(flush); flushErr != nil {
 		n.problem(flushErr)
 	}
 	return err
@@ -176,7 +176,7 @@ func (n *node) ingress() *ingress.Ingress {
 	outward := *n.http
 	outward.Timeout = 10 * time.Second
 	return ingress.New(ingress.Parts{
-		Bus: n.bus, Service: n.service, Store: n.store, Definitions: n.definitions, Scopes: n.scopes, Tokens: n.tokens, Status: n.status,
+		Queue: n.queue, Service: n.service, Store: n.store, Definitions: n.definitions, Scopes: n.scopes, Tokens: n.tokens, Status: n.status,
 		OAuth: oauth.NewFlow(n.oauth, records.NewFlows(n.buckets, n.store.Sealer()), records.NewSessions(n.buckets)), Apps: n.apps,
 	}, &ingress.Options{
 		AppSecrets: receive.EnvAppSecrets(os.Getenv), HTTP: &outward,
@@ -186,7 +186,7 @@ func (n *node) ingress() *ingress.Ingress {
 
 func (n *node) executor() (*executor.Executor, error) {
 	return executor.New(executor.Parts{
-		Bus: n.bus, Registry: n.registry, Store: n.store, Definitions: n.definitions, Scopes: n.scopes,
+		Queue: n.queue, Registry: n.registry, Store: n.store, Definitions: n.definitions, Scopes: n.scopes,
 		Claims: records.NewClaims(n.buckets), Status: n.status, HTTP: n.http, OAuth: n.oauth,
 	}, &executor.Options{Concurrency: n.settings.Concurrency, Metrics: n.metrics, Log: n.log}), nil
 }

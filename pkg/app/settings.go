@@ -42,7 +42,7 @@ var basePathForm = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$`)
 // check refuses what cannot be meant, before anything is made, and brings base URL
 // and base path into one form: neither ends with a slash.
 func (s *shared) check() error {
-	if _, err := events.NewNames(s.Prefix); err != nil {
+	if _, err := events.NewSubjects(s.Prefix); err != nil {
 		return fmt.Errorf("--prefix: not a subject prefix: %w", err)
 	}
 	if _, err := connection.ParseScopes(s.Scopes); err != nil {

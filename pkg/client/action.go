@@ -155,7 +155,7 @@ func (a *Action) request(in any, opts *PublishOptions) (events.Action, error) {
 		return r, connectors.Errorf(connectors.CodeConnectorActionInputInvalid, "a request's priority is %s or %s", High, Normal)
 	}
 	if r.ID == "" {
-		r.ID, r.MadeUp = events.NewID(), true
+		r.ID, r.GeneratedID = events.NewID(), true
 	}
 	if raw, ok := in.(json.RawMessage); in == nil || ok && len(raw) == 0 {
 		in = struct{}{}
@@ -173,13 +173,13 @@ func (c *Client) await(ctx context.Context, r events.Action) (events.Event, erro
 	if c.tenant {
 		return c.awaitLive(ctx, r)
 	}
-	return c.bus.Request(ctx, r)
+	return c.bus.RequestAction(ctx, r)
 }
 
 // awaitLive is [events.Bus.Request] for those who may not ask streams: it hears
 // only what passes while it is connected.
 func (c *Client) awaitLive(ctx context.Context, r events.Action) (events.Event, error) {
-	sub, err := c.nc.SubscribeSync(c.bus.Result(r.ActionRef, r.ID))
+	sub, err := c.nc.SubscribeSync(c.bus.Subjects.Result(r.ActionRef, r.ID))
 	if err != nil {
 		return events.Event{}, fmt.Errorf("%w: %w", events.ErrUnavailable, err)
 	}

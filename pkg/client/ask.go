@@ -42,7 +42,7 @@ func reply[T any](ctx context.Context, c *Client, operation string, r request) (
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	header, data, err := c.bus.Ask(ctx, c.bus.API(operation), body)
+	header, data, err := c.bus.Request(ctx, c.bus.Subjects.API(operation), body)
 	if err != nil {
 		return out, unanswered(operation, err)
 	}

@@ -12,12 +12,12 @@ import (
 func (l *listener) durable(ctx, taking context.Context) (func(), error) {
 	consumer := events.Consumer{
 		// Executors have consumers on the same streams, with names of their own.
-		Name:        "client-" + events.Token(l.opts.Durable),
-		Description: "subscription of an application",
-		Stream:      l.stream,
-		Filter:      l.subject,
-		Most:        l.opts.Concurrency,
-		OnError:     l.opts.OnError,
+		Name:          "client-" + events.Token(l.opts.Durable),
+		Description:   "subscription of an application",
+		Stream:        l.stream,
+		Filter:        l.subject,
+		MaxConcurrent: l.opts.Concurrency,
+		OnError:       l.opts.OnError,
 	}
 	if err := l.bus.EnsureConsumer(taking, consumer); err != nil {
 		return nil, err
@@ -28,7 +28,7 @@ func (l *listener) durable(ctx, taking context.Context) (func(), error) {
 	}, nil
 }
 
-func (l *listener) deliver(ctx context.Context, d *events.Delivery) error {
+func (l *listener) deliver(ctx context.Context, d *events.StoredMessage) error {
 	e, err := readEvent(d.Subject, d.Header, d.Data)
 	if err != nil {
 		l.opts.OnError(fmt.Errorf("client: %w", err))
@@ -37,6 +37,6 @@ func (l *listener) deliver(ctx context.Context, d *events.Delivery) error {
 	if !l.wants(e) || d.Stored.Before(l.opts.Since) {
 		return nil
 	}
-	e.Sequence, e.Attempt = d.Sequence, d.Attempt
+	e.Sequence, e.Attempt = d.Sequence, d.NumDelivered
 	return l.run(ctx, e)
 }

@@ -138,7 +138,7 @@ func ExampleScope_On_durable() {
 	unsubscribe, err := cyberdyne.On(ctx, client.Filter{Name: "connector"}, func(_ context.Context, e *client.Event) error {
 		fmt.Println(e.Name, "attempt", e.Attempt)
 		if e.Attempt == 1 {
-			return events.Again(10*time.Millisecond, errors.New("the database is away"))
+			return events.RetryIn(10*time.Millisecond, errors.New("the database is away"))
 		}
 		close(done)
 		return nil

@@ -64,7 +64,7 @@ func (c *Client) subject(f Filter, tenant string) string {
 	if topic == "" {
 		topic = Lifecycle
 	}
-	return c.bus.Prefix() + "." + string(topic) + "." + tenant + "." + connector + "." + name
+	return c.bus.Subjects.Prefix() + "." + string(topic) + "." + tenant + "." + connector + "." + name
 }
 
 // Event is what [Scope.On] hands out: a CloudEvent, and where it belongs.

@@ -26,7 +26,7 @@ import (
 //
 // Of a live or replayed event an error of the handler is only told to OnError. Of
 // a durable one it is an instruction, as in package events: [events.Discard] is
-// never again, [events.Again] is again after a while, any other error is again
+// never again, [events.RetryIn] is again after a while, any other error is again
 // with a growing delay, at most 20 times.
 type OnOptions struct {
 	// Since replays what is stored from then on, as far as streams keep it:

@@ -67,8 +67,8 @@ func TestACallIgnoresGarbageOnTheSubjectOfItsResult(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.requests(t, func(a *events.Action) error {
-		subject := w.bus.Result(a.ActionRef, a.ID)
-		answer := events.New("test", events.ActionCompleted.Type(), a.About(), []byte(`{"data":{"text":"real"}}`))
+		subject := w.bus.Subjects.Result(a.ActionRef, a.ID)
+		answer := events.New("test", events.ActionCompleted.Type(), a.Context(), []byte(`{"data":{"text":"real"}}`))
 		for _, msg := range []*nats.Msg{
 			{Subject: subject, Data: []byte("garbage")},
 			{Subject: subject, Data: []byte(`{}`), Header: nats.Header{"ce-specversion": {"1.0"}, "ce-type": {"hawser.action.completed"}}},

@@ -55,7 +55,7 @@ func TestAReplayKnowsFromWhen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.webhook(t, "o", "x")
-	old, err := w.bus.First(t.Context(), events.Webhooks, 1, w.bus.Webhooks())
+	old, err := w.queue.Streams.First(t.Context(), events.Webhooks, 1, w.bus.Subjects.Webhooks())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestADurableSubscriptionRemembersAndHandsOutAgain(t *testing.T) {
 		seen <- fmt.Sprint(e.Attempt, e.ID() == want)
 		switch e.Attempt {
 		case 1:
-			return events.Again(time.Millisecond, errors.New("not yet"))
+			return events.RetryIn(time.Millisecond, errors.New("not yet"))
 		case 2:
 			panic("not yet either")
 		}

@@ -71,7 +71,7 @@ func (r *replay) attach(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, replayWait)
 	defer cancel()
 	var err error
-	r.consumer, err = r.bus.JetStream().CreateConsumer(ctx, r.bus.Stream(r.listener.stream), config)
+	r.consumer, err = r.bus.JetStream().CreateConsumer(ctx, r.bus.Subjects.StreamName(r.listener.stream), config)
 	r.heard = 0
 	return err
 }
@@ -83,7 +83,7 @@ func (r *replay) detach(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	_ = r.bus.JetStream().DeleteConsumer(ctx, r.bus.Stream(r.listener.stream), r.consumer.CachedInfo().Name)
+	_ = r.bus.JetStream().DeleteConsumer(ctx, r.bus.Subjects.StreamName(r.listener.stream), r.consumer.CachedInfo().Name)
 }
 
 // read takes one batch. An error means that messages may have been lost on their

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -17,20 +16,29 @@ import (
 // a CloudEvent of either mode.
 type Action struct {
 	ActionRef
-	ID       string    // the idempotency key, UTF-8, at most 1024 bytes
-	MadeUp   bool      // nobody has used the id before: it was made for this message
-	Awaited  bool      // somebody listens for the result to be stored: see [Bus.PublishResult]
-	Account  string    // "default" unless it says so
-	Deadline time.Time // zero: none
-	High     bool      // hawserpriority is high
-	Input    json.RawMessage
-	Attempt  int // attempts made before this one
+	ID           string    // the idempotency key, UTF-8, at most 1024 bytes
+	GeneratedID  bool      // the id was generated for this message, so it has no earlier result
+	NotifyStored bool      // a caller waits for the result: see [Bus.PublishResult]
+	Account      string    // "default" unless the request names one
+	Deadline     time.Time // zero: none
+	High         bool      // hawserpriority is high
+	Input        json.RawMessage
+	Attempt      int // attempts made before this one
 	// EventPending says that the lifecycle event about the last attempt is not stored yet.
 	EventPending bool
 }
 
-// maxRequestID bounds what is carried in every event about a request.
-const maxRequestID = 1024
+// MaxRequestID is the longest request id, in bytes: every event about a request
+// carries it.
+const MaxRequestID = 1024
+
+// Headers of our own on action requests.
+const (
+	HeaderAttempt      = "Hawser-Attempt"       // attempts made so far
+	HeaderGeneratedID  = "Hawser-Fresh"         // see [Action.GeneratedID]
+	HeaderNotifyStored = "Hawser-Awaited"       // see [Action.NotifyStored]
+	HeaderEventPending = "Hawser-Event-Pending" // see [Action.EventPending]
+)
 
 // ErrRequest is wrapped by every error about a request itself: repeating it as it
 // is cannot help.
@@ -41,23 +49,17 @@ var ErrRequest = errors.New("malformed action request")
 // to the caller. The id of a message that names none is derived from where the
 // stream keeps it, so that it is the same at every delivery.
 //
-// Of d.Header only attributes are believed, and the count of attempts on a
-// subject of [Names.Due], where nobody but us publishes. The trace of a structured
-// message is put there, for [WithTrace].
-func (n Names) ReadAction(d *Delivery) (Action, error) {
-	ref, err := n.ParseAction(d.Subject)
+// Only attributes of m.Header are used, since any client may have written it. The
+// trace of a structured message is added to m.Header, for [WithTrace].
+func (s Subjects) ReadAction(m *StoredMessage) (Action, error) {
+	ref, err := s.ParseAction(m.Subject)
 	a := Action{ActionRef: ref, Account: "default"}
 	if err != nil {
 		return a, fmt.Errorf("%w: %w", ErrRequest, err)
 	}
-	if n.isDue(d.Subject) {
-		a.Attempt, _ = strconv.Atoi(headerValue(d.Header, HeaderAttempt))
-		a.Attempt = max(a.Attempt, 0)
-		a.EventPending = headerValue(d.Header, HeaderEventPending) != ""
-	}
-	r := requestReader{header: d.Header}
-	a.Input = r.open(d.Data)
-	a.setID(&r, d)
+	r := requestReader{header: m.Header}
+	a.Input = r.open(m.Data)
+	a.setID(&r, m)
 	r.fill(&a)
 	if r.problem != nil {
 		return a, fmt.Errorf("%w: %w", ErrRequest, r.problem)
@@ -114,7 +116,7 @@ func (r *requestReader) fill(a *Action) {
 		r.wrong("%s is longer than %d bytes", ExtAccount, maxTokenInput)
 	}
 	a.High = r.get(ExtPriority) == "high"
-	a.Awaited = headerValue(r.header, HeaderAwaited) != ""
+	a.NotifyStored = headerValue(r.header, HeaderNotifyStored) != ""
 	if v := r.get(ExtDeadline); v != "" {
 		var err error
 		if a.Deadline, err = time.Parse(time.RFC3339Nano, v); err != nil {
@@ -136,7 +138,7 @@ func (r *requestReader) agree(name, want string) {
 
 // setID finds the id. One that cannot be carried along is replaced by its hash,
 // and is a problem: the refusal still has a subject.
-func (a *Action) setID(r *requestReader, d *Delivery) {
+func (a *Action) setID(r *requestReader, m *StoredMessage) {
 	id := ""
 	if r.structured != nil {
 		id = r.structured.ID()
@@ -146,35 +148,42 @@ func (a *Action) setID(r *requestReader, d *Delivery) {
 	if id == "" {
 		id = headerValue(r.header, jetstream.MsgIDHeader)
 	}
-	// The sender says that it made the id for this message; it can only lie to
-	// itself, and only about a request that runs once more.
-	a.MadeUp = headerValue(r.header, HeaderFresh) != "" && a.Attempt == 0
+	// A sender that claims this wrongly can only have its own request run once more.
+	a.GeneratedID = headerValue(r.header, HeaderGeneratedID) != ""
 	if id == "" {
-		a.MadeUp = true
-		place := d.Subject + "/" + strconv.FormatUint(d.Sequence, 10) + "/" + d.Stored.UTC().Format(time.RFC3339Nano)
-		id = uuid.NewSHA1(uuid.NameSpaceURL, []byte(place)).String()
+		a.GeneratedID = true
+		position := m.Subject + "/" + strconv.FormatUint(m.Sequence, 10) + "/" + m.Stored.UTC().Format(time.RFC3339Nano)
+		id = uuid.NewSHA1(uuid.NameSpaceURL, []byte(position)).String()
 	}
 	if err := checkID(id); err != nil {
 		r.wrong("%w", err)
-		id = "sha256:" + hashOf(id)
+		id = "sha256:" + Fingerprint(id)
 	}
 	a.ID = id
+}
+
+// Check returns [ErrRequest] if the request has no id, or one that cannot be carried.
+func (a Action) Check() error {
+	if err := checkID(a.ID); err != nil {
+		return fmt.Errorf("%w: %w", ErrRequest, err)
+	}
+	return nil
 }
 
 func checkID(id string) error {
 	switch {
 	case id == "":
 		return errors.New("the request has no id")
-	case len(id) > maxRequestID:
-		return fmt.Errorf("the id is longer than %d bytes", maxRequestID)
+	case len(id) > MaxRequestID:
+		return fmt.Errorf("the id is longer than %d bytes", MaxRequestID)
 	case !utf8.ValidString(id):
 		return errors.New("the id is not UTF-8")
 	}
 	return nil
 }
 
-// Headers writes the request in binary mode.
-func (a Action) Headers() Header {
+// Message returns the request in binary mode.
+func (a Action) Message() *Message {
 	h := Header{
 		attributePrefix + "specversion": {"1.0"},
 		attributePrefix + "type":        {"hawser.action.requested"},
@@ -193,37 +202,21 @@ func (a Action) Headers() Header {
 	if a.High {
 		set(ExtPriority, "high")
 	}
-	if a.Awaited {
-		h[HeaderAwaited] = []string{"1"}
+	if a.NotifyStored {
+		h[HeaderNotifyStored] = []string{"1"}
 	}
 	if a.EventPending {
 		h[HeaderEventPending] = []string{"1"}
 	}
 	if a.Attempt > 0 {
 		h[HeaderAttempt] = []string{strconv.Itoa(a.Attempt)}
-	} else if a.MadeUp {
-		h[HeaderFresh] = []string{"1"}
+	} else if a.GeneratedID {
+		h[HeaderGeneratedID] = []string{"1"}
 	}
-	return h
+	return &Message{Header: h, Data: a.Input}
 }
 
-// About is what events of this request are about.
-func (a Action) About() About {
-	return About{Tenant: a.Tenant, Connector: a.Connector, Account: a.Account, RequestID: a.ID}
-}
-
-// Reference names the result of a request in one path segment:
-// "<scope>.<identity>.<connector>.<action>.<request id>", escaped.
-func Reference(r ActionRef, requestID string) string {
-	return r.tokens() + "." + Token(requestID)
-}
-
-// resultOf reverses [Reference], into the subject of the result.
-func (n Names) resultOf(reference string) (subject string, ok bool) {
-	tokens := strings.Split(reference, ".")
-	if len(tokens) != 5 || !isToken(tokens[4]) {
-		return "", false
-	}
-	_, err := parseRef(tokens[:4])
-	return n.prefix + ".result." + reference, err == nil
+// Context returns the context of events about this request.
+func (a Action) Context() EventContext {
+	return EventContext{Tenant: a.Tenant, Connector: a.Connector, Account: a.Account, RequestID: a.ID}
 }

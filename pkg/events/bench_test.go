@@ -9,13 +9,14 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
 // webhookEvent is an event of the size and shape of the webhook's hot path.
 func webhookEvent(body []byte) *events.Message {
-	about := events.About{
+	about := events.EventContext{
 		Tenant: events.Tenant{Scope: "organization", Identity: "ava@example.com"}, Connector: "demo-key",
 		Account: "default", ConnectionID: "0199e3a0-7c1d-7b5e-9a52-4b1f5f3c2d10",
 	}
@@ -46,12 +47,12 @@ func BenchmarkDecode(b *testing.B) {
 }
 
 func BenchmarkReadAction(b *testing.B) {
-	names, err := events.NewNames("")
+	names, err := events.NewSubjects("")
 	if err != nil {
 		b.Fatal(err)
 	}
 	a := events.Action{ActionRef: events.ActionRef{Tenant: events.Tenant{Scope: "organization", Identity: "ava@example.com"}, Connector: "demo-key", Action: "postMessage"}, ID: events.NewID()}
-	d := &events.Delivery{Subject: names.Action(a.ActionRef), Header: a.Headers(), Data: []byte(`{"text":"hello"}`)}
+	d := &events.StoredMessage{Subject: names.Action(a.ActionRef), Header: a.Message().Header, Data: []byte(`{"text":"hello"}`)}
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := names.ReadAction(d); err != nil {
@@ -65,7 +66,7 @@ func BenchmarkReadAction(b *testing.B) {
 func BenchmarkPublish(b *testing.B) {
 	for _, publishers := range []int{1, 64} {
 		b.Run(fmt.Sprintf("publishers=%d", publishers), func(b *testing.B) {
-			bus := benchBus(b)
+			q := benchBus(b)
 			body := make([]byte, 1024)
 			tenant := events.Tenant{Scope: "organization", Identity: "ava@example.com"}
 			ctx := events.EnsureTrace(b.Context())
@@ -77,7 +78,7 @@ func BenchmarkPublish(b *testing.B) {
 				running.Go(func() {
 					for next.Add(1) <= int64(b.N) {
 						e := webhookEvent(body)
-						if _, err := bus.Publish(ctx, bus.Webhook(tenant, "demo-key", "message.created", e.ID()), e, &events.PublishOptions{First: true}); err != nil {
+						if _, err := q.Bus.Publish(ctx, q.Bus.Subjects.Webhook(tenant, "demo-key", "message.created", e.ID()), e, &events.PublishOptions{ExpectEmpty: true}); err != nil {
 							b.Error(err)
 							return
 						}
@@ -91,12 +92,12 @@ func BenchmarkPublish(b *testing.B) {
 }
 
 func BenchmarkConsume(b *testing.B) {
-	bus := benchBus(b)
+	q := benchBus(b)
 	ref := events.ActionRef{Tenant: events.Tenant{Scope: "organization", Identity: "ava"}, Connector: "demo-key", Action: "postMessage"}
-	var pending []*events.Pending
+	var pending []*events.AckFuture
 	for i := range b.N {
 		a := events.Action{ActionRef: ref, ID: fmt.Sprint(i), Input: []byte(`{"text":"hello"}`)}
-		p, err := bus.PublishRaw(bus.Action(ref), a.Headers(), a.Input, nil)
+		p, err := q.Bus.PublishAsync(b.Context(), q.Bus.Subjects.Action(ref), a.Message(), nil)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -109,12 +110,12 @@ func BenchmarkConsume(b *testing.B) {
 	ctx, stop := context.WithCancel(b.Context())
 	var seen atomic.Int64
 	all := make(chan struct{})
-	c := events.Consumer{Name: "bench", Stream: events.Actions, Filter: bus.ActionFilter("demo-key"), Most: 64}
+	c := events.Consumer{Name: "bench", Stream: events.Actions, Filter: q.Bus.Subjects.ActionFilter("demo-key"), MaxConcurrent: 64}
 	var consuming sync.WaitGroup
 	b.ResetTimer()
 	b.ReportAllocs()
 	consuming.Go(func() {
-		_ = bus.Consume(ctx, b.Context(), c, func(context.Context, *events.Delivery) error {
+		_ = q.Bus.Consume(ctx, b.Context(), c, func(context.Context, *events.StoredMessage) error {
 			if seen.Add(1) == int64(b.N) {
 				close(all)
 			}
@@ -128,7 +129,7 @@ func BenchmarkConsume(b *testing.B) {
 	consuming.Wait()
 }
 
-func awaitAll(b *testing.B, pending []*events.Pending) {
+func awaitAll(b *testing.B, pending []*events.AckFuture) {
 	b.Helper()
 	for _, p := range pending {
 		if _, err := p.Wait(b.Context()); err != nil {
@@ -137,15 +138,15 @@ func awaitAll(b *testing.B, pending []*events.Pending) {
 	}
 }
 
-func benchBus(b *testing.B) *events.Bus {
+func benchBus(b *testing.B) *queue.Queue {
 	b.Helper()
 	nc := testenv.Start(b, nil).Conn(b, nats.ReconnectBufSize(-1))
-	bus, err := events.NewBus(nc, nil)
+	q, err := queue.New(nc, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
-	if _, err := bus.Ensure(b.Context(), events.Topology{}); err != nil {
+	if _, err := q.Ensure(b.Context(), queue.Topology{}); err != nil {
 		b.Fatal(err)
 	}
-	return bus
+	return q
 }

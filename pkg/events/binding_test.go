@@ -41,7 +41,7 @@ func decoded(t testing.TB, m *events.Message) events.Event {
 // goldenEvent has every kind of attribute, and values that need escaping.
 func goldenEvent(t testing.TB) events.Event {
 	t.Helper()
-	e := decoded(t, events.New("executor", events.ActionCompleted.Type(), events.About{
+	e := decoded(t, events.New("executor", events.ActionCompleted.Type(), events.EventContext{
 		Tenant: events.Tenant{Scope: "organization", Identity: `Ünï "q" 100%`}, Connector: "demo-key", Account: "second",
 		ConnectionID: "0199e3a0-7c1d-7b5e-9a52-4b1f5f3c2d10", RequestID: "order 7",
 	}, []byte(`{"data":{"id":"<1>"}}`)))
@@ -107,7 +107,7 @@ func TestEveryByteOfDataSurvivesBothModes(t *testing.T) {
 	t.Parallel()
 	for _, contentType := range []string{"application/json", "application/vnd.api+json; charset=utf-8", "text/plain", "application/octet-stream", "APPLICATION/JSON", ""} {
 		for _, data := range []string{`{"a": 1}`, `{"a":`, "plain", "\xff\xfe", "null", `"s"`, " ", "\x00", "{\"a\":\"\xff\"}"} {
-			e := events.New("ingress", "hawser.webhook.x", events.About{Tenant: ava, Connector: "demo-key"}, []byte(data))
+			e := events.New("ingress", "hawser.webhook.x", events.EventContext{Tenant: ava, Connector: "demo-key"}, []byte(data))
 			e.SetDataContentType(contentType)
 			got := decoded(t, e)
 			if string(got.Data()) != data {
@@ -131,7 +131,7 @@ func TestDataThatIsACloudEventStaysData(t *testing.T) {
 	t.Parallel()
 	body := `{"specversion":"1.0","id":"evil","source":"/evil","type":"evil","hawseraccount":"victim"}`
 	for _, contentType := range []string{"application/cloudevents+json; charset=utf-8", "Application/CloudEvents+JSON", "application/cloudevents-batch+json"} {
-		e := events.New("ingress", "hawser.webhook.x", events.About{Tenant: ava, Connector: "demo-key", Account: "mine"}, []byte(body))
+		e := events.New("ingress", "hawser.webhook.x", events.EventContext{Tenant: ava, Connector: "demo-key", Account: "mine"}, []byte(body))
 		e.SetDataContentType(contentType)
 		got, err := events.Decode(e.Header, e.Data)
 		if err != nil || got.ID() != e.ID() || events.Extension(got, events.ExtAccount) != "mine" || got.DataContentType() != contentType {
@@ -142,7 +142,7 @@ func TestDataThatIsACloudEventStaysData(t *testing.T) {
 
 func TestWhatAProviderSentWrongCanStillBeRead(t *testing.T) {
 	t.Parallel()
-	e := events.New("ingress", "hawser.webhook.\xff\nx ", events.About{Tenant: events.Tenant{Scope: "o", Identity: "\xff"}, Connector: "c"}, []byte("x"))
+	e := events.New("ingress", "hawser.webhook.\xff\nx ", events.EventContext{Tenant: events.Tenant{Scope: "o", Identity: "\xff"}, Connector: "c"}, []byte("x"))
 	e.SetDataContentType("application/json; charset")
 	got := decoded(t, e)
 	if got.Type() != "hawser.webhook.\uFFFD\nx " || got.DataContentType() != "application/octet-stream" || events.Extension(got, events.ExtIdentity) != "\uFFFD" {
@@ -233,7 +233,7 @@ func TestInvalidBinaryEventsAreRefusedWithoutQuotingThem(t *testing.T) {
 
 func TestNewEventsAreValidAndSayWhatTheyAreAbout(t *testing.T) {
 	t.Parallel()
-	e := decoded(t, events.NewLifecycle("executor", events.ActionRetrying, events.About{
+	e := decoded(t, events.NewLifecycle("executor", events.ActionRetrying, events.EventContext{
 		Tenant: ava, Connector: "demo-key", Account: "second", ConnectionID: "c1", RequestID: "r1",
 	}, events.Data{Action: "postMessage", Attempt: 2, DurationMs: events.Milliseconds(1500 * time.Microsecond)}))
 	got := attributes(e)
@@ -252,7 +252,7 @@ func TestNewEventsAreValidAndSayWhatTheyAreAbout(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("event (-want +got):\n%s", diff)
 	}
-	if e := decoded(t, events.New("ingress", "t", events.About{Tenant: ava, Connector: "c", Account: "default"}, nil)); e.Subject() != "organization/ava@example.com/c" {
+	if e := decoded(t, events.New("ingress", "t", events.EventContext{Tenant: ava, Connector: "c", Account: "default"}, nil)); e.Subject() != "organization/ava@example.com/c" {
 		t.Errorf("subject with the default account: got %q", e.Subject())
 	}
 }

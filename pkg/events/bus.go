@@ -14,13 +14,13 @@ import (
 // Errors of the bus. Everything that fails for want of the server (stopped,
 // paused, full, no stream) is ErrUnavailable: nothing was promised, try again.
 var (
-	ErrUnavailable = errors.New("events: NATS did not take the message")
-	ErrExists      = errors.New("events: the subject holds a message already")
+	ErrUnavailable = errors.New("events: NATS is unavailable")
+	ErrExists      = errors.New("events: the subject already holds a message")
 	// ErrInProgress comes with ErrExists where the other message is not stored yet,
 	// and may still fail to be.
 	ErrInProgress = errors.New("events: another message on the subject is being stored")
 	ErrNotFound   = errors.New("events: no such message")
-	ErrTooLarge   = errors.New("events: the message is larger than the server takes")
+	ErrTooLarge   = errors.New("events: the message is larger than the server accepts")
 )
 
 const (
@@ -33,17 +33,21 @@ const (
 type Options struct {
 	Prefix         string        // first token of every subject, default "hawser"
 	PublishTimeout time.Duration // wait for an ack, default 2 s
+	// OnMissingStream is called when the stream of a publish or a consumer does not
+	// exist. What it returns is added to the error. Optional.
+	OnMissingStream func(context.Context) error
 }
 
 // Bus publishes and consumes on one NATS connection. Safe for concurrent use.
 // It does not own the connection.
 type Bus struct {
-	Names
-	nc             *nats.Conn
-	js             jetstream.JetStream
-	publishTimeout time.Duration
-	handles        sync.Map // Stream → jetstream.Stream
-	healer         healer
+	Subjects Subjects
+
+	nc              *nats.Conn
+	js              jetstream.JetStream
+	publishTimeout  time.Duration
+	onMissingStream func(context.Context) error
+	streams         sync.Map // Stream → jetstream.Stream
 }
 
 // NewBus returns a bus over nc. Connect with [ConnectOptions], so that a server
@@ -52,7 +56,7 @@ func NewBus(nc *nats.Conn, opts *Options) (*Bus, error) {
 	if opts == nil {
 		opts = &Options{}
 	}
-	names, err := NewNames(opts.Prefix)
+	subjects, err := NewSubjects(opts.Prefix)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +71,7 @@ func NewBus(nc *nats.Conn, opts *Options) (*Bus, error) {
 	if err != nil {
 		return nil, fmt.Errorf("events: %w", err)
 	}
-	return &Bus{Names: names, nc: nc, js: js, publishTimeout: timeout}, nil
+	return &Bus{Subjects: subjects, nc: nc, js: js, publishTimeout: timeout, onMissingStream: opts.OnMissingStream}, nil
 }
 
 // ConnectOptions are the options with which Hawser's programs connect: they
@@ -98,7 +102,7 @@ func (b *Bus) Ping(ctx context.Context) error {
 	if b.nc.Status() != nats.CONNECTED {
 		return unavailable(nats.ErrDisconnected)
 	}
-	ctx, cancel := b.deadline(ctx)
+	ctx, cancel := b.Deadline(ctx)
 	defer cancel()
 	if err := b.nc.FlushWithContext(ctx); err != nil {
 		return unavailable(err)
@@ -116,7 +120,34 @@ func (b *Bus) Flush(ctx context.Context) error {
 	return b.Ping(ctx)
 }
 
-func (b *Bus) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
+// Stream returns a handle of a stream. It asks the server once per stream.
+func (b *Bus) Stream(ctx context.Context, s Stream) (jetstream.Stream, error) {
+	if known, ok := b.streams.Load(s); ok {
+		return known.(jetstream.Stream), nil
+	}
+	stream, err := b.js.Stream(ctx, b.Subjects.StreamName(s))
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	b.streams.Store(s, stream)
+	return stream, nil
+}
+
+// checkStream calls OnMissingStream if err says that a stream does not exist. It
+// returns answer, with what that found.
+func (b *Bus) checkStream(ctx context.Context, err, answer error) error {
+	missing := errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrNoStreamResponse)
+	if !missing || b.onMissingStream == nil {
+		return answer
+	}
+	if err := b.onMissingStream(ctx); err != nil {
+		return fmt.Errorf("%w: %w", answer, err)
+	}
+	return answer
+}
+
+// Deadline returns ctx with the deadline of one call of the server.
+func (b *Bus) Deadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, b.publishTimeout)
 }
 
@@ -128,7 +159,6 @@ func unavailable(err error) error {
 // Codes of the server that the client has no names for.
 const (
 	codeResources    = 10002 // the account's store is full; its status is 400, as if the message were at fault
-	codeNoRoom       = 10047 // the store has no room for what a stream may hold at most
 	codeHeaderTooBig = 10097
 )
 

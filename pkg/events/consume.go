@@ -22,13 +22,13 @@ const longestRetry = 2 * time.Second
 // No more is asked for than can be handled at once, so that nothing waits here:
 // what nobody has a place for stays at the server, for whoever is free. While a
 // handler runs its message's AckWait is kept from running out. A durable consumer
-// that was deleted is made again, and so is its stream if [Bus.Ensure] made it.
+// that was deleted is made again, and so is its stream if [Options.OnMissingStream] makes it.
 //
 // Handlers run under grace, which should outlive ctx: its end tells them that the
 // time to finish is over.
-func (b *Bus) Consume(ctx, grace context.Context, c Consumer, handle func(context.Context, *Delivery) error) error {
+func (b *Bus) Consume(ctx, grace context.Context, c Consumer, handle func(context.Context, *StoredMessage) error) error {
 	c = c.withDefaults()
-	l := &loop{bus: b, Consumer: c, handle: handle, places: newSlots(c.Most), idle: make(chan func())}
+	l := &loop{bus: b, Consumer: c, handle: handle, places: newSlots(c.MaxConcurrent), idle: make(chan func())}
 	defer l.finish(grace)
 	for failures := 0; ctx.Err() == nil; {
 		err := l.turn(ctx, grace)
@@ -48,7 +48,7 @@ func (b *Bus) Consume(ctx, grace context.Context, c Consumer, handle func(contex
 type loop struct {
 	Consumer
 	bus     *Bus
-	handle  func(context.Context, *Delivery) error
+	handle  func(context.Context, *StoredMessage) error
 	known   bool    // the durable exists
 	pull    *puller // nil until there is a connection
 	places  *slots
@@ -112,7 +112,7 @@ func (l *loop) run(work func()) {
 		l.running.Go(func() {
 			defer l.workers.Add(-1)
 			work()
-			for l.workers.Load() <= int64(l.Most) {
+			for l.workers.Load() <= int64(l.MaxConcurrent) {
 				work, more := <-l.idle
 				if !more {
 					return

@@ -17,23 +17,23 @@ import (
 
 func TestConsumeHandsOutEachMessageAndAcknowledgesIt(t *testing.T) {
 	t.Parallel()
-	_, bus := start(t)
+	_, q := start(t)
 	const n = 300
 	for i := range n {
-		publishAction(t, bus, request(fmt.Sprint(i)))
+		publishAction(t, q, request(fmt.Sprint(i)))
 	}
 	var mu sync.Mutex
 	seen := map[string]int{}
-	consume(t, bus, requests(t, bus), func(_ context.Context, d *events.Delivery) error {
+	consume(t, q, requests(t, q), func(_ context.Context, d *events.StoredMessage) error {
 		mu.Lock()
 		defer mu.Unlock()
 		seen[d.Header.Get("ce-id")]++
-		if d.Attempt != 1 || d.Sequence == 0 || d.Stored.IsZero() || string(d.Data) != `{"text":"hello"}` {
+		if d.NumDelivered != 1 || d.Sequence == 0 || d.Stored.IsZero() || string(d.Data) != `{"text":"hello"}` {
 			t.Errorf("delivery %+v", d)
 		}
 		return nil
 	})
-	waitFor(t, "an empty queue", func() bool { return state(t, bus, events.Actions).Messages == 0 })
+	waitFor(t, "an empty queue", func() bool { return state(t, q, events.Actions).Messages == 0 })
 	mu.Lock()
 	defer mu.Unlock()
 	for i := range n {
@@ -45,14 +45,14 @@ func TestConsumeHandsOutEachMessageAndAcknowledgesIt(t *testing.T) {
 
 func TestADiscardedMessageNeverComesAgain(t *testing.T) {
 	t.Parallel()
-	_, bus := start(t)
-	publishAction(t, bus, request("bad"))
+	_, q := start(t)
+	publishAction(t, q, request("bad"))
 	var times atomic.Int32
-	stop := consume(t, bus, requests(t, bus), func(context.Context, *events.Delivery) error {
+	stop := consume(t, q, requests(t, q), func(context.Context, *events.StoredMessage) error {
 		times.Add(1)
 		return fmt.Errorf("wrapped: %w", events.Discard(nil))
 	})
-	waitFor(t, "an empty queue", func() bool { return state(t, bus, events.Actions).Messages == 0 })
+	waitFor(t, "an empty queue", func() bool { return state(t, q, events.Actions).Messages == 0 })
 	stop()
 	if times.Load() != 1 {
 		t.Errorf("handed out %d times", times.Load())
@@ -61,14 +61,14 @@ func TestADiscardedMessageNeverComesAgain(t *testing.T) {
 
 func TestAgainComesAfterItsDelay(t *testing.T) {
 	t.Parallel()
-	_, bus := start(t)
-	publishAction(t, bus, request("1"))
+	_, q := start(t)
+	publishAction(t, q, request("1"))
 	const delay = 300 * time.Millisecond
 	times := make(chan time.Time, 4)
-	consume(t, bus, requests(t, bus), func(_ context.Context, d *events.Delivery) error {
+	consume(t, q, requests(t, q), func(_ context.Context, d *events.StoredMessage) error {
 		times <- time.Now()
-		if d.Attempt == 1 {
-			return events.Again(delay, errors.New("not yet"))
+		if d.NumDelivered == 1 {
+			return events.RetryIn(delay, errors.New("not yet"))
 		}
 		return nil
 	})
@@ -80,25 +80,25 @@ func TestAgainComesAfterItsDelay(t *testing.T) {
 
 func TestFailuresAndPanicsComeAgainAndAreTold(t *testing.T) {
 	t.Parallel()
-	_, bus := start(t)
+	_, q := start(t)
 	const canary = "c4n4ry"
 	fail := map[string]func() error{
 		"error": func() error { return errors.New("boom") },
 		"panic": func() error { panic(canary) },
-		"nil":   func() error { var d *events.Delivery; return errors.New(d.Subject) },
+		"nil":   func() error { var d *events.StoredMessage; return errors.New(d.Subject) },
 	}
 	told, done := make(chan error, 8), make(chan int, 8)
-	c := requests(t, bus)
+	c := requests(t, q)
 	c.OnError = func(err error) { told <- err }
-	consume(t, bus, c, func(_ context.Context, d *events.Delivery) error {
-		if d.Attempt == 1 {
+	consume(t, q, c, func(_ context.Context, d *events.StoredMessage) error {
+		if d.NumDelivered == 1 {
 			return fail[d.Header.Get("ce-id")]()
 		}
-		done <- d.Attempt
+		done <- d.NumDelivered
 		return nil
 	})
 	for name := range fail {
-		publishAction(t, bus, request(name))
+		publishAction(t, q, request(name))
 		if attempt := receive(t, "the second delivery", done); attempt != 2 {
 			t.Errorf("%s: attempt %d", name, attempt)
 		}
@@ -114,17 +114,17 @@ func TestFailuresAndPanicsComeAgainAndAreTold(t *testing.T) {
 
 func TestSlotsBoundWhatRunsAtOnce(t *testing.T) {
 	t.Parallel()
-	_, bus := start(t)
+	_, q := start(t)
 	const n, most = 60, 3
 	for i := range n {
-		publishAction(t, bus, request(fmt.Sprint(i)))
+		publishAction(t, q, request(fmt.Sprint(i)))
 	}
 	var running, peak atomic.Int32
 	full := make(chan struct{})
 	fill := sync.OnceFunc(func() { close(full) })
-	c := requests(t, bus)
-	c.Most = most
-	consume(t, bus, c, func(ctx context.Context, _ *events.Delivery) error {
+	c := requests(t, q)
+	c.MaxConcurrent = most
+	consume(t, q, c, func(ctx context.Context, _ *events.StoredMessage) error {
 		now := running.Add(1)
 		defer running.Add(-1)
 		for old := peak.Load(); now > old && !peak.CompareAndSwap(old, now); old = peak.Load() {
@@ -133,9 +133,9 @@ func TestSlotsBoundWhatRunsAtOnce(t *testing.T) {
 			fill()
 		}
 		receive(t, "a handler for every slot", full)
-		return bus.Ping(ctx) // takes a while
+		return q.Bus.Ping(ctx) // takes a while
 	})
-	waitFor(t, "an empty queue", func() bool { return state(t, bus, events.Actions).Messages == 0 })
+	waitFor(t, "an empty queue", func() bool { return state(t, q, events.Actions).Messages == 0 })
 	if peak.Load() != most {
 		t.Errorf("%d ran at once, want %d", peak.Load(), most)
 	}
@@ -143,14 +143,14 @@ func TestSlotsBoundWhatRunsAtOnce(t *testing.T) {
 
 func TestAProcessTakesNoMoreThanItCanWorkOn(t *testing.T) {
 	t.Parallel()
-	_, bus := start(t)
+	_, q := start(t)
 	for i := range 10 {
-		publishAction(t, bus, request(fmt.Sprint(i)))
+		publishAction(t, q, request(fmt.Sprint(i)))
 	}
-	c := requests(t, bus)
-	c.Most = 2
+	c := requests(t, q)
+	c.MaxConcurrent = 2
 	busy, release := make(chan struct{}, 10), make(chan struct{})
-	stop := consume(t, bus, c, func(context.Context, *events.Delivery) error {
+	stop := consume(t, q, c, func(context.Context, *events.StoredMessage) error {
 		busy <- struct{}{}
 		<-release
 		return nil
@@ -158,28 +158,28 @@ func TestAProcessTakesNoMoreThanItCanWorkOn(t *testing.T) {
 	receive(t, "a first handler", busy)
 	receive(t, "a second handler", busy)
 	// Another process gets the rest at once, long before the AckWait of 30 s.
-	c.Most = 8
+	c.MaxConcurrent = 8
 	got := make(chan string, 16)
-	consume(t, bus, c, func(_ context.Context, d *events.Delivery) error { got <- d.Header.Get("ce-id"); return nil })
+	consume(t, q, c, func(_ context.Context, d *events.StoredMessage) error { got <- d.Header.Get("ce-id"); return nil })
 	for range 8 {
 		receive(t, "a message for the other process", got)
 	}
 	close(release)
 	stop()
-	waitFor(t, "an empty queue", func() bool { return state(t, bus, events.Actions).Messages == 0 })
+	waitFor(t, "an empty queue", func() bool { return state(t, q, events.Actions).Messages == 0 })
 }
 
 // What the server had sent when a process stopped is handled there, and all else
 // by others, long before the AckWait of 30 s.
 func TestNoMessageLiesIdleInAProcessThatStopped(t *testing.T) {
 	t.Parallel()
-	_, bus := start(t)
-	c := requests(t, bus)
+	_, q := start(t)
+	c := requests(t, q)
 	busy, release, got := make(chan struct{}), make(chan struct{}), make(chan string, 8)
 	ctx, stop := context.WithCancel(t.Context())
 	stopped := make(chan error, 1)
 	go func() {
-		stopped <- bus.Consume(ctx, t.Context(), c, func(_ context.Context, d *events.Delivery) error {
+		stopped <- q.Bus.Consume(ctx, t.Context(), c, func(_ context.Context, d *events.StoredMessage) error {
 			if d.Header.Get("ce-id") == "first" {
 				close(busy)
 				<-release
@@ -189,12 +189,12 @@ func TestNoMessageLiesIdleInAProcessThatStopped(t *testing.T) {
 			return nil
 		})
 	}()
-	publishAction(t, bus, request("first"))
+	publishAction(t, q, request("first"))
 	receive(t, "the first handler", busy)
 	stop()
-	consume(t, bus, c, func(_ context.Context, d *events.Delivery) error { got <- d.Header.Get("ce-id"); return nil })
+	consume(t, q, c, func(_ context.Context, d *events.StoredMessage) error { got <- d.Header.Get("ce-id"); return nil })
 	for i := range 6 {
-		publishAction(t, bus, request(fmt.Sprint("later-", i)))
+		publishAction(t, q, request(fmt.Sprint("later-", i)))
 	}
 	for range 6 {
 		receive(t, "a message", got)
@@ -203,13 +203,13 @@ func TestNoMessageLiesIdleInAProcessThatStopped(t *testing.T) {
 	if err := receive(t, "the end of the first process", stopped); err != nil {
 		t.Error(err)
 	}
-	waitFor(t, "an empty queue", func() bool { return state(t, bus, events.Actions).Messages == 0 })
+	waitFor(t, "an empty queue", func() bool { return state(t, q, events.Actions).Messages == 0 })
 }
 
 func TestConsumeWaitsForHandlersAndTheirAcks(t *testing.T) {
 	t.Parallel()
-	_, bus := start(t)
-	publishAction(t, bus, request("1"))
+	_, q := start(t)
+	publishAction(t, q, request("1"))
 	ctx, stop := context.WithCancel(t.Context())
 	grace, endGrace := context.WithCancel(t.Context())
 	defer endGrace()
@@ -217,7 +217,7 @@ func TestConsumeWaitsForHandlersAndTheirAcks(t *testing.T) {
 	release := make(chan struct{})
 	go func() {
 		defer close(returned)
-		if err := bus.Consume(ctx, grace, requests(t, bus), func(ctx context.Context, _ *events.Delivery) error {
+		if err := q.Bus.Consume(ctx, grace, requests(t, q), func(ctx context.Context, _ *events.StoredMessage) error {
 			close(running)
 			<-release
 			if ctx.Err() != nil {
@@ -237,23 +237,23 @@ func TestConsumeWaitsForHandlersAndTheirAcks(t *testing.T) {
 	}
 	close(release)
 	receive(t, "the end of Consume", returned)
-	if got := state(t, bus, events.Actions).Messages; got != 0 {
+	if got := state(t, q, events.Actions).Messages; got != 0 {
 		t.Error("the ack was not sent before Consume returned")
 	}
 }
 
 func TestTheEndOfGraceHandsTheMessageBack(t *testing.T) {
 	t.Parallel()
-	_, bus := start(t)
-	publishAction(t, bus, request("1"))
+	_, q := start(t)
+	publishAction(t, q, request("1"))
 	ctx, stop := context.WithCancel(t.Context())
 	grace, endGrace := context.WithCancel(t.Context())
 	attempts := make(chan int, 4)
 	returned := make(chan struct{})
 	go func() {
 		defer close(returned)
-		_ = bus.Consume(ctx, grace, requests(t, bus), func(ctx context.Context, d *events.Delivery) error {
-			attempts <- d.Attempt
+		_ = q.Bus.Consume(ctx, grace, requests(t, q), func(ctx context.Context, d *events.StoredMessage) error {
+			attempts <- d.NumDelivered
 			<-ctx.Done()
 			return ctx.Err()
 		})
@@ -262,7 +262,7 @@ func TestTheEndOfGraceHandsTheMessageBack(t *testing.T) {
 	stop()
 	endGrace()
 	receive(t, "the end of Consume", returned)
-	consume(t, bus, requests(t, bus), func(_ context.Context, d *events.Delivery) error { attempts <- d.Attempt; return nil })
+	consume(t, q, requests(t, q), func(_ context.Context, d *events.StoredMessage) error { attempts <- d.NumDelivered; return nil })
 	if got := receive(t, "the next delivery", attempts); got < 2 {
 		t.Errorf("attempt %d, want a later one", got)
 	}
@@ -270,12 +270,12 @@ func TestTheEndOfGraceHandsTheMessageBack(t *testing.T) {
 
 func TestAPauseOfTheOperatorOutlivesRestarts(t *testing.T) {
 	t.Parallel()
-	_, bus := start(t)
-	c := requests(t, bus)
-	if err := bus.EnsureConsumer(t.Context(), c); err != nil {
+	_, q := start(t)
+	c := requests(t, q)
+	if err := q.Bus.EnsureConsumer(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	stream, err := bus.JetStream().Stream(t.Context(), bus.Stream(events.Actions))
+	stream, err := q.Bus.JetStream().Stream(t.Context(), q.Bus.Subjects.StreamName(events.Actions))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,7 +283,7 @@ func TestAPauseOfTheOperatorOutlivesRestarts(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := bus.EnsureConsumer(t.Context(), c); err != nil {
+		if err := q.Bus.EnsureConsumer(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -298,11 +298,11 @@ func TestAPauseOfTheOperatorOutlivesRestarts(t *testing.T) {
 
 func TestAConsumerIsAsItWasAskedFor(t *testing.T) {
 	t.Parallel()
-	_, bus := start(t)
-	if err := bus.EnsureConsumer(t.Context(), requests(t, bus)); err != nil {
+	_, q := start(t)
+	if err := q.Bus.EnsureConsumer(t.Context(), requests(t, q)); err != nil {
 		t.Fatal(err)
 	}
-	consumer, err := bus.JetStream().Consumer(t.Context(), bus.Stream(events.Actions), "action-demo-key")
+	consumer, err := q.Bus.JetStream().Consumer(t.Context(), q.Bus.Subjects.StreamName(events.Actions), "action-demo-key")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,14 +17,14 @@ import (
 // the value, which may hold anything.
 var ErrPanic = errors.New("events: the handler panicked")
 
-func delivery(msg *nats.Msg) (*Delivery, error) {
+func delivery(msg *nats.Msg) (*StoredMessage, error) {
 	meta, err := msg.Metadata()
 	if err != nil {
 		return nil, err
 	}
-	d := &Delivery{
+	d := &StoredMessage{
 		Subject: msg.Subject, Header: msg.Header, Data: msg.Data,
-		Sequence: meta.Sequence.Stream, Attempt: int(meta.NumDelivered), Stored: meta.Timestamp,
+		Sequence: meta.Sequence.Stream, NumDelivered: int(meta.NumDelivered), Stored: meta.Timestamp,
 	}
 	if d.Header == nil {
 		d.Header = Header{}
@@ -33,7 +33,7 @@ func delivery(msg *nats.Msg) (*Delivery, error) {
 }
 
 // deliver runs the handler and carries out its instruction.
-func (l *loop) deliver(ctx context.Context, msg *nats.Msg, d *Delivery, alive *heartbeat) {
+func (l *loop) deliver(ctx context.Context, msg *nats.Msg, d *StoredMessage, alive *heartbeat) {
 	// A handler that ends its goroutine must not be kept alive for ever.
 	defer alive.stop()
 	err := protect(func() error { return l.handle(ctx, d) })
@@ -41,7 +41,7 @@ func (l *loop) deliver(ctx context.Context, msg *nats.Msg, d *Delivery, alive *h
 	l.settle(msg, d, err)
 }
 
-func (l *loop) settle(msg *nats.Msg, d *Delivery, answer error) {
+func (l *loop) settle(msg *nats.Msg, d *StoredMessage, answer error) {
 	i, instructed := errors.AsType[instruction](answer)
 	var err error
 	switch {
@@ -52,8 +52,8 @@ func (l *loop) settle(msg *nats.Msg, d *Delivery, answer error) {
 	case instructed:
 		err = msg.NakWithDelay(i.after)
 	default:
-		l.OnError(fmt.Errorf("consumer %s, message %d, delivery %d: %w", l.Name, d.Sequence, d.Attempt, answer))
-		err = msg.NakWithDelay(backoff(d.Attempt))
+		l.OnError(fmt.Errorf("consumer %s, message %d, delivery %d: %w", l.Name, d.Sequence, d.NumDelivered, answer))
+		err = msg.NakWithDelay(backoff(d.NumDelivered))
 	}
 	if err != nil {
 		l.OnError(fmt.Errorf("consumer %s, message %d: acknowledge: %w", l.Name, d.Sequence, err))

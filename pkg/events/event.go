@@ -67,14 +67,16 @@ const (
 	ExtVerified    = "hawserverified" // "false" for a webhook accepted without a signature
 	ExtDelivery    = "hawserdelivery" // the provider's delivery id
 	ExtActor       = "hawseractor"    // who asked for it: the name of an API token
+	ExtDataRef     = "dataref"        // where the data lies if it is not in the message
 	ExtReplayOf    = "replayof"       // id of the webhook that this one repeats, by an operator's wish
 	ExtTraceParent = "traceparent"
 	ExtTraceState  = "tracestate"
 )
 
-// About says whom and what an event is about. It becomes the event's subject,
-// "<scope>/<identity>/<connector>[/<account>]", and its extensions.
-type About struct {
+// EventContext is the connection and the request that an event is about. It becomes
+// the event's subject, "<scope>/<identity>/<connector>[/<account>]", and its
+// extensions.
+type EventContext struct {
 	Tenant
 	Connector    string
 	Account      string
@@ -108,7 +110,7 @@ func Milliseconds(d time.Duration) *float64 {
 	return &ms
 }
 
-func (a About) subject() string {
+func (a EventContext) subject() string {
 	s := a.Scope + "/" + a.Identity + "/" + a.Connector
 	if a.Account != "" && a.Account != "default" {
 		s += "/" + a.Account

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/embedded"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -20,15 +21,15 @@ func Example() {
 
 	tenant := events.Tenant{Scope: "organization", Identity: "ava@example.com"}
 	e := events.NewLifecycle("ingress", events.ConnectorConnected,
-		events.About{Tenant: tenant, Connector: "demo-key", Account: "default"}, events.Data{Operation: "connect"})
-	subject := bus.Event(tenant, "demo-key", events.ConnectorConnected)
+		events.EventContext{Tenant: tenant, Connector: "demo-key", Account: "default"}, events.Data{Operation: "connect"})
+	subject := bus.Subjects.Event(tenant, "demo-key", events.ConnectorConnected)
 	if _, err := bus.Publish(ctx, subject, e, nil); err != nil {
 		log.Fatal(err) // not stored, or nobody knows: try again
 	}
 
 	taking, enough := context.WithCancel(ctx)
 	consumer := events.Consumer{Name: "example", Stream: events.Lifecycle, Filter: "hawser.event.>"}
-	err := bus.Consume(taking, ctx, consumer, func(_ context.Context, d *events.Delivery) error {
+	err := bus.Consume(taking, ctx, consumer, func(_ context.Context, d *events.StoredMessage) error {
 		defer enough()
 		e, err := events.Decode(d.Header, d.Data)
 		if err != nil {
@@ -48,7 +49,7 @@ func Example() {
 
 // A program asks for an action and waits for its result, which an executor
 // publishes. The request's id makes a repetition harmless.
-func ExampleBus_Request() {
+func ExampleBus_RequestAction() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	bus, stop := exampleBus(ctx)
@@ -61,19 +62,18 @@ func ExampleBus_Request() {
 	taking, enough := context.WithCancel(ctx)
 	executor := make(chan error)
 	go func() {
-		consumer := events.Consumer{Name: "executor", Stream: events.Actions, Filter: bus.ActionFilter("demo-key")}
-		executor <- bus.Consume(taking, ctx, consumer, func(ctx context.Context, d *events.Delivery) error {
-			a, err := bus.ReadAction(d)
+		consumer := events.Consumer{Name: "executor", Stream: events.Actions, Filter: bus.Subjects.ActionFilter("demo-key")}
+		executor <- bus.Consume(taking, ctx, consumer, func(ctx context.Context, d *events.StoredMessage) error {
+			a, err := bus.Subjects.ReadAction(d)
 			if err != nil {
 				return events.Discard(err)
 			}
-			result := events.New("executor", events.ActionCompleted.Type(), a.About(), []byte(`{"data":{"echo":`+string(a.Input)+`}}`))
-			_, err = bus.Publish(ctx, bus.Result(a.ActionRef, a.ID), result, &events.PublishOptions{First: true})
-			return err
+			result := events.New("executor", events.ActionCompleted.Type(), a.Context(), []byte(`{"data":{"echo":`+string(a.Input)+`}}`))
+			return bus.PublishResult(ctx, a, result)
 		})
 	}()
 
-	result, err := bus.Request(ctx, request)
+	result, err := bus.RequestAction(ctx, request)
 	if err != nil {
 		log.Fatal(err) // events.ErrPending: it goes on, and StoredResult finds the result later
 	}
@@ -103,14 +103,14 @@ func exampleBus(ctx context.Context) (*events.Bus, func()) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	bus, err := events.NewBus(nc, nil)
+	q, err := queue.New(nc, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	if _, err := bus.Ensure(ctx, events.Topology{}); err != nil {
+	if _, err := q.Ensure(ctx, queue.Topology{}); err != nil {
 		log.Fatal(err)
 	}
-	return bus, func() {
+	return q.Bus, func() {
 		nc.Close()
 		_ = server.Shutdown(context.WithoutCancel(ctx))
 		_ = os.RemoveAll(dir)

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"time"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -74,53 +72,16 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// FuzzReadAction holds that no message makes ReadAction panic, that it reads the
-// same twice, and that a request which is read survives being parked.
-func FuzzReadAction(f *testing.F) {
-	f.Add("hawser.action.o.a=2Eb.c.x", "ce-id: 1\nhawser-attempt: -9", []byte(`{"a":1}`))
-	f.Add("hawser.due.action.o.=.c.x", "Hawser-Attempt: 3\nce-id: a b", []byte(`{}`))
-	f.Add("hawser.action.o.a.c.x", "Nats-Msg-Id: m\nce-hawserdeadline: 2026-11-21T22:00:00Z\nce-hawserpriority: high", []byte(nil))
-	f.Add("hawser.action.o.a.c.x", "content-type: application/cloudevents+json", []byte(`{"specversion":"1.0","id":"1","source":"/s","type":"t","hawseraccount":"b","traceparent":"x","data":{}}`))
-	f.Add("hawser.action.o.a.c.x", "content-type: application/cloudevents+json", []byte(`{"data_base64":1,"specversion":"1.0"}`))
-	f.Fuzz(func(t *testing.T, subject, lines string, data []byte) {
-		names := mustNames(t, "")
-		read := func() (events.Action, error) {
-			return names.ReadAction(&events.Delivery{Subject: subject, Header: headers(lines), Data: data, Sequence: 7, Stored: time.Unix(1, 2)})
-		}
-		a, err := read()
-		if b, again := read(); cmp.Diff(a, b) != "" || (err == nil) != (again == nil) {
-			t.Fatalf("read twice: %+v, %v and %+v, %v", a, err, b, again)
-		}
-		if err != nil {
-			return
-		}
-		if a.ID == "" || len(a.ID) > 1024 || !utf8.ValidString(a.ID) || a.Attempt < 0 || len(a.Account) > 128 {
-			t.Fatalf("got %+v", a)
-		}
-		due := &events.Delivery{Subject: names.Due(a.ActionRef), Header: a.Headers(), Data: a.Input}
-		parked, err := names.ReadAction(due)
-		if err != nil {
-			t.Fatalf("the parked request cannot be read: %v", err)
-		}
-		// Once it was tried, somebody may have answered it.
-		a.MadeUp = a.MadeUp && a.Attempt == 0
-		a.Deadline, parked.Deadline = a.Deadline.UTC(), parked.Deadline.UTC()
-		if diff := cmp.Diff(a, parked); diff != "" {
-			t.Fatalf("parked (-want +got):\n%s", diff)
-		}
-	})
-}
-
 // FuzzParseSubjects holds that whatever is read from a subject writes that subject.
 func FuzzParseSubjects(f *testing.F) {
 	for _, s := range []string{
-		"hawser.action.o.a=2Eb.c.x", "hawser.due.action.o.=.c.x", "hawser.call.o.a.c.x", "hawser.result.o.a.c.x.=h00", "hawser.webhook.o.a.c.unknown.d1", "hawser.action.o..c.x", "",
+		"hawser.action.o.a=2Eb.c.x", "hawser.action.o.=.c.x", "hawser.call.o.a.c.x", "hawser.result.o.a.c.x.=h00", "hawser.webhook.o.a.c.unknown.d1", "hawser.action.o..c.x", "",
 	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, subject string) {
 		n := mustNames(t, "")
-		if ref, err := n.ParseAction(subject); err == nil && n.Action(ref) != subject && n.Due(ref) != subject && n.Call(ref) != subject {
+		if ref, err := n.ParseAction(subject); err == nil && n.Action(ref) != subject && n.Call(ref) != subject {
 			t.Errorf("ParseAction(%q) = %+v", subject, ref)
 		}
 		if ref, id, err := n.ParseResult(subject); err == nil && n.Result(ref, "")[:len(n.Result(ref, ""))-1]+id != subject {
@@ -140,7 +101,7 @@ func FuzzAttribute(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		e := events.New("r", "t", events.About{Tenant: events.Tenant{Scope: "o", Identity: s}, Connector: "c"}, nil)
+		e := events.New("r", "t", events.EventContext{Tenant: events.Tenant{Scope: "o", Identity: s}, Connector: "c"}, nil)
 		for name, values := range e.Header {
 			for _, v := range values {
 				for i := range len(v) {

@@ -39,9 +39,9 @@ func attribute(h Header, name string) (string, error) {
 	return decodeAttribute(headerValue(h, attributePrefix+name))
 }
 
-// readableAttribute is [attribute] for messages of our own streams: one that
-// cannot be read counts as absent.
-func readableAttribute(h Header, name string) string {
+// Attribute returns the CloudEvents attribute of a binary-mode message, decoded, or
+// "" if it is absent or not UTF-8.
+func Attribute(h Header, name string) string {
 	v, err := attribute(h, name)
 	if err != nil {
 		return ""

@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
 
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -50,43 +51,43 @@ func patient(t testing.TB) context.Context {
 	return ctx
 }
 
-// start returns a server with all streams, and a bus on a connection that fails
+// start returns a server with all streams, and a q on a connection that fails
 // at once while the server is away.
-func start(t testing.TB) (*testenv.Env, *events.Bus) {
+func start(t testing.TB) (*testenv.Env, *queue.Queue) {
 	t.Helper()
 	env := testenv.Start(t, nil)
-	bus := busOn(t, env.Conn(t, nats.ReconnectBufSize(-1)))
-	ensure(t, bus, events.Topology{})
-	return env, bus
+	q := queueOn(t, env.Conn(t, nats.ReconnectBufSize(-1)))
+	ensure(t, q, queue.Topology{})
+	return env, q
 }
 
-// busOn is a bus that is patient: machines that test are busy. Those tests that
+// queueOn is a q that is patient: machines that test are busy. Those tests that
 // are about its deadline use proxied.
-func busOn(t testing.TB, nc *nats.Conn) *events.Bus {
+func queueOn(t testing.TB, nc *nats.Conn) *queue.Queue {
 	t.Helper()
-	return busWith(t, nc, &events.Options{PublishTimeout: patience})
+	return queueWith(t, nc, &queue.Options{PublishTimeout: patience})
 }
 
-func busWith(t testing.TB, nc *nats.Conn, opts *events.Options) *events.Bus {
+func queueWith(t testing.TB, nc *nats.Conn, opts *queue.Options) *queue.Queue {
 	t.Helper()
-	bus, err := events.NewBus(nc, opts)
+	q, err := queue.New(nc, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return bus
+	return q
 }
 
-func ensure(t testing.TB, bus *events.Bus, topology events.Topology) []events.Drift {
+func ensure(t testing.TB, q *queue.Queue, topology queue.Topology) []queue.Drift {
 	t.Helper()
-	drift, err := bus.Ensure(patient(t), topology)
+	drift, err := q.Ensure(patient(t), topology)
 	if err != nil {
 		t.Fatalf("Ensure: %v", err)
 	}
 	return drift
 }
 
-// proxied is a bus whose network fails on command, as Hawser's programs connect.
-func proxied(t testing.TB, env *testenv.Env) (*events.Bus, *testenv.Proxy) {
+// proxied is a q whose network fails on command, as Hawser's programs connect.
+func proxied(t testing.TB, env *testenv.Env) (*queue.Queue, *testenv.Proxy) {
 	t.Helper()
 	proxy := testenv.NewProxy(t, env.URL())
 	nc, err := nats.Connect(proxy.URL(), append(events.ConnectOptions("test"),
@@ -99,7 +100,7 @@ func proxied(t testing.TB, env *testenv.Env) (*events.Bus, *testenv.Proxy) {
 	nc.SetClosedHandler(func(*nats.Conn) { close(closed) })
 	t.Cleanup(func() { nc.Close(); <-closed })
 	waitFor(t, "a connection", func() bool { return nc.IsConnected() })
-	return busWith(t, nc, nil), proxy
+	return queueWith(t, nc, nil), proxy
 }
 
 // waitFor asks again and again until it is so.
@@ -130,12 +131,12 @@ func receive[T any](t testing.TB, what string, from <-chan T) T {
 }
 
 // consume runs a consumer until stop is called, at the latest by the cleanup.
-func consume(t testing.TB, bus *events.Bus, c events.Consumer, handle func(context.Context, *events.Delivery) error) (stop func()) {
+func consume(t testing.TB, q *queue.Queue, c events.Consumer, handle func(context.Context, *events.StoredMessage) error) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var running sync.WaitGroup
 	running.Go(func() {
-		if err := bus.Consume(ctx, context.WithoutCancel(ctx), c, handle); err != nil {
+		if err := q.Bus.Consume(ctx, context.WithoutCancel(ctx), c, handle); err != nil {
 			t.Errorf("Consume: %v", err)
 		}
 	})
@@ -144,23 +145,23 @@ func consume(t testing.TB, bus *events.Bus, c events.Consumer, handle func(conte
 		// A pull on its way is answered at once, instead of at its end.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Second)
 		defer cancel()
-		_ = bus.JetStream().DeleteConsumer(ctx, bus.Stream(c.Stream), c.Name)
+		_ = q.Bus.JetStream().DeleteConsumer(ctx, q.Bus.Subjects.StreamName(c.Stream), c.Name)
 		running.Wait()
 	})
 	return func() { cancel(); running.Wait() }
 }
 
 // requests is a consumer of the action requests for demo-key.
-func requests(t testing.TB, bus *events.Bus) events.Consumer {
+func requests(t testing.TB, q *queue.Queue) events.Consumer {
 	return events.Consumer{
-		Name: "action-demo-key", Stream: events.Actions, Filter: bus.ActionFilter("demo-key"), Most: 8,
+		Name: "action-demo-key", Stream: events.Actions, Filter: q.Bus.Subjects.ActionFilter("demo-key"), MaxConcurrent: 8,
 		OnError: func(err error) { t.Logf("consumer: %v", err) },
 	}
 }
 
-func publishAction(t testing.TB, bus *events.Bus, a events.Action) {
+func publishAction(t testing.TB, q *queue.Queue, a events.Action) {
 	t.Helper()
-	if err := bus.PublishAction(t.Context(), a); err != nil {
+	if err := q.Bus.PublishAction(t.Context(), a); err != nil {
 		t.Fatalf("PublishAction %s: %v", a.ID, err)
 	}
 }
@@ -170,9 +171,9 @@ func request(id string) events.Action {
 	return events.Action{ActionRef: refOf(ava), ID: id, Account: "default", Input: []byte(`{"text":"hello"}`)}
 }
 
-func state(t testing.TB, bus *events.Bus, s events.Stream) events.StreamState {
+func state(t testing.TB, q *queue.Queue, s events.Stream) queue.StreamState {
 	t.Helper()
-	st, err := bus.State(t.Context(), s)
+	st, err := q.Streams.State(t.Context(), s)
 	if err != nil {
 		t.Fatalf("State of %s: %v", s, err)
 	}
@@ -180,9 +181,9 @@ func state(t testing.TB, bus *events.Bus, s events.Stream) events.StreamState {
 }
 
 // configOf is what the server says about a stream.
-func configOf(t testing.TB, bus *events.Bus, s events.Stream) jetstream.StreamConfig {
+func configOf(t testing.TB, q *queue.Queue, s events.Stream) jetstream.StreamConfig {
 	t.Helper()
-	stream, err := bus.JetStream().Stream(t.Context(), bus.Stream(s))
+	stream, err := q.Bus.JetStream().Stream(t.Context(), q.Bus.Subjects.StreamName(s))
 	if err != nil {
 		t.Fatalf("stream %s: %v", s, err)
 	}

@@ -2,8 +2,8 @@ package events
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/nats-io/nats.go"
@@ -12,15 +12,12 @@ import (
 
 const (
 	// maxSubject bounds subjects: a server closes a connection for good at 4 KB.
-	// Every subject that can be made from a tenant's own has room here, so that
-	// no request can be taken and not be answered.
+	// Every subject made from a tenant's own fits, so that every request that is
+	// accepted can be answered.
 	maxSubject = 2048
 	// maxMsgID bounds what a stream remembers of a message for its whole window.
 	maxMsgID = 512
 )
-
-// errSpent is the answer to code that publishes a message again that is stored.
-var errSpent = errors.New("events: the message was published before and is spent; make another")
 
 // PublishOptions of one publish. The zero value is a plain one.
 type PublishOptions struct {
@@ -28,27 +25,26 @@ type PublishOptions struct {
 	// stream-wide: begin the id with the tenant and the connector. It may be any
 	// string; what does not fit into a header is replaced by its hash.
 	MsgID string
-	// First publishes only if the subject holds no message; else [ErrExists].
-	First bool
+	// ExpectEmpty publishes only if the subject holds no message; else [ErrExists].
+	ExpectEmpty bool
 }
 
-// Ack is the stream's word that it has the message.
+// Ack is the stream's acknowledgement that it has stored a message.
 type Ack struct {
 	Sequence  uint64
-	Duplicate bool // the stream had it already, by MsgID
+	Duplicate bool // the stream had the MsgID already
 }
 
-// Pending is a publish under way. Wait for it once.
-type Pending struct {
-	future  jetstream.PubAckFuture
-	bus     *Bus
-	message *Message // nil if the headers are the caller's own
+// AckFuture is the acknowledgement of a publish that was sent. Wait for it once.
+type AckFuture struct {
+	future jetstream.PubAckFuture
+	bus    *Bus
 }
 
 // Publish stores m on subject and waits for the stream's ack, at most the bus's
-// publish timeout; with it, m is spent. The trace of ctx travels along. Errors: [ErrUnavailable]
-// (it may be stored or not: repeat with the same MsgID, or First), [ErrExists],
-// [ErrTooLarge], [ErrSubject].
+// publish timeout. The message carries the trace of ctx. Errors: [ErrUnavailable]
+// (it may be stored or not: repeat with the same MsgID, or ExpectEmpty),
+// [ErrExists], [ErrTooLarge], [ErrSubject].
 func (b *Bus) Publish(ctx context.Context, subject string, m *Message, opts *PublishOptions) (Ack, error) {
 	p, err := b.PublishAsync(ctx, subject, m, opts)
 	if err != nil {
@@ -57,95 +53,72 @@ func (b *Bus) Publish(ctx context.Context, subject string, m *Message, opts *Pub
 	return p.Wait(ctx)
 }
 
-// PublishAsync sends m without waiting; [Pending.Wait] tells what became of it.
-// Several callers share one write to the network.
-func (b *Bus) PublishAsync(ctx context.Context, subject string, m *Message, opts *PublishOptions) (*Pending, error) {
-	if m.Header == nil {
-		return nil, errSpent
-	}
-	setTrace(ctx, m.Header)
-	p, err := b.PublishRaw(subject, m.Header, m.Data, opts)
-	if err == nil {
-		p.message = m
-	}
-	return p, err
-}
-
-// Send is PublishAsync without an ack, for events that tell of a beginning and
-// that another event follows: messages of one connection reach a stream in their
-// order, so the ack of a later one says that this one had its turn. What cannot
-// be sent is lost; what is sent is spent.
-func (b *Bus) Send(ctx context.Context, subject string, m *Message) error {
-	if err := checkSubject(subject); err != nil {
-		return err
-	}
-	if m.Header == nil {
-		return errSpent
-	}
-	setTrace(ctx, m.Header)
-	if err := b.nc.PublishMsg(&nats.Msg{Subject: subject, Header: m.Header, Data: m.Data}); err != nil {
-		return fmt.Errorf("publish %s: %w", subject, classify(err))
-	}
-	m.spend() // the client has written it
-	return nil
-}
-
-// PublishRaw is PublishAsync of a message as it is. h and data belong to the bus
-// from now on; the options are written into h.
-func (b *Bus) PublishRaw(subject string, h Header, data []byte, opts *PublishOptions) (*Pending, error) {
-	if err := checkSubject(subject); err != nil {
+// PublishAsync sends m without waiting; [AckFuture.Wait] returns the ack. Several
+// callers share one write to the network.
+func (b *Bus) PublishAsync(ctx context.Context, subject string, m *Message, opts *PublishOptions) (*AckFuture, error) {
+	msg, err := outgoing(ctx, subject, m)
+	if err != nil {
 		return nil, err
 	}
 	if opts != nil && opts.MsgID != "" {
-		put(h, jetstream.MsgIDHeader, messageID(opts.MsgID))
+		msg.Header[jetstream.MsgIDHeader] = []string{HeaderMsgID(opts.MsgID)}
 	}
-	if opts != nil && opts.First {
-		put(h, jetstream.ExpectedLastSubjSeqHeader, "0")
+	if opts != nil && opts.ExpectEmpty {
+		msg.Header[jetstream.ExpectedLastSubjSeqHeader] = []string{"0"}
 	}
-	future, err := b.js.PublishMsgAsync(&nats.Msg{Subject: subject, Header: h, Data: data})
+	future, err := b.js.PublishMsgAsync(msg)
 	if err != nil {
 		return nil, fmt.Errorf("publish %s: %w", subject, classify(err))
 	}
-	return &Pending{future: future, bus: b}, nil
+	return &AckFuture{future: future, bus: b}, nil
 }
 
-// put writes a header of a publish. One that says so already is left alone: the
-// client may be reading the headers still, to send them once more.
-func put(h Header, name, value string) {
-	if v := h[name]; len(v) != 1 || v[0] != value {
-		h[name] = []string{value}
+// Notify sends m without asking for an ack. The stream stores it unless the
+// connection or the server fails. Messages of one connection reach a stream in
+// their order, so the ack of a later one shows that this one was received.
+func (b *Bus) Notify(ctx context.Context, subject string, m *Message) error {
+	msg, err := outgoing(ctx, subject, m)
+	if err != nil {
+		return err
 	}
-}
-
-// Wait returns the stream's ack, with which the message is spent. See [Bus.Publish]
-// for the errors.
-func (p *Pending) Wait(ctx context.Context) (Ack, error) {
-	ack, err := p.wait(ctx)
-	switch {
-	case p.message == nil:
-	case err == nil:
-		p.message.spend()
-	default:
-		p.message.retain()
+	if err := b.nc.PublishMsg(msg); err != nil {
+		return fmt.Errorf("publish %s: %w", subject, classify(err))
 	}
-	return ack, err
+	return nil
 }
 
-func (p *Pending) wait(ctx context.Context) (Ack, error) {
+// outgoing returns m as the client sends it. The headers are a copy: the client
+// reads them again when it repeats a publish.
+func outgoing(ctx context.Context, subject string, m *Message) (*nats.Msg, error) {
+	if err := checkSubject(subject); err != nil {
+		return nil, err
+	}
+	h := maps.Clone(m.Header)
+	if h == nil {
+		h = Header{}
+	}
+	setTrace(ctx, h)
+	return &nats.Msg{Subject: subject, Header: h, Data: m.Data}, nil
+}
+
+// Wait returns the stream's ack. See [Bus.Publish] for the errors.
+func (f *AckFuture) Wait(ctx context.Context) (Ack, error) {
+	subject := f.future.Msg().Subject
 	select {
-	case ack := <-p.future.Ok():
+	case ack := <-f.future.Ok():
 		return Ack{ack.Sequence, ack.Duplicate}, nil
-	case err := <-p.future.Err():
-		return Ack{}, fmt.Errorf("publish %s: %w", p.future.Msg().Subject, p.bus.heal(ctx, err, classify(err)))
+	case err := <-f.future.Err():
+		return Ack{}, fmt.Errorf("publish %s: %w", subject, f.bus.checkStream(ctx, err, classify(err)))
 	case <-ctx.Done():
-		return Ack{}, fmt.Errorf("publish %s: %w", p.future.Msg().Subject, unavailable(ctx.Err()))
+		return Ack{}, fmt.Errorf("publish %s: %w", subject, unavailable(ctx.Err()))
 	}
 }
 
-// checkSubject refuses what is no literal subject, or could break the protocol.
+// checkSubject refuses a subject that is not literal, or that could break the
+// protocol.
 func checkSubject(subject string) error {
 	if len(subject) > maxSubject {
-		return fmt.Errorf("%w: %d bytes, at most %d are taken", ErrSubject, len(subject), maxSubject)
+		return fmt.Errorf("%w: it has %d bytes, the limit is %d", ErrSubject, len(subject), maxSubject)
 	}
 	for token := range strings.SplitSeq(subject, ".") {
 		if token == "" {
@@ -160,8 +133,10 @@ func checkSubject(subject string) error {
 	return nil
 }
 
-// messageID makes any string a header value of bounded length.
-func messageID(id string) string {
+// HeaderMsgID returns the value of the header Nats-Msg-Id for a message id: the id
+// itself, or its hash if it is too long or not printable. HeaderMsgID of a header
+// value is that value.
+func HeaderMsgID(id string) string {
 	fits := len(id) <= maxMsgID
 	for i := 0; fits && i < len(id); i++ {
 		fits = id[i] > ' ' && id[i] < 0x7f
@@ -169,5 +144,9 @@ func messageID(id string) string {
 	if fits {
 		return id
 	}
-	return "sha256:" + hashOf(id)
+	return "sha256:" + Fingerprint(id)
 }
+
+// MsgID returns the id by which the stream recognised repetitions of the message,
+// or "".
+func (m *StoredMessage) MsgID() string { return headerValue(m.Header, jetstream.MsgIDHeader) }

@@ -34,7 +34,7 @@ type puller struct {
 }
 
 func (b *Bus) newPuller(c Consumer) (*puller, error) {
-	p := &puller{bus: b, inbox: b.nc.NewInbox() + ".", consumer: b.Stream(c.Stream) + "." + c.Name, arrived: make(chan *nats.Msg, pullBatch)}
+	p := &puller{bus: b, inbox: b.nc.NewInbox() + ".", consumer: b.Subjects.StreamName(c.Stream) + "." + c.Name, arrived: make(chan *nats.Msg, pullBatch)}
 	var err error
 	if p.sub, err = b.nc.Subscribe(p.inbox+"*", func(msg *nats.Msg) { p.arrived <- msg }); err != nil {
 		return nil, unavailable(err)

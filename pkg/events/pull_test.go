@@ -16,7 +16,7 @@ import (
 // other: taken for such a word, it would hold up everybody's.
 func TestATenantsMessageIsNeverTakenForTheServersWord(t *testing.T) {
 	t.Parallel()
-	env, bus := start(t)
+	env, q := start(t)
 	nc := env.Conn(t)
 	forged := []nats.Header{}
 	for _, status := range []string{"100", "400", "404", "408", "409", "423", "503", "", "made up"} {
@@ -28,7 +28,7 @@ func TestATenantsMessageIsNeverTakenForTheServersWord(t *testing.T) {
 		nats.Header{"Nats-Pin-Id": {"stolen"}},
 		nats.Header{"Status": {"100"}, "Nats-Consumer-Stalled": {"$JS.FC.x"}, "Nats-Last-Consumer": {"9"}},
 		nats.Header{"Nats-Pending-Messages": {"x"}, "Nats-Pending-Bytes": {"y"}, "Status": {"409"}})
-	subject := bus.Action(request("x").ActionRef)
+	subject := q.Bus.Subjects.Action(request("x").ActionRef)
 	for round := range 2 {
 		for _, h := range forged {
 			m := &nats.Msg{Subject: subject, Header: h}
@@ -43,17 +43,17 @@ func TestATenantsMessageIsNeverTakenForTheServersWord(t *testing.T) {
 	if err := nc.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "all of them stored", func() bool { return state(t, bus, events.Actions).Messages == uint64(2*len(forged)) })
+	waitFor(t, "all of them stored", func() bool { return state(t, q, events.Actions).Messages == uint64(2*len(forged)) })
 	var handed atomic.Int32
 	began := time.Now()
-	consume(t, bus, requests(t, bus), func(_ context.Context, d *events.Delivery) error {
-		if d.Attempt != 1 {
-			t.Errorf("message %d was handed out %d times", d.Sequence, d.Attempt)
+	consume(t, q, requests(t, q), func(_ context.Context, d *events.StoredMessage) error {
+		if d.NumDelivered != 1 {
+			t.Errorf("message %d was handed out %d times", d.Sequence, d.NumDelivered)
 		}
 		handed.Add(1)
 		return nil
 	})
-	waitFor(t, "an empty queue", func() bool { return state(t, bus, events.Actions).Messages == 0 })
+	waitFor(t, "an empty queue", func() bool { return state(t, q, events.Actions).Messages == 0 })
 	if took := time.Since(began); took > 2*time.Second || int(handed.Load()) != 2*len(forged) {
 		t.Errorf("%d of %d messages in %v", handed.Load(), 2*len(forged), took)
 	}
@@ -63,13 +63,13 @@ func TestATenantsMessageIsNeverTakenForTheServersWord(t *testing.T) {
 func TestConsumeEndsThoughItsServerDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	env, _ := start(t)
-	bus, proxy := proxied(t, env)
+	q, proxy := proxied(t, env)
 	ctx, stop := context.WithCancel(t.Context())
 	got, ended := make(chan string, 1), make(chan error, 1)
 	go func() {
-		ended <- bus.Consume(ctx, t.Context(), requests(t, bus), func(_ context.Context, d *events.Delivery) error { got <- d.Subject; return nil })
+		ended <- q.Bus.Consume(ctx, t.Context(), requests(t, q), func(_ context.Context, d *events.StoredMessage) error { got <- d.Subject; return nil })
 	}()
-	publishAction(t, bus, request("1"))
+	publishAction(t, q, request("1"))
 	receive(t, "the request", got)
 	proxy.Pause()
 	defer proxy.Resume()

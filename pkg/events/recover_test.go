@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -15,31 +16,31 @@ import (
 // goes on without a restart of the program (svix-webhooks#1844).
 func TestConsumersAndStreamsThatAreDeletedComeBack(t *testing.T) {
 	t.Parallel()
-	_, bus := start(t)
+	_, q := start(t)
 	got, told := make(chan string, 8), make(chan error, 64)
-	c := requests(t, bus)
+	c := requests(t, q)
 	c.OnError = func(err error) { told <- err }
-	consume(t, bus, c, func(_ context.Context, d *events.Delivery) error { got <- d.Header.Get("ce-id"); return nil })
-	publishAction(t, bus, request("1"))
+	consume(t, q, c, func(_ context.Context, d *events.StoredMessage) error { got <- d.Header.Get("ce-id"); return nil })
+	publishAction(t, q, request("1"))
 	receive(t, "request 1", got)
-	waitFor(t, "its ack", func() bool { return state(t, bus, events.Actions).Messages == 0 })
+	waitFor(t, "its ack", func() bool { return state(t, q, events.Actions).Messages == 0 })
 
-	js := bus.JetStream()
-	if err := js.DeleteConsumer(t.Context(), bus.Stream(events.Actions), c.Name); err != nil {
+	js := q.Bus.JetStream()
+	if err := js.DeleteConsumer(t.Context(), q.Bus.Subjects.StreamName(events.Actions), c.Name); err != nil {
 		t.Fatal(err)
 	}
-	publishAction(t, bus, request("2"))
+	publishAction(t, q, request("2"))
 	if id := receive(t, "the request after the consumer was deleted", got); id != "2" {
 		t.Errorf("got request %s", id)
 	}
-	waitFor(t, "its ack", func() bool { return state(t, bus, events.Actions).Messages == 0 })
+	waitFor(t, "its ack", func() bool { return state(t, q, events.Actions).Messages == 0 })
 
-	if err := js.DeleteStream(t.Context(), bus.Stream(events.Actions)); err != nil {
+	if err := js.DeleteStream(t.Context(), q.Bus.Subjects.StreamName(events.Actions)); err != nil {
 		t.Fatal(err)
 	}
-	for err := receive(t, "the loss to be told", told); !errors.Is(err, events.ErrStreamLost); err = receive(t, "the loss to be told", told) {
+	for err := receive(t, "the loss to be told", told); !errors.Is(err, queue.ErrStreamRecreated); err = receive(t, "the loss to be told", told) {
 	}
-	publishAction(t, bus, request("3"))
+	publishAction(t, q, request("3"))
 	if id := receive(t, "the request after the stream was deleted", got); id != "3" {
 		t.Errorf("got request %s", id)
 	}
@@ -47,14 +48,14 @@ func TestConsumersAndStreamsThatAreDeletedComeBack(t *testing.T) {
 
 func TestConsumeGoesOnAfterTheServerIsBack(t *testing.T) {
 	t.Parallel()
-	env, bus := start(t)
+	env, q := start(t)
 	got := make(chan string, 8)
-	consume(t, bus, requests(t, bus), func(_ context.Context, d *events.Delivery) error { got <- d.Header.Get("ce-id"); return nil })
-	publishAction(t, bus, request("1"))
+	consume(t, q, requests(t, q), func(_ context.Context, d *events.StoredMessage) error { got <- d.Header.Get("ce-id"); return nil })
+	publishAction(t, q, request("1"))
 	receive(t, "request 1", got)
 	for _, id := range []string{"2", "3"} {
 		env.Restart(t)
-		waitFor(t, "the request to be taken", func() bool { return bus.PublishAction(t.Context(), request(id)) == nil })
+		waitFor(t, "the request to be taken", func() bool { return q.Bus.PublishAction(t.Context(), request(id)) == nil })
 		receive(t, "a request after the restart", got)
 	}
 }
@@ -62,11 +63,11 @@ func TestConsumeGoesOnAfterTheServerIsBack(t *testing.T) {
 func TestConsumeGoesOnAfterTheNetworkIsBack(t *testing.T) {
 	t.Parallel()
 	env, publisher := start(t)
-	bus, proxy := proxied(t, env)
+	q, proxy := proxied(t, env)
 	got := make(chan string, 8)
-	c := requests(t, bus)
+	c := requests(t, q)
 	c.AckWait = time.Second // after which what went down with the connection comes again
-	consume(t, bus, c, func(_ context.Context, d *events.Delivery) error { got <- d.Header.Get("ce-id"); return nil })
+	consume(t, q, c, func(_ context.Context, d *events.StoredMessage) error { got <- d.Header.Get("ce-id"); return nil })
 	publishAction(t, publisher, request("1"))
 	receive(t, "request 1", got)
 	proxy.Cut()
@@ -82,20 +83,20 @@ func TestConsumeGoesOnAfterTheNetworkIsBack(t *testing.T) {
 // else gets the message.
 func TestLongHandlersKeepTheirMessage(t *testing.T) {
 	t.Parallel()
-	_, bus := start(t)
-	publishAction(t, bus, request("slow"))
-	c := requests(t, bus)
+	_, q := start(t)
+	publishAction(t, q, request("slow"))
+	c := requests(t, q)
 	c.AckWait = 300 * time.Millisecond
 	var times atomic.Int32
 	finished := make(chan struct{})
-	consume(t, bus, c, func(context.Context, *events.Delivery) error {
+	consume(t, q, c, func(context.Context, *events.StoredMessage) error {
 		times.Add(1)
 		<-time.After(5 * c.AckWait)
 		close(finished)
 		return nil
 	})
 	receive(t, "the handler's end", finished)
-	waitFor(t, "an empty queue", func() bool { return state(t, bus, events.Actions).Messages == 0 })
+	waitFor(t, "an empty queue", func() bool { return state(t, q, events.Actions).Messages == 0 })
 	if times.Load() != 1 {
 		t.Errorf("handed out %d times", times.Load())
 	}
@@ -104,21 +105,21 @@ func TestLongHandlersKeepTheirMessage(t *testing.T) {
 // So does a message that waits in the process for a slot.
 func TestAMessageThatWaitsForASlotIsKept(t *testing.T) {
 	t.Parallel()
-	_, bus := start(t)
-	c := requests(t, bus)
-	c.AckWait, c.Most = 300*time.Millisecond, 1
+	_, q := start(t)
+	c := requests(t, q)
+	c.AckWait, c.MaxConcurrent = 300*time.Millisecond, 1
 	attempts := make(chan int, 8)
-	consume(t, bus, c, func(_ context.Context, d *events.Delivery) error {
-		attempts <- d.Attempt
+	consume(t, q, c, func(_ context.Context, d *events.StoredMessage) error {
+		attempts <- d.NumDelivered
 		if d.Header.Get("ce-id") == "1" {
 			<-time.After(4 * c.AckWait)
 		}
 		return nil
 	})
-	publishAction(t, bus, request("1"))
+	publishAction(t, q, request("1"))
 	waitFor(t, "the first handler", func() bool { return len(attempts) == 1 })
-	publishAction(t, bus, request("2"))
-	waitFor(t, "an empty queue", func() bool { return state(t, bus, events.Actions).Messages == 0 })
+	publishAction(t, q, request("2"))
+	waitFor(t, "an empty queue", func() bool { return state(t, q, events.Actions).Messages == 0 })
 	if len(attempts) != 2 || <-attempts != 1 || <-attempts != 1 {
 		t.Error("a message was handed out twice")
 	}
@@ -128,13 +129,13 @@ func TestAMessageThatWaitsForASlotIsKept(t *testing.T) {
 func TestLongHandlersKeepTheirMessageOverABrokenConnection(t *testing.T) {
 	t.Parallel()
 	env, publisher := start(t)
-	bus, proxy := proxied(t, env)
+	q, proxy := proxied(t, env)
 	publishAction(t, publisher, request("slow"))
-	c := requests(t, bus)
+	c := requests(t, q)
 	c.AckWait = 1500 * time.Millisecond
 	var times atomic.Int32
 	finished := make(chan struct{})
-	consume(t, bus, c, func(context.Context, *events.Delivery) error {
+	consume(t, q, c, func(context.Context, *events.StoredMessage) error {
 		if times.Add(1) > 1 {
 			return nil
 		}
@@ -157,16 +158,16 @@ func TestLongHandlersKeepTheirMessageOverABrokenConnection(t *testing.T) {
 // What a dead process had in its hands comes to another after AckWait.
 func TestAMessageOfADeadProcessComesToAnother(t *testing.T) {
 	t.Parallel()
-	env, bus := start(t)
-	publishAction(t, bus, request("1"))
-	c := requests(t, bus)
+	env, q := start(t)
+	publishAction(t, q, request("1"))
+	c := requests(t, q)
 	c.AckWait = 500 * time.Millisecond
 	dying := env.Conn(t)
 	taken := make(chan struct{})
 	release := make(chan struct{})
 	defer close(release)
 	c.OnError = func(error) {}
-	consume(t, busOn(t, dying), c, func(context.Context, *events.Delivery) error {
+	consume(t, queueOn(t, dying), c, func(context.Context, *events.StoredMessage) error {
 		close(taken)
 		<-release
 		return nil
@@ -174,7 +175,7 @@ func TestAMessageOfADeadProcessComesToAnother(t *testing.T) {
 	receive(t, "the first handler", taken)
 	dying.Close()
 	attempts := make(chan int, 1)
-	consume(t, bus, c, func(_ context.Context, d *events.Delivery) error { attempts <- d.Attempt; return nil })
+	consume(t, q, c, func(_ context.Context, d *events.StoredMessage) error { attempts <- d.NumDelivered; return nil })
 	if got := receive(t, "the second handler", attempts); got != 2 {
 		t.Errorf("attempt %d, want 2", got)
 	}
@@ -183,13 +184,13 @@ func TestAMessageOfADeadProcessComesToAnother(t *testing.T) {
 // When deliveries run out, the server says so on a stream of ours.
 func TestTheServersLastWordIsKept(t *testing.T) {
 	t.Parallel()
-	_, bus := start(t)
-	publishAction(t, bus, request("1"))
-	c := requests(t, bus)
+	_, q := start(t)
+	publishAction(t, q, request("1"))
+	c := requests(t, q)
 	c.MaxDeliver, c.OnError = 2, func(error) {}
-	consume(t, bus, c, func(context.Context, *events.Delivery) error { return events.Again(time.Millisecond, nil) })
-	waitFor(t, "the advisory", func() bool { return state(t, bus, events.Advisories).Messages == 1 })
-	if got := state(t, bus, events.Actions).Messages; got != 1 {
+	consume(t, q, c, func(context.Context, *events.StoredMessage) error { return events.RetryIn(time.Millisecond, nil) })
+	waitFor(t, "the advisory", func() bool { return state(t, q, queue.Advisories).Messages == 1 })
+	if got := state(t, q, events.Actions).Messages; got != 1 {
 		t.Errorf("%d requests are there, want the one that ran out", got)
 	}
 }
@@ -197,14 +198,14 @@ func TestTheServersLastWordIsKept(t *testing.T) {
 func TestABusWithoutServerConsumesNothingAndStops(t *testing.T) {
 	t.Parallel()
 	env := testenv.Start(t, nil)
-	bus, _ := proxied(t, env)
+	q, _ := proxied(t, env)
 	if err := env.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	told := make(chan error, 64)
-	c := requests(t, bus)
+	c := requests(t, q)
 	c.OnError = func(err error) { told <- err }
-	stop := consume(t, bus, c, func(context.Context, *events.Delivery) error { return nil })
+	stop := consume(t, q, c, func(context.Context, *events.StoredMessage) error { return nil })
 	wantError(t, "told", receive(t, "the error", told), events.ErrUnavailable)
 	stop()
 }

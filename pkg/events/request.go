@@ -3,8 +3,6 @@ package events
 import (
 	"context"
 	"errors"
-	"fmt"
-	"maps"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -27,41 +25,34 @@ const (
 // PublishAction stores a request and waits for the stream's ack. Errors as
 // [Bus.Publish], and [ErrRequest] if its id cannot be carried.
 func (b *Bus) PublishAction(ctx context.Context, a Action) error {
-	return b.store(ctx, b.Action(a.ActionRef), a, nil, nil)
-}
-
-// store publishes a request, with headers of ours, and waits for the ack.
-func (b *Bus) store(ctx context.Context, subject string, a Action, ours Header, opts *PublishOptions) error {
-	if err := checkID(a.ID); err != nil {
-		return fmt.Errorf("%w: %w", ErrRequest, err)
+	if err := a.Check(); err != nil {
+		return err
 	}
-	h := a.Headers()
-	setTrace(ctx, h)
-	maps.Copy(h, ours)
-	return b.publishStored(ctx, subject, h, a.Input, opts)
+	_, err := b.Publish(ctx, b.Subjects.Action(a.ActionRef), a.Message(), nil)
+	return err
 }
 
-// Request stores a request and waits for its result until ctx ends, which is
+// RequestAction stores a request and waits for its result until ctx ends, which is
 // [ErrPending]: the request goes on, and [Bus.StoredResult] finds the result later.
 // A request whose id has a result already is answered with it, and not stored
 // again. What is returned is what the stream holds.
-func (b *Bus) Request(ctx context.Context, a Action) (Event, error) {
-	if err := checkID(a.ID); err != nil {
-		return Event{}, fmt.Errorf("%w: %w", ErrRequest, err)
+func (b *Bus) RequestAction(ctx context.Context, a Action) (Event, error) {
+	if err := a.Check(); err != nil {
+		return Event{}, err
 	}
 	results := make(chan *nats.Msg, 4)
-	sub, err := b.nc.ChanSubscribe(b.stored(a.ActionRef, a.ID), results)
+	sub, err := b.nc.ChanSubscribe(b.Subjects.storedResult(a.ActionRef, a.ID), results)
 	if err != nil {
 		return Event{}, unavailable(err)
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	subject := b.Result(a.ActionRef, a.ID)
-	if !a.MadeUp {
+	subject := b.Subjects.Result(a.ActionRef, a.ID)
+	if !a.GeneratedID {
 		if e, err := b.lastEvent(ctx, Results, subject); !errors.Is(err, ErrNotFound) {
 			return e, err
 		}
 	}
-	a.Awaited = true
+	a.NotifyStored = true
 	if err := b.PublishAction(ctx, a); err != nil {
 		return Event{}, err
 	}
@@ -92,49 +83,49 @@ func (b *Bus) awaitResult(ctx context.Context, results <-chan *nats.Msg, subject
 }
 
 // PublishResult stores the result of a request if it is the first, else
-// [ErrExists]; errors as of [Bus.Publish]. Whoever awaits it is told when the
-// stream has it. It is said again by the publisher rather than republished by the
-// stream, which halves the rate of the stream (decision 5); whoever misses it
-// finds it in the stream.
+// [ErrExists]; errors as of [Bus.Publish]. If a caller waits, the result is then
+// published again for it. The publisher does that, since a stream that republishes
+// stores at half the rate (decision 5); a caller that misses it finds the result in
+// the stream.
 func (b *Bus) PublishResult(ctx context.Context, a Action, m *Message) error {
-	p, err := b.PublishAsync(ctx, b.Result(a.ActionRef, a.ID), m, &PublishOptions{First: true})
-	if err != nil {
+	if _, err := b.Publish(ctx, b.Subjects.Result(a.ActionRef, a.ID), m, &PublishOptions{ExpectEmpty: true}); err != nil {
 		return err
 	}
-	if _, err := p.wait(ctx); err != nil {
-		m.retain()
-		return err
+	if a.NotifyStored {
+		_ = b.Notify(ctx, b.Subjects.storedResult(a.ActionRef, a.ID), m)
 	}
-	if a.Awaited {
-		_ = b.nc.PublishMsg(&nats.Msg{Subject: b.stored(a.ActionRef, a.ID), Header: m.Header, Data: m.Data})
-	}
-	m.spend()
 	return nil
 }
 
 // ResultOf returns the stored result of a request. [ErrNotFound],
 // [ErrUnavailable].
 func (b *Bus) ResultOf(ctx context.Context, r ActionRef, requestID string) (Event, error) {
-	return b.lastEvent(ctx, Results, b.Result(r, requestID))
+	return b.lastEvent(ctx, Results, b.Subjects.Result(r, requestID))
 }
 
 // StoredResult returns a result by its [Reference], or by a bare request id if
 // only one tenant used it. [ErrNotFound], [ErrAmbiguous], [ErrUnavailable].
 func (b *Bus) StoredResult(ctx context.Context, reference string) (Event, error) {
-	if subject, ok := b.resultOf(reference); ok {
+	ctx, cancel := b.Deadline(ctx)
+	defer cancel()
+	if subject, ok := b.Subjects.parseReference(reference); ok {
 		// A bare id may look like a reference.
 		if e, err := b.lastEvent(ctx, Results, subject); !errors.Is(err, ErrNotFound) {
 			return e, err
 		}
 	}
-	subjects, err := b.Subjects(ctx, Results, b.ResultsOf(reference))
-	switch {
-	case err != nil:
+	stream, err := b.Stream(ctx, Results)
+	if err != nil {
 		return Event{}, err
-	case len(subjects) > 1:
+	}
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(b.Subjects.ResultFilter(reference)))
+	if err != nil {
+		return Event{}, unavailable(err)
+	}
+	if len(info.State.Subjects) > 1 {
 		return Event{}, ErrAmbiguous
 	}
-	for subject := range subjects {
+	for subject := range info.State.Subjects {
 		return b.lastEvent(ctx, Results, subject)
 	}
 	return Event{}, ErrNotFound
@@ -149,9 +140,9 @@ func (b *Bus) lastEvent(ctx context.Context, s Stream, subject string) (Event, e
 }
 
 func (b *Bus) last(ctx context.Context, s Stream, subject string) (*jetstream.RawStreamMsg, error) {
-	ctx, cancel := b.deadline(ctx)
+	ctx, cancel := b.Deadline(ctx)
 	defer cancel()
-	stream, err := b.stream(ctx, s)
+	stream, err := b.Stream(ctx, s)
 	if err != nil {
 		return nil, err
 	}

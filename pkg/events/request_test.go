@@ -8,43 +8,44 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
 // answerRequest stores a result of a, as executors do.
-func answerRequest(t testing.TB, bus *events.Bus, a events.Action, data string) {
+func answerRequest(t testing.TB, q *queue.Queue, a events.Action, data string) {
 	t.Helper()
-	e := events.New("executor", events.ActionCompleted.Type(), a.About(), []byte(data))
+	e := events.New("executor", events.ActionCompleted.Type(), a.Context(), []byte(data))
 	// The test may be over with the result, before its ack is here.
 	ctx := context.WithoutCancel(t.Context())
-	if err := bus.PublishResult(ctx, a, e); err != nil {
+	if err := q.Bus.PublishResult(ctx, a, e); err != nil {
 		t.Fatalf("store the result of %s: %v", a.ID, err)
 	}
 }
 
 // answerAll runs an executor that answers every request with its input.
-func answerAll(t testing.TB, bus *events.Bus) {
+func answerAll(t testing.TB, q *queue.Queue) {
 	t.Helper()
-	consume(t, bus, requests(t, bus), func(ctx context.Context, d *events.Delivery) error {
-		a, err := bus.ReadAction(d)
+	consume(t, q, requests(t, q), func(ctx context.Context, d *events.StoredMessage) error {
+		a, err := q.Bus.Subjects.ReadAction(d)
 		if err != nil {
 			return events.Discard(err)
 		}
-		if _, err := bus.ResultOf(ctx, a.ActionRef, a.ID); !errors.Is(err, events.ErrNotFound) {
+		if _, err := q.Bus.ResultOf(ctx, a.ActionRef, a.ID); !errors.Is(err, events.ErrNotFound) {
 			return err
 		}
-		answerRequest(t, bus, a, string(a.Input))
+		answerRequest(t, q, a, string(a.Input))
 		return nil
 	})
 }
 
 func TestRequestReturnsTheResultOfItsOwnRequest(t *testing.T) {
 	t.Parallel()
-	_, bus := start(t)
-	answerAll(t, bus)
+	_, q := start(t)
+	answerAll(t, q)
 	for _, tenant := range []events.Tenant{ava, bob} {
 		a := events.Action{ActionRef: refOf(tenant), ID: "same", Input: []byte(`{"who":"` + tenant.Identity + `"}`)}
-		e, err := bus.Request(patient(t), a)
+		e, err := q.Bus.RequestAction(patient(t), a)
 		if err != nil || string(e.Data()) != string(a.Input) || events.Extension(e, events.ExtRequest) != "same" {
 			t.Errorf("%s: got %s, %v", tenant.Identity, e.Data(), err)
 		}
@@ -53,53 +54,53 @@ func TestRequestReturnsTheResultOfItsOwnRequest(t *testing.T) {
 
 func TestARepeatedRequestIsAnsweredFromMemory(t *testing.T) {
 	t.Parallel()
-	_, bus := start(t)
+	_, q := start(t)
 	a := request("1")
-	answerRequest(t, bus, a, `{"data":1}`)
-	e, err := bus.Request(patient(t), a)
+	answerRequest(t, q, a, `{"data":1}`)
+	e, err := q.Bus.RequestAction(patient(t), a)
 	if err != nil || string(e.Data()) != `{"data":1}` {
 		t.Errorf("got %s, %v", e.Data(), err)
 	}
-	if got := state(t, bus, events.Actions).Messages; got != 0 {
+	if got := state(t, q, events.Actions).Messages; got != 0 {
 		t.Errorf("%d requests were stored, want none", got)
 	}
 }
 
 func TestARequestWhoseTimeIsOverIsPending(t *testing.T) {
 	t.Parallel()
-	_, bus := start(t)
-	if err := bus.Ping(t.Context()); err != nil {
+	_, q := start(t)
+	if err := q.Bus.Ping(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	go func() {
-		waitFor(t, "the request", func() bool { return state(t, bus, events.Actions).Messages == 1 })
+		waitFor(t, "the request", func() bool { return state(t, q, events.Actions).Messages == 1 })
 		cancel()
 	}()
-	_, err := bus.Request(ctx, request("1"))
+	_, err := q.Bus.RequestAction(ctx, request("1"))
 	// Cancelled between the store and its ack, nobody knows.
 	if !errors.Is(err, events.ErrPending) && !errors.Is(err, events.ErrUnavailable) {
 		t.Errorf("got %v, want ErrPending", err)
 	}
-	answerAll(t, bus)
+	answerAll(t, q)
 	reference := events.Reference(refOf(ava), "1")
-	waitFor(t, "the result", func() bool { _, err := bus.StoredResult(t.Context(), reference); return err == nil })
+	waitFor(t, "the result", func() bool { _, err := q.Bus.StoredResult(t.Context(), reference); return err == nil })
 }
 
 // Everybody in Hawser's account can publish on the subject of a result.
 func TestRequestIgnoresWhatIsNoResult(t *testing.T) {
 	t.Parallel()
-	env, bus := start(t)
+	env, q := start(t)
 	a := request("1")
 	nc := env.Conn(t)
-	consume(t, bus, requests(t, bus), func(context.Context, *events.Delivery) error {
-		early := events.New("executor", events.ActionStarted.Type(), a.About(), []byte(`{"data":"early"}`))
+	consume(t, q, requests(t, q), func(context.Context, *events.StoredMessage) error {
+		early := events.New("executor", events.ActionStarted.Type(), a.Context(), []byte(`{"data":"early"}`))
 		// The stream is not to hold it: the first to be stored is the result.
 		early.Header["Nats-Expected-Last-Subject-Sequence"] = []string{"99"}
 		garbage := events.Header{"Nats-Expected-Last-Subject-Sequence": {"99"}}
 		for _, msg := range []*nats.Msg{{Header: garbage, Data: []byte("garbage")}, {Header: early.Header, Data: early.Data}} {
-			msg.Subject = bus.Result(a.ActionRef, a.ID)
+			msg.Subject = q.Bus.Subjects.Result(a.ActionRef, a.ID)
 			if err := nc.PublishMsg(msg); err != nil {
 				t.Error(err)
 			}
@@ -107,10 +108,10 @@ func TestRequestIgnoresWhatIsNoResult(t *testing.T) {
 		if err := nc.Flush(); err != nil {
 			t.Error(err)
 		}
-		answerRequest(t, bus, a, `{"data":"real"}`)
+		answerRequest(t, q, a, `{"data":"real"}`)
 		return nil
 	})
-	e, err := bus.Request(patient(t), a)
+	e, err := q.Bus.RequestAction(patient(t), a)
 	if err != nil || string(e.Data()) != `{"data":"real"}` {
 		t.Errorf("got %s, %v, want the result", e.Data(), err)
 	}
@@ -120,18 +121,18 @@ func TestRequestIgnoresWhatIsNoResult(t *testing.T) {
 func TestRequestFindsAResultThatCameWhileItsConnectionWasAway(t *testing.T) {
 	t.Parallel()
 	env, executor := start(t)
-	bus, proxy := proxied(t, env)
+	q, proxy := proxied(t, env)
 	type answer struct {
 		e   events.Event
 		err error
 	}
 	answers := make(chan answer, 1)
 	go func() {
-		e, err := bus.Request(patient(t), request("1"))
+		e, err := q.Bus.RequestAction(patient(t), request("1"))
 		answers <- answer{e, err}
 	}()
 	waitFor(t, "the request", func() bool { return state(t, executor, events.Actions).Messages == 1 })
-	waitFor(t, "its ack", func() bool { return bus.Flush(t.Context()) == nil })
+	waitFor(t, "its ack", func() bool { return q.Bus.Flush(t.Context()) == nil })
 	proxy.Pause()
 	answerRequest(t, executor, request("1"), `{"data":1}`)
 	proxy.Cut()
@@ -143,13 +144,13 @@ func TestRequestFindsAResultThatCameWhileItsConnectionWasAway(t *testing.T) {
 
 func TestStoredResultsAreFoundByReferenceAndByBareID(t *testing.T) {
 	t.Parallel()
-	_, bus := start(t)
-	answerRequest(t, bus, request("once"), `1`)
+	_, q := start(t)
+	answerRequest(t, q, request("once"), `1`)
 	for i, tenant := range []events.Tenant{ava, bob} {
-		answerRequest(t, bus, events.Action{ActionRef: refOf(tenant), ID: "twice"}, []string{`2`, `3`}[i])
+		answerRequest(t, q, events.Action{ActionRef: refOf(tenant), ID: "twice"}, []string{`2`, `3`}[i])
 	}
 	dotted := request("a.b.c.d.e") // looks like a reference
-	answerRequest(t, bus, dotted, `4`)
+	answerRequest(t, q, dotted, `4`)
 	for reference, want := range map[string]string{
 		"once":                                  `1`,
 		events.Reference(refOf(ava), "once"):    `1`,
@@ -158,7 +159,7 @@ func TestStoredResultsAreFoundByReferenceAndByBareID(t *testing.T) {
 		"a.b.c.d.e":                             `4`,
 		events.Reference(refOf(ava), dotted.ID): `4`,
 	} {
-		if e, err := bus.StoredResult(t.Context(), reference); err != nil || string(e.Data()) != want {
+		if e, err := q.Bus.StoredResult(t.Context(), reference); err != nil || string(e.Data()) != want {
 			t.Errorf("%s: got %s, %v, want %s", reference, e.Data(), err, want)
 		}
 	}
@@ -175,7 +176,7 @@ func TestStoredResultsAreFoundByReferenceAndByBareID(t *testing.T) {
 		"organization.bob.demo-key.postMessage.=h00":    events.ErrNotFound,
 		"organization.bob.demo-key.postMessage.=74wice": events.ErrNotFound,
 	} {
-		if e, err := bus.StoredResult(t.Context(), reference); !errors.Is(err, want) {
+		if e, err := q.Bus.StoredResult(t.Context(), reference); !errors.Is(err, want) {
 			t.Errorf("%q: got %s, %v, want %v", reference, e.Data(), err, want)
 		}
 	}
@@ -183,14 +184,14 @@ func TestStoredResultsAreFoundByReferenceAndByBareID(t *testing.T) {
 
 func TestAResultIsOfOneRequestOfOneTenant(t *testing.T) {
 	t.Parallel()
-	_, bus := start(t)
-	answerRequest(t, bus, request("1"), `1`)
+	_, q := start(t)
+	answerRequest(t, q, request("1"), `1`)
 	for _, c := range []struct {
 		tenant events.Tenant
 		id     string
 		want   bool
 	}{{ava, "1", true}, {ava, "2", false}, {bob, "1", false}} {
-		e, err := bus.ResultOf(t.Context(), refOf(c.tenant), c.id)
+		e, err := q.Bus.ResultOf(t.Context(), refOf(c.tenant), c.id)
 		if found := err == nil && string(e.Data()) == `1`; found != c.want || !found && !errors.Is(err, events.ErrNotFound) {
 			t.Errorf("ResultOf %+v: got %s, %v", c, e.Data(), err)
 		}
@@ -199,15 +200,15 @@ func TestAResultIsOfOneRequestOfOneTenant(t *testing.T) {
 
 func TestManyRequestsAtOnceGetTheirOwnResults(t *testing.T) {
 	t.Parallel()
-	_, bus := start(t)
-	answerAll(t, bus)
+	_, q := start(t)
+	answerAll(t, q)
 	const n = 100
 	failures := make(chan error, n)
 	for range n {
 		go func() {
 			a := request(events.NewID())
 			a.Input = []byte(`"` + a.ID + `"`)
-			e, err := bus.Request(patient(t), a)
+			e, err := q.Bus.RequestAction(patient(t), a)
 			if err == nil && string(e.Data()) != string(a.Input) {
 				err = errors.New("the result of another request")
 			}
@@ -219,16 +220,16 @@ func TestManyRequestsAtOnceGetTheirOwnResults(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	waitFor(t, "an empty queue", func() bool { return state(t, bus, events.Actions).Messages == 0 })
+	waitFor(t, "an empty queue", func() bool { return state(t, q, events.Actions).Messages == 0 })
 }
 
 func TestADeadlineInThePastIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
-	_, bus := start(t)
+	_, q := start(t)
 	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 	defer cancel()
 	began := time.Now()
-	if _, err := bus.Request(ctx, request("1")); err == nil || time.Since(began) > time.Second {
+	if _, err := q.Bus.RequestAction(ctx, request("1")); err == nil || time.Since(began) > time.Second {
 		t.Errorf("got %v after %v", err, time.Since(began))
 	}
 }

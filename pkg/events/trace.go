@@ -81,9 +81,9 @@ func setTrace(ctx context.Context, h Header) {
 	var c traceCarrier
 	traceFormat.Inject(ctx, &c)
 	if c.parent != "" {
-		put(h, attributePrefix+ExtTraceParent, c.parent)
+		h[attributePrefix+ExtTraceParent] = []string{c.parent}
 	}
 	if c.state != "" {
-		put(h, attributePrefix+ExtTraceState, percentEncode(c.state))
+		h[attributePrefix+ExtTraceState] = []string{percentEncode(c.state)}
 	}
 }

@@ -77,16 +77,16 @@ func TestEnsureTraceMakesOneOnly(t *testing.T) {
 
 func TestATraceTravelsWithWhatIsPublished(t *testing.T) {
 	t.Parallel()
-	_, bus := start(t)
+	_, q := start(t)
 	ctx := events.EnsureTrace(t.Context())
-	if _, err := bus.Publish(ctx, bus.Event(ava, "demo-key", events.ErrorOccurred), lifecycle(events.ErrorOccurred), nil); err != nil {
+	if _, err := q.Bus.Publish(ctx, q.Bus.Subjects.Event(ava, "demo-key", events.ErrorOccurred), lifecycle(events.ErrorOccurred), nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := bus.PublishAction(ctx, request("1")); err != nil {
+	if err := q.Bus.PublishAction(ctx, request("1")); err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range []events.Stream{events.Lifecycle, events.Actions} {
-		d, err := bus.Message(t.Context(), s, 1)
+		d, err := q.Streams.Message(t.Context(), s, 1)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -26,7 +27,7 @@ import (
 // the original at that moment. Both have the same id, so there is one result, and an
 // action that may not be repeated is called once.
 type QueueJump struct {
-	Bus       *events.Bus
+	Queue     *queue.Queue
 	Connector string // key
 	Consumer  string // name of the durable consumer of the connector's new requests
 	Limiter   *Limiter[events.Tenant]
@@ -76,7 +77,7 @@ func (q *QueueJump) Run(ctx context.Context) error {
 func (q *QueueJump) look(ctx context.Context) (listing time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	consumer, err := q.Bus.JetStream().Consumer(ctx, q.Bus.Stream(events.Actions), q.Consumer)
+	consumer, err := q.Queue.Bus.JetStream().Consumer(ctx, q.Queue.Bus.Subjects.StreamName(events.Actions), q.Consumer)
 	if err != nil {
 		return 0, err
 	}
@@ -90,7 +91,7 @@ func (q *QueueJump) look(ctx context.Context) (listing time.Duration, err error)
 	// may be delivered during it.
 	head += head - min(before, head)
 	began := time.Now()
-	subjects, err := q.Bus.Subjects(ctx, events.Actions, q.Bus.ActionFilter(q.Connector))
+	subjects, err := q.Queue.Streams.SubjectCounts(ctx, events.Actions, q.Queue.Bus.Subjects.ActionFilter(q.Connector))
 	if err != nil {
 		return 0, err
 	}
@@ -111,7 +112,7 @@ type backlog struct {
 func (q *QueueJump) byTenant(subjects map[string]uint64) []*backlog {
 	backlogs := map[events.Tenant]*backlog{}
 	for subject, count := range subjects {
-		ref, err := q.Bus.ParseAction(subject)
+		ref, err := q.Queue.Subjects.ParseAction(subject)
 		if err != nil {
 			continue
 		}
@@ -157,7 +158,7 @@ func (q *QueueJump) moveTenants(ctx context.Context, head uint64, subjects map[s
 // moveSubject moves up to count requests on a subject that lie behind head.
 func (q *QueueJump) moveSubject(ctx context.Context, head uint64, subject string, count int) (moved int, err error) {
 	for ; moved < count; moved++ {
-		m, err := q.Bus.First(ctx, events.Actions, head+1, subject)
+		m, err := q.Queue.Streams.First(ctx, events.Actions, head+1, subject)
 		if errors.Is(err, events.ErrNotFound) {
 			return moved, nil
 		}
@@ -177,7 +178,7 @@ func (q *QueueJump) moveSubject(ctx context.Context, head uint64, subject string
 func (q *QueueJump) moveUrgent(ctx context.Context, head uint64) error {
 	q.scanned = max(q.scanned, head)
 	for until := time.Now().Add(urgentScan); time.Now().Before(until); {
-		m, err := q.Bus.First(ctx, events.Actions, q.scanned+1, q.Bus.ActionFilter(q.Connector))
+		m, err := q.Queue.Streams.First(ctx, events.Actions, q.scanned+1, q.Queue.Bus.Subjects.ActionFilter(q.Connector))
 		if errors.Is(err, events.ErrNotFound) {
 			return nil
 		}
@@ -185,7 +186,7 @@ func (q *QueueJump) moveUrgent(ctx context.Context, head uint64) error {
 			return err
 		}
 		q.scanned = m.Sequence
-		if request, malformed := q.Bus.ReadAction(m); malformed == nil && request.High {
+		if request, malformed := q.Queue.Subjects.ReadAction(m); malformed == nil && request.High {
 			if err := q.move(ctx, m); err != nil {
 				return err
 			}
@@ -196,25 +197,22 @@ func (q *QueueJump) moveUrgent(ctx context.Context, head uint64) error {
 
 // move publishes a request where its consumer delivers it at once, then removes it from
 // the backlog.
-func (q *QueueJump) move(ctx context.Context, m *events.Delivery) error {
-	request, malformed := q.Bus.ReadAction(m)
+func (q *QueueJump) move(ctx context.Context, m *events.StoredMessage) error {
+	request, malformed := q.Queue.Subjects.ReadAction(m)
 	if malformed != nil {
 		return nil // an executor will refuse it in its turn
 	}
-	request.Attempt, request.MadeUp = 0, false
-	h := request.Headers()
+	request.Attempt, request.GeneratedID = 0, false
+	moved := request.Message()
 	for _, name := range []string{events.ExtTraceParent, events.ExtTraceState} {
 		for _, spelling := range []string{name, "ce-" + name} {
 			if v := m.Header[spelling]; len(v) > 0 {
-				h["ce-"+name] = v
+				moved.Header["ce-"+name] = v
 			}
 		}
 	}
 	id := "moved/" + strconv.FormatUint(m.Sequence, 10) + "/" + strconv.FormatInt(m.Stored.UnixNano(), 36)
-	p, err := q.Bus.PublishRaw(q.Bus.Due(request.ActionRef), h, request.Input, &events.PublishOptions{MsgID: id})
-	if err == nil {
-		_, err = p.Wait(ctx)
-	}
+	_, err := q.Queue.Bus.Publish(ctx, q.Queue.Subjects.DueAction(request.ActionRef), moved, &events.PublishOptions{MsgID: id})
 	if errors.Is(err, events.ErrTooLarge) {
 		return nil
 	}
@@ -222,5 +220,5 @@ func (q *QueueJump) move(ctx context.Context, m *events.Delivery) error {
 		return err
 	}
 	q.OnMoved()
-	return q.Bus.Remove(ctx, events.Actions, m.Sequence)
+	return q.Queue.Streams.Remove(ctx, events.Actions, m.Sequence)
 }

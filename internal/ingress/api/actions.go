@@ -66,7 +66,7 @@ func (a *actions) request(ctx context.Context, request events.Action, wait time.
 		defer a.waiting.Release(1)
 		ctx, cancel := context.WithTimeout(ctx, wait)
 		defer cancel()
-		return a.bus.Request(ctx, request)
+		return a.bus.RequestAction(ctx, request)
 	}
 	if err := a.bus.PublishAction(ctx, request); err != nil {
 		return events.Event{}, err
@@ -131,7 +131,7 @@ func readAccount(request *events.Action, r *http.Request) error {
 func readRequestID(request *events.Action, keys []string) error {
 	switch {
 	case len(keys) == 0 || len(keys) == 1 && keys[0] == "":
-		request.ID, request.MadeUp = events.NewID(), true
+		request.ID, request.GeneratedID = events.NewID(), true
 	case len(keys) > 1:
 		return inputInvalid("Idempotency-Key", "is there more than once")
 	case len(keys[0]) > maxRequestID || strings.ContainsFunc(keys[0], func(c rune) bool { return c < ' ' || c > '~' }):

@@ -11,6 +11,7 @@ import (
 	"github.com/hawser-io/hawser/internal/ingress/problem"
 	"github.com/hawser-io/hawser/internal/ingress/receive"
 	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -18,7 +19,7 @@ import (
 
 // Parts are what the API works with. All are required.
 type Parts struct {
-	Bus         *events.Bus
+	Queue       *queue.Queue
 	Service     *connection.Service
 	Store       *records.Connections
 	Definitions *records.Definitions
@@ -40,7 +41,7 @@ type Options struct {
 	// Closing ends event feeds.
 	Closing <-chan struct{}
 	// ReportError is called for operations on a connection that failed.
-	ReportError func(ctx context.Context, about events.About, operation string, e *connectors.Error)
+	ReportError func(ctx context.Context, about events.EventContext, operation string, e *connectors.Error)
 	Log         zerolog.Logger
 }
 
@@ -63,7 +64,7 @@ func (a *API) Register(mux *http.ServeMux) {
 	}
 	waiting := semaphore.NewWeighted(max(int64(a.opts.MaxRequests)/2, 1))
 	act := &actions{
-		bus: a.Bus, definitions: a.Definitions, scopes: a.Scopes, base: a.opts.BasePath,
+		bus: a.Queue.Bus, definitions: a.Definitions, scopes: a.Scopes, base: a.opts.BasePath,
 		resultsURL: a.opts.BaseURL + string(a.opts.BasePath) + "/results/", waiting: waiting,
 	}
 	a.handle(mux, "POST "+onConnection+"/actions/{action}", act.run)
@@ -74,17 +75,17 @@ func (a *API) Register(mux *http.ServeMux) {
 		a.handle(mux, method+" "+onConnection+"/proxy/{path...}", p.serve)
 	}
 	feeds := &feeds{
-		bus: a.Bus, scopes: a.Scopes, open: semaphore.NewWeighted(maxFeeds), requests: a.opts.Requests, closing: a.opts.Closing, log: a.opts.Log,
+		queue: a.Queue, scopes: a.Scopes, open: semaphore.NewWeighted(maxFeeds), requests: a.opts.Requests, closing: a.opts.Closing, log: a.opts.Log,
 	}
 	a.handle(mux, "GET /events", feeds.serve)
-	audit := &operatorEvents{a.Bus, a.opts.Log}
-	q := &quarantine{a.Bus, a.Redriver, audit}
+	audit := &operatorEvents{a.Queue.Bus, a.opts.Log}
+	q := &quarantine{a.Queue, a.Redriver, audit}
 	a.handle(mux, "GET /quarantine", answering(q.list))
 	a.handle(mux, "POST /quarantine/{id}/redrive", answering(q.redrive))
-	dead := &deadLetters{a.Bus, audit, act.resultsURL}
+	dead := &deadLetters{a.Queue, audit, act.resultsURL}
 	a.handle(mux, "GET /dead-letters", answering(dead.list))
 	a.handle(mux, "POST /dead-letters/{id}/redrive", answering(dead.redrive))
-	replays := &replays{a.Bus, a.Store, audit, a.opts.BasePath}
+	replays := &replays{a.Queue, a.Store, audit, a.opts.BasePath}
 	a.handle(mux, "POST /webhooks/{id}/replay", answering(replays.one))
 	a.handle(mux, "POST "+onConnection+"/replay", replays.ofConnection)
 }

@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/ingress/problem"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
 // deadLetters lists and redrives dead letters.
 type deadLetters struct {
-	bus        *events.Bus
+	queue      *queue.Queue
 	events     *operatorEvents
 	resultsURL string
 }
@@ -34,40 +35,40 @@ type deadLetter struct {
 }
 
 func (l *deadLetters) list(r *http.Request) (any, error) {
-	filter := l.bus.Prefix() + ".dead." + token(r, "kind") + "." + token(r, "scope") + "." + token(r, "identity") + "." + token(r, "connector") + ".*"
-	return readPage(l.bus, r, events.Dead, filter, "kind scope identity connector", l.read)
+	filter := l.queue.Bus.Subjects.Prefix() + ".dead." + token(r, "kind") + "." + token(r, "scope") + "." + token(r, "identity") + "." + token(r, "connector") + ".*"
+	return readPage(l.queue.Streams, r, queue.Dead, filter, "kind scope identity connector", l.read)
 }
 
-func (l *deadLetters) read(d *events.Delivery) (deadLetter, bool) {
-	dead, err := l.bus.ParseDead(d)
+func (l *deadLetters) read(d *events.StoredMessage) (deadLetter, bool) {
+	dead, err := l.queue.Subjects.ReadDeadLetter(d)
 	if err != nil {
 		return deadLetter{}, false
 	}
 	return deadLetter{
 		ID: strconv.FormatUint(d.Sequence, 10), Kind: dead.Kind, Scope: dead.Scope, Identity: dead.Identity, Connector: dead.Connector,
-		Account: dead.Account, Name: dead.Action, Attempts: events.Attempts(d), Reason: dead.Reason, RequestID: dead.ID, At: d.Stored,
+		Account: dead.Account, Name: dead.Action, Attempts: queue.Attempts(d), Reason: dead.Reason, RequestID: dead.ID, At: d.Stored,
 	}, true
 }
 
 // redrive hands it out again. An action becomes a new request, since
 // the old one has its result: the answer says where the new one's will be.
 func (l *deadLetters) redrive(r *http.Request) (any, error) {
-	d, err := messageOf(l.bus, r, events.Dead, "dead letter")
+	d, err := messageOf(l.queue.Streams, r, queue.Dead, "dead letter")
 	if err != nil {
 		return nil, err
 	}
-	dead, err := l.bus.ParseDead(d)
+	dead, err := l.queue.Subjects.ReadDeadLetter(d)
 	if err != nil {
 		return nil, connectors.Errorf(connectors.CodeInternal, "the dead letter cannot be read")
 	}
-	id := events.RedrivenID(dead, d)
-	if err := l.bus.Redrive(r.Context(), d, id); err != nil {
+	id := dead.RedrivenID()
+	if err := l.queue.Redrive(r.Context(), d); err != nil {
 		return nil, problem.OfStream(err)
 	}
-	if err := l.bus.Remove(context.WithoutCancel(r.Context()), events.Dead, d.Sequence); err != nil {
+	if err := l.queue.Streams.Remove(context.WithoutCancel(r.Context()), queue.Dead, d.Sequence); err != nil {
 		return nil, problem.OfStream(err)
 	}
-	about := events.About{Tenant: dead.Tenant, Connector: dead.Connector, Account: dead.Account, RequestID: dead.ID}
+	about := events.EventContext{Tenant: dead.Tenant, Connector: dead.Connector, Account: dead.Account, RequestID: dead.ID}
 	if dead.Kind == "webhook" {
 		l.events.publish(r.Context(), events.WebhookRedriven, about, "dead-letters.redrive")
 		return map[string]any{"id": dead.ID}, nil

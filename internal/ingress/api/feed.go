@@ -16,6 +16,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/ingress/problem"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -30,7 +31,7 @@ const (
 
 // feeds serves lifecycle events.
 type feeds struct {
-	bus      *events.Bus
+	queue    *queue.Queue
 	scopes   connection.Scopes
 	open     *semaphore.Weighted
 	requests *semaphore.Weighted // has a slot for each HTTP request that is handled now
@@ -65,11 +66,11 @@ func (f *feeds) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	next := make(chan *events.Delivery)
+	next := make(chan *events.StoredMessage)
 	var g errgroup.Group
 	g.Go(func() error {
 		defer cancel()
-		return f.bus.Follow(ctx, events.Lifecycle, filter, behind, func(d *events.Delivery) error {
+		return f.queue.Streams.Follow(ctx, events.Lifecycle, filter, behind, func(d *events.StoredMessage) error {
 			select {
 			case next <- d:
 			case <-ctx.Done():
@@ -91,7 +92,7 @@ func (f *feeds) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 // pump writes what comes until ctx ends, or the reader does not read.
-func (f *feeds) pump(ctx context.Context, w http.ResponseWriter, next <-chan *events.Delivery) {
+func (f *feeds) pump(ctx context.Context, w http.ResponseWriter, next <-chan *events.StoredMessage) {
 	pulse := time.NewTicker(feedPulse)
 	defer pulse.Stop()
 	frame := []byte(": hawser\n\n")
@@ -114,7 +115,7 @@ func (f *feeds) pump(ctx context.Context, w http.ResponseWriter, next <-chan *ev
 }
 
 // frame is one server-sent event; nothing for what is no event.
-func (f *feeds) frame(d *events.Delivery) []byte {
+func (f *feeds) frame(d *events.StoredMessage) []byte {
 	e, err := events.Decode(d.Header, d.Data)
 	var doc []byte
 	if err == nil {
@@ -160,7 +161,7 @@ func (f *feeds) feedOf(r *http.Request) (filter string, behind uint64, err error
 	case !strings.Contains(kind, "."):
 		kind += ".*"
 	}
-	filter = f.bus.Prefix() + ".event." + token(r, "scope") + "." + token(r, "identity") + "." + token(r, "connector") + "." + kind
+	filter = f.queue.Bus.Subjects.Prefix() + ".event." + token(r, "scope") + "." + token(r, "identity") + "." + token(r, "connector") + "." + kind
 	if last := r.Header.Get("Last-Event-ID"); last != "" {
 		if behind, err = strconv.ParseUint(last, 10, 62); err != nil {
 			return "", 0, problem.Invalid("Last-Event-ID", "must be the id of an earlier event of this feed")
@@ -181,7 +182,7 @@ func (f *feeds) feedOf(r *http.Request) (filter string, behind uint64, err error
 // the last one if since is zero.
 func (f *feeds) placeOf(ctx context.Context, since time.Time) (uint64, error) {
 	// Asked first: what is stored meanwhile lies behind it.
-	state, err := f.bus.State(ctx, events.Lifecycle)
+	state, err := f.queue.Streams.State(ctx, events.Lifecycle)
 	if err != nil {
 		return 0, problem.OfStream(err)
 	}
@@ -189,7 +190,7 @@ func (f *feeds) placeOf(ctx context.Context, since time.Time) (uint64, error) {
 	if since.IsZero() {
 		return place, nil
 	}
-	err = f.bus.Scan(ctx, events.Lifecycle, f.bus.Prefix()+".event.>", since, func(d *events.Delivery) bool {
+	err = f.queue.Streams.Scan(ctx, events.Lifecycle, f.queue.Bus.Subjects.Prefix()+".event.>", since, func(d *events.StoredMessage) bool {
 		place = min(place, d.Sequence-1)
 		return false
 	})

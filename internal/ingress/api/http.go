@@ -37,7 +37,7 @@ func (a *API) perform(ctx context.Context, op operation, p params) (any, error) 
 	reply, err := op.run(ctx, p)
 	if err != nil && a.onConnection(op, p) {
 		ref := p.ref()
-		a.opts.ReportError(ctx, events.About{Tenant: ref.Tenant, Connector: ref.Connector, Account: ref.Account}, op.name, connectors.AsError(err))
+		a.opts.ReportError(ctx, events.EventContext{Tenant: ref.Tenant, Connector: ref.Connector, Account: ref.Account}, op.name, connectors.AsError(err))
 	}
 	return reply, err
 }

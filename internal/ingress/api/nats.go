@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/ingress/problem"
+	"github.com/hawser-io/hawser/internal/natsmicro"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -22,17 +23,17 @@ const (
 // Serve serves the operations as a NATS micro service until ctx ends; those that
 // run may finish until grace ends. serving is called once they are served.
 func (a *API) Serve(ctx, grace context.Context, serving func()) error {
-	service := events.Service{Name: "hawser-api", Version: "1.0.0", Description: "Hawser's control operations", Most: maxOperations}
+	service := natsmicro.Service{Name: "hawser-api", Version: "1.0.0", Description: "Hawser's control operations", MaxConcurrent: maxOperations}
 	for _, op := range a.operations {
-		service.Endpoints = append(service.Endpoints, events.Endpoint{
-			Name: strings.ReplaceAll(op.name, ".", "-"), Subject: a.Bus.API(op.name),
-			Handle: func(ctx context.Context, ask events.Ask) events.Reply { return a.overNATS(ctx, op, ask) },
+		service.Endpoints = append(service.Endpoints, natsmicro.Endpoint{
+			Name: strings.ReplaceAll(op.name, ".", "-"), Subject: a.Queue.Bus.Subjects.API(op.name),
+			Handle: func(ctx context.Context, ask natsmicro.Request) natsmicro.Reply { return a.overNATS(ctx, op, ask) },
 		})
 	}
-	return a.Bus.Serve(ctx, grace, service, serving)
+	return natsmicro.Serve(ctx, grace, a.Queue.Bus, service, serving)
 }
 
-func (a *API) overNATS(ctx context.Context, op operation, ask events.Ask) events.Reply {
+func (a *API) overNATS(ctx context.Context, op operation, ask natsmicro.Request) natsmicro.Reply {
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
 	began := time.Now()
@@ -40,14 +41,14 @@ func (a *API) overNATS(ctx context.Context, op operation, ask events.Ask) events
 	line := a.opts.Log.Info().Str("operation", op.name).Str("trace_id", events.TraceID(ctx)).Dur("ms", time.Since(began))
 	if err == nil {
 		line.Msg("nats")
-		return events.Reply{Data: data}
+		return natsmicro.Reply{Data: data}
 	}
 	e := connectors.AsError(err)
 	line.Str("code", string(e.Code)).Msg("nats")
 	if data, err = json.Marshal(problem.Of(e)); err != nil {
 		data = nil
 	}
-	return events.Reply{Data: data, Code: string(e.Code), Text: e.Message}
+	return natsmicro.Reply{Data: data, Code: string(e.Code), Text: e.Message}
 }
 
 // operate runs an operation and returns its reply as JSON. A panic becomes an

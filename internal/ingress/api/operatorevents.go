@@ -21,11 +21,11 @@ type operatorEvents struct {
 
 // publish announces what an operator did. What was done stands whether or not the
 // announcement gets out.
-func (o *operatorEvents) publish(ctx context.Context, kind events.Kind, about events.About, operation string) {
+func (o *operatorEvents) publish(ctx context.Context, kind events.Kind, about events.EventContext, operation string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), operatorEventTimeout)
 	defer cancel()
 	e := events.NewLifecycle("ingress", kind, about, events.Data{Operation: operation, Actor: connection.Actor(ctx)})
-	if _, err := o.bus.Publish(ctx, o.bus.Event(about.Tenant, about.Connector, kind), e, nil); err != nil {
+	if _, err := o.bus.Publish(ctx, o.bus.Subjects.Event(about.Tenant, about.Connector, kind), e, nil); err != nil {
 		o.log.Warn().Err(err).Str("operation", operation).Msg("an operator's action was not announced")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/hawser-io/hawser/internal/ingress/problem"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -27,7 +28,7 @@ const (
 )
 
 // readPage reads ?after= and ?limit=, and collects what pick takes of the stream.
-func readPage[T any](bus *events.Bus, r *http.Request, stream events.Stream, filter, takes string, pick func(*events.Delivery) (T, bool)) (page[T], error) {
+func readPage[T any](streams queue.Streams, r *http.Request, stream events.Stream, filter, takes string, pick func(*events.StoredMessage) (T, bool)) (page[T], error) {
 	out := page[T]{Items: []T{}}
 	limit, after := defaultPage, uint64(0)
 	q, err := knownQuery(r, "limit after "+takes)
@@ -45,7 +46,7 @@ func readPage[T any](bus *events.Bus, r *http.Request, stream events.Stream, fil
 		}
 	}
 	for range mostScanned {
-		d, err := bus.First(r.Context(), stream, after+1, filter)
+		d, err := streams.First(r.Context(), stream, after+1, filter)
 		if errors.Is(err, events.ErrNotFound) {
 			return out, nil
 		}
@@ -65,13 +66,13 @@ func readPage[T any](bus *events.Bus, r *http.Request, stream events.Stream, fil
 }
 
 // messageOf returns the message of a stream that the path's {id} names.
-func messageOf(bus *events.Bus, r *http.Request, stream events.Stream, what string) (*events.Delivery, error) {
+func messageOf(streams queue.Streams, r *http.Request, stream events.Stream, what string) (*events.StoredMessage, error) {
 	unknown := problem.NotFoundError("there is no " + what + " with this id")
 	sequence, err := strconv.ParseUint(r.PathValue("id"), 10, 62)
 	if err != nil || sequence == 0 {
 		return nil, unknown
 	}
-	d, err := bus.Message(r.Context(), stream, sequence)
+	d, err := streams.Message(r.Context(), stream, sequence)
 	if errors.Is(err, events.ErrNotFound) {
 		return nil, unknown
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/ingress/problem"
 	"github.com/hawser-io/hawser/internal/ingress/receive"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -16,7 +17,7 @@ const maxListedAccounts = 100
 
 // quarantine lists and redrives the deliveries in quarantine.
 type quarantine struct {
-	bus      *events.Bus
+	queue    *queue.Queue
 	redriver *receive.Redriver
 	events   *operatorEvents
 }
@@ -32,8 +33,8 @@ type quarantined struct {
 func (q *quarantine) list(r *http.Request) (any, error) {
 	query := r.URL.Query()
 	matches := func(name, value string) bool { return query.Get(name) == "" || query.Get(name) == value }
-	filter := q.bus.Prefix() + ".quarantine." + token(r, "connector") + "." + token(r, "reason")
-	return readPage(q.bus, r, events.Quarantine, filter, "connector reason scope identity connection", func(d *events.Delivery) (quarantined, bool) {
+	filter := q.queue.Bus.Subjects.Prefix() + ".quarantine." + token(r, "connector") + "." + token(r, "reason")
+	return readPage(q.queue.Streams, r, events.Quarantine, filter, "connector reason scope identity connection", func(d *events.StoredMessage) (quarantined, bool) {
 		e, ok := receive.ParseEvidence(d)
 		item := quarantined{Evidence: e, ID: strconv.FormatUint(d.Sequence, 10), RequestID: e.ID}
 		item.Sealed, item.ProviderAccounts = "", e.ProviderAccounts[:min(len(e.ProviderAccounts), maxListedAccounts)]
@@ -45,7 +46,7 @@ func (q *quarantine) list(r *http.Request) (any, error) {
 // stores it as a webhook, and removes it from the quarantine. A repeated call, or one
 // after a crash in between, stores it once.
 func (q *quarantine) redrive(r *http.Request) (any, error) {
-	d, err := messageOf(q.bus, r, events.Quarantine, "delivery in quarantine")
+	d, err := messageOf(q.queue.Streams, r, events.Quarantine, "delivery in quarantine")
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +64,7 @@ func (q *quarantine) redrive(r *http.Request) (any, error) {
 		}
 	}
 	// Removed even if the operator has closed the connection by now.
-	if err := q.bus.Remove(context.WithoutCancel(r.Context()), events.Quarantine, d.Sequence); err != nil {
+	if err := q.queue.Streams.Remove(context.WithoutCancel(r.Context()), events.Quarantine, d.Sequence); err != nil {
 		return nil, problem.OfStream(err)
 	}
 	return map[string]any{"webhooks": stored}, nil

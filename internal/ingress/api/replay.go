@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/hawser-io/hawser/internal/ingress/problem"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -17,7 +18,7 @@ import (
 
 // replays publishes stored webhooks again.
 type replays struct {
-	bus    *events.Bus
+	queue  *queue.Queue
 	store  *records.Connections
 	events *operatorEvents
 	base   BasePath
@@ -51,7 +52,7 @@ func (p *replays) one(r *http.Request) (any, error) {
 
 // find finds a stored webhook by its event's id, a UUIDv7: the time in it
 // says where to look.
-func (p *replays) find(ctx context.Context, id string) (*events.Delivery, error) {
+func (p *replays) find(ctx context.Context, id string) (*events.StoredMessage, error) {
 	unknown := problem.NotFoundError("there is no stored webhook with this id")
 	u, err := uuid.Parse(id)
 	if err != nil || u.Version() != 7 {
@@ -59,9 +60,9 @@ func (p *replays) find(ctx context.Context, id string) (*events.Delivery, error)
 	}
 	seconds, nanos := u.Time().UnixTime()
 	at := time.Unix(seconds, nanos)
-	var found *events.Delivery
-	err = p.bus.Scan(ctx, events.Webhooks, p.bus.Webhooks(), at.Add(-clockRoom), func(d *events.Delivery) bool {
-		if events.IDOf(d) == id {
+	var found *events.StoredMessage
+	err = p.queue.Streams.Scan(ctx, events.Webhooks, p.queue.Bus.Subjects.Webhooks(), at.Add(-clockRoom), func(d *events.StoredMessage) bool {
+		if d.ID() == id {
 			found = d
 		}
 		return found == nil && d.Stored.Before(at.Add(clockRoom))
@@ -76,16 +77,16 @@ func (p *replays) find(ctx context.Context, id string) (*events.Delivery, error)
 }
 
 // replay publishes one webhook again.
-func (p *replays) replay(ctx context.Context, d *events.Delivery) (replayed, error) {
-	ref, err := p.bus.ParseWebhook(d.Subject)
+func (p *replays) replay(ctx context.Context, d *events.StoredMessage) (replayed, error) {
+	ref, err := p.queue.Bus.Subjects.ParseWebhook(d.Subject)
 	if err != nil {
 		return replayed{}, err
 	}
-	out := replayed{ID: events.NewID(), ReplayOf: events.IDOf(d)}
-	if err := p.bus.Replay(ctx, d, out.ID); err != nil {
+	out := replayed{ID: events.NewID(), ReplayOf: d.ID()}
+	if err := p.queue.Replay(ctx, d, out.ID); err != nil {
 		return replayed{}, problem.OfStream(err)
 	}
-	p.events.publish(ctx, events.WebhookReplayed, events.About{Tenant: ref.Tenant, Connector: ref.Connector, RequestID: out.ReplayOf}, "webhooks.replay")
+	p.events.publish(ctx, events.WebhookReplayed, events.EventContext{Tenant: ref.Tenant, Connector: ref.Connector, RequestID: out.ReplayOf}, "webhooks.replay")
 	return out, nil
 }
 
@@ -125,7 +126,7 @@ func (p *replays) replayOf(w http.ResponseWriter, r *http.Request) (any, error) 
 	if err != nil {
 		return nil, err
 	}
-	filter := p.bus.Prefix() + ".webhook." + ref.Tokens() + "." + events.Token(ref.Connector) + "."
+	filter := p.queue.Bus.Subjects.Prefix() + ".webhook." + ref.Tokens() + "." + events.Token(ref.Connector) + "."
 	if s.Type == "" {
 		filter += ">"
 	} else {
@@ -158,7 +159,7 @@ func (p *replays) replayAll(ctx context.Context, conn *records.Connection, filte
 		Next     *time.Time `json:"next,omitempty"`
 	}{Webhooks: []replayed{}}
 	var failure error
-	err := p.bus.Scan(ctx, events.Webhooks, filter, s.Since, func(d *events.Delivery) bool {
+	err := p.queue.Streams.Scan(ctx, events.Webhooks, filter, s.Since, func(d *events.StoredMessage) bool {
 		if d.Stored.After(s.Until) {
 			return false
 		}

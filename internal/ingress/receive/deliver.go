@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/hawser-io/hawser/internal/ingress/problem"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
@@ -17,7 +18,7 @@ import (
 
 // publisher stores verified deliveries in the stream.
 type publisher struct {
-	bus        *events.Bus
+	queue      *queue.Queue
 	recent     *recent
 	rejections *rejections
 	metrics    *metrics
@@ -58,7 +59,7 @@ func (p *publisher) message(d *delivery, filed webhook.Delivery, v webhook.Verif
 		token = events.DeliveryToken(d.conn.ID, events.FromRequest, d.id)
 	}
 	return &message{
-		event: e, subject: p.bus.Webhook(d.conn.Ref().Tenant, d.conn.Connector, filed.Type, token),
+		event: e, subject: p.queue.Bus.Subjects.Webhook(d.conn.Ref().Tenant, d.conn.Connector, filed.Type, token),
 		unique: filed.ID != "" || d.redrivenFrom != "",
 	}
 }
@@ -120,10 +121,10 @@ func (p *publisher) publish(ctx context.Context, d *delivery, m *message) (dupli
 }
 
 func (p *publisher) send(ctx context.Context, d *delivery, m *message) error {
-	e, large := m.event, !p.bus.Fits(len(d.Body))
+	e, large := m.event, !p.queue.Bodies.Fits(len(d.Body))
 	if large && e.Data != nil {
 		// The body first: the event is what makes the delivery ours.
-		ref, err := p.bus.PutBody(ctx, e.ID(), d.Body)
+		ref, err := p.queue.Bodies.Put(ctx, e.ID(), d.Body)
 		if err != nil {
 			return err
 		}
@@ -132,13 +133,13 @@ func (p *publisher) send(ctx context.Context, d *delivery, m *message) error {
 	}
 	sent := time.Now()
 	defer func() { p.metrics.ackSeconds.Observe(time.Since(sent).Seconds()) }()
-	pending, err := p.bus.PublishAsync(ctx, m.subject, e, &events.PublishOptions{First: true})
+	pending, err := p.queue.Bus.PublishAsync(ctx, m.subject, e, &events.PublishOptions{ExpectEmpty: true})
 	if err == nil {
 		_, err = pending.Wait(ctx)
 	}
 	if large && errors.Is(err, events.ErrExists) && !errors.Is(err, events.ErrInProgress) {
 		// No event names this body. If it cannot be removed, its age ends it.
-		_ = p.bus.DropBody(ctx, e.ID())
+		_ = p.queue.Bodies.Delete(ctx, e.ID())
 	}
 	return err
 }

@@ -24,7 +24,7 @@ type deliverer struct {
 // the request: repetitions may wait for the outcome of the first copy.
 func (t *deliverer) withTimeout(ctx context.Context, body []byte) (context.Context, context.CancelFunc) {
 	timeout := storeTimeout
-	if !t.publisher.bus.Fits(len(body)) {
+	if !t.publisher.queue.Bodies.Fits(len(body)) {
 		timeout = largeStoreTimeout
 	}
 	return context.WithTimeout(context.WithoutCancel(ctx), timeout)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -81,8 +82,8 @@ func newEvidence(id, reason string, code connectors.Code, d *delivery) *Evidence
 // ParseEvidence reads a message of the quarantine; ok is false if it is malformed. An
 // action request whose subject could not be parsed is there as it was published: the
 // evidence has only its subject and its size.
-func ParseEvidence(m *events.Delivery) (e Evidence, ok bool) {
-	if subject := m.Header[events.HeaderSubject]; len(subject) > 0 {
+func ParseEvidence(m *events.StoredMessage) (e Evidence, ok bool) {
+	if subject := m.Header[queue.HeaderSubject]; len(subject) > 0 {
 		e = Evidence{
 			At: m.Stored.UTC(), Code: connectors.CodeConnectorActionInputInvalid, Path: subject[0],
 			HeaderNames: []string{}, BodyBytes: len(m.Data), BodySHA256: sha256Hex(m.Data),
@@ -105,8 +106,8 @@ func sha256Hex(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func (e *Evidence) about() events.About {
-	return events.About{Tenant: events.Tenant{Scope: e.Scope, Identity: e.Identity}, Connector: e.Connector, Account: e.Account, ConnectionID: e.ConnectionID}
+func (e *Evidence) about() events.EventContext {
+	return events.EventContext{Tenant: events.Tenant{Scope: e.Scope, Identity: e.Identity}, Connector: e.Connector, Account: e.Account, ConnectionID: e.ConnectionID}
 }
 
 // original is a delivery as it is sealed into evidence.

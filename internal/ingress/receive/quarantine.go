@@ -12,6 +12,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/hawser-io/hawser/internal/ingress/problem"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -34,7 +35,7 @@ var errTooLargeToSeal = errors.New("the delivery is too large to be stored in qu
 
 // quarantine stores deliveries that are not delivered, and evidence of rejections.
 type quarantine struct {
-	bus         *events.Bus
+	queue       *queue.Queue
 	connections *records.Connections
 	recent      *recent
 	metrics     *metrics
@@ -113,7 +114,7 @@ func (q *quarantine) publish(ctx context.Context, e *Evidence, messageID string)
 		return false, err
 	}
 	event := events.NewWithID(e.ID, "ingress", "hawser.webhook.quarantined", e.about(), doc)
-	ack, err := q.bus.Publish(ctx, q.bus.Quarantine(e.Connector, e.Reason), event, &events.PublishOptions{MsgID: messageID})
+	ack, err := q.queue.Bus.Publish(ctx, q.queue.Bus.Subjects.Quarantine(e.Connector, e.Reason), event, &events.PublishOptions{MsgID: messageID})
 	if err != nil {
 		return false, err
 	}
@@ -150,7 +151,7 @@ func (q *quarantine) hasSpace(ctx context.Context) bool {
 	if now-last < int64(spaceCheckInterval) || !q.checked.CompareAndSwap(last, now) {
 		return !q.full.Load()
 	}
-	state, err := q.bus.State(ctx, events.Quarantine)
+	state, err := q.queue.Streams.State(ctx, events.Quarantine)
 	q.full.Store(err != nil || state.MaxBytes > 0 && state.Bytes > state.MaxBytes/2)
 	return !q.full.Load()
 }

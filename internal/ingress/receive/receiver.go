@@ -12,6 +12,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/hawser-io/hawser/internal/connection"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -20,7 +21,7 @@ import (
 
 // Parts are what a receiver works with. All are required.
 type Parts struct {
-	Bus         *events.Bus
+	Queue       *queue.Queue
 	Service     *connection.Service
 	Store       *records.Connections
 	Definitions *records.Definitions
@@ -37,7 +38,7 @@ type Options struct {
 	// Requests has a slot for each HTTP request that is handled now.
 	Requests *semaphore.Weighted
 	// ReportError is called for errors of a connection that are not the provider's.
-	ReportError func(ctx context.Context, about events.About, operation string, e *connectors.Error)
+	ReportError func(ctx context.Context, about events.EventContext, operation string, e *connectors.Error)
 	Metrics     prometheus.Registerer
 	Log         zerolog.Logger
 }
@@ -73,12 +74,12 @@ func New(parts Parts, opts Options) (*Receiver, *Redriver) {
 	engines := &engines{keys: webhook.NewKeys(&webhook.KeysOptions{HTTP: opts.HTTP})}
 	secrets := &secrets{parts.Store, parts.Apps, opts.AppSecrets, opts.ReportError}
 	rejections := &rejections{
-		bus: parts.Bus, status: parts.Status, events: rate.NewLimiter(50, 100), metrics: m, log: opts.Log,
+		bus: parts.Queue.Bus, status: parts.Status, events: rate.NewLimiter(50, 100), metrics: m, log: opts.Log,
 	}
 	d := &deliverer{
 		connections: parts.Store, rejections: rejections, urls: urls{opts.BaseURL, opts.BasePath},
-		publisher:  &publisher{parts.Bus, recent, rejections, m, opts.Log},
-		quarantine: &quarantine{bus: parts.Bus, connections: parts.Store, recent: recent, evidenceRate: rate.NewLimiter(10, 100), metrics: m, log: opts.Log},
+		publisher:  &publisher{parts.Queue, recent, rejections, m, opts.Log},
+		quarantine: &quarantine{queue: parts.Queue, connections: parts.Store, recent: recent, evidenceRate: rate.NewLimiter(10, 100), metrics: m, log: opts.Log},
 	}
 	return &Receiver{
 		definitions: parts.Definitions, connections: parts.Store, urls: d.urls, engines: engines, secrets: secrets,

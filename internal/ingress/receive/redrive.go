@@ -26,7 +26,7 @@ type Redriver struct {
 // Redriven is a delivery that was redriven for a connection.
 type Redriven struct {
 	Receipt
-	About events.About `json:"-"`
+	About events.EventContext `json:"-"`
 }
 
 // Redrive verifies a delivery again, as of the time it came, with the secrets of now,

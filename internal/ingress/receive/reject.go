@@ -51,7 +51,7 @@ func (j *rejections) publish(ctx context.Context, d *delivery, e *connectors.Err
 	event := events.NewLifecycle("ingress", events.WebhookRejected, d.conn.About(), events.Data{
 		Method: d.Method, Path: d.path, Verified: &verified, ErrorCode: string(e.Code), ErrorMessage: e.Message,
 	})
-	subject := j.bus.Event(d.conn.Ref().Tenant, d.conn.Connector, events.WebhookRejected)
+	subject := j.bus.Subjects.Event(d.conn.Ref().Tenant, d.conn.Connector, events.WebhookRejected)
 	if _, err := j.bus.PublishAsync(ctx, subject, event, nil); err != nil {
 		j.log.Warn().Err(err).Msg("webhook.rejected not published")
 	}

@@ -65,7 +65,7 @@ type secrets struct {
 	connections *records.Connections
 	apps        *records.Apps
 	env         AppSecrets
-	reportError func(ctx context.Context, about events.About, operation string, e *connectors.Error)
+	reportError func(ctx context.Context, about events.EventContext, operation string, e *connectors.Error)
 }
 
 // signing returns what deliveries to the connection may be signed with: its own

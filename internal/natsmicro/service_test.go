@@ -1,4 +1,4 @@
-package events_test
+package natsmicro_test
 
 import (
 	"context"
@@ -13,29 +13,31 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
+	"go.uber.org/goleak"
 
+	"github.com/hawser-io/hawser/internal/natsmicro"
 	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
 // echo is a service with an endpoint that answers with what it is asked.
-func echo(endpoints ...events.Endpoint) events.Service {
-	return events.Service{
+func echo(endpoints ...natsmicro.Endpoint) natsmicro.Service {
+	return natsmicro.Service{
 		Name: "test", Version: "1.0.0", Description: "answers",
-		Endpoints: append(endpoints, events.Endpoint{Name: "echo", Subject: "test.echo", Handle: func(_ context.Context, ask events.Ask) events.Reply {
-			return events.Reply{Data: ask.Data}
+		Endpoints: append(endpoints, natsmicro.Endpoint{Name: "echo", Subject: "test.echo", Handle: func(_ context.Context, ask natsmicro.Request) natsmicro.Reply {
+			return natsmicro.Reply{Data: ask.Data}
 		}}),
 	}
 }
 
 // serve runs a service until stop is called, at the latest by the cleanup.
-func serve(t testing.TB, bus *events.Bus, s events.Service) (stop func()) {
+func serve(t testing.TB, bus *events.Bus, s natsmicro.Service) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	serving := make(chan struct{})
 	var running sync.WaitGroup
 	running.Go(func() {
-		if err := bus.Serve(ctx, context.WithoutCancel(ctx), s, func() { close(serving) }); err != nil {
+		if err := natsmicro.Serve(ctx, context.WithoutCancel(ctx), bus, s, func() { close(serving) }); err != nil {
 			t.Errorf("Serve: %v", err)
 		}
 	})
@@ -51,7 +53,7 @@ func TestAServiceAnswers(t *testing.T) {
 	bus := busOn(t, env.Conn(t))
 	serve(t, bus, echo())
 	caller := busOn(t, env.Conn(t))
-	h, data, err := caller.Ask(t.Context(), "test.echo", []byte("hello"))
+	h, data, err := caller.Request(t.Context(), "test.echo", []byte("hello"))
 	if err != nil || string(data) != "hello" || h.Get(events.HeaderErrorCode) != "" {
 		t.Errorf("got %s, %v, %v", data, h, err)
 	}
@@ -61,7 +63,7 @@ func TestAServiceIsListedAmongTheServices(t *testing.T) {
 	t.Parallel()
 	bus := busOn(t, testenv.Start(t, nil).Conn(t))
 	serve(t, bus, echo())
-	_, data, err := bus.Ask(t.Context(), "$SRV.INFO.test", nil)
+	_, data, err := bus.Request(t.Context(), "$SRV.INFO.test", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,23 +77,23 @@ func TestErrorsAreToldInHeadersWithTheirDocument(t *testing.T) {
 	t.Parallel()
 	bus := busOn(t, testenv.Start(t, nil).Conn(t))
 	const canary = "c4n4ry"
-	replies := map[string]func() events.Reply{
-		"coded": func() events.Reply {
-			return events.Reply{Code: "CONNECTOR_NOT_FOUND", Text: "no such thing", Data: []byte(`{}`)}
+	replies := map[string]func() natsmicro.Reply{
+		"coded": func() natsmicro.Reply {
+			return natsmicro.Reply{Code: "CONNECTOR_NOT_FOUND", Text: "no such thing", Data: []byte(`{}`)}
 		},
-		"no text": func() events.Reply { return events.Reply{Code: "FORBIDDEN"} },
-		"lines":   func() events.Reply { return events.Reply{Code: "X", Text: "a\r\nNats-Rollup: all\x00"} },
-		"panic":   func() events.Reply { panic(canary) },
-		"large":   func() events.Reply { return events.Reply{Data: make([]byte, 2<<20)} },
-		"large error": func() events.Reply {
-			return events.Reply{Code: "X", Text: "x", Data: make([]byte, 2<<20)}
+		"no text": func() natsmicro.Reply { return natsmicro.Reply{Code: "FORBIDDEN"} },
+		"lines":   func() natsmicro.Reply { return natsmicro.Reply{Code: "X", Text: "a\r\nNats-Rollup: all\x00"} },
+		"panic":   func() natsmicro.Reply { panic(canary) },
+		"large":   func() natsmicro.Reply { return natsmicro.Reply{Data: make([]byte, 2<<20)} },
+		"large error": func() natsmicro.Reply {
+			return natsmicro.Reply{Code: "X", Text: "x", Data: make([]byte, 2<<20)}
 		},
 	}
 	s := echo()
 	for name, reply := range replies {
-		s.Endpoints = append(s.Endpoints, events.Endpoint{
+		s.Endpoints = append(s.Endpoints, natsmicro.Endpoint{
 			Name: strings.ReplaceAll(name, " ", "-"), Subject: "test." + strings.ReplaceAll(name, " ", "-"),
-			Handle: func(context.Context, events.Ask) events.Reply { return reply() },
+			Handle: func(context.Context, natsmicro.Request) natsmicro.Reply { return reply() },
 		})
 	}
 	serve(t, bus, s)
@@ -103,7 +105,7 @@ func TestErrorsAreToldInHeadersWithTheirDocument(t *testing.T) {
 		"large":       {"INTERNAL", "the reply could not be sent: it may be too large", ""},
 		"large-error": {"INTERNAL", "the reply could not be sent: it may be too large", ""},
 	} {
-		h, data, err := bus.Ask(patient(t), "test."+subject, nil)
+		h, data, err := bus.Request(patient(t), "test."+subject, nil)
 		if got := [3]string{h.Get(events.HeaderErrorCode), h.Get(events.HeaderError), string(data)}; err != nil || got != want {
 			t.Errorf("%s: got %q, %v, want %q", subject, got, err, want)
 		}
@@ -117,11 +119,11 @@ func TestAskingWhereNobodyServesFailsAtOnce(t *testing.T) {
 	t.Parallel()
 	bus := busOn(t, testenv.Start(t, nil).Conn(t))
 	began := time.Now()
-	_, _, err := bus.Ask(t.Context(), "test.nobody", nil)
+	_, _, err := bus.Request(t.Context(), "test.nobody", nil)
 	if !errors.Is(err, events.ErrNoResponders) || time.Since(began) > 10*time.Second {
 		t.Errorf("got %v after %v", err, time.Since(began))
 	}
-	_, _, err = bus.Ask(t.Context(), "test.nobody", make([]byte, 2<<20))
+	_, _, err = bus.Request(t.Context(), "test.nobody", make([]byte, 2<<20))
 	wantError(t, "a question that is too large", err, events.ErrTooLarge)
 }
 
@@ -129,14 +131,14 @@ func TestAskingASlowServiceEndsWithTheContext(t *testing.T) {
 	t.Parallel()
 	bus := busOn(t, testenv.Start(t, nil).Conn(t))
 	release := make(chan struct{})
-	serve(t, bus, echo(events.Endpoint{Name: "slow", Subject: "test.slow", Handle: func(context.Context, events.Ask) events.Reply {
+	serve(t, bus, echo(natsmicro.Endpoint{Name: "slow", Subject: "test.slow", Handle: func(context.Context, natsmicro.Request) natsmicro.Reply {
 		<-release
-		return events.Reply{}
+		return natsmicro.Reply{}
 	}}))
 	t.Cleanup(func() { close(release) })
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	_, _, err := bus.Ask(ctx, "test.slow", nil)
+	_, _, err := bus.Request(ctx, "test.slow", nil)
 	wantError(t, "Ask", err, events.ErrUnavailable)
 	wantError(t, "Ask", err, context.DeadlineExceeded)
 }
@@ -146,12 +148,12 @@ func TestAskingASlowServiceEndsWithTheContext(t *testing.T) {
 func TestNoRequestIsLostWhenAServiceStops(t *testing.T) {
 	t.Parallel()
 	env := testenv.Start(t, nil)
-	slow := func(bus *events.Bus) events.Service {
+	slow := func(bus *events.Bus) natsmicro.Service {
 		s := echo()
-		s.Most = 2
-		s.Endpoints[0].Handle = func(ctx context.Context, ask events.Ask) events.Reply {
+		s.MaxConcurrent = 2
+		s.Endpoints[0].Handle = func(ctx context.Context, ask natsmicro.Request) natsmicro.Reply {
 			_ = bus.Ping(ctx) // takes a while
-			return events.Reply{Data: ask.Data}
+			return natsmicro.Reply{Data: ask.Data}
 		}
 		return s
 	}
@@ -164,7 +166,7 @@ func TestNoRequestIsLostWhenAServiceStops(t *testing.T) {
 	var asking sync.WaitGroup
 	for i := range n {
 		asking.Go(func() {
-			_, data, err := caller.Ask(patient(t), "test.echo", []byte(fmt.Sprint(i)))
+			_, data, err := caller.Request(patient(t), "test.echo", []byte(fmt.Sprint(i)))
 			if err != nil || string(data) != fmt.Sprint(i) {
 				t.Errorf("request %d: got %s, %v", i, data, err)
 			}
@@ -181,14 +183,14 @@ func TestServeWaitsForItsHandlers(t *testing.T) {
 	t.Parallel()
 	bus := busOn(t, testenv.Start(t, nil).Conn(t))
 	running, release := make(chan struct{}), make(chan struct{})
-	stop := serve(t, bus, echo(events.Endpoint{Name: "slow", Subject: "test.slow", Handle: func(ctx context.Context, _ events.Ask) events.Reply {
+	stop := serve(t, bus, echo(natsmicro.Endpoint{Name: "slow", Subject: "test.slow", Handle: func(ctx context.Context, _ natsmicro.Request) natsmicro.Reply {
 		close(running)
 		<-release
-		return events.Reply{Data: []byte(fmt.Sprint(ctx.Err()))}
+		return natsmicro.Reply{Data: []byte(fmt.Sprint(ctx.Err()))}
 	}}))
 	answer := make(chan string, 1)
 	go func() {
-		_, data, err := bus.Ask(patient(t), "test.slow", nil)
+		_, data, err := bus.Request(patient(t), "test.slow", nil)
 		answer <- fmt.Sprint(string(data), err)
 	}()
 	receive(t, "the handler", running)
@@ -214,15 +216,15 @@ func TestTheEndOfGraceRefusesWhatWaits(t *testing.T) {
 	grace, endGrace := context.WithCancel(t.Context())
 	running, serving, returned := make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
 	s := echo()
-	s.Most = 1
-	s.Endpoints[0].Handle = func(ctx context.Context, _ events.Ask) events.Reply {
+	s.MaxConcurrent = 1
+	s.Endpoints[0].Handle = func(ctx context.Context, _ natsmicro.Request) natsmicro.Reply {
 		running <- struct{}{}
 		<-ctx.Done()
-		return events.Reply{Code: "INTERNAL", Text: "stopped in the middle"}
+		return natsmicro.Reply{Code: "INTERNAL", Text: "stopped in the middle"}
 	}
 	go func() {
 		defer close(returned)
-		if err := bus.Serve(ctx, grace, s, func() { close(serving) }); err != nil {
+		if err := natsmicro.Serve(ctx, grace, bus, s, func() { close(serving) }); err != nil {
 			t.Errorf("Serve: %v", err)
 		}
 	}()
@@ -254,14 +256,14 @@ func TestTheEndOfGraceRefusesWhatWaits(t *testing.T) {
 func TestTheTraceOfTheCallerReachesTheHandler(t *testing.T) {
 	t.Parallel()
 	bus := busOn(t, testenv.Start(t, nil).Conn(t))
-	serve(t, bus, echo(events.Endpoint{Name: "trace", Subject: "test.trace", Handle: func(ctx context.Context, _ events.Ask) events.Reply {
-		return events.Reply{Data: []byte(events.TraceID(ctx))}
+	serve(t, bus, echo(natsmicro.Endpoint{Name: "trace", Subject: "test.trace", Handle: func(ctx context.Context, _ natsmicro.Request) natsmicro.Reply {
+		return natsmicro.Reply{Data: []byte(events.TraceID(ctx))}
 	}}))
 	ctx := events.EnsureTrace(t.Context())
-	if _, data, err := bus.Ask(ctx, "test.trace", nil); err != nil || string(data) != events.TraceID(ctx) {
+	if _, data, err := bus.Request(ctx, "test.trace", nil); err != nil || string(data) != events.TraceID(ctx) {
 		t.Errorf("got trace %s, %v, want %s", data, err, events.TraceID(ctx))
 	}
-	if _, data, err := bus.Ask(t.Context(), "test.trace", nil); err != nil || len(data) != 32 {
+	if _, data, err := bus.Request(t.Context(), "test.trace", nil); err != nil || len(data) != 32 {
 		t.Errorf("without a trace of the caller: got %s, %v, want a new one", data, err)
 	}
 }
@@ -269,15 +271,53 @@ func TestTheTraceOfTheCallerReachesTheHandler(t *testing.T) {
 func TestAServiceThatCannotBeMadeIsAnError(t *testing.T) {
 	t.Parallel()
 	bus := busOn(t, testenv.Start(t, nil).Conn(t))
-	for name, change := range map[string]func(*events.Service){
-		"name":     func(s *events.Service) { s.Name = "a b" },
-		"version":  func(s *events.Service) { s.Version = "new" },
-		"endpoint": func(s *events.Service) { s.Endpoints[0].Name = "a.b" },
+	for name, change := range map[string]func(*natsmicro.Service){
+		"name":     func(s *natsmicro.Service) { s.Name = "a b" },
+		"version":  func(s *natsmicro.Service) { s.Version = "new" },
+		"endpoint": func(s *natsmicro.Service) { s.Endpoints[0].Name = "a.b" },
 	} {
 		s := echo()
 		change(&s)
-		if err := bus.Serve(t.Context(), t.Context(), s, func() {}); err == nil {
+		if err := natsmicro.Serve(t.Context(), t.Context(), bus, s, func() {}); err == nil {
 			t.Errorf("%s: want an error", name)
 		}
+	}
+}
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is how long a test waits for what must happen.
+const patience = 20 * time.Second
+
+func patient(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func busOn(t testing.TB, nc *nats.Conn) *events.Bus {
+	t.Helper()
+	bus, err := events.NewBus(nc, &events.Options{PublishTimeout: patience})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bus
+}
+
+func receive[T any](t testing.TB, what string, from <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-from:
+		return v
+	case <-patient(t).Done():
+		t.Fatalf("waited %v in vain for %s", patience, what)
+	}
+	panic("unreachable")
+}
+
+func wantError(t testing.TB, what string, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("%s: got error %v, want %v", what, err, want)
 	}
 }

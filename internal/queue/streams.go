@@ -1,4 +1,4 @@
-package events
+package queue
 
 import (
 	"context"
@@ -6,13 +6,18 @@ import (
 	"errors"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// Subjects returns how many messages a stream holds on each subject that matches
+// Streams reads the streams, and removes messages from them.
+type Streams struct{ bus *events.Bus }
+
+// SubjectCounts returns how many messages a stream holds on each subject that matches
 // filter, in one page of the server (100,000 subjects): memory stays bounded
 // whatever the stream holds.
-func (b *Bus) Subjects(ctx context.Context, s Stream, filter string) (map[string]uint64, error) {
-	ctx, cancel := b.deadline(ctx)
+func (s Streams) SubjectCounts(ctx context.Context, stream events.Stream, filter string) (map[string]uint64, error) {
+	ctx, cancel := s.bus.Deadline(ctx)
 	defer cancel()
 	query, err := json.Marshal(struct {
 		Filter string `json:"subjects_filter"`
@@ -21,7 +26,7 @@ func (b *Bus) Subjects(ctx context.Context, s Stream, filter string) (map[string
 		return nil, err
 	}
 	// The client's own call reads all pages.
-	msg, err := b.nc.RequestWithContext(ctx, "$JS.API.STREAM.INFO."+b.Stream(s), query)
+	msg, err := s.bus.JetStream().Conn().RequestWithContext(ctx, "$JS.API.STREAM.INFO."+s.bus.Subjects.StreamName(stream), query)
 	if err != nil {
 		return nil, unavailable(err)
 	}
@@ -50,14 +55,14 @@ type StreamState struct {
 }
 
 // State asks how full a stream is.
-func (b *Bus) State(ctx context.Context, s Stream) (StreamState, error) {
-	ctx, cancel := b.deadline(ctx)
+func (s Streams) State(ctx context.Context, stream events.Stream) (StreamState, error) {
+	ctx, cancel := s.bus.Deadline(ctx)
 	defer cancel()
-	stream, err := b.stream(ctx, s)
+	handle, err := s.bus.Stream(ctx, stream)
 	if err != nil {
 		return StreamState{}, err
 	}
-	info, err := stream.Info(ctx)
+	info, err := handle.Info(ctx)
 	if err != nil {
 		return StreamState{}, unavailable(err)
 	}
@@ -68,33 +73,33 @@ func (b *Bus) State(ctx context.Context, s Stream) (StreamState, error) {
 }
 
 // First returns the oldest message at or behind sequence from whose subject
-// matches filter; [ErrNotFound] if there is none.
-func (b *Bus) First(ctx context.Context, s Stream, from uint64, filter string) (*Delivery, error) {
-	return b.message(ctx, s, max(from, 1), jetstream.WithGetMsgSubject(filter))
+// matches filter; [events.ErrNotFound] if there is none.
+func (s Streams) First(ctx context.Context, stream events.Stream, from uint64, filter string) (*events.StoredMessage, error) {
+	return s.message(ctx, stream, max(from, 1), jetstream.WithGetMsgSubject(filter))
 }
 
-// Message returns the message with a sequence number; [ErrNotFound] if it is gone.
-func (b *Bus) Message(ctx context.Context, s Stream, sequence uint64) (*Delivery, error) {
-	return b.message(ctx, s, sequence)
+// Message returns the message with a sequence number; [events.ErrNotFound] if it is gone.
+func (s Streams) Message(ctx context.Context, stream events.Stream, sequence uint64) (*events.StoredMessage, error) {
+	return s.message(ctx, stream, sequence)
 }
 
-func (b *Bus) message(ctx context.Context, s Stream, sequence uint64, opts ...jetstream.GetMsgOpt) (*Delivery, error) {
-	ctx, cancel := b.deadline(ctx)
+func (s Streams) message(ctx context.Context, stream events.Stream, sequence uint64, opts ...jetstream.GetMsgOpt) (*events.StoredMessage, error) {
+	ctx, cancel := s.bus.Deadline(ctx)
 	defer cancel()
-	stream, err := b.stream(ctx, s)
+	handle, err := s.bus.Stream(ctx, stream)
 	if err != nil {
 		return nil, err
 	}
-	msg, err := stream.GetMsg(ctx, sequence, opts...)
+	msg, err := handle.GetMsg(ctx, sequence, opts...)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil, ErrNotFound
+		return nil, events.ErrNotFound
 	}
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	d := &Delivery{Subject: msg.Subject, Header: msg.Header, Data: msg.Data, Sequence: msg.Sequence, Stored: msg.Time, Attempt: 1}
+	d := &events.StoredMessage{Subject: msg.Subject, Header: msg.Header, Data: msg.Data, Sequence: msg.Sequence, Stored: msg.Time, NumDelivered: 1}
 	if d.Header == nil {
-		d.Header = Header{}
+		d.Header = events.Header{}
 	}
 	// A direct read says with headers of its own what is said here by fields.
 	for _, name := range []string{jetstream.StreamHeader, jetstream.SubjectHeader, jetstream.SequenceHeader, jetstream.TimeStampHeaer, "Nats-Num-Pending", "Nats-Last-Sequence"} {
@@ -104,17 +109,17 @@ func (b *Bus) message(ctx context.Context, s Stream, sequence uint64, opts ...je
 }
 
 // Remove deletes a message. One that is gone already is no error.
-func (b *Bus) Remove(ctx context.Context, s Stream, sequence uint64) error {
-	ctx, cancel := b.deadline(ctx)
+func (s Streams) Remove(ctx context.Context, stream events.Stream, sequence uint64) error {
+	ctx, cancel := s.bus.Deadline(ctx)
 	defer cancel()
-	stream, err := b.stream(ctx, s)
+	handle, err := s.bus.Stream(ctx, stream)
 	if err != nil {
 		return err
 	}
-	err = stream.DeleteMsg(ctx, sequence)
+	err = handle.DeleteMsg(ctx, sequence)
 	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
 		// The client keeps the server's words only, so ask for what they are about.
-		if _, gone := stream.GetMsg(ctx, sequence); errors.Is(gone, jetstream.ErrMsgNotFound) {
+		if _, gone := handle.GetMsg(ctx, sequence); errors.Is(gone, jetstream.ErrMsgNotFound) {
 			return nil
 		}
 	}
@@ -122,17 +127,4 @@ func (b *Bus) Remove(ctx context.Context, s Stream, sequence uint64) error {
 		return unavailable(err)
 	}
 	return nil
-}
-
-// stream returns a handle, asking the server for it once per stream.
-func (b *Bus) stream(ctx context.Context, s Stream) (jetstream.Stream, error) {
-	if h, ok := b.handles.Load(s); ok {
-		return h.(jetstream.Stream), nil
-	}
-	h, err := b.js.Stream(ctx, b.Stream(s))
-	if err != nil {
-		return nil, unavailable(err)
-	}
-	b.handles.Store(s, h)
-	return h, nil
 }

@@ -10,9 +10,9 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-func mustNames(t testing.TB, prefix string) events.Names {
+func mustNames(t testing.TB, prefix string) events.Subjects {
 	t.Helper()
-	n, err := events.NewNames(prefix)
+	n, err := events.NewSubjects(prefix)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func TestSubjectsOfEveryIdentityReadBackAsWritten(t *testing.T) {
 	n := mustNames(t, "")
 	for _, identity := range identities {
 		ref := events.ActionRef{Tenant: events.Tenant{Scope: "organization", Identity: identity}, Connector: "demo-key", Action: "postMessage"}
-		for _, subject := range []string{n.Action(ref), n.Due(ref), n.Call(ref)} {
+		for _, subject := range []string{n.Action(ref), n.Call(ref)} {
 			got, err := n.ParseAction(subject)
 			if err != nil || got != ref {
 				t.Errorf("ParseAction(%q) = %+v, %v, want %+v", subject, got, err, ref)
@@ -37,9 +37,9 @@ func TestSubjectsOfEveryIdentityReadBackAsWritten(t *testing.T) {
 		if err != nil || got != ref || id != "r=2E1" {
 			t.Errorf("ParseResult of %q: got %+v, %q, %v", identity, got, id, err)
 		}
-		webhook := events.WebhookSubject{Tenant: ref.Tenant, Connector: "demo-key", Type: "message=2Ecreated", Delivery: "d1"}
-		if got, err := n.ParseWebhook(n.Webhook(ref.Tenant, "demo-key", "message.created", "d1")); err != nil || got != webhook {
-			t.Errorf("ParseWebhook of %q: got %+v, %v", identity, got, err)
+		webhook, err := n.ParseWebhook(n.Webhook(ref.Tenant, "demo-key", "message.created", "d1"))
+		if want := (events.WebhookSubject{Tenant: ref.Tenant, Connector: "demo-key", Type: "message=2Ecreated", Delivery: "d1"}); err != nil || webhook != want {
+			t.Errorf("ParseWebhook of %q: got %+v, %v", identity, webhook, err)
 		}
 	}
 }
@@ -70,10 +70,9 @@ func TestSubjectsAreWhatTheContractSays(t *testing.T) {
 		"event":      n.Event(ava, "demo-key", events.ConnectorConnected),
 		"webhook":    n.Webhook(ava, "demo-key", "", "d1"),
 		"quarantine": n.Quarantine("demo-key", "signature"),
-		"dead":       n.DeadAction(ref),
 		"call":       n.Call(ref),
 		"api":        n.API("connections.list"),
-		"stream":     n.Stream(events.Actions),
+		"stream":     n.StreamName(events.Actions),
 		"bucket":     n.Bucket("connections"),
 		"reference":  events.Reference(ref, "0199-a"),
 	}
@@ -84,7 +83,6 @@ func TestSubjectsAreWhatTheContractSays(t *testing.T) {
 		"event":      "hawser.event.organization.ava=40example=2Ecom.demo-key.connector.connected",
 		"webhook":    "hawser.webhook.organization.ava=40example=2Ecom.demo-key.unknown.d1",
 		"quarantine": "hawser.quarantine.demo-key.signature",
-		"dead":       "hawser.dead.action.organization.ava=40example=2Ecom.demo-key.postMessage",
 		"call":       "hawser.call.organization.ava=40example=2Ecom.demo-key.postMessage",
 		"api":        "hawser.api.connections.list",
 		"stream":     "HAWSER_ACTIONS",
@@ -93,21 +91,6 @@ func TestSubjectsAreWhatTheContractSays(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("subjects (-want +got):\n%s", diff)
-	}
-}
-
-func TestParkedSubjectsDifferByTenantAndRequest(t *testing.T) {
-	t.Parallel()
-	n := mustNames(t, "")
-	seen := map[string]bool{}
-	for _, tenant := range []events.Tenant{ava, bob} {
-		for _, id := range []string{"1", "2"} {
-			subject := n.Parked(refOf(tenant), id)
-			if seen[subject] || strings.Contains(subject, "ava") || strings.Contains(subject, "bob") {
-				t.Errorf("%s: twice, or not anonymous", subject)
-			}
-			seen[subject] = true
-		}
 	}
 }
 
@@ -148,14 +131,14 @@ func TestNoTwoPrefixesShareAStream(t *testing.T) {
 	t.Parallel()
 	seen := map[string]string{}
 	for _, prefix := range []string{"hawser", "a-b", "a_b", "ab"} {
-		stream := mustNames(t, prefix).Stream(events.Actions)
+		stream := mustNames(t, prefix).StreamName(events.Actions)
 		if other, ok := seen[stream]; ok {
 			t.Errorf("prefixes %q and %q share the stream %s", other, prefix, stream)
 		}
 		seen[stream] = prefix
 	}
 	for _, prefix := range []string{"Hawser", "a.b", "*", ">", "a b", "ü", strings.Repeat("a", 33), "$JS"} {
-		if _, err := events.NewNames(prefix); err == nil {
+		if _, err := events.NewSubjects(prefix); err == nil {
 			t.Errorf("NewNames(%q): want an error", prefix)
 		}
 	}

@@ -1,4 +1,4 @@
-package events_test
+package queue_test
 
 import (
 	"encoding/json"
@@ -12,27 +12,28 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
 // allStreams is every stream of the topology.
 var allStreams = []events.Stream{
-	events.Actions, events.Parked, events.Results, events.Webhooks, events.Lifecycle,
-	events.Refresh, events.Quarantine, events.Dead, events.Advisories,
+	events.Actions, queue.Parked, events.Results, events.Webhooks, events.Lifecycle,
+	queue.Refresh, events.Quarantine, queue.Dead, queue.Advisories,
 }
 
 func TestTopologyIsAsItWas(t *testing.T) {
 	t.Parallel()
-	_, bus := start(t)
+	_, q := start(t)
 	var out strings.Builder
 	for _, s := range allStreams {
-		out.WriteString(readable(t, configOf(t, bus, s)))
+		out.WriteString(readable(t, configOf(t, q, s)))
 	}
 	golden(t, "topology.golden.json", []byte(out.String()))
 
 	var names []string
-	list := bus.JetStream().StreamNames(t.Context())
+	list := q.Bus.JetStream().StreamNames(t.Context())
 	for name := range list.Name() {
 		names = append(names, name)
 	}
@@ -80,8 +81,8 @@ func readable(t *testing.T, c jetstream.StreamConfig) string {
 
 func TestEnsureAgainChangesNothing(t *testing.T) {
 	t.Parallel()
-	_, bus := start(t)
-	if drift := ensure(t, bus, events.Topology{}); len(drift) != 0 {
+	_, q := start(t)
+	if drift := ensure(t, q, queue.Topology{}); len(drift) != 0 {
 		t.Errorf("drift of a new topology: %v", drift)
 	}
 }
@@ -91,9 +92,9 @@ func TestEnsureByManyProcessesAtOnce(t *testing.T) {
 	env := testenv.Start(t, nil)
 	var running sync.WaitGroup
 	for range 8 {
-		bus := busOn(t, env.Conn(t))
+		q := queueOn(t, env.Conn(t))
 		running.Go(func() {
-			if drift, err := bus.Ensure(t.Context(), events.Topology{}); err != nil || len(drift) != 0 {
+			if drift, err := q.Ensure(t.Context(), queue.Topology{}); err != nil || len(drift) != 0 {
 				t.Errorf("Ensure: drift %v, %v", drift, err)
 			}
 		})
@@ -107,9 +108,9 @@ func TestEnsureByProcessesOfDifferentMinds(t *testing.T) {
 	env := testenv.Start(t, nil)
 	var running sync.WaitGroup
 	for i := range 8 {
-		bus := busOn(t, env.Conn(t))
+		q := queueOn(t, env.Conn(t))
 		running.Go(func() {
-			if _, err := bus.Ensure(t.Context(), events.Topology{ResultsMaxAge: time.Hour + time.Duration(i%2)*time.Hour}); err != nil {
+			if _, err := q.Ensure(t.Context(), queue.Topology{ResultsMaxAge: time.Hour + time.Duration(i%2)*time.Hour}); err != nil {
 				t.Errorf("Ensure: %v", err)
 			}
 		})
@@ -119,8 +120,8 @@ func TestEnsureByProcessesOfDifferentMinds(t *testing.T) {
 
 func TestEnsureUpdatesAndTellsWhatItChanged(t *testing.T) {
 	t.Parallel()
-	_, bus := start(t)
-	drift := ensure(t, bus, events.Topology{WebhooksMaxAge: 5 * time.Minute, ResultsMaxMsgs: 10, EventsMaxAge: time.Hour})
+	_, q := start(t)
+	drift := ensure(t, q, queue.Topology{WebhooksMaxAge: 5 * time.Minute, ResultsMaxMsgs: 10, EventsMaxAge: time.Hour})
 	lines := make([]string, 0, len(drift))
 	for _, d := range drift {
 		lines = append(lines, d.String())
@@ -134,10 +135,10 @@ func TestEnsureUpdatesAndTellsWhatItChanged(t *testing.T) {
 	if diff := cmp.Diff(want, lines); diff != "" {
 		t.Errorf("drift (-want +got):\n%s", diff)
 	}
-	if c := configOf(t, bus, events.Results); c.MaxMsgs != 10 {
+	if c := configOf(t, q, events.Results); c.MaxMsgs != 10 {
 		t.Errorf("max messages: got %d, want 10", c.MaxMsgs)
 	}
-	if drift := ensure(t, bus, events.Topology{}); len(drift) != len(want) {
+	if drift := ensure(t, q, queue.Topology{}); len(drift) != len(want) {
 		t.Errorf("back to the defaults: got drift %v", drift)
 	}
 }
@@ -146,31 +147,31 @@ func TestEnsureUpdatesAndTellsWhatItChanged(t *testing.T) {
 // another's messages: see docs/decisions/0002.
 func TestEnsureTakesAwayWhatTenantsMustNotHave(t *testing.T) {
 	t.Parallel()
-	_, bus := start(t)
-	c := configOf(t, bus, events.Actions)
+	_, q := start(t)
+	c := configOf(t, q, events.Actions)
 	c.AllowRollup, c.AllowAtomicPublish, c.NoAck, c.Duplicates = true, true, true, time.Minute
 	c.Subjects = append(c.Subjects, "hawser.parked.other.>")
-	if _, err := bus.JetStream().UpdateStream(t.Context(), c); err != nil {
+	if _, err := q.Bus.JetStream().UpdateStream(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	drift := ensure(t, bus, events.Topology{})
+	drift := ensure(t, q, queue.Topology{})
 	if len(drift) != 5 {
 		t.Errorf("got drift %v, want 5 settings", drift)
 	}
-	if got := configOf(t, bus, events.Actions); got.AllowRollup || got.AllowAtomicPublish || got.NoAck || len(got.Subjects) != 1 {
+	if got := configOf(t, q, events.Actions); got.AllowRollup || got.AllowAtomicPublish || got.NoAck || len(got.Subjects) != 1 {
 		t.Errorf("got %+v", got)
 	}
 }
 
 func TestEnsureFailsWhereTheServerCannotTakeAway(t *testing.T) {
 	t.Parallel()
-	_, bus := start(t)
-	c := configOf(t, bus, events.Actions)
+	_, q := start(t)
+	c := configOf(t, q, events.Actions)
 	c.AllowMsgSchedules = true
-	if _, err := bus.JetStream().UpdateStream(t.Context(), c); err != nil {
+	if _, err := q.Bus.JetStream().UpdateStream(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	_, err := bus.Ensure(t.Context(), events.Topology{})
+	_, err := q.Ensure(t.Context(), queue.Topology{})
 	if err == nil || !strings.Contains(err.Error(), "HAWSER_ACTIONS") || !strings.Contains(err.Error(), "schedules was true, is false") {
 		t.Errorf("got error %v, want one that names the stream and the setting", err)
 	}
@@ -178,16 +179,16 @@ func TestEnsureFailsWhereTheServerCannotTakeAway(t *testing.T) {
 
 func TestEnsureLeavesTheOperatorsSettingsAlone(t *testing.T) {
 	t.Parallel()
-	_, bus := start(t)
-	c := configOf(t, bus, events.Webhooks)
+	_, q := start(t)
+	c := configOf(t, q, events.Webhooks)
 	c.Compression, c.Metadata = jetstream.S2Compression, map[string]string{"team": "integrations"}
-	if _, err := bus.JetStream().UpdateStream(t.Context(), c); err != nil {
+	if _, err := q.Bus.JetStream().UpdateStream(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	if drift := ensure(t, bus, events.Topology{WebhooksMaxAge: time.Hour}); len(drift) != 1 {
+	if drift := ensure(t, q, queue.Topology{WebhooksMaxAge: time.Hour}); len(drift) != 1 {
 		t.Errorf("got drift %v, want the age only", drift)
 	}
-	if got := configOf(t, bus, events.Webhooks); got.Compression != jetstream.S2Compression || got.Metadata["team"] != "integrations" || got.MaxAge != time.Hour {
+	if got := configOf(t, q, events.Webhooks); got.Compression != jetstream.S2Compression || got.Metadata["team"] != "integrations" || got.MaxAge != time.Hour {
 		t.Errorf("got compression %v, metadata %v, age %v", got.Compression, got.Metadata, got.MaxAge)
 	}
 }
@@ -196,17 +197,17 @@ func TestAServerThatCannotDoIsRefused(t *testing.T) {
 	t.Parallel()
 	for want, c := range map[string]struct {
 		server testenv.Options
-		needs  events.Topology
+		needs  queue.Topology
 	}{
-		"level 99 is needed":    {testenv.Options{}, events.Topology{MinServerAPILevel: 99}},
-		"raise its max_payload": {testenv.Options{MaxPayload: 128<<10 - 1}, events.Topology{}},
+		"level 99 is needed":    {testenv.Options{}, queue.Topology{MinServerAPILevel: 99}},
+		"raise its max_payload": {testenv.Options{MaxPayload: 128<<10 - 1}, queue.Topology{}},
 	} {
-		bus := busOn(t, testenv.Start(t, &c.server).Conn(t))
-		_, err := bus.Ensure(t.Context(), c.needs)
+		q := queueOn(t, testenv.Start(t, &c.server).Conn(t))
+		_, err := q.Ensure(t.Context(), c.needs)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got error %v, want %q", err, want)
 		}
-		if _, err := bus.JetStream().Stream(t.Context(), bus.Stream(events.Actions)); err == nil {
+		if _, err := q.Bus.JetStream().Stream(t.Context(), q.Bus.Subjects.StreamName(events.Actions)); err == nil {
 			t.Error("streams were made all the same")
 		}
 	}
@@ -217,16 +218,16 @@ func TestInstallationsShareAServer(t *testing.T) {
 	// Each reserves what a server of its own would give it, whatever is free here.
 	env := testenv.Start(t, &testenv.Options{MaxStore: 1 << 40})
 	for _, prefix := range []string{"hawser", "a-b", "a_b"} {
-		bus, err := events.NewBus(env.Conn(t), &events.Options{Prefix: prefix})
+		q, err := queue.New(env.Conn(t), &queue.Options{Prefix: prefix})
 		if err != nil {
 			t.Fatal(err)
 		}
-		ensure(t, bus, events.Topology{})
+		ensure(t, q, queue.Topology{})
 		a := request("1")
 		for range len(prefix) {
-			publishAction(t, bus, a)
+			publishAction(t, q, a)
 		}
-		if got := state(t, bus, events.Actions).Messages; got != uint64(len(prefix)) {
+		if got := state(t, q, events.Actions).Messages; got != uint64(len(prefix)) {
 			t.Errorf("%s: %d requests, want %d", prefix, got, len(prefix))
 		}
 	}
@@ -234,10 +235,10 @@ func TestInstallationsShareAServer(t *testing.T) {
 
 func TestShortRetentionsAreLegal(t *testing.T) {
 	t.Parallel()
-	bus := busOn(t, testenv.Start(t, nil).Conn(t))
+	q := queueOn(t, testenv.Start(t, nil).Conn(t))
 	short := time.Second
-	ensure(t, bus, events.Topology{ResultsMaxAge: short, WebhooksMaxAge: short, EventsMaxAge: short, EvidenceMaxAge: short})
-	if drift := ensure(t, bus, events.Topology{ResultsMaxAge: short, WebhooksMaxAge: short, EventsMaxAge: short, EvidenceMaxAge: short}); len(drift) != 0 {
+	ensure(t, q, queue.Topology{ResultsMaxAge: short, WebhooksMaxAge: short, EventsMaxAge: short, EvidenceMaxAge: short})
+	if drift := ensure(t, q, queue.Topology{ResultsMaxAge: short, WebhooksMaxAge: short, EventsMaxAge: short, EvidenceMaxAge: short}); len(drift) != 0 {
 		t.Error(fmt.Sprint(drift))
 	}
 }
@@ -246,19 +247,19 @@ func TestShortRetentionsAreLegal(t *testing.T) {
 func TestDefaultSizesFitIntoTheStore(t *testing.T) {
 	t.Parallel()
 	for _, store := range []int64{64 << 20, 1 << 30, 20 << 30} {
-		bus := busOn(t, testenv.Start(t, &testenv.Options{MaxStore: store}).Conn(t))
-		ensure(t, bus, events.Topology{})
-		if drift := ensure(t, bus, events.Topology{}); len(drift) != 0 {
+		q := queueOn(t, testenv.Start(t, &testenv.Options{MaxStore: store}).Conn(t))
+		ensure(t, q, queue.Topology{})
+		if drift := ensure(t, q, queue.Topology{}); len(drift) != 0 {
 			t.Errorf("store of %d MiB: drift %v", store>>20, drift)
 		}
 		sum := int64(0)
 		for _, s := range allStreams {
-			sum += max(configOf(t, bus, s).MaxBytes, 0)
+			sum += max(configOf(t, q, s).MaxBytes, 0)
 		}
 		if sum > store || sum < store/8 {
 			t.Errorf("store of %d MiB: the streams may hold %d MiB", store>>20, sum>>20)
 		}
-		if _, err := bus.Ensure(t.Context(), events.Topology{WebhooksMaxBytes: 2 * store}); err == nil {
+		if _, err := q.Ensure(t.Context(), queue.Topology{WebhooksMaxBytes: 2 * store}); err == nil {
 			t.Errorf("store of %d MiB: want an error about a chosen size that is larger", store>>20)
 		}
 	}

@@ -1,4 +1,4 @@
-package events_test
+package queue_test
 
 import (
 	"context"
@@ -12,16 +12,16 @@ import (
 
 func TestFollowTellsWhatIsStoredAndThenWhatComes(t *testing.T) {
 	t.Parallel()
-	_, bus := start(t)
+	_, q := start(t)
 	for i := range 3 {
-		publishAction(t, bus, request(fmt.Sprint(i)))
+		publishAction(t, q, request(fmt.Sprint(i)))
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	seen, ended := make(chan string, 16), make(chan error, 1)
 	go func() {
-		ended <- bus.Follow(ctx, events.Actions, bus.ActionFilter("demo-key"), 1, func(d *events.Delivery) error {
-			seen <- events.IDOf(d)
+		ended <- q.Streams.Follow(ctx, events.Actions, q.Bus.Subjects.ActionFilter("demo-key"), 1, func(d *events.StoredMessage) error {
+			seen <- d.ID()
 			return nil
 		})
 	}()
@@ -32,9 +32,9 @@ func TestFollowTellsWhatIsStoredAndThenWhatComes(t *testing.T) {
 	}
 	other := request("of another connector")
 	other.Connector = "other"
-	publishAction(t, bus, other)
+	publishAction(t, q, other)
 	began := time.Now()
-	publishAction(t, bus, request("3"))
+	publishAction(t, q, request("3"))
 	if got := receive(t, "what comes", seen); got != "3" {
 		t.Errorf("got %s, want 3", got)
 	}
@@ -49,10 +49,10 @@ func TestFollowTellsWhatIsStoredAndThenWhatComes(t *testing.T) {
 
 func TestFollowEndsWithTheErrorOfItsReader(t *testing.T) {
 	t.Parallel()
-	_, bus := start(t)
-	publishAction(t, bus, request("1"))
+	_, q := start(t)
+	publishAction(t, q, request("1"))
 	enough := errors.New("enough")
-	if err := bus.Follow(t.Context(), events.Actions, bus.Actions(), 0, func(*events.Delivery) error { return enough }); !errors.Is(err, enough) {
+	if err := q.Streams.Follow(t.Context(), events.Actions, q.Bus.Subjects.Actions(), 0, func(*events.StoredMessage) error { return enough }); !errors.Is(err, enough) {
 		t.Errorf("ended with %v", err)
 	}
 }

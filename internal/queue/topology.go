@@ -1,28 +1,11 @@
-package events
+package queue
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-)
 
-// Stream names one of the streams; [Names.Stream] gives its full name.
-type Stream string
-
-// The streams. What each holds and why it is of its kind stands in the table of
-// [Topology.streams].
-const (
-	Actions    Stream = "ACTIONS"
-	Parked     Stream = "PARKED"
-	Results    Stream = "RESULTS"
-	Webhooks   Stream = "WEBHOOKS"
-	Lifecycle  Stream = "EVENTS"
-	Refresh    Stream = "REFRESH"
-	Quarantine Stream = "QUARANTINE"
-	Dead       Stream = "DEAD"
-	Advisories Stream = "ADVISORIES"
+	"github.com/hawser-io/hawser/pkg/events"
 )
 
 const day = 24 * time.Hour
@@ -48,15 +31,15 @@ type Topology struct {
 }
 
 // elastic reports whether the size of a stream is a default.
-func (t Topology) elastic(s Stream) bool {
+func (t Topology) elastic(s events.Stream) bool {
 	switch s {
-	case Results:
+	case events.Results:
 		return t.ResultsMaxBytes == 0
-	case Webhooks:
+	case events.Webhooks:
 		return t.WebhooksMaxBytes == 0
-	case Lifecycle:
+	case events.Lifecycle:
 		return t.EventsMaxBytes == 0
-	case Quarantine, Dead:
+	case events.Quarantine, Dead:
 		return t.EvidenceMaxBytes == 0
 	}
 	return true
@@ -93,26 +76,26 @@ func (t Topology) withDefaults() Topology {
 
 // definition is one row of the table.
 type definition struct {
-	stream Stream
+	stream events.Stream
 	jetstream.StreamConfig
 }
 
 // streams is the table. Schedules bring rollups with them, as the server has it.
-func (t Topology) streams(n Names) []definition {
+func (t Topology) streams(n events.Subjects) []definition {
 	const (
 		queue  = jetstream.WorkQueuePolicy
 		limits = jetstream.LimitsPolicy
 	)
 	below := func(names ...string) (subjects []string) {
 		for _, name := range names {
-			subjects = append(subjects, n.prefix+"."+name+".>")
+			subjects = append(subjects, n.Prefix()+"."+name+".>")
 		}
 		return subjects
 	}
-	ranOut := func(s Stream) string {
-		return "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES." + n.Stream(s) + ".>"
+	maxDeliveries := func(s events.Stream) string {
+		return "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES." + n.StreamName(s) + ".>"
 	}
-	return []definition{{Actions, jetstream.StreamConfig{
+	return []definition{{events.Actions, jetstream.StreamConfig{
 		// Tenants publish here themselves, so the stream takes no header that acts
 		// on other messages: no schedules, no TTL, no rollup. Its dedup window is
 		// the smallest there is, because it is stream-wide: a tenant's Nats-Msg-Id
@@ -127,24 +110,24 @@ func (t Topology) streams(n Names) []definition {
 		Description: "action requests, webhooks and timers that wait for their time",
 		Subjects:    below("parked.action", "due.action", "parked.webhook", "due.webhook", "parked.silence", "due.silence"),
 		Retention:   queue, AllowMsgSchedules: true, AllowMsgTTL: true, AllowRollup: true,
-	}}, {Results, jetstream.StreamConfig{
+	}}, {events.Results, jetstream.StreamConfig{
 		// The first result on a subject wins, by expectation. Stored results are not
 		// republished for those who wait: that halves the rate (decision 5).
 		Description: "one result per action request", Subjects: below("result"),
 		Retention: limits, MaxAge: t.ResultsMaxAge, MaxMsgs: t.ResultsMaxMsgs, MaxBytes: t.ResultsMaxBytes, AllowDirect: true,
-	}}, {Webhooks, jetstream.StreamConfig{
+	}}, {events.Webhooks, jetstream.StreamConfig{
 		// One message a subject, and DiscardNew: the first copy of a delivery stays,
 		// and a webhook that was acknowledged is never dropped for space.
 		Description: "verified webhooks, raw", Subjects: below("webhook"),
 		Retention: limits, MaxAge: t.WebhooksMaxAge, MaxBytes: t.WebhooksMaxBytes, AllowDirect: true,
 		Discard: jetstream.DiscardNew, MaxMsgsPerSubject: 1, DiscardNewPerSubject: true, Duplicates: 100 * time.Millisecond,
-	}}, {Lifecycle, jetstream.StreamConfig{
+	}}, {events.Lifecycle, jetstream.StreamConfig{
 		Description: "lifecycle events", Subjects: below("event"),
 		Retention: limits, MaxAge: t.EventsMaxAge, MaxBytes: t.EventsMaxBytes, AllowDirect: true,
 	}}, {Refresh, jetstream.StreamConfig{
 		Description: "when each grant's token is to be renewed", Subjects: below("timer.refresh", "due.refresh"),
 		Retention: queue, AllowMsgSchedules: true, AllowMsgTTL: true, AllowRollup: true,
-	}}, {Quarantine, jetstream.StreamConfig{
+	}}, {events.Quarantine, jetstream.StreamConfig{
 		// DiscardNew: it also keeps deliveries that were answered 2xx, for
 		// connections that are disabled. Those who write mere evidence leave room.
 		Description: "refused deliveries, redacted", Subjects: below("quarantine"),
@@ -155,12 +138,7 @@ func (t Topology) streams(n Names) []definition {
 		Retention: limits, MaxAge: t.EvidenceMaxAge, MaxBytes: t.EvidenceMaxBytes, AllowDirect: true,
 	}}, {Advisories, jetstream.StreamConfig{
 		// The server's last word on messages whose deliveries ran out.
-		Description: "deliveries that ran out", Subjects: []string{ranOut(Actions), ranOut(Parked), ranOut(Webhooks)},
+		Description: "deliveries that ran out", Subjects: []string{maxDeliveries(events.Actions), maxDeliveries(Parked), maxDeliveries(events.Webhooks)},
 		Retention: limits, MaxAge: 7 * day, MaxBytes: 64 << 20,
 	}}}
-}
-
-func hashOf(s string) string {
-	sum := sha256.Sum256([]byte(s))
-	return hex.EncodeToString(sum[:16])
 }

@@ -1,4 +1,4 @@
-package events
+package queue
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/hawser-io/hawser/pkg/events"
 )
 
 const (
@@ -21,9 +23,9 @@ const (
 // behind a place, then those that come. It ends with ctx (nil), or with the first
 // error of see, which it returns. The stream itself is read, and subscriptions only
 // tell when to look: nothing is left out, however often the connection is lost.
-func (b *Bus) Follow(ctx context.Context, s Stream, filter string, behind uint64, see func(*Delivery) error) error {
+func (s Streams) Follow(ctx context.Context, stream events.Stream, filter string, behind uint64, see func(*events.StoredMessage) error) error {
 	heard := make(chan struct{}, 1)
-	sub, err := b.nc.Subscribe(filter, func(*nats.Msg) {
+	sub, err := s.bus.JetStream().Conn().Subscribe(filter, func(*nats.Msg) {
 		select {
 		case heard <- struct{}{}:
 		default:
@@ -34,7 +36,7 @@ func (b *Bus) Follow(ctx context.Context, s Stream, filter string, behind uint64
 	}
 	defer func() { _ = sub.Unsubscribe() }()
 	for again := 0; ; {
-		d, err := b.First(ctx, s, behind+1, filter)
+		d, err := s.First(ctx, stream, behind+1, filter)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -44,9 +46,12 @@ func (b *Bus) Follow(ctx context.Context, s Stream, filter string, behind uint64
 				return err
 			}
 			continue
-		case errors.Is(err, ErrNotFound) && again > 0:
+		case errors.Is(err, events.ErrNotFound) && again > 0:
 			again--
-			wait(ctx, storedIn)
+			select {
+			case <-time.After(storedIn):
+			case <-ctx.Done():
+			}
 			continue
 		}
 		look := time.NewTimer(lookEvery)

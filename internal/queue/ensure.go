@@ -1,4 +1,4 @@
-package events
+package queue
 
 import (
 	"context"
@@ -26,57 +26,75 @@ func (d Drift) String() string {
 // operator's and stays. What it does not allow, such as rollups on a stream that
 // tenants publish to, is taken away; where the server cannot, Ensure fails.
 //
-// The bus remembers the topology: a stream that is gone later is made again when
-// something is published to it or consumed from it, see [ErrStreamLost].
-func (b *Bus) Ensure(ctx context.Context, t Topology) ([]Drift, error) {
-	_, drift, err := b.ensure(ctx, t)
+// The queue remembers the topology: a stream that is deleted later is created again
+// when something is published to it or consumed from it, see [ErrStreamRecreated].
+func (q *Queue) Ensure(ctx context.Context, t Topology) ([]Drift, error) {
+	result, err := q.ensure(ctx, t)
 	if err == nil {
-		b.healer.remember(t)
+		q.mu.Lock()
+		q.topology = &t
+		q.mu.Unlock()
 	}
-	return drift, err
+	return result.drift, err
 }
 
-func (b *Bus) ensure(ctx context.Context, t Topology) (made []string, drift []Drift, err error) {
+// ensured is what [Queue.ensure] did.
+type ensured struct {
+	created []string // names of streams
+	drift   []Drift
+}
+
+func (q *Queue) ensure(ctx context.Context, t Topology) (ensured, error) {
 	chosen, t := t, t.withDefaults()
-	info, err := b.js.AccountInfo(ctx)
+	var out ensured
+	if err := q.checkServer(ctx, t); err != nil {
+		return out, err
+	}
+	for _, want := range t.streams(q.Bus.Subjects) {
+		want.Name, want.Storage, want.Replicas = q.Bus.Subjects.StreamName(want.stream), jetstream.FileStorage, t.Replicas
+		created, drift, err := q.ensureStream(ctx, want.StreamConfig, chosen.elastic(want.stream))
+		if err != nil {
+			return out, err
+		}
+		if created {
+			out.created = append(out.created, want.Name)
+		}
+		out.drift = append(out.drift, drift...)
+	}
+	return out, q.Bodies.ensure(ctx, t, chosen)
+}
+
+// checkServer returns an error if the server is too old or accepts too small messages.
+func (q *Queue) checkServer(ctx context.Context, t Topology) error {
+	js := q.Bus.JetStream()
+	info, err := js.AccountInfo(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("events: ask the server for JetStream: %w", refused(err))
+		return fmt.Errorf("queue: ask the server for JetStream: %w", refused(err))
 	}
 	if info.API.Level < t.MinServerAPILevel {
-		return nil, nil, fmt.Errorf("events: the NATS server %s offers JetStream API level %d, and level %d is needed: run nats-server 2.14 or newer",
-			b.nc.ConnectedServerVersion(), info.API.Level, t.MinServerAPILevel)
+		return fmt.Errorf("queue: the NATS server %s offers JetStream API level %d, and level %d is needed: run nats-server 2.14 or newer",
+			js.Conn().ConnectedServerVersion(), info.API.Level, t.MinServerAPILevel)
 	}
-	if most := b.nc.MaxPayload(); most < leastPayload {
-		return nil, nil, fmt.Errorf("events: the NATS server takes messages of %d bytes at most, and %d are needed: raise its max_payload", most, leastPayload)
+	if limit := js.Conn().MaxPayload(); limit < minPayload {
+		return fmt.Errorf("queue: the NATS server accepts messages of at most %d bytes, and %d are needed: raise its max_payload", limit, minPayload)
 	}
-	for _, want := range t.streams(b.Names) {
-		want.Name, want.Storage, want.Replicas = b.Stream(want.stream), jetstream.FileStorage, t.Replicas
-		isNew, changed, err := b.ensureStream(ctx, want.StreamConfig, chosen.elastic(want.stream))
-		if err != nil {
-			return made, drift, err
-		}
-		if isNew {
-			made = append(made, want.Name)
-		}
-		drift = append(drift, changed...)
-	}
-	return made, drift, b.ensureBodies(ctx, t, chosen)
+	return nil
 }
 
-func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig, elastic bool) (isNew bool, drift []Drift, err error) {
-	existing, err := b.js.Stream(ctx, want.Name)
+func (q *Queue) ensureStream(ctx context.Context, want jetstream.StreamConfig, elastic bool) (created bool, drift []Drift, err error) {
+	existing, err := q.Bus.JetStream().Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		if err = b.createStream(ctx, want, elastic); err == nil {
+		if err = q.createStream(ctx, want, elastic); err == nil {
 			return true, nil, nil
 		}
 		if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-			return false, nil, fmt.Errorf("events: create stream %s: %w", want.Name, refused(err))
+			return false, nil, fmt.Errorf("queue: create stream %s: %w", want.Name, refused(err))
 		}
 		// Another process was quicker, and may be of another mind.
-		existing, err = b.js.Stream(ctx, want.Name)
+		existing, err = q.Bus.JetStream().Stream(ctx, want.Name)
 	}
 	if err != nil {
-		return false, nil, fmt.Errorf("events: look up stream %s: %w", want.Name, refused(err))
+		return false, nil, fmt.Errorf("queue: look up stream %s: %w", want.Name, refused(err))
 	}
 	config := existing.CachedInfo().Config
 	if elastic {
@@ -85,27 +103,32 @@ func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig, ela
 	if drift = impose(&config, want); len(drift) == 0 {
 		return false, nil, nil
 	}
-	if _, err = b.js.UpdateStream(ctx, config); err != nil {
-		return false, nil, fmt.Errorf("events: update stream %s (%v): %w", want.Name, drift, refused(err))
+	if _, err = q.Bus.JetStream().UpdateStream(ctx, config); err != nil {
+		return false, nil, fmt.Errorf("queue: update stream %s (%v): %w", want.Name, drift, refused(err))
 	}
 	return false, drift, nil
 }
 
-// smallest is the least that a stream is given to hold.
-const smallest = 1 << 20
+const (
+	// minStreamBytes is the least size that a stream gets.
+	minStreamBytes = 1 << 20
+	// codeInsufficientStorage is the server's error code for a stream whose size the
+	// store has no room for. The client has no name for it.
+	codeInsufficientStorage = 10047
+)
 
 // createStream makes a stream. An elastic one that has to give way takes at most
 // half of the room that is left, since others come after it.
-func (b *Bus) createStream(ctx context.Context, want jetstream.StreamConfig, elastic bool) error {
+func (q *Queue) createStream(ctx context.Context, want jetstream.StreamConfig, elastic bool) error {
 	full := want.MaxBytes
 	for {
-		_, err := b.js.CreateStream(ctx, want)
+		_, err := q.Bus.JetStream().CreateStream(ctx, want)
 		if err == nil && want.MaxBytes < full {
 			want.MaxBytes /= 2
-			_, err = b.js.UpdateStream(ctx, want)
+			_, err = q.Bus.JetStream().UpdateStream(ctx, want)
 		}
 		api, _ := errors.AsType[*jetstream.APIError](err)
-		if !elastic || api == nil || api.ErrorCode != codeNoRoom || want.MaxBytes/8 < smallest {
+		if !elastic || api == nil || api.ErrorCode != codeInsufficientStorage || want.MaxBytes/8 < minStreamBytes {
 			return err
 		}
 		want.MaxBytes /= 8
@@ -151,14 +174,6 @@ func impose(config *jetstream.StreamConfig, want jetstream.StreamConfig) []Drift
 	change("subject transform", &config.SubjectTransform, want.SubjectTransform)
 	change("sources", &config.Sources, want.Sources)
 	return out
-}
-
-// refused tells the server's answer, which stands, from the want of one.
-func refused(err error) error {
-	if _, ok := errors.AsType[*jetstream.APIError](err); ok {
-		return err
-	}
-	return unavailable(err)
 }
 
 // text is a setting as people read it.

@@ -1,0 +1,101 @@
+// Package queue keeps the work of Hawser's programs in JetStream: the streams and
+// their settings, requests and webhooks that are parked until a time, dead letters,
+// timers, and bodies that are larger than a message.
+//
+//	queue.go       Queue: what it consists of
+//	subject.go     subjects of parked and due work, timers and dead letters
+//	topology.go    the streams and their settings, as one table
+//	ensure.go      create and update the streams
+//	recreate.go    create a stream again that was deleted
+//	park.go        park requests and webhooks until a time
+//	deadletter.go  dead letters: store and read
+//	redrive.go     hand a dead letter out again; publish a stored webhook again
+//	timer.go       timers of grants and of connections
+//	bodies.go      bodies that are larger than a message
+//	streams.go     look into streams; delete a message
+//	scan.go        read the messages of a stream from a time on
+//	follow.go      read the messages of a stream as they come
+//
+// Everything that is published is acknowledged by the stream before a call returns.
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hawser-io/hawser/pkg/events"
+)
+
+// The streams that only Hawser's programs use. Those of package events are open to
+// applications.
+const (
+	Parked     events.Stream = "PARKED"
+	Refresh    events.Stream = "REFRESH"
+	Dead       events.Stream = "DEAD"
+	Advisories events.Stream = "ADVISORIES"
+)
+
+// Queue is the work of one installation. Safe for concurrent use. It does not own
+// the connection.
+type Queue struct {
+	Bus      *events.Bus
+	Subjects Subjects
+	Streams  Streams
+	Bodies   Bodies
+
+	recreateTimeout time.Duration
+	mu              sync.Mutex
+	topology        *Topology // nil until Ensure has succeeded; guarded by mu
+	lastRecreate    time.Time // guarded by mu
+}
+
+// Options of a [Queue].
+type Options struct {
+	Prefix         string        // first token of every subject, default "hawser"
+	PublishTimeout time.Duration // wait for an ack, default 2 s
+}
+
+// New returns a queue over nc, and a bus. Connect with [events.ConnectOptions], so
+// that calls fail at once while the server is away.
+func New(nc *nats.Conn, opts *Options) (*Queue, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	timeout := opts.PublishTimeout
+	if timeout == 0 {
+		timeout = events.DefaultPublishTimeout
+	}
+	// The publish that finds a stream missing has waited already: half of its time
+	// is left.
+	q := &Queue{recreateTimeout: timeout / 2}
+	bus, err := events.NewBus(nc, &events.Options{Prefix: opts.Prefix, PublishTimeout: timeout, OnMissingStream: q.recreate})
+	if err != nil {
+		return nil, err
+	}
+	q.Bus, q.Subjects, q.Streams, q.Bodies = bus, Subjects{bus.Subjects}, Streams{bus}, Bodies{bus}
+	return q, nil
+}
+
+// publish stores a message and waits for the ack.
+func (q *Queue) publish(ctx context.Context, subject string, m *events.Message, opts *events.PublishOptions) error {
+	_, err := q.Bus.Publish(ctx, subject, m, opts)
+	return err
+}
+
+func unavailable(err error) error {
+	return fmt.Errorf("%w: %w", events.ErrUnavailable, err)
+}
+
+// refused returns an error of the server as it is, and any other as unavailable.
+func refused(err error) error {
+	if _, ok := errors.AsType[*jetstream.APIError](err); ok {
+		return err
+	}
+	return unavailable(err)
+}
