@@ -36,8 +36,9 @@ var table = map[string][]string{
 	"internal/connectpage":     {"internal/ingress/problem", "internal/oauth", "internal/connection", "internal/records", "pkg/connectors", "pkg/connectors/schema"},
 	"internal/console":         {},
 
-	"internal/executor":  {"internal/queue", "internal/natsmicro", "internal/oauth", "internal/webhook", "internal/connection", "internal/records", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/secret"},
-	"internal/refresher": {"internal/queue", "internal/natsmicro", "internal/oauth", "internal/connection", "internal/records", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/secret"},
+	"internal/executor":          {"internal/executor/fairness", "internal/queue", "internal/natsmicro", "internal/oauth", "internal/webhook", "internal/connection", "internal/records", "internal/safehttp", "pkg/events", "pkg/connectors"},
+	"internal/executor/fairness": {"internal/queue", "pkg/events"},
+	"internal/refresher":         {"internal/queue", "internal/natsmicro", "internal/oauth", "internal/records", "pkg/events", "pkg/connectors"},
 
 	"internal/oauth":   {"internal/queue", "internal/connection", "internal/records", "internal/safehttp", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/events", "pkg/secret"},
 	"internal/webhook": {"internal/jsondoc", "internal/connection", "internal/records", "internal/safehttp", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/events", "pkg/secret"},

@@ -17,9 +17,9 @@ import (
 // webhooks publishes the notification of each stored webhook and runs the connector's
 // handler, if it has one:
 //
-// webhook.received → handler → done: webhook.processed
-// │ failed, attempts left: parked, delivered again when it is due
-// └ failed for good: dead letter, webhook.failed
+//	webhook.received → handler → done: webhook.processed
+//	                     │ failed, attempts left: parked, delivered again when it is due
+//	                     └ failed for good: dead letter, webhook.failed
 //
 // It reads the stream, so that a provider's request costs one write, and a crash loses no
 // webhook that was acknowledged.
