@@ -149,7 +149,9 @@ func TestTheEventOfAStoredResultIsPublishedByTheNextThatFindsIt(t *testing.T) {
 			n.Connect(t, ava, "probe", key)
 			n.StartExecutor(t, nil)
 			publish(t, n, ref)
-			eventually(t, "the action runs", func() bool { return n.Count(t, events.Lifecycle, n.Bus.Subjects.Event(ava, "probe", events.ActionStarted)) == 1 })
+			eventually(t, "the action runs", func() bool {
+				return n.Count(t, events.Lifecycle, n.Bus.Subjects.Event(ava, "probe", events.ActionStarted)) == 1
+			})
 			return ref, storeResult(t, n, ref)
 		},
 		"the maximum of deliveries": func(t *testing.T, n *roletest.Node) (events.ActionRef, string) {
