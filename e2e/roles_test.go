@@ -12,20 +12,20 @@ import (
 	"time"
 )
 
-// fleet is a system of separate programs: `hawser up --demo` gives the NATS
+// cluster is a system of separate programs: `hawser up --demo` runs the NATS
 // server, an ingress and the provider; further roles join it.
-type fleet struct{ *hawser }
+type cluster struct{ *hawser }
 
-func (f fleet) join(program string, args ...string) *process {
-	f.t.Helper()
-	return start(f.t, program, append([]string{
-		"--http", "127.0.0.1:0", "--nats-url", f.nats, "--nats-creds", filepath.Join(f.data, "nats.creds"), "--keyset", filepath.Join(f.data, "keyset.json"),
+func (c cluster) join(program string, args ...string) *process {
+	c.t.Helper()
+	return start(c.t, program, append([]string{
+		"--http", "127.0.0.1:0", "--nats-url", c.nats, "--nats-creds", filepath.Join(c.data, "nats.creds"), "--keyset", filepath.Join(c.data, "keyset.json"),
 	}, args...)...)
 }
 
 func TestExecutorsShareTheWorkWithoutConfiguration(t *testing.T) {
 	t.Parallel()
-	f := fleet{up(t)}
+	f := cluster{up(t)}
 	f.connectDemo("organization/org_1")
 	executors := []*process{f.join("executor"), f.join("executor")}
 	refresher := f.join("refresher")
@@ -58,8 +58,8 @@ func TestExecutorsShareTheWorkWithoutConfiguration(t *testing.T) {
 	}
 }
 
-// TestAnExecutorKilledInTheMiddleOfACall: the provider's call of an action that
-// may not be repeated happens once, and the caller is told that nobody knows.
+// TestAnExecutorKilledInTheMiddleOfACall: the provider is called once for an action
+// that may not be repeated, and the result is CONNECTOR_ACTION_UNCERTAIN.
 func TestAnExecutorKilledInTheMiddleOfACall(t *testing.T) {
 	t.Parallel()
 	h := up(t)
@@ -96,7 +96,7 @@ func TestAnExecutorKilledInTheMiddleOfACall(t *testing.T) {
 func TestNATSStopped(t *testing.T) {
 	t.Parallel()
 	h := up(t)
-	f := fleet{h}
+	f := cluster{h}
 	c := h.connectDemo("organization/org_1")
 	ingress := f.join("ingress", "--base-url", h.http)
 	url := ingress.http + strings.TrimPrefix(c.WebhookURL, h.http)
@@ -141,7 +141,7 @@ func TestNATSPaused(t *testing.T) {
 	t.Parallel()
 	h := up(t)
 	c := h.connectDemo("organization/org_1")
-	ingress := fleet{h}.join("ingress", "--base-url", h.http)
+	ingress := cluster{h}.join("ingress", "--base-url", h.http)
 	if err := h.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}

@@ -130,7 +130,7 @@ func TestADeliveryForAnAccountThatNobodyConnectedWaitsInQuarantine(t *testing.T)
 	}
 	s.acted("webhook.redriven", "quarantine.redrive", 1)
 	if got := len(s.messages(events.Lifecycle, "hawser.event.organization.org_1.probe.webhook.redriven")); got != 1 {
-		t.Errorf("who got it was told %d times, want once", got)
+		t.Errorf("the app's delivery was published %d times, want once", got)
 	}
 }
 

@@ -17,27 +17,27 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// An executor that dies over a handler leaves the delivery to another, which
-// finishes it; to the world it was processed once.
-func TestAnExecutorKilledInAHandlerLeavesTheDeliveryToAnother(t *testing.T) {
+// After an executor is killed in a handler, another executor processes the
+// delivery. webhook.processed is published once.
+func TestADeliveryIsProcessedByAnotherExecutorAfterAKill(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, siteOptions{noExecutor: true}, withHandler(0, nil))
 	c := s.connect("org_1", secretConfig)
-	victim := s.start("stuck")
+	stuck := s.start("stuck")
 	const body = `{"n":1}`
 	if a := s.send(0, "POST", c.WebhookURL, body, signed(signingSecret, body, "evt_1", time.Now())); a.status != http.StatusAccepted {
 		t.Fatalf("got %d %s", a.status, a.body)
 	}
-	s.eventually("the handler runs", func() bool { return victim.said("handling evt_1 1") != "" })
+	s.eventually("the handler runs", func() bool { return stuck.line("handling evt_1 1") != "" })
 	other := s.start("executor")
-	victim.kill()
-	s.hurry(events.Webhooks)
+	stuck.kill()
+	s.shortenAckWait(events.Webhooks)
 	processed := func() int { return len(s.messages(events.Lifecycle, "hawser.event.*.*.*.webhook.processed")) }
 	s.eventually("another has processed it", func() bool { return processed() > 0 })
-	if other.said("handled evt_1") == "" {
+	if other.line("handled evt_1") == "" {
 		t.Errorf("the other executor says %s", other.text())
 	}
-	// A second one would come from a second delivery, which nothing holds any more.
+	// A second event could come only from a message that is still pending.
 	s.eventually("nothing is left to do", func() bool {
 		info, err := s.js.Stream(t.Context(), s.bus.Subjects.StreamName(events.Webhooks))
 		must(t, err)
@@ -57,8 +57,9 @@ func TestAnExecutorKilledInAHandlerLeavesTheDeliveryToAnother(t *testing.T) {
 	}
 }
 
-// hurry has what a dead process held come back in a second instead of thirty.
-func (s *site) hurry(stream events.Stream) {
+// shortenAckWait sets the consumers' ack wait to one second, so that messages of a
+// killed process are redelivered soon.
+func (s *site) shortenAckWait(stream events.Stream) {
 	s.t.Helper()
 	all, err := s.js.Stream(s.t.Context(), s.bus.Subjects.StreamName(stream))
 	must(s.t, err)
@@ -70,33 +71,32 @@ func (s *site) hurry(stream events.Stream) {
 	}
 }
 
-// herd is ingresses behind a balancer that knows no health checks.
-type herd struct {
+// balancer chooses among ingresses at random, without health checks.
+type balancer struct {
 	mu   sync.Mutex
 	urls []string
 }
 
-func (h *herd) any() string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.urls[rand.IntN(len(h.urls))]
+func (b *balancer) any() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.urls[rand.IntN(len(b.urls))]
 }
 
-func (h *herd) set(n int, url string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.urls[n] = url
+func (b *balancer) set(n int, url string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.urls[n] = url
 }
 
-// Three ingresses are killed at random times under load, while the sender repeats
-// what was not acknowledged, wherever it gets to: every delivery is there exactly
-// once, byte for byte.
+// Three ingresses are killed at random times under load, while senders repeat what
+// was not acknowledged. Every delivery is stored exactly once, byte for byte.
 func TestIngressesKilledUnderLoadLoseNothingAndStoreNothingTwice(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, siteOptions{}, probe())
 	c := s.connect("org_1", secretConfig)
 	const ingresses, senders, kills = 3, 8, 6
-	all, running := &herd{urls: make([]string, ingresses)}, make([]*program, ingresses)
+	all, running := &balancer{urls: make([]string, ingresses)}, make([]*program, ingresses)
 	for n := range running {
 		running[n] = s.start("ingress")
 		all.set(n, running[n].url)
@@ -113,9 +113,9 @@ func TestIngressesKilledUnderLoadLoseNothingAndStoreNothingTwice(t *testing.T) {
 				body := fmt.Sprintf(`{"sender":%d,"n":%d,"pad":"%s"}`, sender, n, strings.Repeat("x", 512))
 				id := fmt.Sprintf("evt_%d_%d", sender, n)
 				if n%3 == 0 {
-					id = "" // told by body and timestamp
+					id = "" // recognised by body and timestamp
 				}
-				if err := all.insist(t.Context(), c.WebhookURL, body, signed(signingSecret, body, id, time.Now()), &repeats); err != nil {
+				if err := all.sendUntilAcknowledged(t.Context(), c.WebhookURL, body, signed(signingSecret, body, id, time.Now()), &repeats); err != nil {
 					return err
 				}
 				acked[sender][body] = true
@@ -164,8 +164,9 @@ func TestIngressesKilledUnderLoadLoseNothingAndStoreNothingTwice(t *testing.T) {
 	t.Logf("%d deliveries, %d repetitions, %d kills", total, repeats.Load(), kills)
 }
 
-// insist sends a delivery until it is acknowledged, as it was signed first.
-func (h *herd) insist(ctx context.Context, url, body string, header http.Header, repeats *atomic.Int64) error {
+// sendUntilAcknowledged repeats a delivery, with its first signature, until it is
+// acknowledged.
+func (b *balancer) sendUntilAcknowledged(ctx context.Context, url, body string, header http.Header, repeats *atomic.Int64) error {
 	path := strings.TrimPrefix(url, baseURL)
 	if !strings.HasPrefix(path, ingress.DefaultBasePath) {
 		return fmt.Errorf("%s is no webhook", path)
@@ -173,7 +174,7 @@ func (h *herd) insist(ctx context.Context, url, body string, header http.Header,
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for {
-		req, err := http.NewRequestWithContext(ctx, "POST", h.any()+path, strings.NewReader(body))
+		req, err := http.NewRequestWithContext(ctx, "POST", b.any()+path, strings.NewReader(body))
 		if err != nil {
 			return err
 		}

@@ -18,7 +18,7 @@ import (
 
 // What is known of a connection's webhooks is written apart from its credentials:
 // its record stays at its revision, whatever becomes of deliveries.
-func TestHealthIsToldWithoutTouchingTheCredentials(t *testing.T) {
+func TestStatusIsWrittenApartFromTheCredentials(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, siteOptions{}, withHandler(1, func(_ context.Context, _ *connectors.Call, d *connectors.Delivery) error {
 		if strings.Contains(string(d.Body), "bad") {
@@ -126,7 +126,7 @@ func TestEvidenceOfForgeriesIsBounded(t *testing.T) {
 		t.Errorf("%d are kept and %v counted, want %d together", kept, dropped, forgeries)
 	}
 	must(t, s.js.Conn().FlushTimeout(30*time.Second))
-	if told, most := len(s.messages(events.Lifecycle, "hawser.event.*.*.*.webhook.rejected")), 100+int(50*time.Since(began).Seconds())+1; told > most {
-		t.Errorf("%d refusals were announced, want %d at most", told, most)
+	if published, limit := len(s.messages(events.Lifecycle, "hawser.event.*.*.*.webhook.rejected")), 100+int(50*time.Since(began).Seconds())+1; published > limit {
+		t.Errorf("%d refusals were published, want %d at most", published, limit)
 	}
 }

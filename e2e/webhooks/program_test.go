@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	case "stuck":
 		os.Exit(app.Executor(withHandler(0, func(_ context.Context, call *connectors.Call, d *connectors.Delivery) error {
 			fmt.Println("handling", d.ProviderID, call.Attempt)
-			select {} // heeds nothing, not even its deadline
+			select {} // ignores its deadline
 		})))
 	case "executor":
 		os.Exit(app.Executor(withHandler(0, func(_ context.Context, call *connectors.Call, d *connectors.Delivery) error {
@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// program is a role in a process of its own, on the site's NATS server.
+// program is a role in a process of its own, connected to the site's NATS server.
 type program struct {
 	cmd  *exec.Cmd
 	url  string
@@ -52,14 +52,14 @@ type program struct {
 
 var readyLine = regexp.MustCompile(`^hawser is ready: \w+ at (http://[^\s,]+)`)
 
-// start starts this binary as a program and returns when it is ready. The test's
-// end kills it.
+// start starts this binary as a program and returns when it is ready. It is killed
+// when the test ends.
 func (s *site) start(name string) *program {
 	s.t.Helper()
 	return s.startBinary(os.Args[0], asProgram+"="+name)
 }
 
-// startBinary is start for another program, with additions to its environment.
+// startBinary starts another program, with additions to its environment.
 func (s *site) startBinary(binary string, env ...string) *program {
 	s.t.Helper()
 	keyset := filepath.Join(s.t.TempDir(), "keyset.json")
@@ -87,7 +87,7 @@ func (s *site) startBinary(binary string, env ...string) *program {
 			s.t.Fatalf("%s ended before it was ready: %s", binary, p.text())
 		default:
 		}
-		m := readyLine.FindStringSubmatch(p.said("hawser is ready"))
+		m := readyLine.FindStringSubmatch(p.line("hawser is ready"))
 		if m != nil {
 			p.url = m[1]
 		}
@@ -96,12 +96,12 @@ func (s *site) startBinary(binary string, env ...string) *program {
 	return p
 }
 
-// said is the first line of its output that begins so, "" if there is none yet.
-func (p *program) said(beginning string) string {
+// line returns the first line of output with a prefix, or "".
+func (p *program) line(prefix string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, line := range p.lines {
-		if strings.HasPrefix(line, beginning) {
+		if strings.HasPrefix(line, prefix) {
 			return line
 		}
 	}

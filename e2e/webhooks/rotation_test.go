@@ -47,7 +47,7 @@ func (s *site) everything() string {
 
 func segment(url string) string { return url[strings.LastIndexByte(url, '/')+1:] }
 
-// The provider is told the new secret at one moment, and signs with it at another;
+// The provider gets the new secret at one time and signs with it at a later one;
 // what it signed before it repeats as it was.
 func TestBothSecretsVerifyWhileAProviderRotatesItsOwn(t *testing.T) {
 	t.Parallel()
@@ -118,7 +118,7 @@ func TestSecretsThatCouldNeverVerifyAreRefusedWhenTheyAreConfigured(t *testing.T
 
 // Both URLs lead to the connection for the grace time, and neither secret is
 // anywhere in what the system writes, whatever becomes of the deliveries.
-func TestBothURLsWorkAfterARotationAndNobodyWritesThemDown(t *testing.T) {
+func TestBothURLsWorkAfterARotationAndNeitherIsWrittenAnywhere(t *testing.T) {
 	t.Parallel()
 	failing := withHandler(1, func(_ context.Context, _ *connectors.Call, d *connectors.Delivery) error {
 		if strings.Contains(string(d.Body), "bad") {
@@ -164,7 +164,7 @@ func TestBothURLsWorkAfterARotationAndNobodyWritesThemDown(t *testing.T) {
 	s.eventually("all is handled", func() bool {
 		return len(s.messages(events.Lifecycle, "hawser.event.*.*.*.webhook.failed")) == 4 && len(s.messages(events.Lifecycle, "hawser.event.*.*.*.webhook.processed")) == 4
 	})
-	s.eventually("refusals are told", func() bool {
+	s.eventually("refusals are published", func() bool {
 		return len(s.messages(events.Lifecycle, "hawser.event.*.*.*.webhook.rejected")) == 8 && len(s.messages(events.Quarantine, ">")) == 8
 	})
 	s.api("POST", ofOrg1+"/toggle", "", http.StatusOK, nil)

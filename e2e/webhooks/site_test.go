@@ -1,6 +1,6 @@
-// Package webhooks_test tests the way of a webhook through all roles, in one
-// process, over a real NATS server: several ingresses, an executor, and a
-// connector whose handler does as the test says.
+// Package webhooks_test tests a webhook's path through all roles, in one process
+// over a real NATS server: several ingresses, an executor, and a connector with
+// the test's own handler.
 package webhooks_test
 
 import (
@@ -89,7 +89,7 @@ type site struct {
 	metrics     *prometheus.Registry
 }
 
-// tokenName is what the API token of tests is called.
+// tokenName is the name of the tests' API token.
 const tokenName = "night shift"
 
 const baseURL = "https://hooks.example.com"
@@ -206,14 +206,14 @@ func must(t testing.TB, err error) {
 
 var client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}, Timeout: time.Minute}
 
-// answer is an HTTP answer, read whole.
+// answer is an HTTP response with its whole body.
 type answer struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// send makes a request of the front'th ingress; url is public or below the base path.
+// send sends a request to an ingress; url is a public URL or a path below the base path.
 func (s *site) send(front int, method, url, body string, header http.Header) answer {
 	s.t.Helper()
 	url = strings.TrimPrefix(url, baseURL)
@@ -241,7 +241,7 @@ func (s *site) send(front int, method, url, body string, header http.Header) ans
 	return answer{resp.StatusCode, resp.Header, string(data)}
 }
 
-// api calls the management API, and reads the answer into out if there is one.
+// api calls the management API and decodes the response into out, if it is not nil.
 func (s *site) api(method, path, body string, wantStatus int, out any) answer {
 	s.t.Helper()
 	a := s.send(0, method, path, body, http.Header{"Authorization": {"Bearer " + s.token.Reveal()}})
@@ -281,7 +281,7 @@ func signed(secret, body, delivery string, at time.Time) http.Header {
 	return h
 }
 
-// messages reads everything a stream holds on a subject.
+// messages returns all messages of a stream that match filter.
 func (s *site) messages(stream events.Stream, filter string) []*jetstream.RawStreamMsg {
 	s.t.Helper()
 	str, err := s.js.Stream(s.t.Context(), s.bus.Subjects.StreamName(stream))
@@ -303,16 +303,16 @@ func (s *site) eventually(what string, ok func() bool) {
 	s.eventuallyWithin(30*time.Second, what, ok)
 }
 
-func (s *site) eventuallyWithin(patience time.Duration, what string, ok func() bool) {
+func (s *site) eventuallyWithin(limit time.Duration, what string, ok func() bool) {
 	s.t.Helper()
-	deadline := time.After(patience)
+	deadline := time.After(limit)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			s.t.Fatalf("after %v still not: %s", patience, what)
+			s.t.Fatalf("after %v still not: %s", limit, what)
 		}
 	}
 }

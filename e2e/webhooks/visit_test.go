@@ -133,7 +133,7 @@ func TestASubscriptionIsConfirmedByAVisitToTheProvider(t *testing.T) {
 	if p.visits.Load() != visits || p.strays.Load() != 0 {
 		t.Errorf("%d visits, %d of them elsewhere; want none", p.visits.Load()-visits, p.strays.Load())
 	}
-	// Where it could not be confirmed the provider is told to try again.
+	// If it could not be confirmed, the response asks the provider to try again.
 	for _, status := range []int64{http.StatusInternalServerError, http.StatusFound} {
 		p.answer.Store(status)
 		if a := post(conn.WebhookURL, p.confirmation("m6", confirms)); a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" {
