@@ -4,13 +4,14 @@ import (
 	"crypto/subtle"
 	"strings"
 
+	"github.com/hawser-io/hawser/internal/jsondoc"
 	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
 // bodyHash is a compiled webhooks.BodyHash.
 type bodyHash struct {
 	ref       reference // unless claim is set
-	claim     []string
+	claim     []string  // path among a token's claims
 	algorithm algorithm
 	encoding  webhooks.Encoding
 	optional  bool
@@ -24,32 +25,33 @@ func compileBodyHash(b *webhooks.BodyHash) *bodyHash {
 	if name, ok := strings.CutPrefix(b.From, "claim."); ok {
 		c.claim = strings.Split(name, ".")
 	} else {
-		c.ref = compileFrom(b.From)
+		c.ref = compileReference(b.From)
 	}
 	return c
 }
 
-// holds reports whether the digest at the reference is the body's.
-func (b *bodyHash) holds(v *view) bool {
-	text, ok := v.single(b.ref)
-	return b.matches(v, text, ok)
+// matches reports whether the digest at the reference is that of the body.
+func (b *bodyHash) matches(in *input) bool {
+	text, ok := in.single(b.ref)
+	return b.compare(in, text, ok)
 }
 
-// holdsClaim is holds for a digest among a token's claims.
-func (b *bodyHash) holdsClaim(v *view, claims document) bool {
-	text, ok := claims.find(b.claim).text()
-	return b.matches(v, text, ok)
+// matchesClaim reports whether the digest among a token's claims is that of the
+// body.
+func (b *bodyHash) matchesClaim(in *input, claims jsondoc.Value) bool {
+	text, ok := scalar(claims.Find(b.claim...))
+	return b.compare(in, text, ok)
 }
 
-func (b *bodyHash) matches(v *view, text string, there bool) bool {
-	if !there {
+func (b *bodyHash) compare(in *input, text string, present bool) bool {
+	if !present {
 		return b.optional
 	}
-	got, ok := decodeSized(nil, text, b.encoding, b.algorithm.size)
+	got, ok := decodeBounded(text, b.encoding, b.algorithm.size)
 	if !ok {
 		return false
 	}
 	h := b.algorithm.new()
-	h.Write(v.request.Body)
+	h.Write(in.request.Body)
 	return subtle.ConstantTimeCompare(got, h.Sum(nil)) == 1
 }

@@ -1,67 +1,80 @@
 package webhook
 
 import (
+	"bytes"
 	"strings"
 
+	"github.com/hawser-io/hawser/internal/jsondoc"
 	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
-// conditions are compiled webhooks.Match values; all have to hold.
+// conditions are compiled webhooks.Match values. All have to match.
 type conditions []condition
 
 type condition struct {
-	ref   reference
-	match webhooks.Match
+	ref  reference
+	want webhooks.Match
 }
 
 func compileConditions(matches []webhooks.Match) conditions {
 	var cs conditions
 	for _, m := range matches {
-		cs = append(cs, condition{ref: compileFrom(m.From), match: m})
+		cs = append(cs, condition{ref: compileReference(m.From), want: m})
 	}
 	return cs
 }
 
-func (cs conditions) hold(v *view) bool {
+func (cs conditions) match(in *input) bool {
 	for i := range cs {
-		if !cs[i].holds(v) {
+		if !cs[i].matches(in) {
 			return false
 		}
 	}
 	return true
 }
 
-func (c *condition) holds(v *view) bool {
-	if c.match.Empty && c.ref.kind == refBodyPath {
-		return v.document().find(c.ref.path).empty()
-	}
+func (c *condition) matches(in *input) bool {
 	switch {
-	case c.match.Present:
-		return c.there(v)
-	case c.match.Absent:
-		return !c.there(v)
+	case c.want.Empty && c.ref.kind == refBodyPath:
+		return isEmpty(in.document().Find(c.ref.path...))
+	case c.want.Present:
+		return c.isPresent(in)
+	case c.want.Absent:
+		return !c.isPresent(in)
 	}
-	value, ok := v.single(c.ref)
+	value, ok := in.single(c.ref)
 	switch {
 	case !ok:
 		return false
-	case c.match.Empty:
+	case c.want.Empty:
 		return value == ""
-	case c.match.Equals != "":
-		return value == c.match.Equals
+	case c.want.Equals != "":
+		return value == c.want.Equals
 	}
-	return c.match.Prefix != "" && strings.HasPrefix(value, c.match.Prefix)
+	return c.want.Prefix != "" && strings.HasPrefix(value, c.want.Prefix)
 }
 
-// there counts objects and arrays of a body too; an empty text is not there.
-func (c *condition) there(v *view) bool {
-	if c.ref.kind == refBodyPath {
-		d := v.document().find(c.ref.path)
-		return len(d) > 0 && d[0] != 'n' && !d.empty()
+// isPresent reports whether there is a value that is not empty. In a JSON body,
+// objects and arrays are values too.
+func (c *condition) isPresent(in *input) bool {
+	switch c.ref.kind {
+	case refBodyPath:
+		v := in.document().Find(c.ref.path...)
+		return v.Kind() != 0 && v.Kind() != 'n' && !isEmpty(v)
+	case refBody:
+		return len(in.request.Body) > 0
 	}
-	if c.ref.kind == refBody {
-		return len(v.request.Body) > 0
+	value, _ := in.lookup(c.ref)
+	return value != ""
+}
+
+// isEmpty reports whether the value is "", [] or {}.
+func isEmpty(v jsondoc.Value) bool {
+	switch v.Kind() {
+	case '"':
+		return len(v.Raw) == 2
+	case '[', '{':
+		return len(bytes.TrimSpace(v.Raw[1:len(v.Raw)-1])) == 0
 	}
-	value, count := v.lookup(c.ref)
-	return count > 0 && value != ""
+	return false
 }

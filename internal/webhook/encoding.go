@@ -2,73 +2,62 @@ package webhook
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"strings"
 
 	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
-// decode appends what text stands for to dst. Only the canonical form is
-// accepted, so that every value has one spelling: no other case, padding or
+// decode returns the bytes that text encodes. Only the canonical form is
+// accepted, so that every value has one text: no other case, padding or
 // alphabet, no white space.
-func decode(dst []byte, text string, e webhooks.Encoding) ([]byte, bool) {
+func decode(text string, e webhooks.Encoding) ([]byte, bool) {
 	switch e {
 	case webhooks.EncodingHex:
-		return decodeHex(dst, text, "0123456789abcdef")
+		b, err := hex.DecodeString(text)
+		return b, err == nil && text == strings.ToLower(text)
 	case webhooks.EncodingHexUpper:
-		return decodeHex(dst, text, "0123456789ABCDEF")
+		b, err := hex.DecodeString(text)
+		return b, err == nil && text == strings.ToUpper(text)
 	case webhooks.EncodingBase64:
-		return decodeBase64(dst, text, base64.StdEncoding)
+		return decodeBase64(text, base64.StdEncoding)
 	case webhooks.EncodingBase64URL:
-		return decodeBase64(dst, text, base64.RawURLEncoding)
+		return decodeBase64(text, base64.RawURLEncoding)
 	case webhooks.EncodingText, "":
-		return append(dst, text...), true
+		return []byte(text), true
 	}
 	return nil, false
 }
 
-func decodeHex(dst []byte, text, digits string) ([]byte, bool) {
-	if len(text)%2 != 0 {
+// decodeBounded decodes at most about size bytes: longer text is refused before
+// it is decoded.
+func decodeBounded(text string, e webhooks.Encoding, size int) ([]byte, bool) {
+	if len(text) > 2*size {
 		return nil, false
 	}
-	for i := 0; i < len(text); i += 2 {
-		high, low := strings.IndexByte(digits, text[i]), strings.IndexByte(digits, text[i+1])
-		if high < 0 || low < 0 {
-			return nil, false
-		}
-		dst = append(dst, byte(high<<4|low))
-	}
-	return dst, true
+	return decode(text, e)
 }
 
-func decodeBase64(dst []byte, text string, e *base64.Encoding) ([]byte, bool) {
-	// The decoder skips line ends; we do not.
+func decodeBase64(text string, e *base64.Encoding) ([]byte, bool) {
+	// The decoder skips line ends, even when strict.
 	if strings.ContainsAny(text, "\r\n") {
 		return nil, false
 	}
-	out, err := e.Strict().AppendDecode(dst, []byte(text))
-	return out, err == nil
+	b, err := e.Strict().DecodeString(text)
+	return b, err == nil
 }
 
-// encode is the canonical text of b.
+// encode returns the canonical text of b.
 func encode(b []byte, e webhooks.Encoding) string {
-	const digits, upper = "0123456789abcdef", "0123456789ABCDEF"
 	switch e {
 	case webhooks.EncodingHex:
-		return encodeHex(b, digits)
+		return hex.EncodeToString(b)
 	case webhooks.EncodingHexUpper:
-		return encodeHex(b, upper)
+		return strings.ToUpper(hex.EncodeToString(b))
 	case webhooks.EncodingBase64:
 		return base64.StdEncoding.EncodeToString(b)
 	case webhooks.EncodingBase64URL:
 		return base64.RawURLEncoding.EncodeToString(b)
 	}
 	return string(b)
-}
-
-func encodeHex(b []byte, digits string) string {
-	out := make([]byte, 0, 2*len(b))
-	for _, c := range b {
-		out = append(out, digits[c>>4], digits[c&15])
-	}
-	return string(out)
 }

@@ -1,16 +1,19 @@
-// Package webhook verifies providers' calls. An [Engine] is compiled from the
-// data of a [webhooks.Descriptor] and answers three questions about a request:
-// is it a handshake ([Engine.Handshake]), is it signed ([Engine.Verify]), and
-// what is it ([Engine.Extract])?
+// Package webhook verifies providers' webhook requests. An [Engine] is compiled
+// from a [webhooks.Descriptor] and answers three questions about a request: is
+// it a handshake ([Engine.Handshake]), is its signature valid ([Engine.Verify]),
+// and what are its id, type and account ([Engine.Extract])?
 //
-// Verification is over the raw bytes, in constant time on decoded bytes, with
-// every active secret, and fails closed: what is not described is refused.
-// No input makes it panic, and no error shows a signature or a secret.
+// Signatures are verified over the raw bytes, with every active secret, and
+// compared in constant time. Verification fails closed: what the descriptor does
+// not describe is refused. No input causes a panic, and no error contains a
+// signature or a secret.
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
@@ -18,106 +21,110 @@ import (
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// maxCandidates bounds the signatures that one request can make us compare.
-const maxCandidates = 10
+// Limits of one request.
+const (
+	maxCandidates = 10  // signatures that are compared
+	maxElements   = 100 // elements of a body that are verified one by one
+)
 
-// maxEach bounds the elements of a body that are verified one by one.
-const maxEach = 100
+// Request is one request of a provider. The caller sets every field; the engine
+// does not change it.
+type Request = webhooks.Request
 
-// Engine verifies the calls of one connector's webhook. Safe for concurrent
+// Engine verifies the requests of one connector's webhook. Safe for concurrent
 // use.
 type Engine struct {
-	webhook    *webhooks.Descriptor
-	ways       []way
+	descriptor *webhooks.Descriptor
+	verifiers  []verifier
 	handshakes []handshake
-	delivery   delivery
-	payload    string
+	extraction extraction
 	keys       *Keys
 }
 
-// Options of an engine; nil is the same as the zero value.
+// Options of an engine. Nil is the same as the zero value.
 type Options struct {
-	// Keys caches the providers' public keys. Share one between engines. Nil
+	// Keys caches the providers' public keys; engines should share one. Nil
 	// makes one with its defaults.
 	Keys *Keys
 }
 
-// Compile checks the webhook and prepares it. The webhook must not change
-// afterwards.
-func Compile(w *webhooks.Descriptor, opts *Options) (*Engine, error) {
-	if w == nil {
-		return nil, fmt.Errorf("compile webhook: none given")
+// Compile checks the descriptor and returns its engine. The descriptor must not
+// change afterwards.
+func Compile(d *webhooks.Descriptor, opts *Options) (*Engine, error) {
+	if d == nil {
+		return nil, fmt.Errorf("compile webhook: the descriptor is nil")
 	}
-	if err := w.Check(); err != nil {
+	if err := d.Check(); err != nil {
 		return nil, fmt.Errorf("compile webhook: %w", err)
 	}
-	own := *w
-	e := &Engine{webhook: &own, payload: w.Payload, delivery: compileDelivery(w.Delivery)}
+	own := *d
+	e := &Engine{descriptor: &own, extraction: compileExtraction(d.Delivery)}
 	if opts != nil {
 		e.keys = opts.Keys
 	}
 	if e.keys == nil {
 		e.keys = NewKeys(nil)
 	}
-	for i := range w.Verify {
-		e.ways = append(e.ways, compileWay(&w.Verify[i]))
+	for i := range d.Verify {
+		e.verifiers = append(e.verifiers, compileVerifier(&d.Verify[i]))
 	}
-	for i := range w.Handshakes {
-		e.handshakes = append(e.handshakes, compileHandshake(&w.Handshakes[i]))
+	for i := range d.Handshakes {
+		e.handshakes = append(e.handshakes, compileHandshake(&d.Handshakes[i]))
 	}
 	return e, nil
 }
 
-// Webhook is what the engine was compiled from.
-func (e *Engine) Webhook() *webhooks.Descriptor { return e.webhook }
+// Descriptor returns what the engine was compiled from.
+func (e *Engine) Descriptor() *webhooks.Descriptor { return e.descriptor }
 
-// Accepts reports whether deliveries come with the method. What it refuses and
-// [Engine.Handshake] does not answer is a 405.
+// Accepts reports whether deliveries use the method. The answer to a request
+// with another one, unless [Engine.Handshake] answers it, is 405.
 func (e *Engine) Accepts(method string) bool {
-	if len(e.webhook.Methods) == 0 {
-		return method == "POST"
+	return slices.Contains(methodsOrPost(e.descriptor.Methods), method)
+}
+
+func methodsOrPost(methods []string) []string {
+	if len(methods) == 0 {
+		return []string{http.MethodPost}
 	}
-	return slices.Contains(e.webhook.Methods, method)
+	return methods
 }
 
 // Verified says how a request was verified.
 type Verified struct {
-	Scheme webhooks.Scheme // "unsigned" where nothing was
-	Way    int             // index in Webhook.Verify
-	Secret int             // index in the secrets; -1 if none took part
+	Scheme   webhooks.Scheme // "unsigned" if there was nothing to verify
+	Verifier int             // index in Descriptor.Verify
+	Secret   int             // index in the secrets; -1 if the scheme uses none
 	// Timestamp is the provider's signed time, zero if the scheme has none.
 	Timestamp time.Time
 }
 
-// Verify decides whether the request is the provider's, with any of the
-// secrets: the current one, and others during their overlap. Absent secrets
-// are passed over. The error is a [*Rejection], or wraps
-// [ErrKeysUnavailable] where the provider's keys could not be had.
+// Verify verifies the request by each applicable verification of the
+// descriptor, with each of the secrets: the current one, and older ones during
+// their grace time. Absent secrets are skipped. The error is a [*Rejection], or
+// wraps [ErrKeysUnavailable] if the provider's keys could not be fetched.
 func (e *Engine) Verify(ctx context.Context, r Request, secrets []secret.Text) (Verified, error) {
-	v := view{engine: e, request: r, strict: true}
-	var worst *Rejection
+	in := input{engine: e, request: r, strict: true}
+	var rejection *Rejection
 	var unavailable error
-	for i := range e.ways {
-		w := &e.ways[i]
-		if !w.when.hold(&v) {
+	for i := range e.verifiers {
+		v := &e.verifiers[i]
+		if !v.when.match(&in) {
 			continue
 		}
-		verified, err := w.verify(ctx, &v, secrets)
+		verified, err := v.verify(ctx, &in, secrets)
 		if err == nil {
-			verified.Way = i
+			verified.Verifier = i
 			return verified, nil
 		}
-		if rejection, ok := err.(*Rejection); !ok {
+		if refused, ok := err.(*Rejection); !ok {
 			unavailable = err
-		} else if worst == nil || rejection.telling() > worst.telling() {
-			worst = rejection
+		} else if rejection == nil || refused.specificity() > rejection.specificity() {
+			rejection = refused
 		}
 	}
-	switch {
-	case unavailable != nil:
+	if unavailable != nil {
 		return Verified{Secret: -1}, unavailable
-	case worst == nil:
-		return Verified{Secret: -1}, &Rejection{Reason: ReasonUnsupported}
 	}
-	return Verified{Secret: -1}, worst
+	return Verified{Secret: -1}, cmp.Or(rejection, &Rejection{Reason: ReasonUnsupported})
 }

@@ -147,7 +147,7 @@ func TestVerifyNamesTheWayThatWasMeant(t *testing.T) {
 	w.Verify = append(w.Verify, second)
 	e := mustCompile(t, w)
 	verified, err := e.Verify(t.Context(), signed(key, []byte("x")), texts(key))
-	if err != nil || verified.Way != 1 {
+	if err != nil || verified.Verifier != 1 {
 		t.Errorf("Verified = %+v, %v, want way 1", verified, err)
 	}
 	if got := reason(t, e, signed("wrong", []byte("x")), key); got != webhook.ReasonBadSignature {

@@ -12,11 +12,11 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
-// maxKeysInSet bounds the keys taken from one key set.
+// maxKeysInSet bounds the keys of one key set; further ones are ignored.
 const maxKeysInSet = 64
 
-// parseJWKS reads the RSA signing keys of a JSON Web Key Set (RFC 7517).
-// Entries of other kinds, or too weak, are passed over, as section 5 asks.
+// parseJWKS returns the RSA signing keys of a JSON Web Key Set (RFC 7517).
+// Keys of other types, and weak ones, are skipped, as section 5 asks.
 func parseJWKS(body []byte, now time.Time) (*keySet, error) {
 	var document struct {
 		Keys []struct {
@@ -28,7 +28,7 @@ func parseJWKS(body []byte, now time.Time) (*keySet, error) {
 		} `json:"keys"`
 	}
 	if err := json.Unmarshal(body, &document); err != nil {
-		return nil, fmt.Errorf("%w: not a key set", ErrKeysUnavailable)
+		return nil, fmt.Errorf("%w: the answer is not a key set", ErrKeysUnavailable)
 	}
 	set := &keySet{byID: map[string]*rsa.PublicKey{}, fetched: now, used: now}
 	for _, k := range document.Keys {
@@ -40,35 +40,36 @@ func parseJWKS(body []byte, now time.Time) (*keySet, error) {
 		}
 	}
 	if len(set.byID) == 0 {
-		return nil, fmt.Errorf("%w: no usable key in the set", ErrKeysUnavailable)
+		return nil, fmt.Errorf("%w: the key set has no usable key", ErrKeysUnavailable)
 	}
 	return set, nil
 }
 
-// rsaFromNumbers makes a key of base64url modulus and exponent (RFC 7518, 6.3.1).
+// rsaFromNumbers returns the key with that base64url modulus and exponent (RFC
+// 7518, 6.3.1).
 func rsaFromNumbers(modulus, exponent string) (*rsa.PublicKey, bool) {
-	n, ok1 := decode(nil, modulus, webhooks.EncodingBase64URL)
-	e, ok2 := decode(nil, exponent, webhooks.EncodingBase64URL)
-	if !ok1 || !ok2 || len(n) > longestSignature || len(e) == 0 || len(e) > 4 {
+	n, ok1 := decode(modulus, webhooks.EncodingBase64URL)
+	e, ok2 := decode(exponent, webhooks.EncodingBase64URL)
+	if !ok1 || !ok2 || len(n) > maxSignature || len(e) == 0 || len(e) > 4 {
 		return nil, false
 	}
 	key := &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}
-	if key.N.BitLen() < smallestRSA || key.N.Bit(0) == 0 || key.E < 3 || key.E%2 == 0 || key.E > 1<<31-1 {
+	if key.N.BitLen() < minRSA || key.N.Bit(0) == 0 || key.E < 3 || key.E%2 == 0 || key.E > 1<<31-1 {
 		return nil, false
 	}
 	return key, true
 }
 
-// parseCertificate reads one certificate in PEM. Its chain is not built: who
-// serves the address over TLS is the authority.
+// parseCertificate returns the public key of a PEM certificate. Its chain is not
+// verified: TLS authenticates the server, and the descriptor allows its address.
 func parseCertificate(body []byte, now time.Time) (*keySet, error) {
 	block, _ := pem.Decode(body)
 	if block == nil || block.Type != "CERTIFICATE" {
-		return nil, errBadKeys
+		return nil, errNoKey
 	}
 	cert, err := x509.ParseCertificate(block.Bytes)
 	if err != nil || now.Before(cert.NotBefore) || now.After(cert.NotAfter) {
-		return nil, errBadKeys
+		return nil, errNoKey
 	}
-	return &keySet{only: cert.PublicKey, fetched: now, used: now}, nil
+	return &keySet{certificate: cert.PublicKey, fetched: now, used: now}, nil
 }

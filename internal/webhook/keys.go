@@ -16,37 +16,37 @@ import (
 
 // Limits of fetching keys.
 const (
-	fetchTimeout = 5 * time.Second
-	maxKeysBody  = 1 << 20
-	maxAddresses = 64               // addresses held; the one longest unused goes first
-	keysFresh    = time.Hour        // how long a key set is used without asking
-	keysStale    = 24 * time.Hour   // how long it is used while asking fails
-	refetchPause = 30 * time.Second // between fetches of one address
-	maxFetches   = 20               // in one refetchPause, over all addresses
+	fetchTimeout  = 5 * time.Second
+	maxKeysBody   = 1 << 20          // bytes of an answer
+	maxAddresses  = 64               // in the cache; the least recently used is removed first
+	freshFor      = time.Hour        // how long keys are used without a fetch
+	staleFor      = 24 * time.Hour   // how long keys are used while fetches fail
+	fetchInterval = 30 * time.Second // between fetches of one address for an unknown key id
+	maxFetches    = 20               // in one fetchInterval, over all addresses
 )
 
-// errBadKeys means that the provider answered, and has no such key.
-var errBadKeys = errors.New("webhook: no such key")
+// errNoKey means that the provider answered and has no such key.
+var errNoKey = errors.New("webhook: no such key")
 
-// Keys fetches and caches the public keys that providers publish: JSON Web
-// Key Sets and certificates. Memory and requests are bounded, whatever
-// callers' tokens ask for. Safe for concurrent use.
+// Keys fetches and caches the public keys that providers publish: JSON Web Key
+// Sets and certificates. Memory and requests are bounded, whatever key ids
+// requests name. Safe for concurrent use.
 type Keys struct {
 	http *http.Client
 	now  func() time.Time
 
-	flights singleflight.Group
+	fetching singleflight.Group
 
 	mu        sync.Mutex
-	sets      map[string]*keySet // address → what it last gave
-	windowEnd time.Time          // of counting fetches
+	sets      map[string]*keySet // address → its last valid answer
+	windowEnd time.Time          // of the fetchInterval in which fetches are counted
 	fetches   int
 }
 
-// KeysOptions of a key cache; nil is the same as the zero value.
+// KeysOptions of a key cache. Nil is the same as the zero value.
 type KeysOptions struct {
-	// HTTP fetches; redirects are not followed. Give one that keeps out of
-	// private networks. Nil is a plain client.
+	// HTTP sends the requests; redirects are not followed. Use one that cannot
+	// reach private networks. Nil is a plain client.
 	HTTP *http.Client
 	// Now is the clock. Nil is time.Now.
 	Now func() time.Time
@@ -62,48 +62,22 @@ func NewKeys(opts *KeysOptions) *Keys {
 	if opts != nil && opts.Now != nil {
 		k.now = opts.Now
 	}
-	// A redirect would lead past the address that the descriptor allows.
+	// A redirect would lead to an address that the descriptor does not allow.
 	k.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return k
 }
 
-// keySet is the content of one address. It does not change after it was made,
-// but for used, which is guarded by Keys.mu.
+// keySet is the content of one address. It does not change, except for used,
+// which Keys.mu guards.
 type keySet struct {
-	byID    map[string]*rsa.PublicKey // key id → key, of a key set
-	only    crypto.PublicKey          // of a certificate
-	fetched time.Time
-	used    time.Time
+	byID        map[string]*rsa.PublicKey // key id → key of a key set
+	certificate crypto.PublicKey          // of a certificate
+	fetched     time.Time
+	used        time.Time
 }
 
-// rsaKey returns the key with the id from the key set at the address. Without
-// an id it has to be the only one.
-func (k *Keys) rsaKey(ctx context.Context, address, id string) (*rsa.PublicKey, error) {
-	now := k.now()
-	set := k.held(address, now)
-	key := set.key(id)
-	// A key that is not there yet may have been published since, but asking
-	// is rationed: anybody can make up ids.
-	if set == nil || now.Sub(set.fetched) > keysFresh || key == nil && now.Sub(set.fetched) > refetchPause {
-		fetched, err := k.fetch(ctx, address, parseJWKS)
-		switch {
-		case err == nil:
-			key = fetched.key(id)
-		case key != nil && now.Sub(set.fetched) <= keysStale:
-			// The set that is held will do until the server is back.
-		case errors.Is(err, errBadKeys):
-			// A set that is gone says nothing about the token.
-			return nil, fmt.Errorf("%w: no key set at the address", ErrKeysUnavailable)
-		default:
-			return nil, err
-		}
-	}
-	if key == nil {
-		return nil, errBadKeys
-	}
-	return key, nil
-}
-
+// key returns the key with the id; without an id, the only one; nil if there is
+// none.
 func (s *keySet) key(id string) *rsa.PublicKey {
 	if s == nil {
 		return nil
@@ -116,23 +90,52 @@ func (s *keySet) key(id string) *rsa.PublicKey {
 	return s.byID[id]
 }
 
-// certificate returns the public key of the certificate at the address.
-func (k *Keys) certificate(ctx context.Context, address string) (crypto.PublicKey, error) {
+// rsaKey returns the key with the id from the key set at the address. The error
+// is errNoKey, or wraps [ErrKeysUnavailable].
+func (k *Keys) rsaKey(ctx context.Context, address, id string) (*rsa.PublicKey, error) {
 	now := k.now()
-	set := k.held(address, now)
-	if set == nil || now.Sub(set.fetched) > keysFresh {
-		fetched, err := k.fetch(ctx, address, parseCertificate)
-		if err == nil {
-			return fetched.only, nil
-		}
-		if set == nil || errors.Is(err, errBadKeys) || now.Sub(set.fetched) > keysStale {
+	set := k.cached(address, now)
+	key := set.key(id)
+	// An unknown key may have been published since the last fetch. Fetches for
+	// that are limited: anybody can invent key ids.
+	if set == nil || now.Sub(set.fetched) > freshFor || key == nil && now.Sub(set.fetched) > fetchInterval {
+		fetched, err := k.fetch(ctx, address, parseJWKS)
+		switch {
+		case err == nil:
+			key = fetched.key(id)
+		case key != nil && now.Sub(set.fetched) <= staleFor:
+			// The cached set is used until the server is back.
+		case errors.Is(err, errNoKey):
+			// An absent set does not make the token invalid.
+			return nil, fmt.Errorf("%w: the address has no key set", ErrKeysUnavailable)
+		default:
 			return nil, err
 		}
 	}
-	return set.only, nil
+	if key == nil {
+		return nil, errNoKey
+	}
+	return key, nil
 }
 
-func (k *Keys) held(address string, now time.Time) *keySet {
+// certificate returns the public key of the certificate at the address. The
+// error is errNoKey, or wraps [ErrKeysUnavailable].
+func (k *Keys) certificate(ctx context.Context, address string) (crypto.PublicKey, error) {
+	now := k.now()
+	set := k.cached(address, now)
+	if set == nil || now.Sub(set.fetched) > freshFor {
+		fetched, err := k.fetch(ctx, address, parseCertificate)
+		if err == nil {
+			return fetched.certificate, nil
+		}
+		if set == nil || errors.Is(err, errNoKey) || now.Sub(set.fetched) > staleFor {
+			return nil, err
+		}
+	}
+	return set.certificate, nil
+}
+
+func (k *Keys) cached(address string, now time.Time) *keySet {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	set := k.sets[address]
@@ -142,13 +145,30 @@ func (k *Keys) held(address string, now time.Time) *keySet {
 	return set
 }
 
+// store caches the set, in place of the least recently used one if there are
+// maxAddresses.
+func (k *Keys) store(address string, set *keySet) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.sets[address] == nil && len(k.sets) >= maxAddresses {
+		oldest := ""
+		for a, s := range k.sets {
+			if oldest == "" || s.used.Before(k.sets[oldest].used) {
+				oldest = a
+			}
+		}
+		delete(k.sets, oldest)
+	}
+	k.sets[address] = set
+}
+
 type parseKeys func(body []byte, now time.Time) (*keySet, error)
 
-// fetch asks the address once for everybody who waits; each of them keeps its
-// own deadline.
+// fetch fetches the address once for all concurrent callers, each of which has
+// its own deadline.
 func (k *Keys) fetch(ctx context.Context, address string, parse parseKeys) (*keySet, error) {
-	result := k.flights.DoChan(address, func() (any, error) {
-		if !k.mayFetch() {
+	result := k.fetching.DoChan(address, func() (any, error) {
+		if !k.allowFetch() {
 			return nil, fmt.Errorf("%w: too many fetches", ErrKeysUnavailable)
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
@@ -157,7 +177,7 @@ func (k *Keys) fetch(ctx context.Context, address string, parse parseKeys) (*key
 		if err != nil {
 			return nil, err
 		}
-		k.keep(address, set)
+		k.store(address, set)
 		return set, nil
 	})
 	select {
@@ -171,37 +191,21 @@ func (k *Keys) fetch(ctx context.Context, address string, parse parseKeys) (*key
 	}
 }
 
-// mayFetch counts fetches in windows of refetchPause.
-func (k *Keys) mayFetch() bool {
+// allowFetch counts fetches in windows of fetchInterval.
+func (k *Keys) allowFetch() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if now := k.now(); now.After(k.windowEnd) {
-		k.windowEnd, k.fetches = now.Add(refetchPause), 0
+		k.windowEnd, k.fetches = now.Add(fetchInterval), 0
 	}
 	k.fetches++
 	return k.fetches <= maxFetches
 }
 
-// keep stores the set, in place of the one longest unused if there is no room.
-func (k *Keys) keep(address string, set *keySet) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if _, there := k.sets[address]; !there && len(k.sets) >= maxAddresses {
-		oldest := ""
-		for a, s := range k.sets {
-			if oldest == "" || s.used.Before(k.sets[oldest].used) {
-				oldest = a
-			}
-		}
-		delete(k.sets, oldest)
-	}
-	k.sets[address] = set
-}
-
 func (k *Keys) get(ctx context.Context, address string, parse parseKeys) (*keySet, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return nil, errBadKeys
+		return nil, errNoKey
 	}
 	response, err := k.http.Do(request)
 	if err != nil {
@@ -210,13 +214,13 @@ func (k *Keys) get(ctx context.Context, address string, parse parseKeys) (*keySe
 	defer func() { _ = response.Body.Close() }()
 	switch {
 	case response.StatusCode >= 400 && response.StatusCode < 500 && response.StatusCode != http.StatusTooManyRequests:
-		return nil, errBadKeys
+		return nil, errNoKey
 	case response.StatusCode != http.StatusOK:
 		return nil, fmt.Errorf("%w: status %d", ErrKeysUnavailable, response.StatusCode)
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxKeysBody+1))
 	if err != nil || len(body) > maxKeysBody {
-		return nil, fmt.Errorf("%w: answer cut off or too large", ErrKeysUnavailable)
+		return nil, fmt.Errorf("%w: the answer is incomplete or larger than %d bytes", ErrKeysUnavailable, maxKeysBody)
 	}
 	return parse(body, k.now())
 }

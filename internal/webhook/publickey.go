@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -12,114 +13,102 @@ import (
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// longestSignature is that of an RSA key of 8192 bits.
-const longestSignature = 1024
+// maxSignature is the length of a signature by an RSA key of 8192 bits, in bytes.
+const maxSignature = 1024
 
-// checkPublicKey verifies the candidates with each configured public key, or
-// with the one of the certificate that the request names.
-func (w *way) checkPublicKey(ctx context.Context, v *view, candidates []string, secrets []secret.Text) (int, error) {
+// verifyPublicKey verifies the candidates with each configured public key, or
+// with that of the certificate which the request names.
+func (v *verifier) verifyPublicKey(ctx context.Context, in *input, candidates []string, secrets []secret.Text) (int, error) {
 	var signatures [][]byte
 	for _, candidate := range candidates {
-		if signature, ok := decodeSized(nil, candidate, w.encoding, longestSignature); ok {
+		if signature, ok := decodeBounded(candidate, v.encoding, maxSignature); ok {
 			signatures = append(signatures, signature)
 		}
 	}
 	if len(signatures) == 0 {
-		return -1, w.reject(ReasonMalformedSignature)
+		return -1, v.reject(ReasonMalformedSignature)
 	}
-	message, ok := w.message(v)
+	message, ok := v.message(in)
 	if !ok {
-		return -1, w.reject(ReasonMissingContent)
+		return -1, v.reject(ReasonMissingContent)
 	}
-	if w.keyURL != nil {
-		key, err := w.certificateKey(ctx, v)
+	if v.certificate != nil {
+		key, err := v.certificateKey(ctx, in)
 		if err != nil {
 			return -1, err
 		}
-		return -1, w.verifyAny(key, message, signatures)
-	}
-	rejection := w.reject(ReasonNoSecret)
-	for index, text := range secrets {
-		if text.IsZero() {
-			continue
+		if !v.anyValid(key, message, signatures) {
+			return -1, v.reject(ReasonBadSignature)
 		}
-		key, err := w.publicKey(text)
+		return -1, nil
+	}
+	return v.trySecrets(secrets, func(text secret.Text) *Rejection {
+		key, err := v.publicKey(text)
 		if err != nil {
-			if rejection.Reason == ReasonNoSecret {
-				rejection = w.reject(ReasonBadSecret)
-			}
-			continue
+			return v.reject(ReasonBadSecret)
 		}
-		failure := w.verifyAny(key, message, signatures)
-		if failure == nil {
-			return index, nil
+		if !v.anyValid(key, message, signatures) {
+			return v.reject(ReasonBadSignature)
 		}
-		rejection = w.reject(ReasonBadSignature)
-	}
-	return -1, rejection
+		return nil
+	})
 }
 
-// message is what the signature is over: the digest, or for Ed25519, which
-// hashes by itself, the whole text.
-func (w *way) message(v *view) ([]byte, bool) {
-	if w.scheme == webhooks.SchemeEd25519 {
-		var out sink
-		ok := w.signed.write(&out, v)
-		return out.buffer, ok
+// message returns what is signed: the digest, or for Ed25519, which hashes by
+// itself, the whole text.
+func (v *verifier) message(in *input) ([]byte, bool) {
+	if v.scheme == webhooks.SchemeEd25519 {
+		var text bytes.Buffer
+		ok := v.signed.writeTo(&text, in)
+		return text.Bytes(), ok
 	}
-	h := w.algorithm.new()
-	out := sink{hash: h}
-	if !w.signed.write(&out, v) {
-		return nil, false
-	}
-	out.flush()
-	return h.Sum(nil), true
+	h := v.algorithm.new()
+	ok := v.signed.writeTo(h, in)
+	return h.Sum(nil), ok
 }
 
-func (w *way) verifyAny(key crypto.PublicKey, message []byte, signatures [][]byte) error {
+func (v *verifier) anyValid(key crypto.PublicKey, message []byte, signatures [][]byte) bool {
 	for _, signature := range signatures {
-		if w.holds(key, message, signature) {
-			return nil
+		if v.isValid(key, message, signature) {
+			return true
 		}
 	}
-	return w.reject(ReasonBadSignature)
+	return false
 }
 
-func (w *way) holds(key crypto.PublicKey, message, signature []byte) bool {
+func (v *verifier) isValid(key crypto.PublicKey, message, signature []byte) bool {
 	switch k := key.(type) {
 	case ed25519.PublicKey:
 		return len(k) == ed25519.PublicKeySize && ed25519.Verify(k, message, signature)
 	case *ecdsa.PublicKey:
 		return ecdsa.VerifyASN1(k, message, signature)
 	case *rsa.PublicKey:
-		return rsa.VerifyPKCS1v15(k, w.algorithm.hash, message, signature) == nil
+		return rsa.VerifyPKCS1v15(k, v.algorithm.hash, message, signature) == nil
 	}
 	return false
 }
 
-// certificateKey fetches the certificate that the request names, if it is one
-// of the provider's addresses.
-func (w *way) certificateKey(ctx context.Context, v *view) (crypto.PublicKey, error) {
-	address, ok := v.single(*w.keyURL)
+// certificateKey fetches the certificate that the request names, if its address
+// is one of the provider's.
+func (v *verifier) certificateKey(ctx context.Context, in *input) (crypto.PublicKey, error) {
+	address, ok := in.single(*v.certificate)
 	if !ok {
-		return nil, w.reject(ReasonMissingContent)
+		return nil, v.reject(ReasonMissingContent)
 	}
-	if !matchesAny(w.addresses, address) {
-		return nil, w.reject(ReasonBadKeyAddress)
+	if !matchesAny(v.certificates, address) {
+		return nil, v.reject(ReasonBadKeyAddress)
 	}
-	key, err := v.engine.keys.certificate(ctx, address)
+	key, err := in.engine.keys.certificate(ctx, address)
 	switch {
-	case errors.Is(err, errBadKeys):
-		return nil, w.reject(ReasonBadKeyAddress)
+	case errors.Is(err, errNoKey), err == nil && v.checkKey(key) != nil:
+		return nil, v.reject(ReasonBadKeyAddress)
 	case err != nil:
 		return nil, err
-	case w.fits(key) != nil:
-		return nil, w.reject(ReasonBadKeyAddress)
 	}
 	return key, nil
 }
 
-func compileAddresses(texts []string) []webhooks.URLPattern {
+func compilePatterns(texts []string) []webhooks.URLPattern {
 	var patterns []webhooks.URLPattern
 	for _, text := range texts {
 		p, _ := webhooks.ParseURLPattern(text)

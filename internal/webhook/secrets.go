@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"bytes"
 	"cmp"
 	"crypto"
 	"crypto/ecdsa"
@@ -17,10 +18,10 @@ import (
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// CheckSecret refuses, before it is stored, a secret or public key that this
-// webhook could never verify with: absent, blank, all zeros, with white space
-// around it, or no key of the scheme. The error says what is wrong and nothing
-// of the secret.
+// CheckSecret returns an error for a secret or public key by which this webhook
+// could never verify: empty, all zeros, with white space around it, or no key of
+// the scheme. Call it before the secret is stored. The error does not contain
+// the secret.
 func (e *Engine) CheckSecret(text secret.Text) error {
 	s := text.Reveal()
 	switch {
@@ -31,38 +32,38 @@ func (e *Engine) CheckSecret(text secret.Text) error {
 	case strings.TrimSpace(s) != s && !strings.HasPrefix(s, "-----BEGIN"):
 		return errors.New("the webhook secret has white space around it")
 	}
-	var problem error
-	for i := range e.ways {
-		err := e.ways[i].checkSecret(text)
+	var lastErr error
+	for i := range e.verifiers {
+		err := e.verifiers[i].checkSecret(text)
 		if err == nil {
 			return nil
 		}
-		problem = err
+		lastErr = err
 	}
-	return problem
+	return lastErr
 }
 
-// CheckSecret is [Engine.CheckSecret] for a webhook that may not be compiled yet.
-func CheckSecret(w *webhooks.Descriptor, text secret.Text) error {
-	e, err := Compile(w, nil)
+// CheckSecret is [Engine.CheckSecret] for a webhook that is not compiled.
+func CheckSecret(d *webhooks.Descriptor, text secret.Text) error {
+	e, err := Compile(d, nil)
 	if err != nil {
 		return err
 	}
 	return e.CheckSecret(text)
 }
 
-// checkSecret says what keeps the text from being a key of this way.
-func (w *way) checkSecret(text secret.Text) error {
-	switch w.scheme {
+// checkSecret returns an error if the text is no key of the scheme.
+func (v *verifier) checkSecret(text secret.Text) error {
+	switch v.scheme {
 	case webhooks.SchemeHMAC, webhooks.SchemeJWT:
-		if _, ok := decodeKey(w.key, text); !ok {
-			return fmt.Errorf("the webhook secret is no key in %s%s", cmp.Or(w.key.Encoding, webhooks.EncodingText), afterPrefix(w.key.Prefix))
+		if _, ok := decodeKey(v.key, text); !ok {
+			return fmt.Errorf("the webhook secret is no key in %s%s", cmp.Or(v.key.Encoding, webhooks.EncodingText), afterPrefix(v.key.Prefix))
 		}
 	case webhooks.SchemeEd25519, webhooks.SchemeECDSA, webhooks.SchemeRSA:
-		if w.keyURL != nil {
+		if v.certificate != nil {
 			return nil
 		}
-		if _, err := w.publicKey(text); err != nil {
+		if _, err := v.publicKey(text); err != nil {
 			return fmt.Errorf("the webhook's public key: %w", err)
 		}
 	}
@@ -76,8 +77,8 @@ func afterPrefix(prefix string) string {
 	return fmt.Sprintf(" after %q", prefix)
 }
 
-// decodeKey makes the bytes of a symmetric key. A key without bytes, or of
-// zeros only, is none: anybody could sign with it.
+// decodeKey returns the bytes of a symmetric key. False for a key that is empty
+// or all zeros: anybody could sign with it.
 func decodeKey(k webhooks.Key, text secret.Text) ([]byte, bool) {
 	s := text.Reveal()
 	if k.Prefix != "" {
@@ -86,46 +87,41 @@ func decodeKey(k webhooks.Key, text secret.Text) ([]byte, bool) {
 	if k.Encoding == webhooks.EncodingHex {
 		s = strings.ToLower(s) // keys are pasted in either case
 	}
-	key, ok := decode(make([]byte, 0, len(s)), s, k.Encoding)
-	if !ok {
+	key, ok := decode(s, k.Encoding)
+	if !ok || len(bytes.Trim(key, "\x00")) == 0 {
 		return nil, false
 	}
-	for _, b := range key {
-		if b != 0 {
-			return key, true
-		}
-	}
-	return nil, false
+	return key, true
 }
 
-// smallestRSA is the least modulus, in bits, that is accepted (NIST SP 800-131A).
-const smallestRSA = 2048
+// minRSA is the smallest accepted modulus, in bits (NIST SP 800-131A).
+const minRSA = 2048
 
-// publicKey makes the public key of a way from the configured text.
-func (w *way) publicKey(text secret.Text) (crypto.PublicKey, error) {
-	s := strings.TrimPrefix(text.Reveal(), w.key.Prefix)
-	if w.key.Encoding == webhooks.EncodingPEM {
+// publicKey parses the configured public key.
+func (v *verifier) publicKey(text secret.Text) (crypto.PublicKey, error) {
+	s := strings.TrimPrefix(text.Reveal(), v.key.Prefix)
+	if v.key.Encoding == webhooks.EncodingPEM {
 		key, err := parsePEM([]byte(s))
 		if err != nil {
 			return nil, err
 		}
-		return key, w.fits(key)
+		return key, v.checkKey(key)
 	}
-	if w.key.Encoding == webhooks.EncodingHex {
+	if v.key.Encoding == webhooks.EncodingHex {
 		s = strings.ToLower(s)
 	}
-	b, ok := decode(nil, s, w.key.Encoding)
+	b, ok := decode(s, v.key.Encoding)
 	if !ok {
-		return nil, fmt.Errorf("not valid %s", w.key.Encoding)
+		return nil, fmt.Errorf("not valid %s", v.key.Encoding)
 	}
 	key, err := parsePublicBytes(b)
 	if err != nil {
 		return nil, err
 	}
-	return key, w.fits(key)
+	return key, v.checkKey(key)
 }
 
-// parsePublicBytes reads a raw Ed25519 key (RFC 8032), an uncompressed P-256
+// parsePublicBytes parses a raw Ed25519 key (RFC 8032), an uncompressed P-256
 // point (SEC 1), or a SubjectPublicKeyInfo (RFC 5280).
 func parsePublicBytes(b []byte) (crypto.PublicKey, error) {
 	switch {
@@ -170,24 +166,24 @@ func parsePEM(text []byte) (crypto.PublicKey, error) {
 }
 
 // fits reports whether the key is one of the scheme, and strong enough.
-func (w *way) fits(key crypto.PublicKey) error {
+func (v *verifier) checkKey(key crypto.PublicKey) error {
 	switch k := key.(type) {
 	case ed25519.PublicKey:
-		if w.scheme == webhooks.SchemeEd25519 {
+		if v.scheme == webhooks.SchemeEd25519 {
 			return nil
 		}
 	case *ecdsa.PublicKey:
-		if w.scheme == webhooks.SchemeECDSA && k.Curve == elliptic.P256() {
+		if v.scheme == webhooks.SchemeECDSA && k.Curve == elliptic.P256() {
 			return nil
 		}
 	case *rsa.PublicKey:
-		if w.scheme != webhooks.SchemeRSA {
+		if v.scheme != webhooks.SchemeRSA {
 			break
 		}
-		if k.N.BitLen() < smallestRSA {
-			return fmt.Errorf("an RSA key of less than %d bits", smallestRSA)
+		if k.N.BitLen() < minRSA {
+			return fmt.Errorf("an RSA key of less than %d bits", minRSA)
 		}
 		return nil
 	}
-	return fmt.Errorf("not a key of the scheme %q", w.scheme)
+	return fmt.Errorf("not a key of the scheme %q", v.scheme)
 }

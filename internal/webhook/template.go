@@ -1,7 +1,8 @@
 package webhook
 
 import (
-	"hash"
+	"io"
+	"slices"
 	"strings"
 
 	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
@@ -10,10 +11,11 @@ import (
 // template is a compiled webhooks.Template.
 type template []part
 
+// part is a literal, a placeholder or an optional group.
 type part struct {
 	literal string
-	refs    []reference
-	strip   string
+	refs    []reference // alternatives of a placeholder
+	strip   string      // prefix that the value must have, and that is removed
 	group   template
 }
 
@@ -28,7 +30,7 @@ func compileParts(parts webhooks.Template) template {
 	for _, p := range parts {
 		compiled := part{literal: p.Literal, strip: p.Strip, group: compileParts(p.Group)}
 		for _, ref := range p.Refs {
-			compiled.refs = append(compiled.refs, compileReference(ref))
+			compiled.refs = append(compiled.refs, compileParsed(ref))
 		}
 		t = append(t, compiled)
 	}
@@ -37,71 +39,40 @@ func compileParts(parts webhooks.Template) template {
 
 // uses reports whether the template has a reference of the kind.
 func (t template) uses(kind refKind) bool {
-	for _, p := range t {
-		for _, r := range p.refs {
-			if r.kind == kind {
-				return true
-			}
-		}
-		if p.group.uses(kind) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(t, func(p part) bool {
+		return p.group.uses(kind) || slices.ContainsFunc(p.refs, func(r reference) bool { return r.kind == kind })
+	})
 }
 
-// sink takes what a template writes: into a hash if there is one, else into
-// the buffer. The raw body goes to the hash without being copied.
-type sink struct {
-	buffer []byte
-	hash   hash.Hash
-}
-
-func (s *sink) bytes(b []byte) {
-	if s.hash == nil {
-		s.buffer = append(s.buffer, b...)
-		return
-	}
-	s.flush()
-	s.hash.Write(b)
-}
-
-func (s *sink) flush() {
-	if s.hash != nil && len(s.buffer) > 0 {
-		s.hash.Write(s.buffer)
-		s.buffer = s.buffer[:0]
-	}
-}
-
-// write evaluates the template; false means that a placeholder outside of a
-// group is absent. The caller flushes.
-func (t template) write(s *sink, v *view) bool {
+// writeTo writes the value of the template. False means that a placeholder
+// outside of a group is absent. It ignores errors of w, a hash or a buffer.
+func (t template) writeTo(w io.Writer, in *input) bool {
 	for i := range t {
 		p := &t[i]
 		switch {
 		case p.group != nil:
-			if p.group.present(v) {
-				p.group.write(s, v)
+			if p.group.isPresent(in) {
+				p.group.writeTo(w, in)
 			}
 		case p.refs == nil:
-			s.buffer = append(s.buffer, p.literal...)
+			_, _ = io.WriteString(w, p.literal)
 		case p.refs[0].kind == refBody && p.strip == "":
-			s.bytes(v.request.Body)
+			_, _ = w.Write(in.request.Body) // without a copy
 		default:
-			value, ok := p.value(v)
+			value, ok := p.value(in)
 			if !ok {
 				return false
 			}
-			s.buffer = append(s.buffer, value...)
+			_, _ = io.WriteString(w, value)
 		}
 	}
 	return true
 }
 
-// value is the first reference that is there and has the prefix to strip.
-func (p *part) value(v *view) (string, bool) {
+// value returns the first alternative that is present and has the prefix.
+func (p *part) value(in *input) (string, bool) {
 	for _, r := range p.refs {
-		value, ok := v.single(r)
+		value, ok := in.single(r)
 		if !ok {
 			continue
 		}
@@ -112,27 +83,24 @@ func (p *part) value(v *view) (string, bool) {
 	return "", false
 }
 
-func (t template) present(v *view) bool {
+// isPresent reports whether every placeholder has a value.
+func (t template) isPresent(in *input) bool {
 	for i := range t {
 		if t[i].refs == nil {
 			continue
 		}
-		if _, ok := t[i].value(v); !ok {
+		if _, ok := t[i].value(in); !ok {
 			return false
 		}
 	}
 	return true
 }
 
-// text evaluates the template to a string: empty where a placeholder is absent.
-func (t template) text(v *view) string {
-	if len(t) == 1 && t[0].refs != nil {
-		value, _ := t[0].value(v)
-		return value
-	}
-	var s sink
-	if !t.write(&s, v) {
+// text returns the value of the template; empty if a placeholder is absent.
+func (t template) text(in *input) string {
+	var b strings.Builder
+	if !t.writeTo(&b, in) {
 		return ""
 	}
-	return string(s.buffer)
+	return b.String()
 }

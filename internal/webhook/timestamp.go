@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,35 +37,33 @@ func compileTimestamp(t *webhooks.Timestamp) *timestamp {
 	return c
 }
 
-// read returns the timestamp as it is written, which is what is signed, and
-// what it means.
-func (t *timestamp) read(v *view) (string, time.Time, Reason) {
-	var room [maxCandidates]string
-	texts, reason := t.source.candidates(v, room[:0])
+// read returns the text of the timestamp, which is what is signed, and its time.
+func (t *timestamp) read(in *input) (string, time.Time, Reason) {
+	found, reason := t.source.candidates(in)
 	switch {
 	case reason == ReasonMissingSignature:
 		return "", time.Time{}, ReasonMissingTimestamp
-	case reason != "" || len(texts) != 1:
+	case reason != "" || len(found) != 1:
 		return "", time.Time{}, ReasonMalformedTimestamp
 	}
-	at, ok := parseTime(texts[0], t.format)
+	at, ok := parseTime(found[0], t.format)
 	if !ok {
 		return "", time.Time{}, ReasonMalformedTimestamp
 	}
-	return texts[0], at, ""
+	return found[0], at, ""
 }
 
-// within reports how the time lies outside of the window, or nil. Both edges
-// belong to the window.
-func (t *timestamp) within(at, now time.Time) *Rejection {
+// checkWindow returns a reason if the time is outside of the window, and how far
+// it is behind now (negative: ahead). Both edges belong to the window.
+func (t *timestamp) checkWindow(at, now time.Time) (Reason, time.Duration) {
 	age := now.Sub(at)
 	switch {
 	case age > t.tolerance:
-		return &Rejection{Reason: ReasonStale, Skew: age}
+		return ReasonStale, age
 	case age < -t.future: // not -age: Sub saturates, and the least Duration has no opposite
-		return &Rejection{Reason: ReasonFuture, Skew: age}
+		return ReasonFuture, age
 	}
-	return nil
+	return "", age
 }
 
 func parseTime(text string, format webhooks.TimeFormat) (time.Time, bool) {
@@ -77,25 +76,15 @@ func parseTime(text string, format webhooks.TimeFormat) (time.Time, bool) {
 		return time.UnixMilli(n), ok
 	case webhooks.RFC3339:
 		at, err := time.Parse(time.RFC3339, text)
-		// time.Parse takes a comma before the fraction; RFC 3339 does not.
+		// time.Parse accepts a comma before the fraction; RFC 3339 does not.
 		return at, err == nil && !strings.Contains(text, ",")
 	}
 	return time.Time{}, false
 }
 
-// parseDigits reads a number of at most limit digits, without sign, fraction,
-// exponent or leading zero.
+// parseDigits parses a positive number of at most limit digits, without sign or
+// leading zero.
 func parseDigits(text string, limit int) (int64, bool) {
-	if text == "" || len(text) > limit || text[0] == '0' {
-		return 0, false
-	}
-	var n int64
-	for i := range len(text) {
-		c := text[i]
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		n = n*10 + int64(c-'0')
-	}
-	return n, true
+	n, err := strconv.ParseInt(text, 10, 64)
+	return n, err == nil && n > 0 && len(text) <= limit && strconv.FormatInt(n, 10) == text
 }

@@ -73,7 +73,7 @@ type appDelivery struct {
 	webhook.Request
 	id           string // of the evidence, and of the event if there is one only
 	def          *connectors.Connector
-	extracted    webhook.Delivery
+	extracted    webhook.Metadata
 	verified     webhook.Verified
 	redrivenFrom string // the id of the evidence that it is redriven from; "" if the provider sent it
 }

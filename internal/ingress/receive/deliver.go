@@ -34,7 +34,7 @@ type message struct {
 
 // message makes the event of a delivery: the body as it came, and the provider's
 // headers.
-func (p *publisher) message(d *delivery, filed webhook.Delivery, v webhook.Verified) *message {
+func (p *publisher) message(d *delivery, filed webhook.Metadata, v webhook.Verified) *message {
 	kind := filed.Type
 	if kind == "" {
 		kind = "unknown"

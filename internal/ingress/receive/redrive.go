@@ -122,7 +122,7 @@ func (v *Redriver) redriveApp(ctx context.Context, e Evidence, def *connectors.C
 }
 
 // verify verifies and reads a delivery.
-func (v *Redriver) verify(ctx context.Context, def *connectors.Connector, r webhook.Request, secrets []secret.Text) (extracted webhook.Delivery, verified webhook.Verified, err error) {
+func (v *Redriver) verify(ctx context.Context, def *connectors.Connector, r webhook.Request, secrets []secret.Text) (extracted webhook.Metadata, verified webhook.Verified, err error) {
 	engine, err := v.engines.of(def)
 	if err != nil {
 		return extracted, verified, err

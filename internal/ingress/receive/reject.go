@@ -80,7 +80,7 @@ func unverified(err error) *connectors.Error {
 // writeRefusal answers a delivery or handshake that was refused.
 func writeRefusal(w http.ResponseWriter, e *connectors.Error) {
 	rejection, ok := errors.AsType[*webhook.Rejection](e.Cause)
-	if !ok || !rejection.Bare {
+	if !ok || !rejection.NoBody {
 		problem.Write(w, e)
 		return
 	}

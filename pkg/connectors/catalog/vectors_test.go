@@ -187,7 +187,7 @@ func TestVectorsAreRefusedOutsideTheirTimeWindow(t *testing.T) {
 	t.Parallel()
 	for _, v := range vectors(t) {
 		e := v.engine(t)
-		if !timed(e.Webhook()) {
+		if !timed(e.Descriptor()) {
 			continue
 		}
 		for _, edge := range []struct {

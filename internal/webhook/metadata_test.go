@@ -12,7 +12,7 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
-func extract(t *testing.T, x webhooks.Extraction, payload string, r webhook.Request) webhook.Delivery {
+func extract(t *testing.T, x webhooks.Extraction, payload string, r webhook.Request) webhook.Metadata {
 	t.Helper()
 	w := timestamped()
 	w.Delivery, w.Payload = x, payload
@@ -77,7 +77,7 @@ func TestExtractionFromHeaderQueryAndForm(t *testing.T) {
 	x := webhooks.Extraction{
 		ID: "{body.id}", Type: "{form.kind}", Account: "{query.hub.mode}", Sequence: "{header.X-None|header.X-Id}:{method}",
 	}
-	want := webhook.Delivery{ID: "in form", Type: "a b", Accounts: []string{"subscribe"}, Sequence: "h:POST"}
+	want := webhook.Metadata{ID: "in form", Type: "a b", Accounts: []string{"subscribe"}, Sequence: "h:POST"}
 	if diff := cmp.Diff(want, extract(t, x, "payload", r)); diff != "" {
 		t.Errorf("Delivery (-want +got):\n%s", diff)
 	}
@@ -168,7 +168,7 @@ func TestForeignNamesAreShortAndPrintable(t *testing.T) {
 
 func TestWithoutAnIDBodyAndTimestampAreIt(t *testing.T) {
 	t.Parallel()
-	derive := func(at, body string) webhook.Delivery {
+	derive := func(at, body string) webhook.Metadata {
 		r := request("X-Demo-Timestamp", at, body)
 		return extract(t, webhooks.Extraction{ID: "{header.X-None}"}, "", r)
 	}
@@ -179,7 +179,7 @@ func TestWithoutAnIDBodyAndTimestampAreIt(t *testing.T) {
 	if again := derive("1614265330", "b"); again.ID != one.ID {
 		t.Errorf("ids of equal deliveries differ: %s, %s", one.ID, again.ID)
 	}
-	for name, other := range map[string]webhook.Delivery{
+	for name, other := range map[string]webhook.Metadata{
 		"other body": derive("1614265330", "c"), "other time": derive("1614265331", "b"),
 		"no time": derive("", "b"), "time in the body": derive("", "1614265330b"),
 	} {
