@@ -12,9 +12,8 @@ import (
 	"github.com/hawser-io/hawser/internal/jsondoc"
 )
 
-// edit appends to dst the JSON text that replaces the value, which is at the
-// concrete pointer. It must not retain its arguments.
-type edit func(dst []byte, value jsondoc.Value, pointer string) ([]byte, error)
+// edit returns the JSON text that replaces the value at the concrete pointer.
+type edit func(value jsondoc.Value, pointer string) ([]byte, error)
 
 // editFields returns a copy of doc in which every value that a pointer leads to
 // is edited. Pointers are RFC 6901; the token "*" stands for every element and
@@ -99,9 +98,13 @@ func (e *editor) replace(v jsondoc.Value, pointer string) error {
 	if v.Kind() == 'n' {
 		return nil
 	}
-	out, err := e.edit(append(e.out, e.doc[e.copied:v.Offset]...), v, pointer)
-	e.out, e.copied = out, v.Offset+len(v.Raw)
-	return err
+	text, err := e.edit(v, pointer)
+	if err != nil {
+		return err
+	}
+	e.out = append(append(e.out, e.doc[e.copied:v.Offset]...), text...)
+	e.copied = v.Offset + len(v.Raw)
+	return nil
 }
 
 // isValue reports whether text is one JSON value in UTF-8 and nothing around it.

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// An envelope is the text of one sealed value:
+// An envelope is the text of a sealed value:
 //
 //	enc:v1:<base64url of the ciphertext, no padding, unused bits zero>
 //
@@ -34,50 +34,29 @@ const (
 // Strict: unused bits have to be zero, so that no two texts are one envelope.
 var encoding = base64.RawURLEncoding.Strict()
 
-// Binding names the record that a value belongs to. Both parts are required.
+// Binding names the record that a value belongs to. Both fields are required.
 type Binding struct {
 	Bucket string // e.g. "hawser-connections"
-	Key    string // the record's key in it
+	Key    string // of the record in the bucket
 }
 
 // Seal returns the envelope of plain for the field of that record at pointer
-// (RFC 6901, concrete: "*" is a name here). Sealing twice gives two envelopes.
-// Errors are [*Error] and [ErrSeal].
+// (RFC 6901, concrete: "*" is an ordinary name). Every call returns another
+// envelope. The error is an [*Error] and [ErrSeal].
 func (k *Keyring) Seal(plain []byte, b Binding, pointer string) (string, error) {
-	s := k.current.Load()
-	ad, err := b.associatedData(pointer)
-	if err != nil {
-		return "", &Error{Op: opSeal, KeyID: s.primary, Pointer: pointer, Reason: err}
-	}
-	envelope, err := s.appendSealed(nil, plain, ad)
-	if err != nil {
-		return "", &Error{Op: opSeal, KeyID: s.primary, Pointer: pointer, Reason: err}
-	}
-	return string(envelope), nil
+	return k.current.Load().seal(plain, b, pointer)
 }
 
-// Open returns what was sealed as that envelope for that record and pointer.
-// Errors are [*Error] and [ErrOpen], and one of [ErrNotSealed], [ErrVersion],
+// Open returns what was sealed as that envelope for that record and pointer. The
+// error is an [*Error] and [ErrOpen], and one of [ErrNotSealed], [ErrVersion],
 // [ErrUnknownKey], [ErrTampered], [ErrBinding], [ErrPointer].
 func (k *Keyring) Open(envelope string, b Binding, pointer string) ([]byte, error) {
-	ad, err := b.associatedData(pointer)
-	if err != nil {
-		return nil, &Error{Op: opOpen, Pointer: pointer, Reason: err}
-	}
-	sealed, err := decode(envelope)
-	if err != nil {
-		return nil, &Error{Op: opOpen, Pointer: pointer, Reason: err}
-	}
-	plain, err := k.current.Load().open(sealed, ad)
-	if err != nil {
-		return nil, &Error{Op: opOpen, KeyID: keyIDOf(sealed), Pointer: pointer, Reason: err}
-	}
-	return plain, nil
+	return k.current.Load().open(envelope, b, pointer)
 }
 
-// KeyID returns the id of the key that an envelope says it was sealed with.
-// Nothing is authenticated by that. Errors are [*Error] with [ErrNotSealed],
-// [ErrVersion] or [ErrTampered].
+// KeyID returns the id of the key that the envelope names. It is not
+// authenticated. The error is an [*Error] with [ErrNotSealed], [ErrVersion] or
+// [ErrTampered].
 func KeyID(envelope string) (uint32, error) {
 	sealed, err := decode(envelope)
 	if err != nil {
@@ -86,20 +65,39 @@ func KeyID(envelope string) (uint32, error) {
 	return keyIDOf(sealed), nil
 }
 
-// appendSealed appends the envelope of plain to dst.
-func (s *keys) appendSealed(dst, plain, ad []byte) ([]byte, error) {
+func (s *keys) seal(plain []byte, b Binding, pointer string) (string, error) {
+	ad, err := b.associatedData(pointer)
+	if err != nil {
+		return "", &Error{Op: opSeal, KeyID: s.primary, Pointer: pointer, Reason: err}
+	}
 	primary := s.byID[s.primary]
-	primary.seals.Add(1) // also a failed seal may have used a nonce
+	primary.seals.Add(1) // a failed seal may have used a nonce too
 	sealed, err := primary.aead.Encrypt(plain, ad)
 	if err != nil {
-		return nil, fmt.Errorf("encrypt: %w", err)
+		return "", &Error{Op: opSeal, KeyID: s.primary, Pointer: pointer, Reason: fmt.Errorf("encrypt: %w", err)}
 	}
-	return encoding.AppendEncode(append(dst, prefix...), sealed), nil
+	return prefix + encoding.EncodeToString(sealed), nil
 }
 
-// open decrypts what [decode] has returned. The error is [ErrTampered] whatever
-// the cipher's reason, so that it tells an attacker nothing.
-func (s *keys) open(sealed, ad []byte) ([]byte, error) {
+func (s *keys) open(envelope string, b Binding, pointer string) ([]byte, error) {
+	ad, err := b.associatedData(pointer)
+	if err != nil {
+		return nil, &Error{Op: opOpen, Pointer: pointer, Reason: err}
+	}
+	sealed, err := decode(envelope)
+	if err != nil {
+		return nil, &Error{Op: opOpen, Pointer: pointer, Reason: err}
+	}
+	plain, err := s.decrypt(sealed, ad)
+	if err != nil {
+		return nil, &Error{Op: opOpen, KeyID: keyIDOf(sealed), Pointer: pointer, Reason: err}
+	}
+	return plain, nil
+}
+
+// decrypt opens what [decode] has returned. The error is [ErrTampered] whatever
+// the cipher's reason, so that an attacker learns nothing from it.
+func (s *keys) decrypt(sealed, ad []byte) ([]byte, error) {
 	key, ok := s.byID[keyIDOf(sealed)]
 	if !ok {
 		return nil, ErrUnknownKey
@@ -111,8 +109,8 @@ func (s *keys) open(sealed, ad []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// decode returns the ciphertext of an envelope. What it accepts encodes to the
-// same text again.
+// decode returns the ciphertext of an envelope. Text that it accepts is the only
+// encoding of that ciphertext.
 func decode(envelope string) ([]byte, error) {
 	text, ok := strings.CutPrefix(envelope, prefix)
 	if !ok {

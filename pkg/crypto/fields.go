@@ -3,56 +3,58 @@ package crypto
 import (
 	"errors"
 	"slices"
+	"strconv"
 
 	"github.com/hawser-io/hawser/internal/jsondoc"
 )
 
 // SealFields returns a copy of the JSON document in which every value that the
 // pointers lead to is replaced by the envelope of its JSON text, bound to that
-// record and place. Pointers are RFC 6901; "*" stands for every item and every
-// member. Any value can be secret: string, number, array, object. Null and absent
-// values are left. A string that looks like an envelope is data like any other.
-// Where one pointer leads into what another has sealed, the outer one counts.
-// The rest of the document stays byte for byte.
+// record and pointer. Pointers are RFC 6901; "*" stands for every element and
+// every member. Values of every type can be sealed: string, number, array,
+// object. Null and absent values stay. A string that looks like an envelope is
+// sealed like any other. If one pointer leads into a value that another one
+// seals, only the outer value is sealed. The rest of the document stays byte for
+// byte.
 //
-// Errors are [*Error] and [ErrSeal]; [ErrDocument] if doc is not JSON.
+// The error is an [*Error] and [ErrSeal]; [ErrDocument] if doc is not JSON.
 func (k *Keyring) SealFields(doc []byte, pointers []string, b Binding) ([]byte, error) {
-	f := fields{keys: k.current.Load(), binding: b}
-	return f.apply(opSeal, doc, pointers, f.seal)
+	c := fieldCipher{keys: k.current.Load(), binding: b}
+	return c.apply(opSeal, doc, pointers, c.seal)
 }
 
 // OpenFields undoes [Keyring.SealFields] with the same pointers and binding, byte
-// for byte. It fails closed: a value that a pointer leads to and that is neither
-// null nor an envelope is [ErrNotSealed]; nothing is returned beside an error.
+// for byte. It fails closed: a value at a pointer that is neither null nor an
+// envelope is [ErrNotSealed].
 //
-// Errors are [*Error] and [ErrOpen], with the reasons that [Keyring.Open] names
-// and [ErrDocument], [ErrNotJSON].
+// The error is an [*Error] and [ErrOpen], with the reasons of [Keyring.Open],
+// [ErrDocument], or [ErrNotJSON].
 func (k *Keyring) OpenFields(doc []byte, pointers []string, b Binding) ([]byte, error) {
-	f := fields{keys: k.current.Load(), binding: b}
-	return f.apply(opOpen, doc, pointers, f.open)
+	c := fieldCipher{keys: k.current.Load(), binding: b}
+	return c.apply(opOpen, doc, pointers, c.open)
 }
 
 // RewrapFields seals again, with the primary key, every listed field that another
-// key has sealed, and returns the document and how many fields that were. With 0
-// there is nothing to write. The plaintext never leaves the call. Errors are
-// those of [Keyring.OpenFields] and [Keyring.SealFields].
+// key has sealed, and returns the document and the number of those fields. With 0
+// the document is unchanged. Errors are those of [Keyring.OpenFields] and
+// [Keyring.SealFields].
 func (k *Keyring) RewrapFields(doc []byte, pointers []string, b Binding) ([]byte, int, error) {
-	f := fields{keys: k.current.Load(), binding: b}
-	out, err := f.apply(opOpen, doc, pointers, f.rewrap)
-	return out, f.rewrapped, err
+	c := fieldCipher{keys: k.current.Load(), binding: b}
+	out, err := c.apply(opOpen, doc, pointers, c.rewrap)
+	return out, c.rewrapped, err
 }
 
 // FieldKeyIDs returns the ids of the keys that the envelopes at the pointers name,
-// in ascending order, without opening them. Errors are [*Error].
+// in ascending order, without opening them. The error is an [*Error].
 func FieldKeyIDs(doc []byte, pointers []string) ([]uint32, error) {
 	var ids []uint32
-	_, err := editFields(doc, pointers, func(dst []byte, value jsondoc.Value, pointer string) ([]byte, error) {
-		sealed, err := decodeValue(value)
+	_, err := editFields(doc, pointers, func(value jsondoc.Value, pointer string) ([]byte, error) {
+		sealed, err := decode(value.Unquote())
 		if err != nil {
 			return nil, &Error{Op: opRead, Pointer: pointer, Reason: err}
 		}
 		ids = append(ids, keyIDOf(sealed))
-		return append(dst, value.Raw...), nil
+		return value.Raw, nil
 	})
 	if err != nil {
 		return nil, typed(opRead, err)
@@ -61,15 +63,15 @@ func FieldKeyIDs(doc []byte, pointers []string) ([]uint32, error) {
 	return slices.Compact(ids), nil
 }
 
-// fields is one call that edits the secret fields of a document.
-type fields struct {
+// fieldCipher seals and opens the fields of one document.
+type fieldCipher struct {
 	keys      *keys
 	binding   Binding
-	rewrapped int
+	rewrapped int // fields
 }
 
-func (f *fields) apply(op string, doc []byte, pointers []string, e edit) ([]byte, error) {
-	if _, err := f.binding.associatedData(""); err != nil {
+func (c *fieldCipher) apply(op string, doc []byte, pointers []string, e edit) ([]byte, error) {
+	if _, err := c.binding.associatedData(""); err != nil {
 		return nil, typed(op, err)
 	}
 	out, err := editFields(doc, pointers, e)
@@ -79,7 +81,7 @@ func (f *fields) apply(op string, doc []byte, pointers []string, e edit) ([]byte
 	return out, nil
 }
 
-// typed makes an [*Error] of an error about the whole document.
+// typed returns an [*Error] for an error about the whole document.
 func typed(op string, err error) error {
 	if _, ok := errors.AsType[*Error](err); ok {
 		return err
@@ -87,65 +89,32 @@ func typed(op string, err error) error {
 	return &Error{Op: op, Reason: err}
 }
 
-func (f *fields) seal(dst []byte, value jsondoc.Value, pointer string) ([]byte, error) {
-	ad, err := f.binding.associatedData(pointer)
-	if err == nil {
-		dst, err = f.keys.appendSealed(append(dst, '"'), value.Raw, ad)
-	}
-	if err != nil {
-		return nil, &Error{Op: opSeal, KeyID: f.keys.primary, Pointer: pointer, Reason: err}
-	}
-	return append(dst, '"'), nil
+func (c *fieldCipher) seal(value jsondoc.Value, pointer string) ([]byte, error) {
+	envelope, err := c.keys.seal(value.Raw, c.binding, pointer)
+	return strconv.AppendQuote(nil, envelope), err
 }
 
-func (f *fields) open(dst []byte, value jsondoc.Value, pointer string) ([]byte, error) {
-	plain, _, err := f.plain(value, pointer)
-	if err != nil {
-		return nil, err
-	}
-	return append(dst, plain...), nil
-}
-
-func (f *fields) rewrap(dst []byte, value jsondoc.Value, pointer string) ([]byte, error) {
-	// What the primary key has sealed is opened too: a rewrap that succeeds
-	// proves that the whole record opens.
-	plain, keyID, err := f.plain(value, pointer)
-	if err != nil {
-		return nil, err
-	}
-	if keyID == f.keys.primary {
-		return append(dst, value.Raw...), nil
-	}
-	f.rewrapped++
-	return f.seal(dst, jsondoc.Value{Raw: plain}, pointer)
-}
-
-// plain opens the envelope that stands in a document as value, and returns the
-// id of its key too.
-func (f *fields) plain(value jsondoc.Value, pointer string) ([]byte, uint32, error) {
-	sealed, err := decodeValue(value)
-	if err != nil {
-		return nil, 0, &Error{Op: opOpen, Pointer: pointer, Reason: err}
-	}
-	keyID := keyIDOf(sealed)
-	ad, err := f.binding.associatedData(pointer)
-	if err != nil {
-		return nil, 0, &Error{Op: opOpen, KeyID: keyID, Pointer: pointer, Reason: err}
-	}
-	plain, err := f.keys.open(sealed, ad)
+func (c *fieldCipher) open(value jsondoc.Value, pointer string) ([]byte, error) {
+	// The text of a value that is no string is empty, and so is not sealed.
+	envelope := value.Unquote()
+	plain, err := c.keys.open(envelope, c.binding, pointer)
 	if err == nil && !isValue(plain) {
-		err = ErrNotJSON
+		id, _ := KeyID(envelope)
+		err = &Error{Op: opOpen, KeyID: id, Pointer: pointer, Reason: ErrNotJSON}
 	}
-	if err != nil {
-		return nil, 0, &Error{Op: opOpen, KeyID: keyID, Pointer: pointer, Reason: err}
-	}
-	return plain, keyID, nil
+	return plain, err
 }
 
-// decodeValue returns the ciphertext of the envelope that a JSON string holds.
-func decodeValue(value jsondoc.Value) ([]byte, error) {
-	if value.Kind() != '"' {
-		return nil, ErrNotSealed
+func (c *fieldCipher) rewrap(value jsondoc.Value, pointer string) ([]byte, error) {
+	// Fields of the primary key are opened too, so that a successful rewrap
+	// proves that the whole record opens.
+	plain, err := c.open(value, pointer)
+	if err != nil {
+		return nil, err
 	}
-	return decode(value.Unquote())
+	if id, err := KeyID(value.Unquote()); err != nil || id == c.keys.primary {
+		return value.Raw, err
+	}
+	c.rewrapped++
+	return c.seal(jsondoc.Value{Raw: plain}, pointer)
 }

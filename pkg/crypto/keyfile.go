@@ -13,12 +13,12 @@ import (
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// maxKeyset is the largest keyset file that is read, in bytes: some thousand keys.
+// maxKeyset is the size limit of a keyset file in bytes: some thousand keys.
 const maxKeyset = 1 << 20
 
-// Load reads the keyset that source names: "env:NAME" is the environment
-// variable NAME, anything else the path of a file for [LoadKeyset]. A nil getenv
-// is [os.Getenv]. An empty source or variable is [ErrNoKeyset].
+// Load reads the keyset from a source: "env:NAME" is the environment variable
+// NAME, anything else the path of a file for [LoadKeyset]. A nil getenv is
+// [os.Getenv]. An empty source or variable is [ErrNoKeyset].
 func Load(source string, getenv func(name string) string) (*Keyring, error) {
 	if source == "" {
 		return nil, fmt.Errorf("%w: name a keyset file, or env:NAME for an environment variable", ErrNoKeyset)
@@ -37,9 +37,9 @@ func Load(source string, getenv func(name string) string) (*Keyring, error) {
 	return keyring, nil
 }
 
-// LoadKeyset reads a keyset file. A file that group or others may touch is
-// refused with [ErrKeyset] (not on Windows, whose modes say nothing). A file that
-// is not there is [ErrNoKeyset] and [fs.ErrNotExist].
+// LoadKeyset reads a keyset file. A file with permissions for group or others is
+// refused with [ErrKeyset], except on Windows, which has no such permissions. A
+// missing file is [ErrNoKeyset] and [fs.ErrNotExist].
 func LoadKeyset(path string) (*Keyring, error) {
 	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -56,7 +56,7 @@ func LoadKeyset(path string) (*Keyring, error) {
 		return nil, fmt.Errorf("%w: %w", ErrKeyset, err)
 	}
 	if len(text) > maxKeyset {
-		return nil, fmt.Errorf("%w: file %s: it is larger than %d bytes", ErrKeyset, path, maxKeyset)
+		return nil, fmt.Errorf("%w: file %s: the file is larger than %d bytes", ErrKeyset, path, maxKeyset)
 	}
 	keyring, err := ParseKeyset(secret.New(string(text)))
 	if err != nil {
@@ -65,7 +65,7 @@ func LoadKeyset(path string) (*Keyring, error) {
 	return keyring, nil
 }
 
-// checkMode asks the open file, not the path, which may by now lead elsewhere.
+// checkMode checks the open file, because its path may lead to another by now.
 func checkMode(file *os.File) error {
 	info, err := file.Stat()
 	if err != nil {
@@ -82,15 +82,15 @@ func checkMode(file *os.File) error {
 
 // SaveOptions changes what [SaveKeyset] does.
 type SaveOptions struct {
-	// Replace allows that a file is there already. The default refuses, so that
-	// two first starts on one folder cannot each seal with a key of their own.
+	// Replace overwrites an existing file. The default refuses, so that of two
+	// concurrent first starts on one folder only one keyset is used.
 	Replace bool
 }
 
-// SaveKeyset writes a keyset file with mode 0600. Readers see the old file or
-// the new one, whole, also after a crash. Text that [ParseKeyset] refuses is not
-// written. A file that is there already is [fs.ErrExist].
-func SaveKeyset(path string, text Secret, opts *SaveOptions) error {
+// SaveKeyset writes a keyset file with mode 0600, atomically and durably. Text
+// that [ParseKeyset] refuses is not written. If the file exists, the error is
+// [fs.ErrExist].
+func SaveKeyset(path string, text secret.Text, opts *SaveOptions) error {
 	if _, err := parseKeys(text); err != nil {
 		return fmt.Errorf("save keyset %s: %w", path, err)
 	}
@@ -114,9 +114,9 @@ func SaveKeyset(path string, text Secret, opts *SaveOptions) error {
 	return nil
 }
 
-// writeTemporary stores the text in a new file of mode 0600 and returns its
-// path. It leaves no file behind if it fails.
-func writeTemporary(folder string, text Secret) (path string, err error) {
+// writeTemporary writes the text to a new file of mode 0600 and returns its path.
+// If it fails it removes the file.
+func writeTemporary(folder string, text secret.Text) (path string, err error) {
 	file, err := os.CreateTemp(folder, ".keyset-*")
 	if err != nil {
 		return "", err
@@ -133,10 +133,10 @@ func writeTemporary(folder string, text Secret) (path string, err error) {
 	return file.Name(), file.Sync()
 }
 
-// syncFolder makes a new name in the folder survive a power cut.
+// syncFolder makes a new name in the folder durable.
 func syncFolder(path string) error {
 	if runtime.GOOS == "windows" {
-		return nil // folders cannot be opened for that there
+		return nil // folders cannot be synced there
 	}
 	folder, err := os.Open(path)
 	if err != nil {

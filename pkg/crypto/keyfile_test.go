@@ -106,7 +106,7 @@ func TestSaveKeysetWritesOwnerOnlyAndNeverOverUnasked(t *testing.T) {
 	}
 }
 
-func assertPrimary(t *testing.T, path string, want crypto.Secret) {
+func assertPrimary(t *testing.T, path string, want secret.Text) {
 	t.Helper()
 	k, err := crypto.LoadKeyset(path)
 	if err != nil {

@@ -16,51 +16,48 @@ import (
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// Secret is how keysets travel outside this package.
-type Secret = secret.Text
-
-// SealsBeforeRotation is the number of seals of one key, over all processes and
-// its whole life, from which on it should be replaced. With random 96-bit nonces
-// the chance that one repeats is then still below 2^-34; NIST SP 800-38D allows
-// no more than 2^32 seals (2^-32).
+// SealsBeforeRotation is the number of seals by one key, over all processes and
+// its whole life, at which to replace it. With random 96-bit nonces the
+// probability that one repeats is then still below 2^-34; NIST SP 800-38D allows
+// at most 2^32 seals (2^-32).
 const SealsBeforeRotation = 1 << 31
 
-// Keyring seals with its primary key and opens with every enabled key. It is
-// made by [ParseKeyset], [LoadKeyset] or [Load] and is safe for concurrent use.
+// Keyring seals with its primary key and opens with every enabled key. Create it
+// with [ParseKeyset], [LoadKeyset] or [Load]. Safe for concurrent use.
 type Keyring struct {
-	// Behind a pointer, so that Reload swaps everything at once, and so that
-	// printing a Keyring shows an address and no key.
+	// A pointer, so that Reload replaces everything at once, and so that a printed
+	// Keyring shows an address and no key.
 	current atomic.Pointer[keys]
 }
 
-// keys is one keyset, ready for use. It never changes, but for the counters.
+// keys is one version of the keyset. It does not change, except for the counters.
 type keys struct {
 	handle  *keyset.Handle
 	primary uint32
-	byID    map[uint32]key // key id → enabled key
+	byID    map[uint32]sealingKey // key id → enabled key
 }
 
-type key struct {
+type sealingKey struct {
 	aead  tink.AEAD
 	seals *atomic.Uint64
 }
 
-// NewKeyset makes a keyset of one fresh key, as Tink's cleartext JSON: what goes
-// into keyset.json or HAWSER_KEYSET. Whoever loses it loses every secret that it
-// has sealed.
-func NewKeyset() (Secret, error) {
+// NewKeyset returns a keyset of one new key, as Tink's cleartext JSON: the
+// content of keyset.json or HAWSER_KEYSET. Without it, nothing that it has sealed
+// can be opened.
+func NewKeyset() (secret.Text, error) {
 	manager := keyset.NewManager()
 	id, err := addKey(manager)
-	if err != nil {
-		return Secret{}, err
+	if err == nil {
+		err = manager.SetPrimary(id)
 	}
-	return changedKeyset(manager, manager.SetPrimary(id))
+	return encode(manager, err)
 }
 
-// ParseKeyset reads a keyset that [NewKeyset] or Tink's own tools have made:
-// cleartext JSON, every key AES-256-GCM with Tink's output prefix. The errors are
-// [ErrNoKeyset] for empty text and [ErrKeyset].
-func ParseKeyset(text Secret) (*Keyring, error) {
+// ParseKeyset parses a keyset of [NewKeyset] or Tink's own tools: cleartext JSON,
+// every key AES-256-GCM with Tink's output prefix. The errors are [ErrNoKeyset]
+// for empty text and [ErrKeyset].
+func ParseKeyset(text secret.Text) (*Keyring, error) {
 	k := new(Keyring)
 	parsed, err := parseKeys(text)
 	if err != nil {
@@ -70,16 +67,16 @@ func ParseKeyset(text Secret) (*Keyring, error) {
 	return k, nil
 }
 
-func parseKeys(text Secret) (*keys, error) {
+func parseKeys(text secret.Text) (*keys, error) {
 	if strings.TrimSpace(text.Reveal()) == "" {
 		return nil, fmt.Errorf("%w: the text is empty", ErrNoKeyset)
 	}
 	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(strings.NewReader(text.Reveal())))
 	if err != nil {
-		// Not wrapped: the JSON decoder's text quotes what it stumbled over.
+		// Not wrapped: the error of the JSON decoder quotes the text.
 		return nil, fmt.Errorf("%w: it has to be a cleartext Tink keyset in JSON with one enabled primary key", ErrKeyset)
 	}
-	parsed := &keys{handle: handle, byID: make(map[uint32]key, handle.Len())}
+	parsed := &keys{handle: handle, byID: make(map[uint32]sealingKey, handle.Len())}
 	for i := range handle.Len() {
 		entry, err := handle.Entry(i)
 		if err != nil {
@@ -93,7 +90,7 @@ func parseKeys(text Secret) (*keys, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: key %d: %w", ErrKeyset, id, err)
 		}
-		parsed.byID[id] = key{aead: primitive, seals: new(atomic.Uint64)}
+		parsed.byID[id] = sealingKey{aead: primitive, seals: new(atomic.Uint64)}
 		if entry.IsPrimary() {
 			parsed.primary = id
 		}
@@ -101,9 +98,9 @@ func parseKeys(text Secret) (*keys, error) {
 	return parsed, nil
 }
 
-// newAEAD makes the cipher of one key. It is built from the key itself rather
-// than by Tink's factory for the whole keyset, because that one tries several
-// keys if prefixes collide, and AES-GCM does not commit to its key.
+// newAEAD returns the cipher of one key. It does not use Tink's factory for a
+// whole keyset, which tries several keys if their prefixes are equal: AES-GCM does
+// not commit to its key.
 func newAEAD(entry *keyset.Entry) (tink.AEAD, error) {
 	gcm, ok := entry.Key().(*aesgcm.Key)
 	if !ok {
@@ -127,8 +124,7 @@ func (k *Keyring) KeyIDs() []uint32 { return k.current.Load().ids() }
 
 func (s *keys) ids() []uint32 { return slices.Sorted(maps.Keys(s.byID)) }
 
-// Seals returns how often each key has sealed: key id → count, since the
-// process has started. Other processes count for themselves.
+// Seals returns how often each key has sealed in this process: key id → count.
 func (k *Keyring) Seals() map[uint32]uint64 {
 	counts := make(map[uint32]uint64)
 	for id, key := range k.current.Load().byID {
@@ -137,17 +133,24 @@ func (k *Keyring) Seals() map[uint32]uint64 {
 	return counts
 }
 
-// String names the keys by id, for logs.
+// String returns the ids of the keys, for logs.
 func (k *Keyring) String() string {
 	s := k.current.Load()
 	return fmt.Sprintf("keyring (primary %d, keys %v)", s.primary, s.ids())
 }
 
-// encode returns Tink's cleartext JSON of a keyset.
-func encode(handle *keyset.Handle) (Secret, error) {
-	var buf bytes.Buffer
-	if err := insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(&buf)); err != nil {
-		return Secret{}, fmt.Errorf("encode keyset: %w", err)
+// encode returns the manager's keyset as Tink's cleartext JSON, unless changing it
+// has failed.
+func encode(manager *keyset.Manager, err error) (secret.Text, error) {
+	var text bytes.Buffer
+	if err == nil {
+		var handle *keyset.Handle
+		if handle, err = manager.Handle(); err == nil {
+			err = insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(&text))
+		}
 	}
-	return secret.New(buf.String()), nil
+	if err != nil {
+		return secret.Text{}, fmt.Errorf("change keyset: %w", err)
+	}
+	return secret.New(text.String()), nil
 }

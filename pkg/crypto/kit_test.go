@@ -29,7 +29,7 @@ func newKeyring(t fataler) *crypto.Keyring {
 	return mustParse(t, must(t)(crypto.NewKeyset()))
 }
 
-func mustParse(t fataler, text crypto.Secret) *crypto.Keyring {
+func mustParse(t fataler, text secret.Text) *crypto.Keyring {
 	t.Helper()
 	k, err := crypto.ParseKeyset(text)
 	if err != nil {
@@ -38,8 +38,8 @@ func mustParse(t fataler, text crypto.Secret) *crypto.Keyring {
 	return k
 }
 
-func must(t fataler) func(crypto.Secret, error) crypto.Secret {
-	return func(text crypto.Secret, err error) crypto.Secret {
+func must(t fataler) func(secret.Text, error) secret.Text {
+	return func(text secret.Text, err error) secret.Text {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)

@@ -5,94 +5,92 @@ import (
 
 	"github.com/tink-crypto/tink-go/v2/aead/aesgcm"
 	"github.com/tink-crypto/tink-go/v2/keyset"
+
+	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// Sizes of AES-256-GCM as Tink has it, in bytes.
+// Sizes of AES-256-GCM in Tink, in bytes.
 const (
 	keySize   = 32
 	nonceSize = 12
 	tagSize   = 16
 )
 
-// Rotate returns a keyset with a fresh primary key; the present keys still open.
+// Rotate returns a keyset with a new primary key; the existing keys still open.
 // The Keyring itself does not change: store the text, then [Keyring.Reload] it.
 //
 // A process that has not loaded the new keyset cannot open what the new key
-// seals ([ErrUnknownKey]). Where several processes share a keyset, go by
-// [Keyring.AddKey], reload all, [Keyring.Promote], reload all.
-func (k *Keyring) Rotate() (Secret, error) {
+// seals ([ErrUnknownKey]). If several processes use the keyset, call
+// [Keyring.AddKey], reload all, call [Keyring.Promote], reload all.
+func (k *Keyring) Rotate() (secret.Text, error) {
 	manager := k.manager()
 	id, err := addKey(manager)
-	if err != nil {
-		return Secret{}, err
+	if err == nil {
+		err = manager.SetPrimary(id)
 	}
-	return changedKeyset(manager, manager.SetPrimary(id))
+	return encode(manager, err)
 }
 
-// AddKey returns a keyset with one fresh key more, and its id. It opens, but
-// does not seal before it is promoted. The Keyring itself does not change.
-func (k *Keyring) AddKey() (Secret, uint32, error) {
+// AddKey returns a keyset with one more key, and its id. The key opens, but does
+// not seal before it is promoted. The Keyring itself does not change.
+func (k *Keyring) AddKey() (secret.Text, uint32, error) {
 	manager := k.manager()
 	id, err := addKey(manager)
-	if err != nil {
-		return Secret{}, 0, err
-	}
-	text, err := changedKeyset(manager, nil)
+	text, err := encode(manager, err)
 	return text, id, err
 }
 
 // Promote returns a keyset whose primary is key id. The Keyring itself does not
 // change. An id that is not among [Keyring.KeyIDs] is [ErrUnknownKey].
-func (k *Keyring) Promote(id uint32) (Secret, error) {
-	if err := k.holds(id); err != nil {
-		return Secret{}, fmt.Errorf("promote key %d: %w", id, err)
+func (k *Keyring) Promote(id uint32) (secret.Text, error) {
+	if !k.has(id) {
+		return secret.Text{}, fmt.Errorf("promote key %d: %w", id, ErrUnknownKey)
 	}
 	manager := k.manager()
-	return changedKeyset(manager, manager.SetPrimary(id))
+	return encode(manager, manager.SetPrimary(id))
 }
 
 // RemoveKey returns a keyset without key id. The Keyring itself does not change.
 // The primary is refused with [ErrKeyset], an id that is not among
-// [Keyring.KeyIDs] with [ErrUnknownKey]. What the key has sealed is lost, so
-// callers first make sure that nothing needs it: [FieldKeyIDs] of every record,
-// and [KeyID] of the check value.
-func (k *Keyring) RemoveKey(id uint32) (Secret, error) {
-	if err := k.holds(id); err != nil {
-		return Secret{}, fmt.Errorf("remove key %d: %w", id, err)
+// [Keyring.KeyIDs] with [ErrUnknownKey]. What the key has sealed can no longer be
+// opened: first check [FieldKeyIDs] of every record, and [KeyID] of the check
+// value.
+func (k *Keyring) RemoveKey(id uint32) (secret.Text, error) {
+	if !k.has(id) {
+		return secret.Text{}, fmt.Errorf("remove key %d: %w", id, ErrUnknownKey)
 	}
 	if id == k.PrimaryID() {
-		return Secret{}, fmt.Errorf("%w: remove key %d: it is the primary: promote another key first", ErrKeyset, id)
+		return secret.Text{}, fmt.Errorf("%w: remove key %d: it is the primary: promote another key first", ErrKeyset, id)
 	}
 	manager := k.manager()
-	return changedKeyset(manager, manager.Delete(id))
+	return encode(manager, manager.Delete(id))
 }
 
-// Reload makes the Keyring use another version of its keyset, at once for every
-// user of it. Counts of seals go on. A keyset that lacks the present primary key
-// is refused with [ErrWrongKeyset], since a running program would lose what it
-// has just sealed; whatever the error, the Keyring stays as it was.
-func (k *Keyring) Reload(text Secret) error {
+// Reload replaces the keys by those of another version of the keyset, for all
+// users of the Keyring at once. Counts of seals continue. A keyset without the
+// current primary key is refused with [ErrWrongKeyset]: the program could no
+// longer open what it has just sealed. After an error the Keyring is unchanged.
+func (k *Keyring) Reload(text secret.Text) error {
 	next, err := parseKeys(text)
 	if err != nil {
 		return err
 	}
-	// Opening proves that it is the same key; its id alone would not.
+	// Equal ids do not prove equal keys; opening a value does.
 	probe, err := CheckValue(k)
 	if err != nil {
 		return err
 	}
 	if err := verifyCheckValue(next, probe); err != nil {
-		return fmt.Errorf("%w: reload: the keyset lacks the key that is the primary now (%d): add keys to the present keyset instead of making a new one", ErrWrongKeyset, k.PrimaryID())
+		return fmt.Errorf("%w: reload: the keyset lacks the current primary key (%d): add keys to the current keyset instead of creating a new one", ErrWrongKeyset, k.PrimaryID())
 	}
 	for {
-		present := k.current.Load()
-		for id, key := range present.byID {
-			if kept, ok := next.byID[id]; ok {
-				kept.seals = key.seals
-				next.byID[id] = kept
+		current := k.current.Load()
+		for id, old := range current.byID {
+			if key, ok := next.byID[id]; ok {
+				next.byID[id] = sealingKey{aead: key.aead, seals: old.seals}
 			}
 		}
-		if k.current.CompareAndSwap(present, next) {
+		if k.current.CompareAndSwap(current, next) {
 			return nil
 		}
 	}
@@ -102,11 +100,9 @@ func (k *Keyring) manager() *keyset.Manager {
 	return keyset.NewManagerFromHandle(k.current.Load().handle)
 }
 
-func (k *Keyring) holds(id uint32) error {
-	if _, ok := k.current.Load().byID[id]; !ok {
-		return ErrUnknownKey
-	}
-	return nil
+func (k *Keyring) has(id uint32) bool {
+	_, ok := k.current.Load().byID[id]
+	return ok
 }
 
 func addKey(manager *keyset.Manager) (uint32, error) {
@@ -117,23 +113,7 @@ func addKey(manager *keyset.Manager) (uint32, error) {
 		Variant:        aesgcm.VariantTink,
 	})
 	if err != nil {
-		return 0, fmt.Errorf("make a key: %w", err)
+		return 0, err
 	}
-	id, err := manager.AddNewKeyFromParameters(params)
-	if err != nil {
-		return 0, fmt.Errorf("make a key: %w", err)
-	}
-	return id, nil
-}
-
-// changedKeyset encodes what the manager holds, unless the change has failed.
-func changedKeyset(manager *keyset.Manager, err error) (Secret, error) {
-	if err != nil {
-		return Secret{}, fmt.Errorf("change keyset: %w", err)
-	}
-	handle, err := manager.Handle()
-	if err != nil {
-		return Secret{}, fmt.Errorf("change keyset: %w", err)
-	}
-	return encode(handle)
+	return manager.AddNewKeyFromParameters(params)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hawser-io/hawser/pkg/crypto"
+	"github.com/hawser-io/hawser/pkg/secret"
 )
 
 func TestRotateSealsWithTheNewKeyAndOpensWithTheOld(t *testing.T) {
@@ -130,7 +131,7 @@ func TestReloadTakesNewerVersionsOfTheSameKeysetOnly(t *testing.T) {
 		t.Errorf("Seals of the old key = %d after Reload, want %d at least", got, count)
 	}
 	present := k.String()
-	for name, text := range map[string]crypto.Secret{
+	for name, text := range map[string]secret.Text{
 		"another keyset": must(t)(crypto.NewKeyset()),
 		"no keyset":      {},
 	} {
