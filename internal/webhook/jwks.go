@@ -30,7 +30,7 @@ func parseJWKS(body []byte, now time.Time) (*keySet, error) {
 	if err := json.Unmarshal(body, &document); err != nil {
 		return nil, fmt.Errorf("%w: the answer is not a key set", ErrKeysUnavailable)
 	}
-	set := &keySet{byID: map[string]*rsa.PublicKey{}, fetched: now, used: now}
+	set := &keySet{byID: map[string]*rsa.PublicKey{}, fetched: now}
 	for _, k := range document.Keys {
 		if k.Type != "RSA" || k.Use != "" && k.Use != "sig" || len(set.byID) >= maxKeysInSet {
 			continue
@@ -71,5 +71,5 @@ func parseCertificate(body []byte, now time.Time) (*keySet, error) {
 	if err != nil || now.Before(cert.NotBefore) || now.After(cert.NotAfter) {
 		return nil, errNoKey
 	}
-	return &keySet{certificate: cert.PublicKey, fetched: now, used: now}, nil
+	return &keySet{certificate: cert.PublicKey, fetched: now}, nil
 }

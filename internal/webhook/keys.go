@@ -8,17 +8,18 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"sync"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/singleflight"
+	"golang.org/x/time/rate"
 )
 
 // Limits of fetching keys.
 const (
 	fetchTimeout  = 5 * time.Second
 	maxKeysBody   = 1 << 20          // bytes of an answer
-	maxAddresses  = 64               // in the cache; the least recently used is removed first
+	maxAddresses  = 64               // in the cache
 	freshFor      = time.Hour        // how long keys are used without a fetch
 	staleFor      = 24 * time.Hour   // how long keys are used while fetches fail
 	fetchInterval = 30 * time.Second // between fetches of one address for an unknown key id
@@ -29,18 +30,14 @@ const (
 var errNoKey = errors.New("webhook: no such key")
 
 // Keys fetches and caches the public keys that providers publish: JSON Web Key
-// Sets and certificates. Memory and requests are bounded, whatever key ids
-// requests name. Safe for concurrent use.
+// Sets and certificates. Memory and requests are bounded, whatever addresses and
+// key ids requests name. Safe for concurrent use.
 type Keys struct {
-	http *http.Client
-	now  func() time.Time
-
+	http     *http.Client
+	now      func() time.Time
 	fetching singleflight.Group
-
-	mu        sync.Mutex
-	sets      map[string]*keySet // address → its last valid answer
-	windowEnd time.Time          // of the fetchInterval in which fetches are counted
-	fetches   int
+	limit    *rate.Limiter               // of fetches
+	sets     *lru.Cache[string, *keySet] // address → its last valid answer
 }
 
 // KeysOptions of a key cache. Nil is the same as the zero value.
@@ -54,7 +51,11 @@ type KeysOptions struct {
 
 // NewKeys returns an empty cache.
 func NewKeys(opts *KeysOptions) *Keys {
-	k := &Keys{sets: map[string]*keySet{}, http: &http.Client{}, now: time.Now}
+	sets, _ := lru.New[string, *keySet](maxAddresses) // fails only for a size below 1
+	k := &Keys{
+		http: &http.Client{}, now: time.Now, sets: sets,
+		limit: rate.NewLimiter(rate.Every(fetchInterval/maxFetches), maxFetches),
+	}
 	if opts != nil && opts.HTTP != nil {
 		client := *opts.HTTP
 		k.http = &client
@@ -67,13 +68,11 @@ func NewKeys(opts *KeysOptions) *Keys {
 	return k
 }
 
-// keySet is the content of one address. It does not change, except for used,
-// which Keys.mu guards.
+// keySet is the content of one address. It does not change.
 type keySet struct {
 	byID        map[string]*rsa.PublicKey // key id → key of a key set
 	certificate crypto.PublicKey          // of a certificate
 	fetched     time.Time
-	used        time.Time
 }
 
 // key returns the key with the id; without an id, the only one; nil if there is
@@ -94,7 +93,7 @@ func (s *keySet) key(id string) *rsa.PublicKey {
 // is errNoKey, or wraps [ErrKeysUnavailable].
 func (k *Keys) rsaKey(ctx context.Context, address, id string) (*rsa.PublicKey, error) {
 	now := k.now()
-	set := k.cached(address, now)
+	set, _ := k.sets.Get(address)
 	key := set.key(id)
 	// An unknown key may have been published since the last fetch. Fetches for
 	// that are limited: anybody can invent key ids.
@@ -122,7 +121,7 @@ func (k *Keys) rsaKey(ctx context.Context, address, id string) (*rsa.PublicKey, 
 // error is errNoKey, or wraps [ErrKeysUnavailable].
 func (k *Keys) certificate(ctx context.Context, address string) (crypto.PublicKey, error) {
 	now := k.now()
-	set := k.cached(address, now)
+	set, _ := k.sets.Get(address)
 	if set == nil || now.Sub(set.fetched) > freshFor {
 		fetched, err := k.fetch(ctx, address, parseCertificate)
 		if err == nil {
@@ -135,40 +134,13 @@ func (k *Keys) certificate(ctx context.Context, address string) (crypto.PublicKe
 	return set.certificate, nil
 }
 
-func (k *Keys) cached(address string, now time.Time) *keySet {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	set := k.sets[address]
-	if set != nil {
-		set.used = now
-	}
-	return set
-}
-
-// store caches the set, in place of the least recently used one if there are
-// maxAddresses.
-func (k *Keys) store(address string, set *keySet) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.sets[address] == nil && len(k.sets) >= maxAddresses {
-		oldest := ""
-		for a, s := range k.sets {
-			if oldest == "" || s.used.Before(k.sets[oldest].used) {
-				oldest = a
-			}
-		}
-		delete(k.sets, oldest)
-	}
-	k.sets[address] = set
-}
-
 type parseKeys func(body []byte, now time.Time) (*keySet, error)
 
 // fetch fetches the address once for all concurrent callers, each of which has
 // its own deadline.
 func (k *Keys) fetch(ctx context.Context, address string, parse parseKeys) (*keySet, error) {
 	result := k.fetching.DoChan(address, func() (any, error) {
-		if !k.allowFetch() {
+		if !k.limit.AllowN(k.now(), 1) {
 			return nil, fmt.Errorf("%w: too many fetches", ErrKeysUnavailable)
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
@@ -177,7 +149,7 @@ func (k *Keys) fetch(ctx context.Context, address string, parse parseKeys) (*key
 		if err != nil {
 			return nil, err
 		}
-		k.store(address, set)
+		k.sets.Add(address, set)
 		return set, nil
 	})
 	select {
@@ -189,17 +161,6 @@ func (k *Keys) fetch(ctx context.Context, address string, parse parseKeys) (*key
 		}
 		return r.Val.(*keySet), nil
 	}
-}
-
-// allowFetch counts fetches in windows of fetchInterval.
-func (k *Keys) allowFetch() bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if now := k.now(); now.After(k.windowEnd) {
-		k.windowEnd, k.fetches = now.Add(fetchInterval), 0
-	}
-	k.fetches++
-	return k.fetches <= maxFetches
 }
 
 func (k *Keys) get(ctx context.Context, address string, parse parseKeys) (*keySet, error) {

@@ -80,45 +80,44 @@ func afterPrefix(prefix string) string {
 // decodeKey returns the bytes of a symmetric key. False for a key that is empty
 // or all zeros: anybody could sign with it.
 func decodeKey(k webhooks.Key, text secret.Text) ([]byte, bool) {
-	s := text.Reveal()
-	if k.Prefix != "" {
-		s = strings.TrimPrefix(s, k.Prefix)
-	}
-	if k.Encoding == webhooks.EncodingHex {
-		s = strings.ToLower(s) // keys are pasted in either case
-	}
-	key, ok := decode(s, k.Encoding)
+	key, ok := decode(keyText(k, text), k.Encoding)
 	if !ok || len(bytes.Trim(key, "\x00")) == 0 {
 		return nil, false
 	}
 	return key, true
 }
 
+// keyText returns the text of a key without its prefix, which may be missing.
+// Hex is accepted in either case.
+func keyText(k webhooks.Key, text secret.Text) string {
+	s := strings.TrimPrefix(text.Reveal(), k.Prefix)
+	if k.Encoding == webhooks.EncodingHex {
+		return strings.ToLower(s)
+	}
+	return s
+}
+
 // minRSA is the smallest accepted modulus, in bits (NIST SP 800-131A).
 const minRSA = 2048
 
-// publicKey parses the configured public key.
+// publicKey parses the configured public key, and checks it.
 func (v *verifier) publicKey(text secret.Text) (crypto.PublicKey, error) {
-	s := strings.TrimPrefix(text.Reveal(), v.key.Prefix)
-	if v.key.Encoding == webhooks.EncodingPEM {
-		key, err := parsePEM([]byte(s))
-		if err != nil {
-			return nil, err
-		}
-		return key, v.checkKey(key)
-	}
-	if v.key.Encoding == webhooks.EncodingHex {
-		s = strings.ToLower(s)
-	}
-	b, ok := decode(s, v.key.Encoding)
-	if !ok {
-		return nil, fmt.Errorf("not valid %s", v.key.Encoding)
-	}
-	key, err := parsePublicBytes(b)
+	key, err := parsePublicKey(keyText(v.key, text), v.key.Encoding)
 	if err != nil {
 		return nil, err
 	}
 	return key, v.checkKey(key)
+}
+
+func parsePublicKey(text string, encoding webhooks.Encoding) (crypto.PublicKey, error) {
+	if encoding == webhooks.EncodingPEM {
+		return parsePEM([]byte(text))
+	}
+	b, ok := decode(text, encoding)
+	if !ok {
+		return nil, fmt.Errorf("not valid %s", encoding)
+	}
+	return parsePublicBytes(b)
 }
 
 // parsePublicBytes parses a raw Ed25519 key (RFC 8032), an uncompressed P-256
@@ -165,7 +164,7 @@ func parsePEM(text []byte) (crypto.PublicKey, error) {
 	return nil, errors.New("a PEM block that is neither a public key nor a certificate")
 }
 
-// fits reports whether the key is one of the scheme, and strong enough.
+// checkKey returns an error if the key is not one of the scheme, or too weak.
 func (v *verifier) checkKey(key crypto.PublicKey) error {
 	switch k := key.(type) {
 	case ed25519.PublicKey:
