@@ -197,7 +197,7 @@ func (s *Service) mergeConfig(d *edit, patch json.RawMessage, grace *time.Durati
 	}
 	d.Config, d.Record.ConnectorVersion = config, def.Version
 	account := providerAccount(def, config)
-	if def.LearnsAccount() && !def.HasValidate() && account != providerAccount(def, current) {
+	if def.AccountFromProvider() && !def.HasValidate() && account != providerAccount(def, current) {
 		return invalidConfig("the config is not valid", "config."+def.Webhook.AccountField, "is set by the provider; authorise the connection again to change it")
 	}
 	if account != "" {

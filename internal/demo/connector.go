@@ -81,7 +81,7 @@ func providerError(call *connectors.Call, res *http.Response, reply []byte) *con
 		} `json:"error"`
 	}
 	_ = json.Unmarshal(reply, &said) // the status alone will do
-	refused := call.Refused(res, reply)
+	refused := call.ResponseError(res, reply)
 	refused.Message = said.Error.Message
 	return refused
 }

@@ -41,7 +41,7 @@ func (b *callBuilder) build(ctx context.Context, call *connectors.Call, to targe
 		return err
 	}
 	call.BaseURL, call.RateLimit = runtime.BaseURL, to.connector.RateLimit
-	call.Secrets = to.connector.SecretsOf(to.config)
+	call.Secrets = to.connector.ConfigSecrets(to.config)
 	if to.connector.Auth.OAuth2 == nil {
 		call.HTTP = b.client(connectors.NewTransport(to.transport, runtime))
 		return nil

@@ -37,7 +37,7 @@ func TestALimitInTheProvidersOwnWordsIsWaitedFor(t *testing.T) {
 			if err != nil || resp.StatusCode == http.StatusOK {
 				return body, err
 			}
-			return nil, call.Refused(resp, body)
+			return nil, call.ResponseError(resp, body)
 		}})
 	c.RateLimit = &connectors.RateLimit{Statuses: []int{403}, Windows: []connectors.RateWindow{{Remaining: "X-Remaining", Reset: "X-Reset", Form: connectors.ExpiryEpoch}}}
 	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{c}})

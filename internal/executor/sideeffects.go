@@ -26,7 +26,7 @@ func (s *sideEffects) RoundTrip(r *http.Request) (*http.Response, error) {
 	case "", http.MethodGet, http.MethodHead, http.MethodOptions:
 		return response, err // a safe method, RFC 9110 section 9.2.1
 	}
-	refused := err == nil && (s.limit.TurnedAway(response) || response.StatusCode == http.StatusUnauthorized)
+	refused := err == nil && (s.limit.Exceeded(response) || response.StatusCode == http.StatusUnauthorized)
 	if !refused && !notConnected(err) {
 		s.possible.Store(true)
 	}

@@ -25,7 +25,7 @@ var errNotTaken = errors.New("the provider's server does not accept the client's
 // certificate is what the client shows; nil where it is not known by one and its
 // tokens are bound to none.
 func (c credential) certificate() *tls.Certificate {
-	if !c.o.Presents() || len(c.shown.chain) == 0 {
+	if !c.o.UsesClientCertificate() || len(c.shown.chain) == 0 {
 		return nil
 	}
 	return &tls.Certificate{Certificate: c.shown.chain, PrivateKey: c.shown.key}
@@ -48,7 +48,7 @@ var certificateAlerts = []tls.AlertError{40, 42, 43, 44, 45, 46, 48, 49, 116}
 // when it has been.
 func (c credential) turnedAway(err error) bool {
 	alert, ok := errors.AsType[*net.OpError](err)
-	return ok && alert.Op == "remote error" && c.o.Presents() &&
+	return ok && alert.Op == "remote error" && c.o.UsesClientCertificate() &&
 		// The type of an alert that was received is not exported; its text is that of one that is.
 		slices.ContainsFunc(certificateAlerts, func(known tls.AlertError) bool { return known.Error() == alert.Err.Error() })
 }
@@ -82,7 +82,7 @@ func showing(ctx context.Context, def *connectors.Connector, config []byte, app 
 
 // showing is the request with the certificate that the grant's tokens are bound to.
 func (t *transport) showing(req *http.Request) (*http.Request, error) {
-	if !t.def.Auth.OAuth2.MTLS || !t.runtime.Carries(req.URL) {
+	if !t.def.Auth.OAuth2.MTLS || !t.runtime.SameOrigin(req.URL) {
 		return req, nil
 	}
 	ctx := req.Context()

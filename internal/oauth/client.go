@@ -84,7 +84,7 @@ func (t *Tokens) Resolve(ctx context.Context, r records.Ref) (*connection.Runtim
 	if err != nil {
 		return nil, err
 	}
-	header, prefix := def.Auth.OAuth2.Carrier()
+	header, prefix := def.Auth.OAuth2.AuthorizationHeader()
 	runtime.Headers[header] = prefix + token.Access.Reveal()
 	if !token.ExpiresAt.IsZero() {
 		runtime.ExpiresAt = &token.ExpiresAt

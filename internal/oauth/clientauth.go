@@ -54,7 +54,7 @@ func newCredential(o *connectors.OAuth2, id string, s, certificate secret.Text) 
 			err = errOwnCertificate
 		}
 	}
-	if err == nil && o.Presents() && len(c.shown.chain) == 0 {
+	if err == nil && o.UsesClientCertificate() && len(c.shown.chain) == 0 {
 		err = errNoCertificate
 	}
 	return c, err
@@ -71,7 +71,7 @@ func secretsOf(app records.App) []secret.Text {
 
 // plain is the secret where the request tells it; "" where it only proves it.
 func (c credential) plain() string {
-	if c.o.ClientAuth.Signs() || c.o.ClientAuth.NeedsKey() {
+	if c.o.ClientAuth.SignsJWT() || c.o.ClientAuth.NeedsKey() {
 		return ""
 	}
 	return c.secret.Reveal()
@@ -87,7 +87,7 @@ func (c credential) said(claims assertionClaims) (params url.Values, basic bool,
 	if plain := c.plain(); plain != "" {
 		params.Set("client_secret", plain)
 	}
-	if c.o.ClientAuth.Signs() {
+	if c.o.ClientAuth.SignsJWT() {
 		signed, err := c.sign(claims)
 		if err != nil {
 			return nil, false, err

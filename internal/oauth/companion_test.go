@@ -123,7 +123,7 @@ func chat(server string) connectors.Connector {
 		if _, err := get(ctx, call, in); err != nil {
 			return in, err
 		}
-		user, err := call.As(ctx, "user")
+		user, err := call.WithCompanion(ctx, "user")
 		if err != nil {
 			return in, err
 		}

@@ -216,7 +216,7 @@ func (a *arrival) describe(g *records.Grant, account string) {
 // learnt, or not there: who types another's would get its webhooks. A connection
 // that is renewed keeps what it has learnt before.
 func (a *arrival) metadata(config json.RawMessage, chosen *records.Resource) (json.RawMessage, error) {
-	if a.flow.Reconnect == "" && a.def.LearnsAccount() && !a.def.HasValidate() {
+	if a.flow.Reconnect == "" && a.def.AccountFromProvider() && !a.def.HasValidate() {
 		var err error
 		if config, err = without(config, a.def.Webhook.AccountField); err != nil {
 			return nil, err

@@ -192,7 +192,7 @@ func (r *reader) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	r.answered = true
-	switch limit := r.def.RateLimit.Refused(resp, body); {
+	switch limit := r.def.RateLimit.ResponseError(resp, body); {
 	case len(body) > maxReply:
 		r.failed = unreadable(resp.StatusCode)
 	case limit.RateLimited:
@@ -214,7 +214,7 @@ func (r *reader) RoundTrip(req *http.Request) (*http.Response, error) {
 func (r *reader) rewrite(req *http.Request) error {
 	o := r.def.Auth.OAuth2
 	plain := o.TokenBody == "" || o.TokenBody == connectors.TokenBodyForm
-	signs := o.ClientAuth.Signs() && !r.bare
+	signs := o.ClientAuth.SignsJWT() && !r.bare
 	if len(r.request.Params) == 0 && len(o.ParamNames) == 0 && plain && !signs {
 		return nil
 	}
@@ -266,7 +266,7 @@ func write(req *http.Request, o *connectors.OAuth2, form url.Values) error {
 		content = string(doc)
 		req.Header.Set("Content-Type", "application/json")
 	case connectors.TokenBodyXML:
-		content = encodeXML(o.Root(), form)
+		content = encodeXML(o.XMLRoot(), form)
 		req.Header.Set("Content-Type", "application/xml")
 	}
 	req.Body, req.ContentLength = io.NopCloser(strings.NewReader(content)), int64(len(content))

@@ -32,7 +32,7 @@ func (e endpoint) trade(ctx context.Context, how *connectors.Exchange, token sec
 	def.Auth.OAuth2 = &o
 	e.def, e.http = &def, &http.Client{Transport: asking{e.http.Transport, how, &o}, CheckRedirect: e.http.CheckRedirect}
 	return e.withEachSecret(ctx, func(ctx context.Context, c credential) error {
-		params, subject := how.Form()
+		params, subject := how.FormParams()
 		form := url.Values{subject: {token.Reveal()}}
 		for name, value := range params {
 			form.Set(name, value)
@@ -127,7 +127,7 @@ func (a *arrival) tradeUp(ctx context.Context) error {
 // asking for more of one that cannot would end the main grant for its companion's sake.
 // The main grant's renewal takes its turn; the trade takes mine.
 func (t *Tokens) fromMain(ctx context.Context, e endpoint, g *records.Grant, how *connectors.Exchange, turn, mine Turn) (reply, *failure, error) {
-	if how.ShowsRefresh() {
+	if how.ExchangesRefreshToken() {
 		return t.spendMain(ctx, e, g, how, turn, mine)
 	}
 	main, err := t.token(ctx, g.MainGrant, need{turn: turn})

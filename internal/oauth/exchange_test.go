@@ -276,7 +276,7 @@ func withFiles(t *testing.T, how *connectors.Exchange) (in *installation, a *aud
 		o.Companions = map[string]connectors.Companion{"files": {Exchange: how, BaseURL: other + "/v1"}}
 	})
 	def.Actions = []connectors.Action{connectors.NewAction("list", func(ctx context.Context, call *connectors.Call, in struct{}) (struct{}, error) {
-		as, err := call.As(ctx, "files")
+		as, err := call.WithCompanion(ctx, "files")
 		if err != nil {
 			return in, err
 		}

@@ -203,7 +203,7 @@ func TestACompanionTakesItsTurnForItsOwnCallAlone(t *testing.T) {
 			t.Parallel()
 			in, a, c, _ := withFiles(t, tc.how)
 			main := in.expire(c.Grant)
-			if tc.how.ShowsRefresh() { // it has to be renewed before its refresh token is spent
+			if tc.how.ExchangesRefreshToken() { // it has to be renewed before its refresh token is spent
 				main.Intent = &records.Intent{Generation: 2, Holder: "dead", At: time.Now()}
 				must(t, in.front.grants.Save(t.Context(), main))
 			}

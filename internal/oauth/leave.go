@@ -117,7 +117,7 @@ func (t *Tokens) revocable(g *records.Grant, config []byte) bool {
 // depart takes the grant's use away, and begins to revoke it. Its timer is set
 // before, so that a refresher goes on where this process ends.
 func (t *Tokens) depart(ctx context.Context, g *records.Grant, account string, config []byte) (revoked <-chan struct{}, err error) {
-	if def, err := t.connectorOf(g); err != nil || !def.Auth.OAuth2.UsesConfig() {
+	if def, err := t.connectorOf(g); err != nil || !def.Auth.OAuth2.NeedsConfig() {
 		config = nil
 	}
 	if err := t.Grants.MarkUnused(g, account, config); err != nil {

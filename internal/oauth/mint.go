@@ -78,7 +78,7 @@ func (e endpoint) signed(ctx context.Context, grantType, param string, claims fu
 // mintByCode has the connector ask.
 func (e endpoint) mintByCode(ctx context.Context, scopes []string) (reply, *failure) {
 	got, failed := e.byCode(ctx, func(ctx context.Context, client *http.Client, clientSecret secret.Text) (json.RawMessage, error) {
-		return e.def.Auth.OAuth2.MintToken(ctx, &connectors.Minting{
+		return e.def.Auth.OAuth2.MintToken(ctx, &connectors.MintRequest{
 			HTTP: client, URL: e.url, ClientID: e.app.ClientID, ClientSecret: clientSecret, Scopes: scopes, Config: e.config,
 		})
 	})

@@ -160,10 +160,10 @@ func TestATokenIsMintedByCode(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name string
-		mint func(context.Context, *connectors.Minting) (json.RawMessage, error)
+		mint func(context.Context, *connectors.MintRequest) (json.RawMessage, error)
 		code connectors.Code
 	}{
-		{"given", func(ctx context.Context, m *connectors.Minting) (json.RawMessage, error) {
+		{"given", func(ctx context.Context, m *connectors.MintRequest) (json.RawMessage, error) {
 			req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.URL, strings.NewReader(string(m.Config)))
 			if err != nil {
 				return nil, err
@@ -176,10 +176,10 @@ func TestATokenIsMintedByCode(t *testing.T) {
 			defer func() { _ = resp.Body.Close() }()
 			return io.ReadAll(resp.Body)
 		}, ""},
-		{"refused", func(context.Context, *connectors.Minting) (json.RawMessage, error) {
+		{"refused", func(context.Context, *connectors.MintRequest) (json.RawMessage, error) {
 			return nil, connectors.Permanent(errors.New("the shop has removed the app"))
 		}, connectors.CodeConnectorOAuthTokenFailed},
-		{"thrown", func(context.Context, *connectors.Minting) (json.RawMessage, error) { panic("c4n4ry") }, connectors.CodeConnectorOAuthTokenFailed},
+		{"thrown", func(context.Context, *connectors.MintRequest) (json.RawMessage, error) { panic("c4n4ry") }, connectors.CodeConnectorOAuthTokenFailed},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -39,7 +39,7 @@ func (t *Tokens) get(ctx context.Context, def *connectors.Connector, from string
 	if err != nil {
 		return nil, err
 	}
-	header, prefix := def.Auth.OAuth2.Carrier()
+	header, prefix := def.Auth.OAuth2.AuthorizationHeader()
 	req.Header.Set(header, prefix+token.Reveal())
 	req.Header.Set("Accept", "application/json")
 	resp, err := t.HTTP.Do(req)

@@ -98,7 +98,7 @@ func (t *Tokens) renewUnder(ctx context.Context, lease *records.Lease, holder st
 		return t.failed(ctx, g, f)
 	}
 	lost := g.Intent != nil && (g.Intent.Holder != holder || g.Intent.Lost)
-	if lost && e.def.Auth.OAuth2.LacksRepair() {
+	if lost && !e.def.Auth.OAuth2.RepairHookPresent() {
 		return nil, lacksCode(e.def)
 	}
 	g.Intent = &records.Intent{Generation: g.Generation + 1, Holder: holder, At: now.UTC(), Lost: lost}
@@ -264,7 +264,7 @@ func (t *Tokens) definition(ctx context.Context, g *records.Grant) (*connectors.
 	if err != nil {
 		return nil, nil, err
 	}
-	if !def.Auth.OAuth2.UsesConfig() {
+	if !def.Auth.OAuth2.NeedsConfig() {
 		return def, nil, nil
 	}
 	var gone []records.GrantReference
@@ -319,7 +319,7 @@ const elsewhere = time.Minute
 // complete refuses a connector whose token replies are read by code that this
 // program does not have: before a code or a refresh token is spent on it.
 func complete(def *connectors.Connector) error {
-	if def.Auth.OAuth2.Complete() {
+	if def.Auth.OAuth2.TokenHooksPresent() {
 		return nil
 	}
 	return lacksCode(def)
@@ -332,14 +332,14 @@ func lacksCode(def *connectors.Connector) error {
 
 // appOf is the client of the tenant's config, else the operator's.
 func (t *Tokens) appOf(ctx context.Context, def *connectors.Connector, config []byte) (records.App, error) {
-	id, clientSecret, own, err := def.OwnClient(config)
+	own, err := def.ConfigClient(config)
 	if err != nil {
 		return records.App{}, err
 	}
-	if own {
-		app := records.App{ClientID: id}
-		if !clientSecret.IsZero() {
-			app.ClientSecrets = append(app.ClientSecrets, clientSecret)
+	if own != nil {
+		app := records.App{ClientID: own.ID}
+		if !own.Secret.IsZero() {
+			app.ClientSecrets = append(app.ClientSecrets, own.Secret)
 		}
 		return app, nil
 	}

@@ -159,7 +159,7 @@ func (t *Tokens) postRevocation(ctx context.Context, def *connectors.Connector, 
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxReply)) // what was read of it will do
-	switch status, limit := resp.StatusCode, def.RateLimit.Refused(resp, body); {
+	switch status, limit := resp.StatusCode, def.RateLimit.ResponseError(resp, body); {
 	case status/100 == 2:
 		return status, nil
 	case limit.RateLimited, status >= 500, status == http.StatusRequestTimeout:

@@ -11,7 +11,7 @@ import (
 // an address that may be made of it. A browser could say anything, so the schema is
 // asked at once.
 func told(def *connectors.Connector, config json.RawMessage, query url.Values) (json.RawMessage, error) {
-	if !def.Auth.OAuth2.TellsBefore() {
+	if !def.Auth.OAuth2.QueryFillsConfig() {
 		return config, nil
 	}
 	filled, err := fill(def, config, func(from, name string) (any, bool) { return query.Get(name), from == "query" })

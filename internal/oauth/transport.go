@@ -44,7 +44,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp, err := t.with(token).RoundTrip(shown)
-	if err != nil || resp.StatusCode != http.StatusUnauthorized || !t.runtime.Carries(req.URL) {
+	if err != nil || resp.StatusCode != http.StatusUnauthorized || !t.runtime.SameOrigin(req.URL) {
 		return resp, err
 	}
 	if req.Body != nil && req.Body != http.NoBody && req.GetBody == nil {
@@ -69,7 +69,7 @@ func (t *transport) with(token Token) http.RoundTripper {
 
 // bear adds the token to a runtime.
 func bear(def *connectors.Connector, runtime connectors.Runtime, token Token) connectors.Runtime {
-	header, prefix := def.Auth.OAuth2.Carrier()
+	header, prefix := def.Auth.OAuth2.AuthorizationHeader()
 	headers := map[string]secret.Text{header: secret.New(prefix + token.Access.Reveal())}
 	for name, value := range runtime.Headers {
 		if !strings.EqualFold(name, header) {

@@ -72,7 +72,7 @@ func undecodable(err error) error {
 //   - CONNECTOR_ACTION_TIMEOUT: the handler gave up because its time was over;
 //   - the code of an [Error] that the handler returned;
 //   - CONNECTOR_RATE_LIMITED or CONNECTOR_ACTION_FAILED for a [ProviderError];
-//   - CONNECTOR_ACTION_FAILED for everything else, a panic included (see [Panic]).
+//   - CONNECTOR_ACTION_FAILED for everything else, a panic included (see [PanicError]).
 //
 // Messages are freed from call.Secrets and from the URLs of requests. Run returns
 // when the handler does, so a handler has to respect its context.
@@ -110,15 +110,15 @@ func (a *Action) call(ctx context.Context, call *Call, input json.RawMessage) (_
 }
 
 // Panic is the Cause of the error of a handler that panicked.
-type Panic struct {
+type PanicError struct {
 	// What is the text of an error of the Go runtime, and else the type of the
 	// value only: nobody knows what a value holds.
 	What  string
 	Stack []byte
 }
 
-func newPanic(value any) *Panic {
-	p := &Panic{What: fmt.Sprintf("a value of type %T", value), Stack: debug.Stack()}
+func newPanic(value any) *PanicError {
+	p := &PanicError{What: fmt.Sprintf("a value of type %T", value), Stack: debug.Stack()}
 	if err, ok := value.(runtime.Error); ok {
 		p.What = err.Error()
 	}
@@ -126,7 +126,7 @@ func newPanic(value any) *Panic {
 }
 
 // Error says what was thrown, without the stack.
-func (p *Panic) Error() string { return "the handler panicked: " + p.What }
+func (p *PanicError) Error() string { return "the handler panicked: " + p.What }
 
 // failure gives a handler's error its code, and a text that people may see.
 func failure(err error, call *Call) *Error {

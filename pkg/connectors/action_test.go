@@ -193,7 +193,7 @@ func TestPanicsCountAsFailures(t *testing.T) {
 			t.Errorf("Run = %v, want CONNECTOR_ACTION_FAILED: %s", err, tt.want)
 		}
 		mustNotShow(t, "canary-7f3a", err)
-		if p, ok := errors.AsType[*connectors.Panic](err); !ok || !strings.Contains(string(p.Stack), "action_test.go") {
+		if p, ok := errors.AsType[*connectors.PanicError](err); !ok || !strings.Contains(string(p.Stack), "action_test.go") {
 			t.Error("the stack is lost")
 		}
 	}

@@ -255,7 +255,7 @@ func TestTransportComparesOrigins(t *testing.T) {
 		if got := base.last.Header.Get("X-Key") != ""; got != tt.want {
 			t.Errorf("base %q, request %q: credentials %v, want %v", tt.base, tt.url, got, tt.want)
 		}
-		if got := runtime.Carries(u); got != tt.want {
+		if got := runtime.SameOrigin(u); got != tt.want {
 			t.Errorf("base %q: Carries(%q) = %v, want %v", tt.base, tt.url, got, tt.want)
 		}
 		(&http.Client{Transport: rt}).CloseIdleConnections()

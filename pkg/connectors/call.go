@@ -34,9 +34,9 @@ type Call struct {
 	BaseURL string
 	// HTTP already carries the connection's credentials, to BaseURL's host only.
 	HTTP *http.Client
-	// RateLimit is the connector's; see [Call.Refused].
+	// RateLimit is the connector's; see [Call.ResponseError].
 	RateLimit *RateLimit
-	// Companions are the connection's further tokens, if there are any; see [Call.As].
+	// Companions are the connection's further tokens, if there are any; see [Call.WithCompanion].
 	Companions *Companions
 	// Secrets are values that must not leave in a text. [Action.Run] removes them
 	// from the messages of errors.

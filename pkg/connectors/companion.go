@@ -10,7 +10,7 @@ import (
 
 // Companion is a further token of the same connection: a user's beside the bot's. It
 // lives, is renewed and dies by itself: without it the connection goes on, and a
-// handler that needs it asks for it by [Call.As].
+// handler that needs it asks for it by [Call.WithCompanion].
 type Companion struct {
 	// Exchange has the token for one of the connection's main token, when it is first
 	// asked for and whenever it is to be renewed: one for another audience. Without it
@@ -100,7 +100,7 @@ func NewCompanions(open func(ctx context.Context, name string) (*Access, error))
 // with the reason "missing", or one that the provider refuses for good: then somebody
 // has to connect again; CONNECTOR_OAUTH_TOKEN_FAILED: not now. A handler that can do
 // without goes on; one that cannot returns it.
-func (c *Call) As(ctx context.Context, companion string) (*Call, error) {
+func (c *Call) WithCompanion(ctx context.Context, companion string) (*Call, error) {
 	if c.Companions == nil {
 		return nil, Errorf(CodeConnectorOAuthNotConfigured, "%s has no token %.64q here", c.Connector, companion)
 	}

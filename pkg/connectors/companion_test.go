@@ -21,7 +21,7 @@ func TestACallAsACompanion(t *testing.T) {
 			}
 			return &connectors.Access{BaseURL: "https://user.example", HTTP: client, Secrets: []connectors.Secret{newSecret(t, "canary-7f3a")}}, nil
 		})}
-	user, err := call.As(t.Context(), "user")
+	user, err := call.WithCompanion(t.Context(), "user")
 	if err != nil || user.HTTP != client || user.BaseURL != "https://user.example" || user.RequestID != "r1" {
 		t.Errorf("As = %v, %v, want the call with the user's client and base URL", user, err)
 	}
@@ -29,7 +29,7 @@ func TestACallAsACompanion(t *testing.T) {
 		t.Errorf("As has changed the call that it was asked of: %v", call)
 	}
 	for _, c := range []*connectors.Call{call, {Connector: "chat"}} {
-		if _, err := c.As(t.Context(), "nobody"); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
+		if _, err := c.WithCompanion(t.Context(), "nobody"); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
 			t.Errorf("As of nobody = %v, want CONNECTOR_OAUTH_NOT_CONFIGURED", err)
 		}
 	}
@@ -42,7 +42,7 @@ func TestACompanionsTokenIsRemovedFromErrors(t *testing.T) {
 		var all sync.WaitGroup
 		for range 8 {
 			all.Go(func() {
-				if _, err := call.As(ctx, "user"); err != nil {
+				if _, err := call.WithCompanion(ctx, "user"); err != nil {
 					t.Error(err)
 				}
 			})

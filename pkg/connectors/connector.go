@@ -62,11 +62,11 @@ func (c *Connector) HasValidate() bool { return c.Validate != nil || c.validates
 
 // provesAccount reports whether the account in Webhook.AccountField is the tenant's
 // for sure: Validate has the provider's word for it, or [Connector.LearnsAccount].
-func (c *Connector) provesAccount() bool { return c.HasValidate() || c.LearnsAccount() }
+func (c *Connector) provesAccount() bool { return c.HasValidate() || c.AccountFromProvider() }
 
 // LearnsAccount reports whether a user's authorisation fills Webhook.AccountField
 // with what the provider says. A callback's query is not: browsers write it.
-func (c *Connector) LearnsAccount() bool {
+func (c *Connector) AccountFromProvider() bool {
 	if c.Webhook == nil || c.Webhook.AccountField == "" || c.Auth.Kind != AuthOAuth2 || c.Auth.OAuth2 == nil {
 		return false
 	}

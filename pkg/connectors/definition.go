@@ -50,7 +50,11 @@ func (c *Connector) Definition() ([]byte, error) {
 		Config: c.Config, DefaultConfig: c.publicDefaults(), BaseURL: c.BaseURL, Auth: c.Auth, RateLimit: c.RateLimit, Webhook: c.Webhook,
 		Validates: c.HasValidate(),
 	}
-	d.Auth.OAuth2 = c.Auth.OAuth2.withHooks()
+	if o := c.Auth.OAuth2; o != nil && o.hooks() != nil {
+		named := *o
+		named.Hooks = o.hooks()
+		d.Auth.OAuth2 = &named
+	}
 	for i := range c.Actions {
 		a := &c.Actions[i]
 		d.Actions = append(d.Actions, actionDefinition{

@@ -113,7 +113,7 @@ func TestADefinitionNamesTheHooksOfItsOAuth(t *testing.T) {
 	c := registered(t, connectors.Connector{
 		Key: "docs", Config: schema.For[struct{}](), BaseURL: "https://api.docs.example", Auth: connectors.Auth{Kind: connectors.AuthOAuth2, OAuth2: &o},
 	})
-	if !c.Auth.OAuth2.Complete() || c.Auth.OAuth2.LacksRepair() {
+	if c.Auth.OAuth2.TokenHooksPresent() || c.Auth.OAuth2.RepairHookPresent() {
 		t.Error("the connector itself lacks its code")
 	}
 	doc := mustDefine(t, c)
@@ -124,7 +124,7 @@ func TestADefinitionNamesTheHooksOfItsOAuth(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if back.Auth.OAuth2.Complete() || !back.Auth.OAuth2.LacksRepair() {
+	if back.Auth.OAuth2.TokenHooksPresent() || back.Auth.OAuth2.RepairHookPresent() {
 		t.Error("the definition does not say that code is missing")
 	}
 	if again := mustDefine(t, back); string(again) != string(doc) {

@@ -47,7 +47,7 @@ func Example() {
 				}
 				defer func() { _ = response.Body.Close() }()
 				if response.StatusCode != http.StatusOK {
-					return out, call.Refused(response, nil)
+					return out, call.ResponseError(response, nil)
 				}
 				return out, json.NewDecoder(response.Body).Decode(&out)
 			}, &connectors.ActionOptions{Idempotent: true}),
@@ -81,7 +81,7 @@ func Example() {
 	}
 	call := &connectors.Call{
 		Connector: "weather", Action: "now", Config: config, BaseURL: runtime.BaseURL,
-		HTTP: &http.Client{Transport: connectors.NewTransport(nil, runtime)}, Secrets: connector.SecretsOf(config),
+		HTTP: &http.Client{Transport: connectors.NewTransport(nil, runtime)}, Secrets: connector.ConfigSecrets(config),
 	}
 	now, _ := connector.Action("now")
 	output, err := now.Run(context.Background(), call, json.RawMessage(`{"city":"Oslo"}`))
@@ -95,7 +95,7 @@ func Example() {
 
 // A connector whose authorisation gives a bot's token and a user's. Its action searches
 // as the user, and does without where nobody has granted that.
-func ExampleCall_As() {
+func ExampleCall_WithCompanion() {
 	found := func(ctx context.Context, call *connectors.Call) (string, error) {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, call.BaseURL+"/search", nil)
 		if err != nil {
@@ -110,7 +110,7 @@ func ExampleCall_As() {
 		return string(body), err
 	}
 	search := connectors.NewAction("search", func(ctx context.Context, call *connectors.Call, _ struct{}) (string, error) {
-		user, err := call.As(ctx, "user")
+		user, err := call.WithCompanion(ctx, "user")
 		if errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthRefreshFailed}) {
 			return found(ctx, call) // as the bot
 		}

@@ -61,6 +61,8 @@ func (c *Connector) RunValidate(ctx context.Context, call *Call) (err error) {
 	return e
 }
 
-// SecretsOf returns the values of an opened config that its schema marks secret, for
+// ConfigSecrets returns the values of an opened config that its schema marks secret, for
 // Call.Secrets.
-func (c *Connector) SecretsOf(config json.RawMessage) []Secret { return c.Config.SecretValues(config) }
+func (c *Connector) ConfigSecrets(config json.RawMessage) []Secret {
+	return c.Config.SecretValues(config)
+}

@@ -81,7 +81,7 @@ func IsRetryable(err error) bool {
 }
 
 // ProviderError is what a handler returns when the provider answered, but not
-// with a 2xx; [Call.Refused] makes it. [Action.Run] turns it into an [Error].
+// with a 2xx; [Call.ResponseError] makes it. [Action.Run] turns it into an [Error].
 type ProviderError struct {
 	Status     int           // HTTP status
 	RetryAfter time.Duration // what the provider asked for; 0 if it did not

@@ -146,7 +146,7 @@ type OAuth2 struct {
 	// MintToken is a way to tokens of the kind client_credentials that Mint cannot
 	// describe. It returns a reply in the standard form. Programs that lack the
 	// connector's code leave it to those that have it.
-	MintToken func(ctx context.Context, m *Minting) (json.RawMessage, error) `json:"-" yaml:"-"`
+	MintToken func(ctx context.Context, m *MintRequest) (json.RawMessage, error) `json:"-" yaml:"-"`
 	// SignToken adds to each request to the token endpoint what the provider wants it
 	// signed with: headers, or parameters of the URL. body is what the request holds and
 	// stays as it is. Programs that lack the connector's code leave tokens to those that
@@ -190,42 +190,36 @@ const (
 	hookSignToken   = "sign_token"
 )
 
-// withHooks is o with the names of its functions.
-func (o *OAuth2) withHooks() *OAuth2 {
-	if o == nil {
-		return nil
-	}
-	named := *o
-	var own []string
+// hooks returns the names of the functions that the connector's code has.
+func (o *OAuth2) hooks() (names []string) {
 	for _, hook := range []struct {
-		there bool
-		name  string
+		present bool
+		name    string
 	}{
-		{o.ParseToken != nil, hookParseToken}, {o.RepairToken != nil, hookRepairToken}, {o.MintToken != nil, hookMintToken}, {o.SignToken != nil, hookSignToken},
+		{o.ParseToken != nil, hookParseToken}, {o.RepairToken != nil, hookRepairToken},
+		{o.MintToken != nil, hookMintToken}, {o.SignToken != nil, hookSignToken},
 	} {
-		if hook.there {
-			own = append(own, hook.name)
+		if hook.present {
+			names = append(names, hook.name)
 		}
 	}
-	if own != nil {
-		named.Hooks = own
-	}
-	return &named
+	return names
 }
 
-// Complete reports whether all that tokens need to be asked for and read is there: a
-// connector's definition, without its code, lacks its ParseToken, MintToken and SignToken.
-func (o *OAuth2) Complete() bool {
-	return (o.ParseToken != nil || !slices.Contains(o.Hooks, hookParseToken)) &&
-		(o.MintToken != nil || !slices.Contains(o.Hooks, hookMintToken)) &&
-		(o.SignToken != nil || !slices.Contains(o.Hooks, hookSignToken))
+// lacksHook reports whether a function is named in Hooks and absent: this program has
+// the connector's definition only.
+func (o *OAuth2) lacksHook(name string) bool {
+	return slices.Contains(o.Hooks, name) && !slices.Contains(o.hooks(), name)
 }
 
-// LacksRepair reports whether the connector's code could repair a lost rotation, and
-// is not there.
-func (o *OAuth2) LacksRepair() bool {
-	return o.RepairToken == nil && slices.Contains(o.Hooks, hookRepairToken)
+// TokenHooksPresent reports whether this program has the functions that requesting and
+// reading tokens needs: ParseToken, MintToken and SignToken, as far as Hooks names them.
+func (o *OAuth2) TokenHooksPresent() bool {
+	return !o.lacksHook(hookParseToken) && !o.lacksHook(hookMintToken) && !o.lacksHook(hookSignToken)
 }
+
+// RepairHookPresent reports whether this program has RepairToken, if Hooks names it.
+func (o *OAuth2) RepairHookPresent() bool { return !o.lacksHook(hookRepairToken) }
 
 // GrantFamily is the name under which the connector's grants are kept.
 func (c *Connector) GrantFamily() string {
@@ -244,8 +238,9 @@ func (o *OAuth2) JoinScopes(scopes []string) string {
 	return strings.Join(scopes, separator)
 }
 
-// Carrier is the name and the value's prefix of the header that carries the token.
-func (o *OAuth2) Carrier() (header, prefix string) {
+// AuthorizationHeader returns the header that carries the token, and what stands before
+// the token in it.
+func (o *OAuth2) AuthorizationHeader() (header, prefix string) {
 	if o.TokenHeader != "" {
 		return o.TokenHeader, o.TokenPrefix
 	}
@@ -294,30 +289,9 @@ func (c *Connector) OAuthEndpoints(config []byte) (Endpoints, error) {
 	return e, nil
 }
 
-// OwnClient returns the client that the tenant's config brings, if the connector
-// is of that kind.
-func (c *Connector) OwnClient(config []byte) (id string, secret Secret, ok bool, err error) {
-	o := c.Auth.OAuth2
-	if o == nil || o.ClientID == "" {
-		return "", Secret{}, false, nil
-	}
-	doc, bad := decodeConfig(config)
-	if bad != nil {
-		return "", Secret{}, false, c.unresolved(*bad)
-	}
-	values, wrong := expandAll(map[string]string{"id": o.ClientID}, doc)
-	if wrong == nil {
-		secret, wrong = o.ownSecret(doc)
-	}
-	if wrong != nil {
-		return "", Secret{}, false, c.unresolved(*wrong)
-	}
-	return values["id"].Reveal(), secret, true, nil
-}
-
-// UsesConfig reports whether reaching the authorization server needs the
+// NeedsConfig reports whether reaching the authorization server needs the
 // connection's config.
-func (o *OAuth2) UsesConfig() bool {
+func (o *OAuth2) NeedsConfig() bool {
 	all := o.TokenURL + o.RefreshURL + o.RevocationURL + o.UserInfoURL + o.ResourcesURL + o.ClientID + o.ClientSecret + o.Certificate + o.Exchange.url() + o.Renewal.url()
 	return strings.Contains(all, fieldMark) || o.requestUsesConfig()
 }

@@ -24,7 +24,7 @@ const (
 var tokenBodies = []TokenBody{TokenBodyForm, TokenBodyJSON, TokenBodyQuery, TokenBodyXML}
 
 // Root is the name of the root element of XML bodies.
-func (o *OAuth2) Root() string {
+func (o *OAuth2) XMLRoot() string {
 	if o.TokenRoot == "" {
 		return "request"
 	}
@@ -47,7 +47,7 @@ func (in *inspection) oauthBody(o *OAuth2) {
 		}
 		return
 	}
-	if !xmlName.MatchString(o.Root()) || reservedXML(o.Root()) {
+	if !xmlName.MatchString(o.XMLRoot()) || reservedXML(o.XMLRoot()) {
 		in.bad("auth.oauth2.token_root", "must be the name of an element")
 	}
 	for name := range o.TokenParams {
@@ -78,7 +78,7 @@ func (in *inspection) exchangeBody(path string, x *Exchange) {
 	if o.TokenBody != TokenBodyXML {
 		return
 	}
-	_, subject := x.Form()
+	_, subject := x.FormParams()
 	in.xmlParam(path+".token_param", o.ParamName(subject))
 	for name := range x.Params {
 		if own := o.ParamName(name); own != "" {

@@ -32,14 +32,15 @@ const (
 
 var clientAuths = []ClientAuth{ClientAuthBody, ClientAuthBasic, ClientAuthSecretJWT, ClientAuthKeyJWT, ClientAuthTLS}
 
-// Signs reports whether the client says who it is by a JWT.
-func (a ClientAuth) Signs() bool { return a == ClientAuthSecretJWT || a == ClientAuthKeyJWT }
+// SignsJWT reports whether the client authenticates by a JWT.
+func (a ClientAuth) SignsJWT() bool { return a == ClientAuthSecretJWT || a == ClientAuthKeyJWT }
 
 // NeedsKey reports whether the client secret is a private key.
 func (a ClientAuth) NeedsKey() bool { return a == ClientAuthKeyJWT || a == ClientAuthTLS }
 
-// Presents reports whether the client shows a certificate where it asks for tokens.
-func (o *OAuth2) Presents() bool {
+// UsesClientCertificate reports whether the client presents a certificate to the token
+// endpoint.
+func (o *OAuth2) UsesClientCertificate() bool {
 	return o.ClientAuth == ClientAuthTLS || o.MTLS || o.Certificate != ""
 }
 
@@ -88,7 +89,7 @@ func (in *inspection) oauthClient(o *OAuth2) {
 	if o.Assertion == nil {
 		return
 	}
-	if !o.ClientAuth.Signs() && o.Mint == nil && o.Repair == nil {
+	if !o.ClientAuth.SignsJWT() && o.Mint == nil && o.Repair == nil {
 		in.bad("auth.oauth2.assertion", "is there, but nothing is signed: client_auth is neither private_key_jwt nor client_secret_jwt")
 	}
 	algorithms := secretAlgorithms
@@ -116,42 +117,75 @@ func joined[T ~string](names []T) string {
 	return strings.Join(text, ", ")
 }
 
-// ownSecret is the secret of a client that the config brings. A private key may have
-// lines: it is never put into a header.
-func (o *OAuth2) ownSecret(config configValues) (Secret, *schema.FieldError) {
-	return ownText("client secret", o.ClientSecret, o.ClientAuth.NeedsKey(), config)
+// Client is an OAuth client.
+type Client struct {
+	ID     string
+	Secret Secret
 }
 
-// ClientCertificate is the certificate that the tenant's config brings, with its key;
-// zero if the connector is not of that kind.
+// ConfigClient returns the client that the tenant's config brings. It returns nil if the
+// client is the operator's: OAuth2.ClientID is "".
+func (c *Connector) ConfigClient(config []byte) (*Client, error) {
+	o := c.Auth.OAuth2
+	if o == nil || o.ClientID == "" {
+		return nil, nil
+	}
+	values, wrong := decodeConfig(config)
+	if wrong != nil {
+		return nil, c.unresolved(*wrong)
+	}
+	id, wrong := expandSecret(o.ClientID, "client id", values)
+	if wrong != nil {
+		return nil, c.unresolved(*wrong)
+	}
+	// A private key may have lines: it is never put into a header.
+	expand := expandSecret
+	if o.ClientAuth.NeedsKey() {
+		expand = expandKey
+	}
+	clientSecret, wrong := expand(o.ClientSecret, "client secret", values)
+	if wrong != nil {
+		return nil, c.unresolved(*wrong)
+	}
+	return &Client{id.Reveal(), clientSecret}, nil
+}
+
+// ClientCertificate returns the certificate that the tenant's config brings, with its
+// key; the zero value if the connector has no template for one.
 func (c *Connector) ClientCertificate(config []byte) (Secret, error) {
-	if c.Auth.OAuth2.Certificate == "" {
+	template := c.Auth.OAuth2.Certificate
+	if template == "" {
 		return Secret{}, nil
 	}
-	doc, bad := decodeConfig(config)
-	if bad != nil {
-		return Secret{}, c.unresolved(*bad)
-	}
-	text, wrong := ownText("certificate", c.Auth.OAuth2.Certificate, true, doc)
+	values, wrong := decodeConfig(config)
 	if wrong != nil {
 		return Secret{}, c.unresolved(*wrong)
 	}
-	return text, nil
+	certificate, wrong := expandKey(template, "certificate", values)
+	if wrong != nil {
+		return Secret{}, c.unresolved(*wrong)
+	}
+	return certificate, nil
 }
 
-// ownText fills in the template of what is called so in its errors. With lines, a
-// field that is the whole of it may have lines.
-func ownText(what, template string, lines bool, config configValues) (Secret, *schema.FieldError) {
+// expandSecret fills a template in. what names the template in errors.
+func expandSecret(template, what string, config configValues) (Secret, *schema.FieldError) {
 	t, err := parseValueTemplate(template)
 	if err != nil {
 		return Secret{}, &schema.FieldError{Message: "the template of the " + what + " " + err.Error()}
 	}
-	if lines && len(t) == 1 && t[0].field != "" {
+	text, _, wrong := t.expand(config)
+	return secret.New(text), wrong
+}
+
+// expandKey is expandSecret for PEM and JWK: a field that is the whole template may
+// hold line breaks.
+func expandKey(template, what string, config configValues) (Secret, *schema.FieldError) {
+	if t, err := parseValueTemplate(template); err == nil && len(t) == 1 && t[0].field != "" {
 		value, _ := config.lookup(t[0].field)
 		if text, ok := value.(string); ok {
 			return secret.New(text), nil
 		}
 	}
-	text, _, wrong := t.expand(config)
-	return secret.New(text), wrong
+	return expandSecret(template, what, config)
 }

@@ -41,7 +41,7 @@ const (
 
 // Form is the parameters of a trade but for those of the client, and the name of the
 // one that carries the token.
-func (x *Exchange) Form() (params map[string]string, subject string) {
+func (x *Exchange) FormParams() (params map[string]string, subject string) {
 	params = map[string]string{"grant_type": cmp.Or(x.GrantType, exchangeGrant)}
 	maps.Copy(params, x.Params)
 	return params, cmp.Or(x.TokenParam, exchangeSubject)
@@ -55,7 +55,7 @@ func (x *Exchange) url() string {
 }
 
 // ShowsRefresh reports whether the token that is shown is a refresh token.
-func (x *Exchange) ShowsRefresh() bool { return x.Token == tokenRefresh }
+func (x *Exchange) ExchangesRefreshToken() bool { return x.Token == tokenRefresh }
 
 // exchange checks an exchange at a path of a definition. by names what may be shown.
 func (in *inspection) exchange(path string, x *Exchange, by ...string) {
@@ -72,7 +72,7 @@ func (in *inspection) exchange(path string, x *Exchange, by ...string) {
 		in.bad(path+".token", "cannot be %q here", x.Token)
 	}
 	in.exchangeBody(path, x)
-	_, subject := x.Form()
+	_, subject := x.FormParams()
 	for _, name := range slices.Sorted(maps.Keys(x.Params)) {
 		if slices.Contains([]string{"client_id", "client_secret", "grant_type", subject}, name) {
 			in.bad(path+".params."+name, "is set by the exchange itself")

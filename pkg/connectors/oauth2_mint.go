@@ -36,9 +36,9 @@ type Mint struct {
 	AssertionParam string `json:"assertion_param,omitempty" yaml:"assertion_param,omitempty"`
 }
 
-// Minting is what MintToken has to work with. It holds the config in the clear, and so
+// MintRequest is what MintToken has to work with. It holds the config in the clear, and so
 // prints without it.
-type Minting struct {
+type MintRequest struct {
 	HTTP         *http.Client // with a deadline
 	URL          string       // the token URL
 	ClientID     string
@@ -48,7 +48,7 @@ type Minting struct {
 }
 
 // Format prints where it is asked, and nothing of the config.
-func (m Minting) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "minting at "+m.URL) }
+func (m MintRequest) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "minting at "+m.URL) }
 
 // TokenRequest is what requests to the token endpoint hold besides the parameters of
 // the flow, filled in from a config.

@@ -8,7 +8,7 @@ import (
 
 // TellsBefore reports whether the redirect's query fills fields of the config: which
 // has to happen before a code is exchanged, since addresses may be made of them.
-func (o *OAuth2) TellsBefore() bool { return len(o.queryFields()) > 0 }
+func (o *OAuth2) QueryFillsConfig() bool { return len(o.queryFields()) > 0 }
 
 // queryFields are the config's fields that Metadata fills from the redirect's query.
 func (o *OAuth2) queryFields() (fields []string) {

@@ -73,7 +73,7 @@ func TestTheOperatorsSecretGoesToNoHostThatATenantTypes(t *testing.T) {
 		{"for code", func(c *connectors.Connector, o *connectors.OAuth2) {
 			c.Validate, c.Auth.Kind, o.TokenURL = proves, connectors.AuthClientCredentials, typed
 			o.ParamNames = map[string]string{"client_secret": ""}
-			o.MintToken = func(context.Context, *connectors.Minting) (json.RawMessage, error) { return nil, nil }
+			o.MintToken = func(context.Context, *connectors.MintRequest) (json.RawMessage, error) { return nil, nil }
 		}, "auth.oauth2.token_url"},
 		{"for a signature", func(c *connectors.Connector, o *connectors.OAuth2) {
 			c.Validate, c.Auth.Kind, o.TokenURL = proves, connectors.AuthClientCredentials, typed

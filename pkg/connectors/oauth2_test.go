@@ -35,7 +35,7 @@ func proves(context.Context, *connectors.Call) error { return nil }
 // Whatever could not work at the provider is found where the connector is registered.
 func TestMistakesInTheDialectOfATokenEndpointAreFound(t *testing.T) {
 	t.Parallel()
-	mint := func(context.Context, *connectors.Minting) (json.RawMessage, error) { return nil, nil }
+	mint := func(context.Context, *connectors.MintRequest) (json.RawMessage, error) { return nil, nil }
 	for _, tc := range []struct {
 		name  string
 		alter func(*connectors.Connector, *connectors.OAuth2)
@@ -207,7 +207,7 @@ func TestDefinitionOfAConnectorWithoutAUser(t *testing.T) {
 	if diff := cmp.Diff(c, back, cmpopts.IgnoreUnexported(connectors.Connector{}), cmpopts.IgnoreFields(connectors.Connector{}, "Validate")); diff != "" {
 		t.Errorf("ParseDefinition (-want +got):\n%s", diff)
 	}
-	if !back.Auth.OAuth2.UsesConfig() {
+	if !back.Auth.OAuth2.NeedsConfig() {
 		t.Error("the definition does not say that tokens need the config")
 	}
 }
@@ -219,12 +219,12 @@ func TestAPrivateKeyOfTheConfigKeepsItsLines(t *testing.T) {
 	c := service(func(_ *connectors.Connector, o *connectors.OAuth2) {
 		o.ClientID, o.ClientSecret, o.ClientAuth = "${config.user}", "${config.key}", connectors.ClientAuthKeyJWT
 	})
-	if _, secret, own, err := c.OwnClient(config); err != nil || !own || secret.Reveal() != "-----BEGIN\nkey\n" {
-		t.Errorf("OwnClient: %v %v, want the key as it is", own, err)
+	if client, err := c.ConfigClient(config); err != nil || client.Secret.Reveal() != "-----BEGIN\nkey\n" {
+		t.Errorf("ConfigClient: %v, want the key as it is", err)
 	}
 	c.Auth.OAuth2.ClientAuth = connectors.ClientAuthBasic
-	if _, _, _, err := c.OwnClient(config); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorConfigInvalid}) {
-		t.Errorf("OwnClient = %v, want CONNECTOR_CONFIG_INVALID for a secret with lines", err)
+	if _, err := c.ConfigClient(config); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorConfigInvalid}) {
+		t.Errorf("ConfigClient = %v, want CONNECTOR_CONFIG_INVALID for a secret with lines", err)
 	}
 }
 
@@ -234,7 +234,7 @@ func TestATemplateThatCannotBeReadIsNamed(t *testing.T) {
 		o.ClientID, o.ClientSecret, o.Certificate = "id", "${key}", "${key}"
 	})
 	_, ofCertificate := c.ClientCertificate(nil)
-	_, _, _, ofSecret := c.OwnClient(nil)
+	_, ofSecret := c.ConfigClient(nil)
 	for what, err := range map[string]error{"certificate": ofCertificate, "client secret": ofSecret} {
 		e := connectors.AsError(err)
 		if e == nil || len(e.Errors) != 1 || !strings.HasPrefix(e.Errors[0].Message, "the template of the "+what+" may hold") {

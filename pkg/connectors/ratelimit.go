@@ -9,7 +9,7 @@ import (
 )
 
 // RateLimit says how a provider tells that too much was asked of it, where that is
-// more than status 429 and Retry-After. [Call.Refused] reads answers by it.
+// more than status 429 and Retry-After. [Call.ResponseError] reads answers by it.
 //
 //	a 403 beside an empty window, in epoch seconds
 //	  statuses: [403], windows: [{remaining: X-RateLimit-Remaining, reset: X-RateLimit-Reset, form: epoch}]
@@ -49,12 +49,12 @@ const (
 // Refused says what an answer means that is no 2xx: whether it is because of the
 // provider's limit, and when to come again. body is as much of it as was read. The
 // caller may add the provider's words as Message.
-func (c *Call) Refused(answer *http.Response, body []byte) *ProviderError {
-	return c.RateLimit.Refused(answer, body)
+func (c *Call) ResponseError(answer *http.Response, body []byte) *ProviderError {
+	return c.RateLimit.ResponseError(answer, body)
 }
 
-// Refused is [Call.Refused] for callers that have no call. r may be nil.
-func (r *RateLimit) Refused(answer *http.Response, body []byte) *ProviderError {
+// Refused is [Call.ResponseError] for callers that have no call. r may be nil.
+func (r *RateLimit) ResponseError(answer *http.Response, body []byte) *ProviderError {
 	status, header, now := answer.StatusCode, answer.Header, time.Now()
 	// Points in time are by the provider's clock.
 	if theirs, err := http.ParseTime(header.Get("Date")); err == nil {
@@ -79,8 +79,8 @@ func (r *RateLimit) Refused(answer *http.Response, body []byte) *ProviderError {
 
 // TurnedAway reports whether the provider's answer says, without its body, that it did
 // nothing because of its limit.
-func (r *RateLimit) TurnedAway(answer *http.Response) bool {
-	return r.Refused(answer, nil).RateLimited
+func (r *RateLimit) Exceeded(answer *http.Response) bool {
+	return r.ResponseError(answer, nil).RateLimited
 }
 
 func retryAfterHeader(header http.Header, now time.Time) (time.Duration, bool) {

@@ -87,7 +87,7 @@ func TestLimitsAreReadAsTheProviderTellsOfThem(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := call.Refused(answer, body)
+			got := call.ResponseError(answer, body)
 			if got.Status != tc.status || got.RateLimited != tc.limited || (got.RetryAfter-tc.after).Abs() > 5*time.Second {
 				t.Errorf("got %d limited=%v after %s, want limited=%v after %s", got.Status, got.RateLimited, got.RetryAfter, tc.limited, tc.after)
 			}

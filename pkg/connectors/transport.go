@@ -26,7 +26,7 @@ func NewTransport(base http.RoundTripper, rt Runtime) http.RoundTripper {
 
 // Carries reports whether [NewTransport] adds the runtime's credentials to requests for
 // u: whether its scheme, host and port are those of BaseURL.
-func (r Runtime) Carries(u *url.URL) bool {
+func (r Runtime) SameOrigin(u *url.URL) bool {
 	own := r.origin()
 	return own != "" && origin(u) == own
 }

@@ -161,7 +161,7 @@ func (c *webhookCheck) template(field, text string, allowed ...string) Template 
 const everyElement = "*"
 
 func (c *webhookCheck) allowed(field string, ref Reference, allowed []string) {
-	if ref.HasEvery() && !slices.Contains(allowed, everyElement) {
+	if ref.HasWildcard() && !slices.Contains(allowed, everyElement) {
 		c.fail(field, "{%s}: * can only be used in delivery.account", ref)
 		return
 	}

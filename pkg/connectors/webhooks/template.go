@@ -49,7 +49,7 @@ type Reference struct {
 
 // HasEvery reports whether the reference is a body path with the step *,
 // which stands for every element of an array.
-func (r Reference) HasEvery() bool {
+func (r Reference) HasWildcard() bool {
 	return (r.Kind == "body" || r.Kind == "each") && slices.Contains(strings.Split(r.Name, "."), "*")
 }
 
