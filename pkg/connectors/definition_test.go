@@ -113,7 +113,7 @@ func TestADefinitionNamesTheHooksOfItsOAuth(t *testing.T) {
 	c := registered(t, connectors.Connector{
 		Key: "docs", Config: schema.For[struct{}](), BaseURL: "https://api.docs.example", Auth: connectors.Auth{Kind: connectors.AuthOAuth2, OAuth2: &o},
 	})
-	if c.Auth.OAuth2.TokenHooksPresent() || c.Auth.OAuth2.RepairHookPresent() {
+	if !c.Auth.OAuth2.TokenHooksPresent() || !c.Auth.OAuth2.RepairHookPresent() {
 		t.Error("the connector itself lacks its code")
 	}
 	doc := mustDefine(t, c)
