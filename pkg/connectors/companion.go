@@ -2,7 +2,6 @@ package connectors
 
 import (
 	"context"
-	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -133,32 +132,4 @@ func (c *Call) secrets() []Secret {
 	c.Companions.mu.Lock()
 	defer c.Companions.mu.Unlock()
 	return slices.Concat(c.Secrets, c.Companions.known)
-}
-
-// companions checks the companions of a definition.
-func (in *inspection) companions(o *OAuth2) {
-	for _, name := range slices.Sorted(maps.Keys(o.Companions)) {
-		own, path := o.Companions[name], "auth.oauth2.companions."+name
-		if !connectorKey.MatchString(name) {
-			in.bad(path, "must be called [a-z][a-z0-9-]*, got %q", name)
-		}
-		if in.connector.Auth.Kind != AuthOAuth2 {
-			in.bad(path, "is there, but the kind is %s", in.connector.Auth.Kind)
-		}
-		in.exchange(path+".exchange", own.Exchange, tokenAccess, tokenRefresh)
-		if (own.TokenFields["access_token"] == "") == (own.Exchange == nil) {
-			in.bad(path+".token_fields", "must say where the access_token is, unless it is had by exchange")
-		}
-		if len(own.Scopes) > 0 && own.ScopeParam == "" {
-			in.bad(path+".scope_param", "is required where there are scopes")
-		}
-		if slices.Contains(reservedParams, own.ScopeParam) || own.ScopeParam != "" && o.ParamName(own.ScopeParam) != own.ScopeParam {
-			in.bad(path+".scope_param", "is set by the flow itself")
-		}
-		for part, u := range map[string]string{"refresh_url": own.RefreshURL, "revocation_url": own.RevocationURL, "base_url": own.BaseURL} {
-			if u != "" {
-				in.url(path+"."+part, u)
-			}
-		}
-	}
 }

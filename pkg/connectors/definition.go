@@ -98,7 +98,7 @@ func ParseDefinition(doc []byte) (*Connector, error) {
 			Idempotent: a.Idempotent, Timeout: time.Duration(a.Timeout), MaxAttempts: a.MaxAttempts,
 		})
 	}
-	if err := inspect(c, false); err != nil {
+	if err := checkDefinition(c, false); err != nil {
 		return nil, fmt.Errorf("connector definition: %w", err)
 	}
 	return c, nil

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -279,7 +280,7 @@ func (c *Connector) OAuthEndpoints(config []byte) (Endpoints, error) {
 			continue
 		}
 		var wrong *schema.FieldError
-		if *at.to, wrong = c.expandRecipient(at.template, doc); wrong != nil {
+		if *at.to, wrong = c.expandSecretURL(at.template, doc); wrong != nil {
 			return Endpoints{}, c.unresolved(*wrong)
 		}
 	}
@@ -287,6 +288,20 @@ func (c *Connector) OAuthEndpoints(config []byte) (Endpoints, error) {
 		*at = cmp.Or(*at, e.Token)
 	}
 	return e, nil
+}
+
+// QueryFillsConfig reports whether the redirect's query sets fields of the config: that
+// has to happen before the code is exchanged, since URLs may contain them.
+func (o *OAuth2) QueryFillsConfig() bool { return len(o.queryFields()) > 0 }
+
+// queryFields returns the config's fields that Metadata fills from the redirect's query.
+func (o *OAuth2) queryFields() (fields []string) {
+	for _, field := range slices.Sorted(maps.Keys(o.Metadata)) {
+		if strings.HasPrefix(o.Metadata[field], "query.") {
+			fields = append(fields, field)
+		}
+	}
+	return fields
 }
 
 // NeedsConfig reports whether reaching the authorization server needs the

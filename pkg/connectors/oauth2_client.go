@@ -1,9 +1,6 @@
 package connectors
 
 import (
-	"maps"
-	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
@@ -67,46 +64,6 @@ var (
 
 // timeClaims are made for each assertion anew.
 var timeClaims = []string{"iat", "exp", "nbf", "jti"}
-
-// oauthClient checks how the client says who it is.
-func (in *inspection) oauthClient(o *OAuth2) {
-	if o.ClientAuth != "" && !slices.Contains(clientAuths, o.ClientAuth) {
-		in.bad("auth.oauth2.client_auth", "must be one of %s, got %q", joined(clientAuths), o.ClientAuth)
-	}
-	in.template("auth.oauth2.client_id", o.ClientID)
-	in.secrets("auth.oauth2.client_secret", o.ClientSecret)
-	if o.MTLS && !o.ClientAuth.NeedsKey() && o.Certificate == "" {
-		in.bad("auth.oauth2.mtls", "needs a certificate: client_auth must be tls_client_auth or private_key_jwt, or certificate be there")
-	}
-	if in.secrets("auth.oauth2.certificate", o.Certificate); o.Certificate != "" && o.ClientAuth == ClientAuthTLS {
-		in.bad("auth.oauth2.certificate", "is there, but that of client_auth tls_client_auth is the client secret")
-	}
-	for path, x := range map[string]*Exchange{"exchange": o.Exchange, "renewal": o.Renewal} {
-		if o.SignToken != nil && x != nil && (x.Method == http.MethodGet || len(x.Omit) > 0) {
-			in.bad("auth.oauth2."+path, "is changed after the connector's code has signed it: neither GET nor omit can be had")
-		}
-	}
-	if o.Assertion == nil {
-		return
-	}
-	if !o.ClientAuth.SignsJWT() && o.Mint == nil && o.Repair == nil {
-		in.bad("auth.oauth2.assertion", "is there, but nothing is signed: client_auth is neither private_key_jwt nor client_secret_jwt")
-	}
-	algorithms := secretAlgorithms
-	if o.ClientAuth.NeedsKey() {
-		algorithms = keyAlgorithms
-	}
-	if !slices.Contains(algorithms, o.Assertion.Algorithm) {
-		in.bad("auth.oauth2.assertion.algorithm", "must be one of %s, got %q", joined(algorithms[1:]), o.Assertion.Algorithm)
-	}
-	for _, name := range slices.Sorted(maps.Keys(o.Assertion.Claims)) {
-		path := "auth.oauth2.assertion.claims." + name
-		if name == "" || slices.Contains(timeClaims, name) {
-			in.bad(path, "is made for each assertion anew")
-		}
-		in.template(path, o.Assertion.Claims[name])
-	}
-}
 
 // joined writes names as a list for people.
 func joined[T ~string](names []T) string {

@@ -3,8 +3,6 @@ package connectors
 import (
 	"cmp"
 	"maps"
-	"net/http"
-	"slices"
 )
 
 // Exchange trades one token for another: by RFC 8693, and by what providers have had
@@ -56,31 +54,3 @@ func (x *Exchange) url() string {
 
 // ShowsRefresh reports whether the token that is shown is a refresh token.
 func (x *Exchange) ExchangesRefreshToken() bool { return x.Token == tokenRefresh }
-
-// exchange checks an exchange at a path of a definition. by names what may be shown.
-func (in *inspection) exchange(path string, x *Exchange, by ...string) {
-	if x == nil {
-		return
-	}
-	if x.URL != "" {
-		in.url(path+".url", x.URL)
-	}
-	if !slices.Contains([]string{"", http.MethodPost, http.MethodGet}, x.Method) {
-		in.bad(path+".method", "must be POST or GET, got %q", x.Method)
-	}
-	if !slices.Contains(by, cmp.Or(x.Token, tokenAccess)) {
-		in.bad(path+".token", "cannot be %q here", x.Token)
-	}
-	in.exchangeBody(path, x)
-	_, subject := x.FormParams()
-	for _, name := range slices.Sorted(maps.Keys(x.Params)) {
-		if slices.Contains([]string{"client_id", "client_secret", "grant_type", subject}, name) {
-			in.bad(path+".params."+name, "is set by the exchange itself")
-		}
-	}
-	for _, name := range x.Omit {
-		if name != "client_id" && name != "client_secret" {
-			in.bad(path+".omit", "can hold client_id and client_secret, got %q", name)
-		}
-	}
-}

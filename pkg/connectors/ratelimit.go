@@ -1,7 +1,6 @@
 package connectors
 
 import (
-	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
@@ -129,37 +128,4 @@ func (r *RateLimit) sentence(body []byte, now time.Time) (time.Duration, bool) {
 		return 0, true
 	}
 	return max(at.Sub(now), 0), true
-}
-
-// rateLimit checks how a limit is told.
-func (in *inspection) rateLimit() {
-	r := in.connector.RateLimit
-	if r == nil {
-		return
-	}
-	for _, status := range r.Statuses {
-		if status < 400 || status > 599 {
-			in.bad("rate_limit.statuses", "must be between 400 and 599, got %d", status)
-		}
-	}
-	if text, err := regexp.Compile(r.Text); err != nil || len(r.Text) > longestTemplate {
-		in.bad("rate_limit.text", "is no regular expression (RE2) of at most %d bytes", longestTemplate)
-	} else if text.NumSubexp() > 1 {
-		in.bad("rate_limit.text", "must have one group at most: when to come again")
-	}
-	if len(r.Windows) > 8 {
-		in.bad("rate_limit.windows", "must be 8 at most")
-	}
-	for i, w := range r.Windows {
-		path := fmt.Sprintf("rate_limit.windows.%d", i)
-		if !headerName.MatchString(w.Reset) {
-			in.bad(path+".reset", "is not the name of a header")
-		}
-		if w.Remaining != "" && !headerName.MatchString(w.Remaining) {
-			in.bad(path+".remaining", "is not the name of a header")
-		}
-		if !slices.Contains(resetForms, w.Form) {
-			in.bad(path+".form", "is unknown: %q", w.Form)
-		}
-	}
 }

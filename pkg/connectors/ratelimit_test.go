@@ -106,14 +106,14 @@ func TestMistakesInALimitAreFound(t *testing.T) {
 			{Remaining: "X Remaining", Reset: "", Form: "jwt"}, {Reset: "X-Reset", Form: connectors.ExpiryEpochMillis},
 		}}
 	})
-	const want = `rate_limit.statuses must be between 400 and 599, got 200; rate_limit.text must have one group at most: when to come again; ` +
+	const want = `rate_limit.statuses must be between 400 and 599, got 200; rate_limit.text must have at most one group: the time of the next attempt; ` +
 		`rate_limit.windows.0.form is unknown: "jwt"; rate_limit.windows.0.remaining is not the name of a header; rate_limit.windows.0.reset is not the name of a header`
 	err := connectors.NewRegistry().Register(c)
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("Register = %v,\nwant %s", err, want)
 	}
 	c.RateLimit = &connectors.RateLimit{Text: "("}
-	if err := connectors.NewRegistry().Register(c); !errors.Is(err, &connectors.Error{Code: connectors.CodeInternal}) || !strings.Contains(err.Error(), "rate_limit.text is no regular expression") {
-		t.Errorf("Register = %v, want that the text is no expression", err)
+	if err := connectors.NewRegistry().Register(c); !errors.Is(err, &connectors.Error{Code: connectors.CodeInternal}) || !strings.Contains(err.Error(), "rate_limit.text is not a regular expression") {
+		t.Errorf("Register = %v, want that the text is no regular expression", err)
 	}
 }

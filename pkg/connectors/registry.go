@@ -31,7 +31,7 @@ func NewRegistry() *Registry {
 func (r *Registry) Register(c Connector) error {
 	own := c
 	own.Actions = slices.Clone(c.Actions)
-	if err := inspect(&own, true); err != nil {
+	if err := checkDefinition(&own, true); err != nil {
 		return err
 	}
 	return r.add(&own, false)
@@ -44,7 +44,7 @@ func (r *Registry) Register(c Connector) error {
 func (r *Registry) RegisterDefinition(c *Connector) error {
 	own := *c
 	own.Actions = slices.Clone(c.Actions)
-	if err := inspect(&own, false); err != nil {
+	if err := checkDefinition(&own, false); err != nil {
 		return err
 	}
 	return r.add(&own, true)

@@ -131,28 +131,28 @@ func TestRegisterRefusesEveryMistake(t *testing.T) {
 		{"a line break in a header", func(c *connectors.Connector) { c.Auth.Headers["X"] = "a\nb" }, "INTERNAL", "auth.headers.X must not contain control characters"},
 		{"a bad header name", func(c *connectors.Connector) { c.Auth.Headers["X Y"] = "a" }, "INTERNAL", "auth.headers.X Y is not the name of a header"},
 		{"the Host header", func(c *connectors.Connector) { c.Auth.Headers["host"] = "a" }, "INTERNAL", "auth.headers.host is not the name of a header"},
-		{"a header twice", func(c *connectors.Connector) { c.Auth.Headers["authorization"] = "a" }, "INTERNAL", "auth.headers.authorization is there twice"},
+		{"a header twice", func(c *connectors.Connector) { c.Auth.Headers["authorization"] = "a" }, "INTERNAL", "auth.headers.authorization occurs twice"},
 		{"a parameter without a name", func(c *connectors.Connector) { c.Auth.Query = map[string]string{"": "a"} }, "INTERNAL", "auth.query has a parameter without a name"},
 		{"an unknown kind", func(c *connectors.Connector) { c.Auth.Kind = "magic" }, "INTERNAL", `auth.kind is unknown: "magic"`},
-		{"a key that is nowhere", func(c *connectors.Connector) { c.Auth.Headers = map[string]string{"X": "fixed"} }, "INTERNAL", "auth of kind api_key needs a header"},
+		{"a key that is not used", func(c *connectors.Connector) { c.Auth.Headers = map[string]string{"X": "fixed"} }, "INTERNAL", "auth of kind api_key needs a header"},
 		{"basic without credentials", func(c *connectors.Connector) { c.Auth = connectors.Auth{Kind: connectors.AuthBasic} }, "INTERNAL", "auth of kind basic needs"},
-		{"basic with its own header", func(c *connectors.Connector) { c.Auth.Kind, c.Auth.Username = connectors.AuthBasic, "${config.apiKey}" }, "INTERNAL", "auth.headers.Authorization is made by the kind basic"},
+		{"basic with its own header", func(c *connectors.Connector) { c.Auth.Kind, c.Auth.Username = connectors.AuthBasic, "${config.apiKey}" }, "INTERNAL", "auth.headers.Authorization is set by the kind basic"},
 		{"a password without basic", func(c *connectors.Connector) { c.Auth.Password = "x" }, "INTERNAL", "auth has a username or password"},
-		{"OAuth beside another kind", func(c *connectors.Connector) { c.Auth.OAuth2 = &connectors.OAuth2{} }, "INTERNAL", "auth.oauth2 is there, but the kind is api_key"},
+		{"OAuth beside another kind", func(c *connectors.Connector) { c.Auth.OAuth2 = &connectors.OAuth2{} }, "INTERNAL", "auth.oauth2 cannot be used with the kind api_key"},
 		{"OAuth without its part", func(c *connectors.Connector) { c.Auth = connectors.Auth{Kind: connectors.AuthOAuth2} }, "CONNECTOR_OAUTH_NOT_CONFIGURED", "auth.oauth2 is required"},
 		{"OAuth without URLs", func(c *connectors.Connector) {
 			c.Auth = connectors.Auth{Kind: connectors.AuthOAuth2, OAuth2: &connectors.OAuth2{ClientAuth: "x", UserInfoURL: "ftp://x", ExtraParams: map[string]string{"State": "1"}, Family: "A"}}
 		}, "CONNECTOR_OAUTH_NOT_CONFIGURED", `auth.oauth2.authorization_url is required; auth.oauth2.client_auth must be one of body, basic, client_secret_jwt, private_key_jwt, tls_client_auth, got "x"; auth.oauth2.extra_params.State is set by the flow itself; auth.oauth2.family must be [a-z][a-z0-9-]*, got "A"; auth.oauth2.token_url is required; auth.oauth2.userinfo_url must begin with http`},
-		{"OAuth parameters under each other's names", func(c *connectors.Connector) {
+		{"OAuth parameters with conflicting names", func(c *connectors.Connector) {
 			c.Auth = connectors.Auth{Kind: connectors.AuthOAuth2, OAuth2: &connectors.OAuth2{
 				AuthorizationURL: "https://x.example/a", TokenURL: "https://x.example/t", TokenBody: "soap",
 				ParamNames:  map[string]string{"client_id": "client_key", "code": "scope", "state": "", "prompt": "ask", "redirect_uri": "a b"},
 				ExtraParams: map[string]string{"Client_Key": "1"}, TokenParams: map[string]string{"client_id": "1"},
 			}}
-		}, "INTERNAL", `auth.oauth2.extra_params.Client_Key is set by the flow itself; auth.oauth2.param_names.code is what scope is called; ` +
-			`auth.oauth2.param_names.prompt is no parameter of the flow; auth.oauth2.param_names.redirect_uri must not contain blanks or control characters; ` +
+		}, "INTERNAL", `auth.oauth2.extra_params.Client_Key is set by the flow itself; auth.oauth2.param_names.code is the name of scope; ` +
+			`auth.oauth2.param_names.prompt is not a parameter of the flow; auth.oauth2.param_names.redirect_uri must not contain blanks or control characters; ` +
 			`auth.oauth2.param_names.state cannot be left out; auth.oauth2.token_body must be one of form, json, query, xml, got "soap"; auth.oauth2.token_params.client_id is set by the flow itself`},
-		{"companions that cannot be", func(c *connectors.Connector) {
+		{"invalid companions", func(c *connectors.Connector) {
 			c.BaseURL = "https://x.example"
 			c.Auth = connectors.Auth{Kind: connectors.AuthOAuth2, OAuth2: &connectors.OAuth2{
 				AuthorizationURL: "https://x.example/a", TokenURL: "https://x.example/t",
@@ -161,14 +161,14 @@ func TestRegisterRefusesEveryMistake(t *testing.T) {
 					"empty": {Scopes: []string{"s"}, BaseURL: "ftp://x"},
 				},
 			}}
-		}, "INTERNAL", `auth.oauth2.companions.A must be called [a-z][a-z0-9-]*, got "A"; auth.oauth2.companions.A.scope_param is set by the flow itself; ` +
-			`auth.oauth2.companions.empty.base_url must begin with http:// or https://; auth.oauth2.companions.empty.scope_param is required where there are scopes; ` +
-			`auth.oauth2.companions.empty.token_fields must say where the access_token is, unless it is had by exchange`},
-		{"an exchange of what the client asks for itself", func(c *connectors.Connector) {
+		}, "INTERNAL", `auth.oauth2.companions.A must have a name of the form [a-z][a-z0-9-]*, got "A"; auth.oauth2.companions.A.scope_param is set by the flow itself; ` +
+			`auth.oauth2.companions.empty.base_url must begin with http:// or https://; auth.oauth2.companions.empty.scope_param is required because there are scopes; ` +
+			`auth.oauth2.companions.empty.token_fields must name the place of access_token if there is no exchange`},
+		{"an exchange of the client's own token", func(c *connectors.Connector) {
 			c.BaseURL = "https://x.example"
 			c.Auth = connectors.Auth{Kind: connectors.AuthClientCredentials, OAuth2: &connectors.OAuth2{TokenURL: "https://x.example/t", Exchange: &connectors.Exchange{}}}
-		}, "INTERNAL", "auth.oauth2 has an exchange or a renewal, but the kind is client_credentials"},
-		{"exchanges that cannot be", func(c *connectors.Connector) {
+		}, "INTERNAL", "auth.oauth2 cannot have an exchange or a renewal with the kind client_credentials"},
+		{"invalid exchanges", func(c *connectors.Connector) {
 			c.BaseURL = "https://x.example"
 			c.Auth = connectors.Auth{Kind: connectors.AuthOAuth2, OAuth2: &connectors.OAuth2{
 				AuthorizationURL: "https://x.example/a", TokenURL: "https://x.example/t",
@@ -179,13 +179,13 @@ func TestRegisterRefusesEveryMistake(t *testing.T) {
 			`auth.oauth2.exchange.url must begin with http:// or https://; auth.oauth2.renewal.omit can hold client_id and client_secret, got "scope"; ` +
 			`auth.oauth2.renewal.params.subject_token is set by the exchange itself`},
 		{"a bad action key", func(c *connectors.Connector) { c.Actions[1].Key = "a.b" }, "INTERNAL", `actions.1.key must be [A-Za-z]`},
-		{"an action twice", func(c *connectors.Connector) { c.Actions[1].Key = "send" }, "INTERNAL", "actions.send is there twice"},
+		{"an action twice", func(c *connectors.Connector) { c.Actions[1].Key = "send" }, "INTERNAL", "actions.send occurs twice"},
 		{"no handler", func(c *connectors.Connector) { c.Actions[0].Handler = nil }, "INTERNAL", "actions.send.handler is missing"},
 		{"a bad timeout", func(c *connectors.Connector) { c.Actions[0].Timeout = -1 }, "INTERNAL", "actions.send.timeout must be between"},
 		{"bad attempts", func(c *connectors.Connector) { c.Actions[0].MaxAttempts = 101 }, "INTERNAL", "actions.send.max_attempts must be between"},
 		{"a bad webhook", func(c *connectors.Connector) { c.Webhook.Verify = nil }, "INTERNAL", "webhook.verify "},
 		{"a webhook secret that does not exist", func(c *connectors.Connector) { c.Webhook.SecretField = "signing" }, "INTERNAL", `webhook.secret_field names the config field "signing", which does not exist`},
-		{"a webhook secret in the open", func(c *connectors.Connector) { c.Webhook.SecretField = "channel" }, "INTERNAL", `webhook.secret_field names the config field "channel", which is not marked secret`},
+		{"a webhook secret that is not marked secret", func(c *connectors.Connector) { c.Webhook.SecretField = "channel" }, "INTERNAL", `webhook.secret_field names the config field "channel", which is not marked secret`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -42,7 +42,7 @@ func (c *Connector) Resolve(config []byte) (Runtime, error) {
 	if c.BaseURL != "" {
 		expand := expandURL
 		if c.Auth.Kind == AuthClientCredentials {
-			expand = c.expandRecipient
+			expand = c.expandSecretURL
 		}
 		if rt.BaseURL, wrong = expand(c.BaseURL, doc); wrong != nil {
 			return Runtime{}, c.unresolved(*wrong)

@@ -22,8 +22,8 @@ const fieldMark = "${config."
 // parseValueTemplate reads a template. "${" is allowed only as the beginning of
 // "${config.<dotted path>}".
 func parseValueTemplate(source string) (valueTemplate, error) {
-	if len(source) > longestTemplate {
-		return nil, fmt.Errorf("is longer than %d bytes", longestTemplate)
+	if len(source) > maxTemplate {
+		return nil, fmt.Errorf("is longer than %d bytes", maxTemplate)
 	}
 	var t valueTemplate
 	for source != "" {
@@ -55,6 +55,16 @@ func (t valueTemplate) fields() (fields []string) {
 	return fields
 }
 
+// templateFields lists the fields that a template names; none if it is invalid, which the
+// definition check reports.
+func templateFields(source string) []string {
+	t, err := parseValueTemplate(source)
+	if err != nil {
+		return nil
+	}
+	return t.fields()
+}
+
 // expand fills the template in. It is false if a field is absent, null or "".
 // The error is about the config's value and does not quote it.
 func (t valueTemplate) expand(config configValues) (string, bool, *schema.FieldError) {
@@ -80,5 +90,5 @@ var (
 	dottedPath = regexp.MustCompile(`^[^.]+(\.[^.]+)*$`)
 )
 
-// longestTemplate bounds what a definition from outside can make us hold.
-const longestTemplate = 4096
+// maxTemplate is the size limit of templates, in bytes.
+const maxTemplate = 4096

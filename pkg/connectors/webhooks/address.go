@@ -47,7 +47,7 @@ func ParseURLPattern(text string) (URLPattern, error) {
 
 // Match reports whether address is one that the pattern accepts.
 func (p URLPattern) Match(address string) bool {
-	if p.host == "" || len(address) > longestTemplate {
+	if p.host == "" || len(address) > maxTemplate {
 		return false
 	}
 	u, err := url.Parse(address)

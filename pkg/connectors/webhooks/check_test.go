@@ -2,10 +2,13 @@ package webhooks_test
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
@@ -54,18 +57,18 @@ func TestASoundWebhookPassesItsCheck(t *testing.T) {
 func TestCheckNamesTheFieldOfEveryMistake(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
-		want   string // beginning of a line of the error
+		want   string // how a problem begins
 		breaks func(w *webhooks.Descriptor)
 	}{
-		{"verify: empty", func(w *webhooks.Descriptor) { w.Verify = nil }},
-		{"verify: 21 entries", func(w *webhooks.Descriptor) { w.Verify = make([]webhooks.Verification, 21) }},
-		{`verify.0.scheme: unknown "hmca"`, func(w *webhooks.Descriptor) { w.Verify[0].Scheme = "hmca" }},
-		{`verify.0.scheme: unknown ""`, func(w *webhooks.Descriptor) { w.Verify[0].Scheme = "" }},
-		{`verify.0.algorithm: unknown "md5"`, func(w *webhooks.Descriptor) { w.Verify[0].Algorithm = "md5" }},
-		{`verify.0.algorithm: unknown ""`, func(w *webhooks.Descriptor) { w.Verify[0].Algorithm = "" }},
-		{`verify.0.encoding: unknown "base32"`, func(w *webhooks.Descriptor) { w.Verify[0].Encoding = "base32" }},
-		{`verify.0.encoding: unknown ""`, func(w *webhooks.Descriptor) { w.Verify[0].Encoding = "" }},
-		{"verify.0.signature.from: missing", func(w *webhooks.Descriptor) { w.Verify[0].Signature = webhooks.Source{} }},
+		{"verify: is empty", func(w *webhooks.Descriptor) { w.Verify = nil }},
+		{"verify: has 21 entries", func(w *webhooks.Descriptor) { w.Verify = make([]webhooks.Verification, 21) }},
+		{`verify.0.scheme: is unknown: "hmca"`, func(w *webhooks.Descriptor) { w.Verify[0].Scheme = "hmca" }},
+		{`verify.0.scheme: is unknown: ""`, func(w *webhooks.Descriptor) { w.Verify[0].Scheme = "" }},
+		{`verify.0.algorithm: is unknown: "md5"`, func(w *webhooks.Descriptor) { w.Verify[0].Algorithm = "md5" }},
+		{`verify.0.algorithm: is unknown: ""`, func(w *webhooks.Descriptor) { w.Verify[0].Algorithm = "" }},
+		{`verify.0.encoding: is unknown: "base32"`, func(w *webhooks.Descriptor) { w.Verify[0].Encoding = "base32" }},
+		{`verify.0.encoding: is unknown: ""`, func(w *webhooks.Descriptor) { w.Verify[0].Encoding = "" }},
+		{"verify.0.signature.from: is required", func(w *webhooks.Descriptor) { w.Verify[0].Signature = webhooks.Source{} }},
 		{`verify.0.signature.from: unknown reference "cookie.x"`, func(w *webhooks.Descriptor) { w.Verify[0].Signature.From = "cookie.x" }},
 		{"verify.0.signature.from: {body} cannot", func(w *webhooks.Descriptor) { w.Verify[0].Signature.From = "body" }},
 		{"verify.0.signature.from: {each.x} cannot", func(w *webhooks.Descriptor) { w.Verify[0].Signature.From = "each.x" }},
@@ -77,47 +80,47 @@ func TestCheckNamesTheFieldOfEveryMistake(t *testing.T) {
 		{"verify.0.signed: {id} cannot", func(w *webhooks.Descriptor) { w.Delivery.ID = "" }},
 		{"verify.0.signed: {hmac} cannot", func(w *webhooks.Descriptor) { w.Verify[0].Signed = "{hmac}" }},
 		{"verify.0.signed: {body.a.*}: *", func(w *webhooks.Descriptor) { w.Verify[0].Signed = "{body.a.*}" }},
-		{`verify.0.key.encoding: unknown "pem"`, func(w *webhooks.Descriptor) { w.Verify[0].Key.Encoding = webhooks.EncodingPEM }},
-		{"verify.0.key.addresses: does not belong", func(w *webhooks.Descriptor) { w.Verify[0].Key.Addresses = []string{"https://a.example.com/x"} }},
-		{"verify.0.key.certificate_url: does not belong", func(w *webhooks.Descriptor) { w.Verify[0].Key = webhooks.Key{CertificateURL: "body.cert"} }},
-		{`verify.0.timestamp.format: unknown "iso"`, func(w *webhooks.Descriptor) { w.Verify[0].Timestamp.Format = "iso" }},
+		{`verify.0.key.encoding: is unknown: "pem"`, func(w *webhooks.Descriptor) { w.Verify[0].Key.Encoding = webhooks.EncodingPEM }},
+		{"verify.0.key.addresses: cannot be used with", func(w *webhooks.Descriptor) { w.Verify[0].Key.Addresses = []string{"https://a.example.com/x"} }},
+		{"verify.0.key.certificate_url: cannot be used with", func(w *webhooks.Descriptor) { w.Verify[0].Key = webhooks.Key{CertificateURL: "body.cert"} }},
+		{`verify.0.timestamp.format: is unknown: "iso"`, func(w *webhooks.Descriptor) { w.Verify[0].Timestamp.Format = "iso" }},
 		{"verify.0.timestamp.tolerance: -1s", func(w *webhooks.Descriptor) { w.Verify[0].Timestamp.Tolerance = webhooks.Duration(-time.Second) }},
 		{"verify.0.timestamp.tolerance: 25h0m0s", func(w *webhooks.Descriptor) { w.Verify[0].Timestamp.Tolerance = webhooks.Duration(25 * time.Hour) }},
-		{"verify.0.timestamp.from: missing", func(w *webhooks.Descriptor) { w.Verify[0].Timestamp.From = "" }},
+		{"verify.0.timestamp.from: is required", func(w *webhooks.Descriptor) { w.Verify[0].Timestamp.From = "" }},
 		{"verify.0.each:", func(w *webhooks.Descriptor) { w.Verify[0].Each = "a..b" }},
 		{"verify.0.body_hash.from:", func(w *webhooks.Descriptor) { w.Verify[0].BodyHash.From = "claim.x" }},
-		{"verify.0.jwt: does not belong", func(w *webhooks.Descriptor) { w.Verify[0].JWT = &webhooks.JWT{} }},
-		{"verify.0.when.0: set exactly one", func(w *webhooks.Descriptor) { w.Verify[0].When[0].Present = true }},
-		{"verify.0.when.0: set exactly one", func(w *webhooks.Descriptor) { w.Verify[0].When[0].Equals = "" }},
-		{"verify.1.jwt: missing", func(w *webhooks.Descriptor) { w.Verify[1].JWT = nil }},
-		{`verify.1.jwt.algorithm: unknown "none"`, func(w *webhooks.Descriptor) { w.Verify[1].JWT.Algorithm = "none" }},
+		{"verify.0.jwt: cannot be used with", func(w *webhooks.Descriptor) { w.Verify[0].JWT = &webhooks.JWT{} }},
+		{"verify.0.when.0: must have exactly one", func(w *webhooks.Descriptor) { w.Verify[0].When[0].Present = true }},
+		{"verify.0.when.0: must have exactly one", func(w *webhooks.Descriptor) { w.Verify[0].When[0].Equals = "" }},
+		{"verify.1.jwt: is required", func(w *webhooks.Descriptor) { w.Verify[1].JWT = nil }},
+		{`verify.1.jwt.algorithm: is unknown: "none"`, func(w *webhooks.Descriptor) { w.Verify[1].JWT.Algorithm = "none" }},
 		{`verify.1.jwt.jwks: "http://keys.example/"`, func(w *webhooks.Descriptor) { w.Verify[1].JWT.JWKS = "http://keys.example/" }},
-		{"verify.1.jwt.jwks: HS256", func(w *webhooks.Descriptor) { w.Verify[1].JWT.Algorithm = "HS256" }},
-		{"verify.1.jwt.audience: without issuer", func(w *webhooks.Descriptor) { w.Verify[1].JWT.Audience = "" }},
+		{"verify.1.jwt.jwks: cannot be used with HS256", func(w *webhooks.Descriptor) { w.Verify[1].JWT.Algorithm = "HS256" }},
+		{"verify.1.jwt.audience: is required", func(w *webhooks.Descriptor) { w.Verify[1].JWT.Audience = "" }},
 		{"verify.1.jwt.claims.email: {body} cannot", func(w *webhooks.Descriptor) { w.Verify[1].JWT.Claims["email"] = "{body}" }},
-		{"verify.1.timestamp: does not belong", func(w *webhooks.Descriptor) { w.Verify[1].Timestamp = w.Verify[0].Timestamp }},
-		{"verify.1.signed: does not belong", func(w *webhooks.Descriptor) { w.Verify[1].Signed = "{body}" }},
-		{"verify.0.signed: does not belong", func(w *webhooks.Descriptor) {
+		{"verify.1.timestamp: cannot be used with", func(w *webhooks.Descriptor) { w.Verify[1].Timestamp = w.Verify[0].Timestamp }},
+		{"verify.1.signed: cannot be used with", func(w *webhooks.Descriptor) { w.Verify[1].Signed = "{body}" }},
+		{"verify.0.signed: cannot be used with", func(w *webhooks.Descriptor) {
 			w.Verify[0] = webhooks.Verification{Scheme: webhooks.SchemeUnsigned, Signed: "{body}"}
 		}},
-		{"verify.0.signature: does not belong", func(w *webhooks.Descriptor) {
+		{"verify.0.signature: cannot be used with", func(w *webhooks.Descriptor) {
 			w.Verify[0] = webhooks.Verification{Scheme: webhooks.SchemeUnsigned, Signature: webhooks.Source{From: "header.X"}}
 		}},
-		{"verify.0.scheme: \"hook\" without", func(w *webhooks.Descriptor) { w.Verify[0] = webhooks.Verification{Scheme: webhooks.SchemeHook} }},
-		{"verify.0.signed: a plain digest needs {secret}", func(w *webhooks.Descriptor) {
+		{"verify.0.scheme: \"hook\" needs", func(w *webhooks.Descriptor) { w.Verify[0] = webhooks.Verification{Scheme: webhooks.SchemeHook} }},
+		{"verify.0.signed: must contain {secret}", func(w *webhooks.Descriptor) {
 			w.Verify[0].Scheme, w.Verify[0].Key = webhooks.SchemeDigest, webhooks.Key{}
 		}},
-		{"verify.0.key: does not belong", func(w *webhooks.Descriptor) { w.Verify[0].Scheme = webhooks.SchemeDigest }},
-		{"verify: public keys and secrets", func(w *webhooks.Descriptor) {
+		{"verify.0.key: cannot be used with", func(w *webhooks.Descriptor) { w.Verify[0].Scheme = webhooks.SchemeDigest }},
+		{"verify: cannot mix public keys", func(w *webhooks.Descriptor) {
 			w.Verify[1] = webhooks.Verification{Scheme: webhooks.SchemeEd25519, Encoding: webhooks.EncodingHex, Signature: webhooks.Source{From: "header.X"}, Signed: "{body}", Key: webhooks.Key{Encoding: webhooks.EncodingHex}}
 		}},
-		{"verify.0.key.addresses: missing", func(w *webhooks.Descriptor) {
+		{"verify.0.key.addresses: is required", func(w *webhooks.Descriptor) {
 			w.Verify[0] = webhooks.Verification{Scheme: webhooks.SchemeRSA, Algorithm: webhooks.SHA1, Encoding: webhooks.EncodingBase64, Signature: webhooks.Source{From: "body.s"}, Signed: "{body.m}", Key: webhooks.Key{CertificateURL: "body.c"}}
 		}},
-		{"secret_field: missing", func(w *webhooks.Descriptor) { w.SecretField, w.AppSecret = "", "" }},
+		{"secret_field: is required", func(w *webhooks.Descriptor) { w.SecretField, w.AppSecret = "", "" }},
 		{"secret_field: ", func(w *webhooks.Descriptor) { w.SecretField = "a..b" }},
 		{"token_field: ", func(w *webhooks.Descriptor) { w.TokenField = "." }},
-		{`app_secret: unknown "other"`, func(w *webhooks.Descriptor) { w.AppSecret = "other" }},
+		{`app_secret: is unknown: "other"`, func(w *webhooks.Descriptor) { w.AppSecret = "other" }},
 		{"max_body: -1", func(w *webhooks.Descriptor) { w.MaxBody = -1 }},
 		{"max_body: 26214401", func(w *webhooks.Descriptor) { w.MaxBody = webhooks.LargestMaxBody + 1 }},
 		{`methods.0: "post"`, func(w *webhooks.Descriptor) { w.Methods[0] = "post" }},
@@ -125,38 +128,46 @@ func TestCheckNamesTheFieldOfEveryMistake(t *testing.T) {
 		{"delivery.id: {secret} cannot", func(w *webhooks.Descriptor) { w.Delivery.ID = "{secret}" }},
 		{"delivery.type: {body} cannot", func(w *webhooks.Descriptor) { w.Delivery.Type = "{body}" }},
 		{"delivery.type: {body.*}: *", func(w *webhooks.Descriptor) { w.Delivery.Type = "{body.*}" }},
-		{"handshakes.0.name: missing", func(w *webhooks.Descriptor) { w.Handshakes[0].Name = "" }},
-		{"handshakes.0.when: missing", func(w *webhooks.Descriptor) { w.Handshakes[0].When = nil }},
-		{"handshakes.0.verified: a secret that is captured", func(w *webhooks.Descriptor) { w.Handshakes[0].Capture.From = "header.X" }},
-		{"handshakes.0.addresses: missing", func(w *webhooks.Descriptor) { w.Handshakes[0].Visit = "{body.u}" }},
-		{"handshakes.0.verified: an address to visit", func(w *webhooks.Descriptor) { w.Handshakes[0].Visit, w.Handshakes[0].Verified = "{body.u}", false }},
-		{"handshakes.0.token.from: missing beside", func(w *webhooks.Descriptor) { w.Handshakes[0].Token.Prefix = "x" }},
-		{"handshakes.0.respond: set at most one", func(w *webhooks.Descriptor) { w.Handshakes[0].Respond.Text = "x" }},
+		{"handshakes.0.name: is required", func(w *webhooks.Descriptor) { w.Handshakes[0].Name = "" }},
+		{"handshakes.0.when: is required", func(w *webhooks.Descriptor) { w.Handshakes[0].When = nil }},
+		{"handshakes.0.verified: cannot be used with capture", func(w *webhooks.Descriptor) { w.Handshakes[0].Capture.From = "header.X" }},
+		{"handshakes.0.addresses: is required", func(w *webhooks.Descriptor) { w.Handshakes[0].Visit = "{body.u}" }},
+		{"handshakes.0.verified: is required with visit", func(w *webhooks.Descriptor) { w.Handshakes[0].Visit, w.Handshakes[0].Verified = "{body.u}", false }},
+		{"handshakes.0.token.from: is required because", func(w *webhooks.Descriptor) { w.Handshakes[0].Token.Prefix = "x" }},
+		{"handshakes.0.respond: must have at most one", func(w *webhooks.Descriptor) { w.Handshakes[0].Respond.Text = "x" }},
 		{"handshakes.0.respond.status: 302", func(w *webhooks.Descriptor) { w.Handshakes[0].Respond.Status = 302 }},
 		{"handshakes.0.respond.json.proof: {secret} cannot", func(w *webhooks.Descriptor) { w.Handshakes[0].Respond.JSON["proof"] = "{secret}" }},
 		{"handshakes.0.respond.json.proof: {hmac} cannot", func(w *webhooks.Descriptor) { w.Handshakes[0].Respond.HMAC = nil }},
 		{`handshakes.0.respond.headers: "X Y"`, func(w *webhooks.Descriptor) { w.Handshakes[0].Respond.Headers["X Y"] = "z" }},
 		{"handshakes.0.respond.hmac.over: has no", func(w *webhooks.Descriptor) { w.Handshakes[0].Respond.HMAC.Over = "" }},
 		{"answer.status: 302", func(w *webhooks.Descriptor) { w.Answer.Status = 302 }},
-		{"answer.body: a 204 has none", func(w *webhooks.Descriptor) { w.Answer.Status = 204 }},
-		{"answer.content_type: belongs to a body", func(w *webhooks.Descriptor) { w.Answer.ContentType = "" }},
-		{`answer.content_type: "no/" is none`, func(w *webhooks.Descriptor) { w.Answer.ContentType = "no/" }},
+		{"answer.body: is not allowed", func(w *webhooks.Descriptor) { w.Answer.Status = 204 }},
+		{"answer.content_type: must be set with a body", func(w *webhooks.Descriptor) { w.Answer.ContentType = "" }},
+		{`answer.content_type: "no/" is not`, func(w *webhooks.Descriptor) { w.Answer.ContentType = "no/" }},
 	} {
 		w := soundWebhook()
 		tc.breaks(w)
-		err := w.Check()
-		if err == nil || !strings.Contains("\n"+err.Error(), "\n"+tc.want) {
-			t.Errorf("want a line %q, got:\n%v", tc.want, err)
+		if !slices.ContainsFunc(problems(w), func(problem string) bool { return strings.HasPrefix(problem, tc.want) }) {
+			t.Errorf("got %q, want one that begins with %q", problems(w), tc.want)
 		}
 	}
+}
+
+// problems returns what Check reports, as "path: message".
+func problems(w *webhooks.Descriptor) (all []string) {
+	wrong, _ := errors.AsType[schema.FieldErrors](w.Check())
+	for _, e := range wrong {
+		all = append(all, e.Path+": "+e.Message)
+	}
+	return all
 }
 
 func TestCheckReportsEverythingAtOnce(t *testing.T) {
 	t.Parallel()
 	w := soundWebhook()
 	w.MaxBody, w.Verify[0].Algorithm, w.Handshakes[0].Name = -1, "md5", ""
-	if got := strings.Count(w.Check().Error(), "\n") + 1; got != 3 {
-		t.Errorf("%d lines, want 3:\n%v", got, w.Check())
+	if got := problems(w); len(got) != 3 {
+		t.Errorf("got %q, want 3 problems", got)
 	}
 }
 

@@ -6,37 +6,33 @@ import (
 	"slices"
 )
 
-func (c *webhookCheck) verification(field string, v *Verification) {
+func checkVerification(c *check, field string, v *Verification) {
 	oneOf(c, field+".scheme", v.Scheme, SchemeHMAC, SchemeDigest, SchemeEd25519, SchemeECDSA, SchemeRSA,
 		SchemeJWT, SchemeSharedSecret, SchemeUnsigned, SchemeHook)
-	c.matches(field+".when", v.When)
+	c.conditions(field+".when", v.When)
 	switch v.Scheme {
 	case SchemeUnsigned, SchemeHook:
-		c.bare(field, v)
+		checkNoSettings(c, field, v)
 		return
-	case SchemeHMAC, SchemeDigest:
-		oneOf(c, field+".algorithm", v.Algorithm, SHA1, SHA256, SHA512)
-	case SchemeRSA:
+	case SchemeHMAC, SchemeDigest, SchemeRSA:
 		oneOf(c, field+".algorithm", v.Algorithm, SHA1, SHA256, SHA512)
 	case SchemeECDSA:
 		oneOf(c, field+".algorithm", v.Algorithm, SHA256)
 	default:
 		c.unset(field, "algorithm", v.Algorithm != "", v.Scheme)
 	}
-	c.source(field+".signature", v.Signature, true, c.places(v)...)
-	c.encoding(field, v)
-	c.signed(field, v)
-	c.key(field, v)
-	c.timestamp(field, v)
-	c.bodyHash(field, v)
-	c.jwt(field, v)
-	if v.Each != "" && !dottedPath.MatchString(v.Each) {
-		c.fail(field+".each", "%q is not a dotted path", v.Each)
-	}
+	c.requiredSource(field+".signature", v.Signature, v.references()...)
+	checkEncoding(c, field, v)
+	checkSigned(c, field, v)
+	checkKey(c, field, v)
+	checkTimestamp(c, field, v)
+	checkBodyHash(c, field, v)
+	checkJWT(c, field, v)
+	c.fieldPath(field+".each", v.Each)
 }
 
-// places are the references that a signature or timestamp can stand at.
-func (c *webhookCheck) places(v *Verification) []string {
+// references are the places where a signature or timestamp can be.
+func (v *Verification) references() []string {
 	allowed := []string{"header", "query", "form.", "body."}
 	if v.Each != "" {
 		allowed = append(allowed, "each")
@@ -44,14 +40,15 @@ func (c *webhookCheck) places(v *Verification) []string {
 	return allowed
 }
 
-func (c *webhookCheck) unset(field, name string, set bool, scheme Scheme) {
-	if set {
-		c.fail(field+"."+name, "does not belong to the scheme %q", scheme)
+// unset reports a setting that the scheme does not use.
+func (c *check) unset(field, name string, isSet bool, scheme Scheme) {
+	if isSet {
+		c.fail(field+"."+name, "cannot be used with the scheme %q", scheme)
 	}
 }
 
-// bare refuses every setting beside a scheme that reads none.
-func (c *webhookCheck) bare(field string, v *Verification) {
+// checkNoSettings reports every setting beside a scheme that has none.
+func checkNoSettings(c *check, field string, v *Verification) {
 	c.unset(field, "signature", v.Signature != (Source{}), v.Scheme)
 	c.unset(field, "encoding", v.Encoding != "", v.Scheme)
 	c.unset(field, "algorithm", v.Algorithm != "", v.Scheme)
@@ -61,12 +58,12 @@ func (c *webhookCheck) bare(field string, v *Verification) {
 	c.unset(field, "each", v.Each != "", v.Scheme)
 	c.unset(field, "body_hash", v.BodyHash != nil, v.Scheme)
 	c.unset(field, "jwt", v.JWT != nil, v.Scheme)
-	if v.Scheme == SchemeHook && c.webhook.Hook == nil {
-		c.fail(field+".scheme", "%q without the Go function Webhook.Hook", SchemeHook)
+	if v.Scheme == SchemeHook && c.descriptor.Hook == nil {
+		c.fail(field+".scheme", "%q needs the Go function Hook", SchemeHook)
 	}
 }
 
-func (c *webhookCheck) encoding(field string, v *Verification) {
+func checkEncoding(c *check, field string, v *Verification) {
 	switch v.Scheme {
 	case SchemeJWT:
 		c.unset(field, "encoding", v.Encoding != "", v.Scheme)
@@ -77,45 +74,42 @@ func (c *webhookCheck) encoding(field string, v *Verification) {
 	}
 }
 
-func (c *webhookCheck) signed(field string, v *Verification) {
+func checkSigned(c *check, field string, v *Verification) {
 	switch v.Scheme {
 	case SchemeJWT, SchemeSharedSecret:
 		c.unset(field, "signed", v.Signed != "", v.Scheme)
 		return
 	}
-	allowed := append(c.places(v), "method", "url", "form", "body")
+	allowed := append(v.references(), "method", "url", "form", "body")
 	if v.Timestamp != nil {
 		allowed = append(allowed, "timestamp")
 	}
-	if c.webhook.Delivery.ID != "" {
+	if c.descriptor.Delivery.ID != "" {
 		allowed = append(allowed, "id")
 	}
 	if v.Scheme == SchemeDigest {
 		allowed = append(allowed, "secret")
 	}
 	t := c.template(field+".signed", v.Signed, allowed...)
-	refs := t.References()
-	if len(refs) == 0 {
-		c.fail(field+".signed", "has no placeholder: say what is signed, e.g. {body}")
+	if len(t.References()) == 0 {
+		c.fail(field+".signed", "has no placeholder: name what is signed, e.g. {body}")
 	}
-	if v.Scheme == SchemeDigest && !slices.ContainsFunc(t, isSecretPart) {
-		c.fail(field+".signed", "a plain digest needs {secret}, or anybody could make it")
+	// {secret} alone: an alternative in its place would make the secret optional.
+	isSecret := func(p TemplatePart) bool { return len(p.Refs) == 1 && p.Refs[0].Kind == "secret" }
+	if v.Scheme == SchemeDigest && !slices.ContainsFunc(t, isSecret) {
+		c.fail(field+".signed", "must contain {secret}: anybody can compute a digest without one")
 	}
 }
 
-// isSecretPart reports whether the part is {secret} and nothing that could
-// stand in its place.
-func isSecretPart(p TemplatePart) bool { return len(p.Refs) == 1 && p.Refs[0].Kind == "secret" }
-
-func (c *webhookCheck) key(field string, v *Verification) {
+func checkKey(c *check, field string, v *Verification) {
 	if v.Key.CertificateURL != "" {
 		if v.Scheme != SchemeRSA && v.Scheme != SchemeECDSA {
 			c.unset(field, "key.certificate_url", true, v.Scheme)
 		}
-		c.source(field+".key.certificate_url", Source{From: v.Key.CertificateURL}, true, "header", "body.")
-		c.addresses(field+".key.addresses", v.Key.Addresses, true)
+		c.source(field+".key.certificate_url", Source{From: v.Key.CertificateURL}, "header", "body.")
+		c.urlPatterns(field+".key.addresses", v.Key.Addresses, true)
 		if v.Key.Encoding != "" || v.Key.Prefix != "" {
-			c.fail(field+".key", "a key from certificate_url has no encoding or prefix")
+			c.fail(field+".key", "cannot have an encoding or prefix beside certificate_url")
 		}
 		return
 	}
@@ -130,21 +124,19 @@ func (c *webhookCheck) key(field string, v *Verification) {
 	}
 }
 
-func (c *webhookCheck) timestamp(field string, v *Verification) {
+func checkTimestamp(c *check, field string, v *Verification) {
 	if v.Timestamp == nil {
 		return
 	}
+	c.unset(field, "timestamp", v.Scheme == SchemeJWT, v.Scheme) // exp is checked
 	field += ".timestamp"
-	if v.Scheme == SchemeJWT {
-		c.fail(field, "does not belong to the scheme %q: exp is checked", v.Scheme)
-	}
-	c.source(field, v.Timestamp.Source, true, c.places(v)...)
+	c.requiredSource(field, v.Timestamp.Source, v.references()...)
 	oneOf(c, field+".format", v.Timestamp.Format, "", UnixSeconds, UnixMillis, RFC3339)
 	c.duration(field+".tolerance", v.Timestamp.Tolerance)
 	c.duration(field+".future", v.Timestamp.Future)
 }
 
-func (c *webhookCheck) bodyHash(field string, v *Verification) {
+func checkBodyHash(c *check, field string, v *Verification) {
 	if v.BodyHash == nil {
 		return
 	}
@@ -153,30 +145,28 @@ func (c *webhookCheck) bodyHash(field string, v *Verification) {
 	if v.Scheme == SchemeJWT {
 		allowed = []string{"claim"}
 	}
-	c.source(field, Source{From: v.BodyHash.From}, true, allowed...)
+	c.requiredSource(field, Source{From: v.BodyHash.From}, allowed...)
 	oneOf(c, field+".algorithm", v.BodyHash.Algorithm, SHA1, SHA256, SHA512)
 	oneOf(c, field+".encoding", v.BodyHash.Encoding, EncodingHex, EncodingHexUpper, EncodingBase64, EncodingBase64URL)
 }
 
-func (c *webhookCheck) jwt(field string, v *Verification) {
-	field += ".jwt"
+func checkJWT(c *check, field string, v *Verification) {
 	if v.Scheme != SchemeJWT {
-		if v.JWT != nil {
-			c.fail(field, "does not belong to the scheme %q", v.Scheme)
-		}
+		c.unset(field, "jwt", v.JWT != nil, v.Scheme)
 		return
 	}
+	field += ".jwt"
 	if v.JWT == nil {
-		c.fail(field, "missing")
+		c.fail(field, "is required")
 		return
 	}
 	oneOf(c, field+".algorithm", v.JWT.Algorithm, "HS256", "RS256")
 	u, err := url.Parse(v.JWT.JWKS)
 	switch {
 	case v.JWT.Algorithm == "RS256" && (err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil):
-		c.fail(field+".jwks", "%q is not an https address", v.JWT.JWKS)
+		c.fail(field+".jwks", "%q is not an https URL", v.JWT.JWKS)
 	case v.JWT.Algorithm == "HS256" && v.JWT.JWKS != "":
-		c.fail(field+".jwks", "HS256 is verified with the secret")
+		c.fail(field+".jwks", "cannot be used with HS256, which is verified with the secret")
 	}
 	c.template(field+".audience", v.JWT.Audience, "url", "secret")
 	for _, name := range slices.Sorted(maps.Keys(v.JWT.Claims)) {
@@ -187,6 +177,6 @@ func (c *webhookCheck) jwt(field string, v *Verification) {
 	}
 	c.duration(field+".leeway", v.JWT.Leeway)
 	if v.JWT.Algorithm == "RS256" && len(v.JWT.Issuer) == 0 && v.JWT.Audience == "" {
-		c.fail(field+".audience", "without issuer and audience any token of that key set would do")
+		c.fail(field+".audience", "is required unless there is an issuer: any token of the key set would be accepted")
 	}
 }

@@ -134,7 +134,7 @@ type Extraction struct {
 
 // AllowedMethods lists the methods that deliveries and handshakes use, for
 // the Allow header of a 405. In the order of first mention, without repeats.
-func (w *Descriptor) AllowedMethods() []string {
+func (d *Descriptor) AllowedMethods() []string {
 	var allowed []string
 	seen := map[string]bool{}
 	add := func(methods []string) {
@@ -148,17 +148,17 @@ func (w *Descriptor) AllowedMethods() []string {
 			}
 		}
 	}
-	add(w.Methods)
-	for i := range w.Handshakes {
-		add(w.Handshakes[i].Methods)
+	add(d.Methods)
+	for i := range d.Handshakes {
+		add(d.Handshakes[i].Methods)
 	}
 	return allowed
 }
 
 // BodyLimit is the largest accepted body in bytes.
-func (w *Descriptor) BodyLimit() int64 {
-	if w.MaxBody == 0 {
+func (d *Descriptor) BodyLimit() int64 {
+	if d.MaxBody == 0 {
 		return DefaultMaxBody
 	}
-	return w.MaxBody
+	return d.MaxBody
 }

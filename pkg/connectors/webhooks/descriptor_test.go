@@ -162,5 +162,5 @@ func ExampleDescriptor() {
 	fmt.Println(hook.Check())
 	// Output:
 	// <nil>
-	// verify.0.algorithm: unknown "md5"; use one of sha1, sha256, sha512
+	// verify.0.algorithm is unknown: "md5"; use one of sha1, sha256, sha512
 }

@@ -60,13 +60,13 @@ func (r Reference) String() string {
 	return r.Kind + "." + r.Name
 }
 
-// longestTemplate bounds what a definition from outside can make us hold.
-const longestTemplate = 4096
+// maxTemplate bounds what a definition from outside can make us hold.
+const maxTemplate = 4096
 
 // ParseTemplate reads a template. The empty text is the empty template.
 func ParseTemplate(text string) (Template, error) {
-	if len(text) > longestTemplate {
-		return nil, fmt.Errorf("template: longer than %d bytes", longestTemplate)
+	if len(text) > maxTemplate {
+		return nil, fmt.Errorf("template: longer than %d bytes", maxTemplate)
 	}
 	return parseTemplate(text, false)
 }

@@ -1,8 +1,6 @@
 package webhooks
 
-import (
-	"time"
-)
+import "time"
 
 // Verification is one accepted way to sign a delivery. Which fields count
 // depends on the scheme; [Descriptor.Check] refuses the others.

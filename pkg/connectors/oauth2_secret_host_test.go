@@ -11,7 +11,7 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
-// hosted is a connector of a user's authorisation whose config has a host.
+// hosted returns a connector of kind oauth2 whose config has a host, changed by alter.
 func hosted(t testing.TB, alter func(*connectors.Connector, *connectors.OAuth2)) connectors.Connector {
 	return service(func(c *connectors.Connector, o *connectors.OAuth2) {
 		c.Config = mustSchema(t, `{"type":"object","properties":{
@@ -22,16 +22,15 @@ func hosted(t testing.TB, alter func(*connectors.Connector, *connectors.OAuth2))
 	})
 }
 
-// own has the config bring the client.
-func own(o *connectors.OAuth2) {
+// setConfigClient makes the config bring the client.
+func setConfigClient(o *connectors.OAuth2) {
 	o.ClientID, o.ClientSecret = "${config.client.id}", "${config.client.secret}"
 }
 
-// A tenant who types a host would be sent what the operator proves himself with to
-// every other tenant's provider.
-func TestTheOperatorsSecretGoesToNoHostThatATenantTypes(t *testing.T) {
+// A tenant who could choose the host would receive the secret of the operator's client.
+func TestTheOperatorsSecretIsSentToNoHostThatATenantChooses(t *testing.T) {
 	t.Parallel()
-	const typed = "https://${config.host}/token"
+	const chosen = "https://${config.host}/token"
 	token := func(url string) func(*connectors.Connector, *connectors.OAuth2) {
 		return func(_ *connectors.Connector, o *connectors.OAuth2) { o.TokenURL = url }
 	}
@@ -40,61 +39,61 @@ func TestTheOperatorsSecretGoesToNoHostThatATenantTypes(t *testing.T) {
 		alter func(*connectors.Connector, *connectors.OAuth2)
 		at    string // the field that is refused; "": none
 	}{
-		{"a host", token(typed), "auth.oauth2.token_url"},
+		{"a host", token(chosen), "auth.oauth2.token_url"},
 		{"a whole URL", token("${config.host}/oauth/token"), "auth.oauth2.token_url"},
 		{"the end of a host", token("https://auth.${config.host}/token"), "auth.oauth2.token_url"},
 		{"the end of a domain's name", token("https://${config.host}x.example/token"), "auth.oauth2.token_url"},
 		{"a domain below a top level", token("https://${config.host}.example/token"), "auth.oauth2.token_url"},
-		{"the begin of an address", token("https://${config.host}.0.0.1/token"), "auth.oauth2.token_url"},
+		{"the begin of an IP address", token("https://${config.host}.0.0.1/token"), "auth.oauth2.token_url"},
 		{"a port", token("https://x.example:${config.host}/token"), "auth.oauth2.token_url"},
-		{"what follows a region", token("https://${config.region}.${config.host}/token"), "auth.oauth2.token_url"},
-		{"of refreshes", func(_ *connectors.Connector, o *connectors.OAuth2) { o.RefreshURL = typed }, "auth.oauth2.refresh_url"},
-		{"of revocations", func(_ *connectors.Connector, o *connectors.OAuth2) { o.RevocationURL = typed }, "auth.oauth2.revocation_url"},
-		{"of a trade", func(_ *connectors.Connector, o *connectors.OAuth2) { o.Exchange = &connectors.Exchange{URL: typed} }, "auth.oauth2.exchange.url"},
-		{"of a renewal", func(_ *connectors.Connector, o *connectors.OAuth2) { o.Renewal = &connectors.Exchange{URL: typed} }, "auth.oauth2.renewal.url"},
+		{"a domain after a region", token("https://${config.region}.${config.host}/token"), "auth.oauth2.token_url"},
+		{"of refreshes", func(_ *connectors.Connector, o *connectors.OAuth2) { o.RefreshURL = chosen }, "auth.oauth2.refresh_url"},
+		{"of revocations", func(_ *connectors.Connector, o *connectors.OAuth2) { o.RevocationURL = chosen }, "auth.oauth2.revocation_url"},
+		{"of an exchange", func(_ *connectors.Connector, o *connectors.OAuth2) { o.Exchange = &connectors.Exchange{URL: chosen} }, "auth.oauth2.exchange.url"},
+		{"of a renewal", func(_ *connectors.Connector, o *connectors.OAuth2) { o.Renewal = &connectors.Exchange{URL: chosen} }, "auth.oauth2.renewal.url"},
 		{"of a companion's refreshes", func(_ *connectors.Connector, o *connectors.OAuth2) {
-			o.Companions = map[string]connectors.Companion{"user": {TokenFields: map[string]string{"access_token": "user.token"}, RefreshURL: typed}}
+			o.Companions = map[string]connectors.Companion{"user": {TokenFields: map[string]string{"access_token": "user.token"}, RefreshURL: chosen}}
 		}, "auth.oauth2.companions.user.refresh_url"},
 		{"of a companion's revocations", func(_ *connectors.Connector, o *connectors.OAuth2) {
-			o.Companions = map[string]connectors.Companion{"user": {TokenFields: map[string]string{"access_token": "user.token"}, RevocationURL: typed}}
+			o.Companions = map[string]connectors.Companion{"user": {TokenFields: map[string]string{"access_token": "user.token"}, RevocationURL: chosen}}
 		}, "auth.oauth2.companions.user.revocation_url"},
-		{"of a companion's trade", func(_ *connectors.Connector, o *connectors.OAuth2) {
-			o.Companions = map[string]connectors.Companion{"user": {Exchange: &connectors.Exchange{URL: typed}}}
+		{"of a companion's exchange", func(_ *connectors.Connector, o *connectors.OAuth2) {
+			o.Companions = map[string]connectors.Companion{"user": {Exchange: &connectors.Exchange{URL: chosen}}}
 		}, "auth.oauth2.companions.user.exchange.url"},
 		{"for a JWT of the operator's key", func(_ *connectors.Connector, o *connectors.OAuth2) {
-			o.ClientAuth, o.TokenURL = connectors.ClientAuthKeyJWT, typed
+			o.ClientAuth, o.TokenURL = connectors.ClientAuthKeyJWT, chosen
 		}, "auth.oauth2.token_url"},
-		{"of a trade that a JWT is sent to", func(_ *connectors.Connector, o *connectors.OAuth2) {
-			o.ClientAuth, o.Exchange = connectors.ClientAuthKeyJWT, &connectors.Exchange{URL: typed, Omit: []string{"client_secret"}}
+		{"of an exchange with a JWT", func(_ *connectors.Connector, o *connectors.OAuth2) {
+			o.ClientAuth, o.Exchange = connectors.ClientAuthKeyJWT, &connectors.Exchange{URL: chosen, Omit: []string{"client_secret"}}
 		}, "auth.oauth2.exchange.url"},
-		{"before Validate is asked", func(c *connectors.Connector, o *connectors.OAuth2) {
-			c.Validate, c.Auth.Kind, o.TokenURL = proves, connectors.AuthClientCredentials, typed
+		{"before Validate is called", func(c *connectors.Connector, o *connectors.OAuth2) {
+			c.Validate, c.Auth.Kind, o.TokenURL = proves, connectors.AuthClientCredentials, chosen
 		}, "auth.oauth2.token_url"},
-		{"for code", func(c *connectors.Connector, o *connectors.OAuth2) {
-			c.Validate, c.Auth.Kind, o.TokenURL = proves, connectors.AuthClientCredentials, typed
+		{"for MintToken", func(c *connectors.Connector, o *connectors.OAuth2) {
+			c.Validate, c.Auth.Kind, o.TokenURL = proves, connectors.AuthClientCredentials, chosen
 			o.ParamNames = map[string]string{"client_secret": ""}
 			o.MintToken = func(context.Context, *connectors.MintRequest) (json.RawMessage, error) { return nil, nil }
 		}, "auth.oauth2.token_url"},
-		{"for a signature", func(c *connectors.Connector, o *connectors.OAuth2) {
-			c.Validate, c.Auth.Kind, o.TokenURL = proves, connectors.AuthClientCredentials, typed
+		{"for SignToken", func(c *connectors.Connector, o *connectors.OAuth2) {
+			c.Validate, c.Auth.Kind, o.TokenURL = proves, connectors.AuthClientCredentials, chosen
 			o.ParamNames = map[string]string{"client_secret": ""}
 			o.SignToken = func(*http.Request, []byte, connectors.Secret) error { return nil }
 		}, "auth.oauth2.token_url"},
 		{"of the API, for the operator's own token", func(c *connectors.Connector, _ *connectors.OAuth2) {
 			c.Validate, c.Auth.Kind, c.BaseURL = proves, connectors.AuthClientCredentials, "https://${config.host}/api"
 		}, "base_url"},
-		{"for a secret that stands in the definition", func(_ *connectors.Connector, o *connectors.OAuth2) {
-			o.TokenURL, o.ClientID, o.ClientSecret = typed, "${config.client.id}", "everybodys"
+		{"for a secret in the definition", func(_ *connectors.Connector, o *connectors.OAuth2) {
+			o.TokenURL, o.ClientID, o.ClientSecret = chosen, "${config.client.id}", "everybodys"
 		}, "auth.oauth2.token_url"},
 		{"for a secret without its client", func(_ *connectors.Connector, o *connectors.OAuth2) {
-			o.TokenURL, o.ClientSecret = typed, "${config.client.secret}"
+			o.TokenURL, o.ClientSecret = chosen, "${config.client.secret}"
 		}, "auth.oauth2.token_url"},
 		{"for a secret of the default config", func(c *connectors.Connector, o *connectors.OAuth2) {
-			own(o)
-			o.TokenURL, c.DefaultConfig = typed, json.RawMessage(`{"host":"x.example","client":{"id":"1","secret":"-----BEGIN\nkey\n"}}`)
+			setConfigClient(o)
+			o.TokenURL, c.DefaultConfig = chosen, json.RawMessage(`{"host":"x.example","client":{"id":"1","secret":"-----BEGIN\nkey\n"}}`)
 		}, "auth.oauth2.token_url"},
 		{"for a login of the default config", func(c *connectors.Connector, o *connectors.OAuth2) {
-			c.Auth.Kind, o.TokenURL, c.DefaultConfig = connectors.AuthClientCredentials, typed, json.RawMessage(`{"client":{"secret":"everybodys"}}`)
+			c.Auth.Kind, o.TokenURL, c.DefaultConfig = connectors.AuthClientCredentials, chosen, json.RawMessage(`{"client":{"secret":"everybodys"}}`)
 			o.ParamNames, o.TokenParams = map[string]string{"client_secret": ""}, map[string]string{"password": "${config.client.secret}"}
 		}, "auth.oauth2.token_url"},
 
@@ -105,60 +104,58 @@ func TestTheOperatorsSecretGoesToNoHostThatATenantTypes(t *testing.T) {
 		{"names in it", token("https://${config.host}.${config.host}.x.example/token"), ""},
 		{"a path", token("https://x.example/${config.host}/token"), ""},
 		{"for a client of the config", func(_ *connectors.Connector, o *connectors.OAuth2) {
-			own(o)
-			o.TokenURL, o.RevocationURL = typed, typed
+			setConfigClient(o)
+			o.TokenURL, o.RevocationURL = chosen, chosen
 		}, ""},
 		{"for a client of the config, not of the default one", func(c *connectors.Connector, o *connectors.OAuth2) {
-			own(o)
-			o.TokenURL, c.DefaultConfig = typed, json.RawMessage(`{"host":"x.example","client":{"id":"1"}}`)
+			setConfigClient(o)
+			o.TokenURL, c.DefaultConfig = chosen, json.RawMessage(`{"host":"x.example","client":{"id":"1"}}`)
 		}, ""},
-		{"for a client without a secret", func(_ *connectors.Connector, o *connectors.OAuth2) { o.TokenURL, o.ClientID = typed, "public" }, ""},
-		{"for a trade without the client's secret", func(_ *connectors.Connector, o *connectors.OAuth2) {
-			o.Exchange = &connectors.Exchange{URL: typed, Omit: []string{"client_secret"}}
+		{"for a client without a secret", func(_ *connectors.Connector, o *connectors.OAuth2) { o.TokenURL, o.ClientID = chosen, "public" }, ""},
+		{"for an exchange without the client's secret", func(_ *connectors.Connector, o *connectors.OAuth2) {
+			o.Exchange = &connectors.Exchange{URL: chosen, Omit: []string{"client_secret"}}
 		}, ""},
 		{"for a login of the config", func(c *connectors.Connector, o *connectors.OAuth2) {
-			c.Auth.Kind, o.TokenURL, c.BaseURL = connectors.AuthClientCredentials, typed, "https://${config.host}/api"
+			c.Auth.Kind, o.TokenURL, c.BaseURL = connectors.AuthClientCredentials, chosen, "https://${config.host}/api"
 			o.ParamNames, o.TokenParams = map[string]string{"client_secret": ""}, map[string]string{"password": "${config.client.secret}"}
 		}, ""},
-		{"of the API and of who-am-I, for a user's token", func(c *connectors.Connector, o *connectors.OAuth2) {
+		{"of the API and the user info, for a user's token", func(c *connectors.Connector, o *connectors.OAuth2) {
 			c.BaseURL, o.UserInfoURL, o.ResourcesURL = "https://${config.host}/api", "https://${config.host}/me", "https://${config.host}/sites"
 		}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			err := connectors.NewRegistry().Register(hosted(t, tc.alter))
-			if tc.at == "" && err != nil || tc.at != "" && (err == nil || !strings.Contains(err.Error(), tc.at+` is made of "host", which anybody could type, and `)) {
+			if tc.at == "" && err != nil || tc.at != "" && (err == nil || !strings.Contains(err.Error(), tc.at+` contains the config field "host", which any tenant can set, and `)) {
 				t.Errorf("Register = %v, want a refusal of %q", err, tc.at)
 			}
 		})
 	}
 }
 
-// Its author reads what would go where, and what to do.
-func TestWhoHasAHostTypedIsToldWhatToDo(t *testing.T) {
+func TestARefusedSecretHostSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	c := hosted(t, func(c *connectors.Connector, o *connectors.OAuth2) {
 		c.Auth.Kind, o.AuthorizationURL = connectors.AuthClientCredentials, ""
 		c.Validate, c.BaseURL, o.TokenURL = proves, "https://${config.host}/api", "https://${config.host}/token"
 	})
 	const remedy = "list its values in the schema (enum), have the host end in the provider's domain (${config.host}.example.com), or have the config bring the client (client_id, client_secret)"
-	want := `connector "service": auth.oauth2.token_url is made of "host", which anybody could type, and the secret of the operator's client (or what it signs) would go there: ` + remedy +
-		`; base_url is made of "host", which anybody could type, and the token of the operator's client would go there: ` + remedy
+	want := `connector "service": auth.oauth2.token_url contains the config field "host", which any tenant can set, and the secret of the operator's client (or what it signs) is sent there: ` + remedy +
+		`; base_url contains the config field "host", which any tenant can set, and the token of the operator's client is sent there: ` + remedy
 	if err := connectors.NewRegistry().Register(c); err == nil || !strings.HasSuffix(err.Error(), want) {
 		t.Errorf("Register:\n got %v\nwant %s", err, want)
 	}
-	own(c.Auth.OAuth2)
+	setConfigClient(c.Auth.OAuth2)
 	c.DefaultConfig = json.RawMessage(`{"client":{"secret":"everybodys"}}`)
-	if err := connectors.NewRegistry().Register(c); err == nil || !strings.Contains(err.Error(), "the secret of the default config (or what it signs) would go there: leave it out of default_config, ") {
+	if err := connectors.NewRegistry().Register(c); err == nil || !strings.Contains(err.Error(), "the secret of the default config (or what it signs) is sent there: leave it out of default_config, ") {
 		t.Errorf("Register = %v, want that default_config is to leave the secret out", err)
 	}
 }
 
-// Programs that have the definition alone refuse it too: it may come from one that does not.
-func TestADefinitionThatSendsTheOperatorsSecretAnywhereIsRefused(t *testing.T) {
+func TestParseDefinitionRefusesSecretHostsToo(t *testing.T) {
 	t.Parallel()
 	c := registered(t, hosted(t, func(_ *connectors.Connector, o *connectors.OAuth2) {
-		own(o)
+		setConfigClient(o)
 		o.TokenURL = "https://${config.host}/token"
 	}))
 	doc := string(mustDefine(t, c))
@@ -167,15 +164,14 @@ func TestADefinitionThatSendsTheOperatorsSecretAnywhereIsRefused(t *testing.T) {
 		t.Fatalf("the definition brings no client: %s", doc)
 	}
 	if _, err := connectors.ParseDefinition([]byte(doc)); err != nil {
-		t.Errorf("ParseDefinition = %v, want it taken with the config's client", err)
+		t.Errorf("ParseDefinition = %v, want it accepted with the config's client", err)
 	}
-	if _, err := connectors.ParseDefinition([]byte(strings.Replace(doc, client, "", 1))); err == nil || !strings.Contains(err.Error(), "auth.oauth2.token_url is made of") {
+	if _, err := connectors.ParseDefinition([]byte(strings.Replace(doc, client, "", 1))); err == nil || !strings.Contains(err.Error(), "auth.oauth2.token_url contains") {
 		t.Errorf("ParseDefinition = %v, want it refused with the operator's client", err)
 	}
 }
 
-// What a tenant types stays below the domain that the template ends in.
-func TestANameInAHostCannotLeaveItsDomain(t *testing.T) {
+func TestAConfigValueInAHostCannotLeaveItsDomain(t *testing.T) {
 	t.Parallel()
 	for _, domain := range []string{".x.example", ".x.example:8443", "-eu.x.example"} {
 		c := registered(t, hosted(t, func(_ *connectors.Connector, o *connectors.OAuth2) {
@@ -203,9 +199,9 @@ func TestANameInAHostCannotLeaveItsDomain(t *testing.T) {
 	}
 }
 
-// A config was stored when the schema was another, or is that of a sibling in the family,
-// which has another schema: the secret goes to listed hosts all the same.
-func TestAHostThatIsNotListedIsNotUsed(t *testing.T) {
+// The config may have been stored under an older schema, or under that of another connector
+// of the family.
+func TestAHostThatTheSchemaDoesNotListIsRefused(t *testing.T) {
 	t.Parallel()
 	listed := registered(t, hosted(t, func(_ *connectors.Connector, o *connectors.OAuth2) {
 		o.AuthorizationURL, o.RefreshURL = "https://x.example/authorize", "https://auth.${config.region}/refresh"
@@ -215,13 +211,13 @@ func TestAHostThatIsNotListedIsNotUsed(t *testing.T) {
 		c.Auth.Kind, o.AuthorizationURL, c.BaseURL = connectors.AuthClientCredentials, "", "https://api.${config.region}"
 	}))
 	user := registered(t, hosted(t, func(c *connectors.Connector, _ *connectors.OAuth2) { c.BaseURL = "https://api.${config.region}" }))
-	for region, taken := range map[string]bool{"eu": true, "evil.example": false} {
+	for region, want := range map[string]bool{"eu": true, "evil.example": false} {
 		config := []byte(`{"region":"` + region + `","host":"x.example","only":"us"}`)
 		_, tokens := listed.OAuthEndpoints(config)
 		_, own := service.Resolve(config)
 		for what, err := range map[string]error{"OAuthEndpoints": tokens, "Resolve, for the operator's token": own} {
-			if taken && err != nil || !taken && !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorConfigInvalid}) {
-				t.Errorf("%s in %s: got %v, want it taken: %v", what, region, err, taken)
+			if want && err != nil || !want && !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorConfigInvalid}) {
+				t.Errorf("%s in %s: got %v, want it accepted: %v", what, region, err, want)
 			}
 		}
 		if _, err := user.Resolve(config); err != nil {
