@@ -156,7 +156,7 @@ func (d decoder) enter() error {
 		return err
 	}
 	if d.StackDepth() > MaxDepth {
-		return &Error{Offset: int(d.InputOffset()), Reason: fmt.Sprintf("is nested deeper than %d levels", MaxDepth)}
+		return &Error{Path: slices.Collect(d.StackPointer().Tokens()), Offset: int(d.InputOffset()), Reason: fmt.Sprintf("is nested deeper than %d levels", MaxDepth)}
 	}
 	return nil
 }
