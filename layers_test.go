@@ -29,18 +29,22 @@ var table = map[string][]string{
 
 	"internal/jsondoc": {},
 
-	"internal/ingress":         {"internal/queue", "internal/ingress/...", "internal/connectpage", "internal/console", "internal/oauth", "internal/connection", "internal/records", "pkg/events", "pkg/connectors"},
-	"internal/ingress/api":     {"internal/queue", "internal/natsmicro", "internal/ingress/receive", "internal/ingress/problem", "internal/oauth", "internal/connection", "internal/records", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/connectors/schema", "pkg/secret"},
+	"internal/ingress":         {"internal/queue", "internal/ingress/...", "internal/connectpage", "internal/console", "internal/oauth/flow", "internal/connection", "internal/records", "pkg/events", "pkg/connectors"},
+	"internal/ingress/api":     {"internal/queue", "internal/natsmicro", "internal/ingress/receive", "internal/ingress/problem", "internal/oauth/flow", "internal/connection", "internal/records", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/connectors/schema", "pkg/secret"},
 	"internal/ingress/receive": {"internal/queue", "internal/ingress/problem", "internal/webhook", "internal/connection", "internal/records", "pkg/events", "pkg/connectors", "pkg/connectors/webhooks", "pkg/secret"},
 	"internal/ingress/problem": {"pkg/events", "pkg/connectors", "pkg/connectors/schema"},
-	"internal/connectpage":     {"internal/ingress/problem", "internal/oauth", "internal/connection", "internal/records", "pkg/connectors", "pkg/connectors/schema"},
+	"internal/connectpage":     {"internal/ingress/problem", "internal/oauth/flow", "internal/connection", "internal/records", "pkg/connectors", "pkg/connectors/schema"},
 	"internal/console":         {},
 
-	"internal/executor":          {"internal/executor/fairness", "internal/queue", "internal/natsmicro", "internal/oauth", "internal/webhook", "internal/connection", "internal/records", "internal/safehttp", "pkg/events", "pkg/connectors"},
+	"internal/executor":          {"internal/executor/fairness", "internal/queue", "internal/natsmicro", "internal/oauth/token", "internal/webhook", "internal/connection", "internal/records", "internal/safehttp", "pkg/events", "pkg/connectors"},
 	"internal/executor/fairness": {"internal/queue", "pkg/events"},
-	"internal/refresher":         {"internal/queue", "internal/natsmicro", "internal/oauth", "internal/records", "pkg/events", "pkg/connectors"},
+	"internal/refresher":         {"internal/queue", "internal/natsmicro", "internal/oauth/token", "internal/records", "pkg/events", "pkg/connectors"},
 
-	"internal/oauth":   {"internal/queue", "internal/connection", "internal/records", "internal/safehttp", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/events", "pkg/secret"},
+	"internal/oauth":          {},
+	"internal/oauth/flow":     {"internal/oauth/token", "internal/oauth/endpoint", "internal/connection", "internal/records", "pkg/connectors", "pkg/connectors/schema", "pkg/events", "pkg/secret"},
+	"internal/oauth/token":    {"internal/oauth/endpoint", "internal/connection", "internal/records", "internal/queue", "internal/safehttp", "pkg/connectors", "pkg/events", "pkg/secret"},
+	"internal/oauth/endpoint": {"internal/records", "internal/safehttp", "pkg/connectors", "pkg/events", "pkg/secret"},
+
 	"internal/webhook": {"internal/jsondoc", "internal/connection", "internal/records", "internal/safehttp", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/events", "pkg/secret"},
 
 	"internal/connection": {"internal/records", "pkg/kvstore", "pkg/crypto", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/events", "pkg/secret"},

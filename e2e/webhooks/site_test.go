@@ -28,7 +28,9 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/executor"
 	"github.com/hawser-io/hawser/internal/ingress"
-	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/oauth/endpoint"
+	"github.com/hawser-io/hawser/internal/oauth/flow"
+	"github.com/hawser-io/hawser/internal/oauth/token"
 	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/testenv"
@@ -157,10 +159,12 @@ func (s *site) assemble(ctx context.Context, o siteOptions) {
 	s.service = connection.NewService(s.store, s.definitions, scopes, s.bus, &connection.ServiceOptions{BaseURL: baseURL + ingress.DefaultBasePath, OnError: onError, Grants: grants, CheckSecret: webhook.CheckSecret})
 	key, err := records.SigningKey(ctx, s.buckets, s.store.Sealer())
 	must(t, err)
-	tokensOf := oauth.NewTokens(oauth.Parts{
-		Queue: s.queue, Service: s.service, Definitions: s.definitions, Grants: grants, Leases: records.NewLeases(s.buckets), Apps: apps,
-		HTTP: http.DefaultClient, Registry: s.registry, Key: key,
-	}, &oauth.Options{BaseURL: baseURL + ingress.DefaultBasePath})
+	links := &flow.Links{BaseURL: baseURL + ingress.DefaultBasePath, Key: key, Now: time.Now}
+	tokensOf := token.New(token.Parts{
+		Queue: s.queue, Connections: s.service, Grants: grants, Leases: records.NewLeases(s.buckets), HTTP: http.DefaultClient,
+		Servers:      &endpoint.Servers{Definitions: s.definitions, Apps: apps, Registry: s.registry},
+		ReconnectURL: links.ReconnectURL,
+	}, nil)
 	s.running.Go(func() error { return s.store.Run(ctx) })
 	s.running.Go(func() error { return tokens.Run(ctx) })
 	s.running.Go(func() error { return apps.Run(ctx) })
@@ -188,7 +192,7 @@ func (s *site) assemble(ctx context.Context, o siteOptions) {
 		in := ingress.New(ingress.Parts{
 			Queue: s.queue, Service: s.service, Store: s.store, Definitions: s.definitions, Scopes: scopes, Tokens: tokens, Status: status,
 			Apps:  apps,
-			OAuth: oauth.NewFlow(tokensOf, records.NewFlows(s.buckets, s.store.Sealer()), records.NewSessions(s.buckets)),
+			OAuth: flow.New(flow.Parts{Tokens: tokensOf, Flows: records.NewFlows(s.buckets, s.store.Sealer()), Sessions: records.NewSessions(s.buckets), Links: links}),
 		}, &o.ingress)
 		front := httptest.NewUnstartedServer(in.Handler())
 		front.Config = ingress.NewServer(in.Handler())

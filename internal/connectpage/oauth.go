@@ -5,13 +5,13 @@ import (
 	"strings"
 
 	"github.com/hawser-io/hawser/internal/ingress/problem"
-	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/oauth/flow"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
 // start takes a browser to the provider.
 func (p *Pages) start(w http.ResponseWriter, r *http.Request) {
-	to, cookie, err := p.oauth.Open(r.Context(), r.PathValue("connector"), r.PathValue("handle"), cookieOf(r))
+	to, cookie, err := p.oauth.Starter.Open(r.Context(), r.PathValue("connector"), r.PathValue("handle"), cookieOf(r))
 	if err != nil {
 		showFailure(w, r, connectors.AsError(err))
 		return
@@ -22,7 +22,7 @@ func (p *Pages) start(w http.ResponseWriter, r *http.Request) {
 
 // reconnect takes a browser with a reconnect link to a new flow.
 func (p *Pages) reconnect(w http.ResponseWriter, r *http.Request) {
-	to, err := p.oauth.Reconnect(r.Context(), r.PathValue("connector"), r.PathValue("token"))
+	to, err := p.oauth.Starter.Reconnect(r.Context(), r.PathValue("connector"), r.PathValue("token"))
 	if err != nil {
 		showFailure(w, r, connectors.AsError(err))
 		return
@@ -33,7 +33,7 @@ func (p *Pages) reconnect(w http.ResponseWriter, r *http.Request) {
 // callback is the way back. The browser is sent on only to an address that the
 // flow allowed, with how it went and nothing else.
 func (p *Pages) callback(w http.ResponseWriter, r *http.Request) {
-	outcome, failed := p.oauth.Callback(r.Context(), r.PathValue("connector"), r.URL.Query(), cookieOf(r))
+	outcome, failed := p.oauth.Callbacks.Handle(r.Context(), r.PathValue("connector"), r.URL.Query(), cookieOf(r))
 	if outcome.Clear.Name != "" {
 		outcome.Clear.Value, outcome.Clear.MaxAge = "", -1
 		setCookie(w, outcome.Clear)
@@ -90,7 +90,7 @@ func cookieOf(r *http.Request) func(string) string {
 
 // setCookie sets a cookie for the whole host, which the prefix __Host- demands.
 // Lax: the provider's redirect is a top-level navigation.
-func setCookie(w http.ResponseWriter, c oauth.Cookie) {
+func setCookie(w http.ResponseWriter, c flow.Cookie) {
 	age := int(c.MaxAge.Seconds())
 	if c.MaxAge < 0 {
 		age = -1

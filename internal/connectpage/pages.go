@@ -12,17 +12,17 @@ import (
 	"net/http"
 
 	"github.com/hawser-io/hawser/internal/connection"
-	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/oauth/flow"
 )
 
 // Pages are the handlers. Safe for concurrent use.
 type Pages struct {
-	oauth   *oauth.Flow
+	oauth   *flow.Service
 	service *connection.Service
 }
 
 // New returns the pages.
-func New(flow *oauth.Flow, service *connection.Service) *Pages { return &Pages{flow, service} }
+func New(flow *flow.Service, service *connection.Service) *Pages { return &Pages{flow, service} }
 
 // Register adds the routes to mux: those of OAuth flows below basePath, and those of
 // connect sessions below /connect/.

@@ -5,14 +5,14 @@ import (
 	"net/url"
 
 	"github.com/hawser-io/hawser/internal/ingress/problem"
-	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/oauth/flow"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
 // sessionStatus is for the program that made the link: it asks until the user is done.
 func (p *Pages) sessionStatus(w http.ResponseWriter, r *http.Request) {
-	s, err := p.oauth.Session(r.Context(), r.PathValue("token"))
+	s, err := p.oauth.Sessions.Get(r.Context(), r.PathValue("token"))
 	if err != nil {
 		problem.Write(w, connectors.AsError(err))
 		return
@@ -30,12 +30,12 @@ func (p *Pages) openSession(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	offers := p.oauth.Offers(s)
+	offers := p.oauth.Sessions.Connectors(s)
 	chosen := r.URL.Query().Get("choice")
 	switch {
-	case s.Status == oauth.SessionConnected:
+	case s.Status == flow.SessionConnected:
 		render(w, http.StatusOK, "message", finished(s))
-	case s.Status == oauth.SessionSelecting:
+	case s.Status == flow.SessionSelecting:
 		p.showSites(w, r, s)
 	case len(offers) == 1:
 		showForm(w, s, offers[0], nil, nil)
@@ -58,10 +58,10 @@ func (p *Pages) openSession(w http.ResponseWriter, r *http.Request) {
 
 // enter lets the session's own browser in.
 func (p *Pages) enter(w http.ResponseWriter, r *http.Request) (*records.Session, bool) {
-	s, err := p.oauth.Session(r.Context(), r.PathValue("token"))
-	var cookie oauth.Cookie
+	s, err := p.oauth.Sessions.Get(r.Context(), r.PathValue("token"))
+	var cookie flow.Cookie
 	if err == nil {
-		cookie, err = p.oauth.Enter(r.Context(), s, cookieOf(r))
+		cookie, err = p.oauth.Sessions.Open(r.Context(), s, cookieOf(r))
 	}
 	if err != nil {
 		showFailure(w, r, connectors.AsError(err))
@@ -90,8 +90,8 @@ func (p *Pages) submitSession(w http.ResponseWriter, r *http.Request) {
 	}
 	form := r.PostForm
 	switch {
-	case s.Status == oauth.SessionSelecting:
-		if err := p.oauth.SessionSelect(r.Context(), s, form.Get("choice")); err != nil {
+	case s.Status == flow.SessionSelecting:
+		if err := p.oauth.Sessions.Select(r.Context(), s, form.Get("choice")); err != nil {
 			showFailure(w, r, connectors.AsError(err))
 			return
 		}
@@ -109,7 +109,7 @@ func (p *Pages) connectSession(w http.ResponseWriter, r *http.Request, s *record
 		showFailure(w, r, connectors.AsError(err))
 		return
 	}
-	next, err := p.oauth.SessionConnect(r.Context(), s, def.Key, configOf(def, form))
+	next, err := p.oauth.Sessions.Connect(r.Context(), s, def.Key, configOf(def, form))
 	if err != nil {
 		e := connectors.AsError(err)
 		if e.Code == connectors.CodeConnectorConfigInvalid {
@@ -133,7 +133,7 @@ func (p *Pages) connectSession(w http.ResponseWriter, r *http.Request, s *record
 
 // leave ends the session's way.
 func (p *Pages) leave(w http.ResponseWriter, r *http.Request, s *records.Session) {
-	outcome := oauth.Outcome{Status: "success", Connector: s.Connector, ReturnURL: s.ReturnURL}
+	outcome := flow.Outcome{Status: "success", Connector: s.Connector, ReturnURL: s.ReturnURL}
 	if to := outcome.Location(nil); to != "" {
 		render(w, http.StatusOK, "message", content{Title: "Connected", Text: "The connection is ready.", Link: to, LinkText: "Go back"})
 		return
@@ -146,7 +146,7 @@ func finished(s *records.Session) content {
 }
 
 func (p *Pages) showSites(w http.ResponseWriter, r *http.Request, s *records.Session) {
-	sites, err := p.oauth.SessionSites(r.Context(), s)
+	sites, err := p.oauth.Sessions.Sites(r.Context(), s)
 	if err != nil {
 		showFailure(w, r, connectors.AsError(err))
 		return

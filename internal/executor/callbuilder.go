@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 
-	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/oauth/token"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
@@ -15,7 +15,7 @@ import (
 type callBuilder struct {
 	connections *records.Connections
 	http        *http.Client // for its limits; the transport is the target's
-	oauth       *oauth.Tokens
+	oauth       *token.Source
 }
 
 // target is where a call goes.

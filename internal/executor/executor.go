@@ -13,7 +13,7 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/executor/fairness"
 	"github.com/hawser-io/hawser/internal/natsmicro"
-	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/oauth/token"
 	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -55,7 +55,7 @@ type Parts struct {
 	Claims      *records.Claims
 	Status      *records.StatusWriter
 	HTTP        *http.Client  // for providers, see internal/safehttp
-	OAuth       *oauth.Tokens // of connections that have a grant
+	OAuth       *token.Source // of connections that have a grant
 }
 
 // Executor runs the actions and webhook handlers of the connectors in its registry.

@@ -16,7 +16,7 @@ import (
 	"github.com/hawser-io/hawser/internal/connectpage"
 	"github.com/hawser-io/hawser/internal/ingress/api"
 	"github.com/hawser-io/hawser/internal/ingress/receive"
-	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/oauth/flow"
 	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -54,7 +54,7 @@ type Parts struct {
 	Scopes      connection.Scopes
 	Tokens      *records.APITokens
 	Status      *records.StatusWriter
-	OAuth       *oauth.Flow
+	OAuth       *flow.Service
 	Apps        *records.Apps
 }
 

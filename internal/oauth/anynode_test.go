@@ -8,17 +8,9 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/hawser-io/hawser/internal/oauth"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
-
-// flow is the flow of a further process.
-func (in *installation) flow(t testing.TB) *oauth.Flow {
-	t.Helper()
-	n := in.join(t)
-	return oauth.NewFlow(n.tokens, n.flows, records.NewSessions(n.buckets))
-}
 
 // A flow is begun at one node, opened at another, and comes back, again and again
 // and at once, to several: it is taken once.
@@ -29,7 +21,7 @@ func TestAFlowGoesThroughAnyNodeAndIsTakenOnce(t *testing.T) {
 		URL string `json:"authorization_url"`
 	}
 	in.call(http.MethodPut, onDemo, map[string]any{}, &started)
-	to, cookie, err := in.flow(t).Open(t.Context(), "demo-oauth", started.URL[strings.LastIndex(started.URL, "/")+1:], func(string) string { return "" })
+	to, cookie, err := in.join(t).flow.Starter.Open(t.Context(), "demo-oauth", started.URL[strings.LastIndex(started.URL, "/")+1:], func(string) string { return "" })
 	must(t, err)
 	_, callback, _ := newBrowser(t).post(to, approve)
 	u, err := url.Parse(callback)
@@ -40,12 +32,12 @@ func TestAFlowGoesThroughAnyNodeAndIsTakenOnce(t *testing.T) {
 		}
 		return ""
 	}
-	flows := []*oauth.Flow{in.flow(t), in.flow(t), in.flow(t)}
+	nodes := []*node{in.join(t), in.join(t), in.join(t)}
 	var taken atomic.Int64
 	var wg sync.WaitGroup
 	for i := range 24 {
 		wg.Go(func() {
-			_, failed := flows[i%3].Callback(t.Context(), "demo-oauth", u.Query(), browser)
+			_, failed := nodes[i%3].flow.Callbacks.Handle(t.Context(), "demo-oauth", u.Query(), browser)
 			switch {
 			case failed == nil:
 				taken.Add(1)

@@ -18,7 +18,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hawser-io/hawser/internal/connection"
-	"github.com/hawser-io/hawser/internal/oauth"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -84,7 +83,7 @@ func TestNoSecretLeavesItsPlace(t *testing.T) {
 	t.Parallel()
 	provider, metrics := &leaky{}, prometheus.NewRegistry()
 	server := newServer(t, provider)
-	in := install(t, &oauth.Options{Metrics: metrics}, oauthConnector("leaky", server, withMoreTokens(server)))
+	in := install(t, &options{Metrics: metrics}, oauthConnector("leaky", server, withMoreTokens(server)))
 	in.setApp("leaky", records.App{ClientID: "client", ClientSecrets: []secret.Text{secret.New(canary + "-client")}})
 	var seen strings.Builder // all that browsers and callers were told
 	secrets := []string{canary}
@@ -124,12 +123,12 @@ func TestNoSecretLeavesItsPlace(t *testing.T) {
 	_, problem := in.call(http.MethodPost, path+"/refresh", nil, nil)
 	seen.WriteString(problem.Error())
 	in.expire(c.Grant)
-	if _, err := in.front.tokens.Fresh(t.Context(), c.Grant); err != nil {
+	if _, err := in.front.tokens.Source.Fresh(t.Context(), c.Grant); err != nil {
 		seen.WriteString(err.Error() + connectors.AsError(err).Reason)
 	}
 	for _, companion := range []string{"user", "files"} {
 		in.expire(c.Companions[companion])
-		_, err := in.front.tokens.Companion(t.Context(), c, companion)
+		_, err := in.front.tokens.Source.Companion(t.Context(), c, companion)
 		seen.WriteString(err.Error() + connectors.AsError(err).Reason)
 	}
 	var v connection.View

@@ -292,7 +292,7 @@ func TestAnothersCertificateIsOfNoUseWithoutItsKey(t *testing.T) {
 	for name, text := range map[string]string{"PEM": selfSigned(t, key) + pkcs8(t, theirs), "a JWK": forgedJWK(t, key, theirs, shown.Bytes)} {
 		config, err := json.Marshal(map[string]string{"certificate": text})
 		must(t, err)
-		_, err = in.front.tokens.Connect(t.Context(), records.NewRef(other, "machine", ""), connection.ConnectInput{Config: config})
+		_, err = in.front.flow.ClientCredentials.Connect(t.Context(), records.NewRef(other, "machine", ""), connection.ConnectInput{Config: config})
 		e := connectors.AsError(err)
 		if e == nil || e.Code != connectors.CodeConnectorOAuthNotConfigured || !strings.Contains(e.Message, "PEM, or a JWK with x5c") {
 			t.Errorf("in %s: got %v, want CONNECTOR_OAUTH_NOT_CONFIGURED and what a certificate may be", name, err)
@@ -339,7 +339,7 @@ func TestACallWaitsForNoOtherThatReadsTheCertificate(t *testing.T) {
 	if !ok {
 		t.Fatal("the connector is not there")
 	}
-	client := &http.Client{Transport: n.tokens.Transport(n.http.Transport, def, conn.Grant, connectors.Runtime{BaseURL: s.URL})}
+	client := &http.Client{Transport: n.tokens.Source.Transport(n.http.Transport, def, conn.Grant, connectors.Runtime{BaseURL: s.URL})}
 	ask := func() error {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/api/me", nil)
 		if err != nil {

@@ -18,7 +18,9 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/hawser-io/hawser/internal/connection"
-	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/oauth/endpoint"
+	"github.com/hawser-io/hawser/internal/oauth/flow"
+	"github.com/hawser-io/hawser/internal/oauth/token"
 	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -120,19 +122,20 @@ func beChild(text string) error {
 	if err != nil {
 		return err
 	}
-	parts := oauth.Parts{
-		Queue: q, Service: connection.NewService(store, definitions, scopes, q.Bus, nil), Definitions: definitions, Grants: records.NewGrants(buckets, store.Sealer()),
-		Leases: records.NewLeases(buckets), Apps: records.NewApps(buckets, store.Sealer(), nil), HTTP: client, Key: secret.New("unused"),
+	links := &flow.Links{Key: secret.New("unused"), Now: time.Now}
+	parts := token.Parts{
+		Queue: q, Connections: connection.NewService(store, definitions, scopes, q.Bus, nil), Grants: records.NewGrants(buckets, store.Sealer()), Leases: records.NewLeases(buckets),
+		Servers: &endpoint.Servers{Definitions: definitions, Apps: records.NewApps(buckets, store.Sealer(), nil)}, HTTP: client, ReconnectURL: links.ReconnectURL,
 	}
-	tokens := oauth.NewTokens(parts, &oauth.Options{CallTimeout: o.Timeout})
+	tokens := token.New(parts, &token.Options{CallTimeout: o.Timeout})
 	if o.Refresher {
-		return beRefresher(ctx, parts, tokens)
+		return beRefresher(ctx, tokens)
 	}
-	token, err := tokens.Fresh(ctx, o.Grant)
+	fresh, err := tokens.Source.Fresh(ctx, o.Grant)
 	if err != nil {
 		return err
 	}
-	fmt.Println("generation", token.Generation)
+	fmt.Println("generation", fresh.Generation)
 	return nil
 }
 
@@ -157,12 +160,12 @@ func (in *installation) child(t testing.TB, o orders) (cmd *exec.Cmd, out *bufio
 
 func TestAHolderThatWakesPastItsLeaseDoesNotCall(t *testing.T) {
 	t.Parallel()
-	in, p := withDemo(t, &oauth.Options{CallTimeout: 2 * time.Second})
+	in, p := withDemo(t, &options{CallTimeout: 2 * time.Second})
 	grant := in.connectDemo()
 	in.expire(grant)
 	holder, out := in.child(t, orders{Grant: grant, Stop: true, Timeout: 2 * time.Second})
 	eventually(t, "the holder to write its intent and stop", func() bool { return in.grant(grant).Intent != nil && stopped(holder.Process.Pid) })
-	token, err := in.front.tokens.Fresh(t.Context(), grant)
+	token, err := in.front.tokens.Source.Fresh(t.Context(), grant)
 	must(t, err)
 	if got := stats(t, p); got.Refreshes != 1 {
 		t.Errorf("after the successor: provider counted %+v, want one refresh", got)
@@ -190,7 +193,7 @@ func stopped(pid int) bool {
 
 func TestAKillBetweenAnswerAndStoreSaysOnceThatTheUserMustComeAgain(t *testing.T) {
 	t.Parallel()
-	in, p := withDemo(t, &oauth.Options{CallTimeout: time.Second})
+	in, p := withDemo(t, &options{CallTimeout: time.Second})
 	grant := in.connectDemo()
 	id := in.demoConnection().ID
 	in.expire(grant)
@@ -201,7 +204,7 @@ func TestAKillBetweenAnswerAndStoreSaysOnceThatTheUserMustComeAgain(t *testing.T
 	if got := stats(t, p); got.Refreshes != 1 {
 		t.Fatalf("before the kill: provider counted %+v, want one refresh", got)
 	}
-	_, err := in.front.tokens.Fresh(t.Context(), grant)
+	_, err := in.front.tokens.Source.Fresh(t.Context(), grant)
 	if !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthRefreshFailed}) {
 		t.Errorf("got %v, want CONNECTOR_OAUTH_REFRESH_FAILED from a provider that detects reuse", err)
 	}
@@ -211,12 +214,12 @@ func TestAKillBetweenAnswerAndStoreSaysOnceThatTheUserMustComeAgain(t *testing.T
 func TestAKillIsHealedWhereTheProviderTakesTheOldTokenAgain(t *testing.T) {
 	t.Parallel()
 	kind := newSlowServer(t, 0)
-	in := install(t, &oauth.Options{CallTimeout: time.Second}, oauthConnector("kind", kind.url, nil))
+	in := install(t, &options{CallTimeout: time.Second}, oauthConnector("kind", kind.url, nil))
 	in.setApp("kind", demoApp)
 	grant := in.plant(t, "kind")
 	victim, _ := in.child(t, orders{Grant: grant, Kill: true, Timeout: time.Second})
 	_ = victim.Wait()
-	token, err := in.front.tokens.Fresh(t.Context(), grant)
+	token, err := in.front.tokens.Source.Fresh(t.Context(), grant)
 	must(t, err)
 	if got := kind.calls.Load(); got != 2 || token.Generation != 2 {
 		t.Errorf("got %d calls, generation %d; want a second call that heals", got, token.Generation)

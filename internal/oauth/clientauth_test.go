@@ -321,7 +321,7 @@ func TestAClientSecretThatIsNoKeyIsNamed(t *testing.T) {
 			t.Parallel()
 			s := &keyServer{}
 			in := s.start(t, connectors.AuthClientCredentials, nil, text)
-			_, err := in.front.tokens.Connect(t.Context(), records.NewRef(acme, "keyed", ""), connection.ConnectInput{})
+			_, err := in.front.flow.ClientCredentials.Connect(t.Context(), records.NewRef(acme, "keyed", ""), connection.ConnectInput{})
 			e := connectors.AsError(err)
 			if e == nil || e.Code != connectors.CodeConnectorOAuthNotConfigured || !strings.Contains(e.Message, "is no private key") {
 				t.Errorf("got %v, want CONNECTOR_OAUTH_NOT_CONFIGURED", err)

@@ -324,8 +324,8 @@ func TestSiblingsShareCompanionsOfTheirUser(t *testing.T) {
 	if a, b, c := first.Companions["user"], second.Companions["user"], third.Companions["user"]; a == "" || a != b || a == c || c == "" {
 		t.Errorf("users' grants: %s %s %s, want the first two the same", a, b, c)
 	}
-	must(t, in.front.tokens.Disconnect(t.Context(), first.Ref()))
-	must(t, in.front.tokens.Disconnect(t.Context(), third.Ref()))
+	must(t, in.front.tokens.Connections.Disconnect(t.Context(), first.Ref()))
+	must(t, in.front.tokens.Connections.Disconnect(t.Context(), third.Ref()))
 	w.with(func() {
 		if diff := cmp.Diff([]string{"U2"}, w.revoked); diff != "" {
 			t.Errorf("revoked while one is left (-want +got):\n%s", diff)

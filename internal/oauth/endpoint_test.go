@@ -35,7 +35,7 @@ func TestARefreshTokenThatIsNotRepeatedStays(t *testing.T) {
 	grant := in.plant(t, "keep")
 	for range 3 {
 		in.expire(grant)
-		_, err := in.front.tokens.Fresh(t.Context(), grant)
+		_, err := in.front.tokens.Source.Fresh(t.Context(), grant)
 		must(t, err)
 	}
 }
@@ -65,7 +65,7 @@ func TestWhatTheTokenEndpointHasUsWaitForIsWaitedFor(t *testing.T) {
 			in := install(t, nil, c)
 			in.setApp("limited", demoApp)
 			grant := in.plant(t, "limited")
-			_, err := in.front.tokens.Fresh(t.Context(), grant)
+			_, err := in.front.tokens.Source.Fresh(t.Context(), grant)
 			e := connectors.AsError(err)
 			if e == nil || e.Code != connectors.CodeConnectorOAuthTokenFailed || e.RetryAfter < 9*time.Minute {
 				t.Errorf("got %v, again after %s; want CONNECTOR_OAUTH_TOKEN_FAILED, after ten minutes", err, e.RetryAfter)

@@ -13,7 +13,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/hawser-io/hawser/internal/oauth"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
@@ -87,7 +86,7 @@ func TestATokenWithoutARefreshTokenIsTradedIn(t *testing.T) {
 	}
 	for _, left := range []time.Duration{60*24*time.Hour - time.Hour, 6 * 24 * time.Hour} {
 		age(left)
-		_, err = in.front.tokens.Ahead(t.Context(), in.grant(c.Grant), nil)
+		_, err = in.front.tokens.Source.RenewIfDue(t.Context(), in.grant(c.Grant), nil)
 		must(t, err)
 	}
 	want := []string{
@@ -103,11 +102,11 @@ func TestATokenWithoutARefreshTokenIsTradedIn(t *testing.T) {
 	provider.over = true
 	provider.mu.Unlock()
 	age(time.Hour)
-	if _, err := in.front.tokens.Ahead(t.Context(), in.grant(c.Grant), nil); err == nil || in.grant(c.Grant).State != records.GrantLive {
+	if _, err := in.front.tokens.Source.RenewIfDue(t.Context(), in.grant(c.Grant), nil); err == nil || in.grant(c.Grant).State != records.GrantLive {
 		t.Errorf("refused while it is good: got %v, the grant is %s; want an error, and a grant that lives", err, in.grant(c.Grant).State)
 	}
 	age(-time.Hour)
-	if _, err := in.front.tokens.Fresh(t.Context(), c.Grant); err == nil || in.grant(c.Grant).State != records.GrantRevoked {
+	if _, err := in.front.tokens.Source.Fresh(t.Context(), c.Grant); err == nil || in.grant(c.Grant).State != records.GrantRevoked {
 		t.Errorf("refused after its end: got %v, the grant is %s; want that it needs a new authorisation", err, in.grant(c.Grant).State)
 	}
 }
@@ -290,7 +289,7 @@ func withFiles(t *testing.T, how *connectors.Exchange) (in *installation, a *aud
 		}
 		return in, resp.Body.Close()
 	}, &connectors.ActionOptions{Idempotent: true, MaxAttempts: 10})}
-	in = install(t, &oauth.Options{CallTimeout: 5 * time.Second}, def)
+	in = install(t, &options{CallTimeout: 5 * time.Second}, def)
 	in.setApp("drive", demoApp)
 	in.connectBlindly("drive")
 	c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "drive", ""))
@@ -344,7 +343,7 @@ func TestACompanionIsHadForTheMainToken(t *testing.T) {
 	a.mu.Lock()
 	a.revoked = "main-2"
 	a.mu.Unlock()
-	_, err := in.front.tokens.Now(t.Context(), c.Companions["files"])
+	_, err := in.front.tokens.Source.RenewNow(t.Context(), c.Companions["files"])
 	must(t, err)
 	if diff := cmp.Diff([]string{"refused exchange", "main", "exchanged"}, a.requests()[3:]); diff != "" {
 		t.Errorf("then it was asked (-want +got):\n%s", diff)
@@ -355,7 +354,7 @@ func TestACompanionIsHadForTheMainToken(t *testing.T) {
 func TestACompanionWithoutATokenIsNotRevoked(t *testing.T) {
 	t.Parallel()
 	in, a, c, _ := withFiles(t, byAudience)
-	must(t, in.front.tokens.Disconnect(t.Context(), c.Ref()))
+	must(t, in.front.tokens.Connections.Disconnect(t.Context(), c.Ref()))
 	if diff := cmp.Diff([]string{"code", "revoked refresh-1"}, a.requests()); diff != "" {
 		t.Errorf("the provider was asked (-want +got):\n%s", diff)
 	}
@@ -378,7 +377,7 @@ func TestACompanionSpendsTheMainRefreshTokenOnce(t *testing.T) {
 		for i := range 64 {
 			grant := []string{c.Grant, companion}[i/4%2]
 			all.Go(func() {
-				if _, err := nodes[i%4].tokens.Fresh(t.Context(), grant); err != nil {
+				if _, err := nodes[i%4].tokens.Source.Fresh(t.Context(), grant); err != nil {
 					t.Errorf("round %d: %v", round, err)
 				}
 			})
@@ -407,7 +406,7 @@ func TestALostExchangeIsRememberedByTheMainGrant(t *testing.T) {
 	a.mu.Lock()
 	a.drops = 1
 	a.mu.Unlock()
-	if _, err := in.front.tokens.Fresh(t.Context(), c.Companions["files"]); err == nil {
+	if _, err := in.front.tokens.Source.Fresh(t.Context(), c.Companions["files"]); err == nil {
 		t.Fatal("a lost answer gave a token")
 	}
 	if g := in.grant(c.Grant); g.Intent == nil || g.State != records.GrantLive {
@@ -419,7 +418,7 @@ func TestALostExchangeIsRememberedByTheMainGrant(t *testing.T) {
 			break
 		}
 	}
-	if _, err := in.front.tokens.Fresh(t.Context(), c.Companions["files"]); err == nil {
+	if _, err := in.front.tokens.Source.Fresh(t.Context(), c.Companions["files"]); err == nil {
 		t.Error("got a token for a refresh token that was spent")
 	}
 	if diff := cmp.Diff([]string{"code", "files", "refused main"}, a.requests()); diff != "" {

@@ -37,7 +37,7 @@ func TestARefusedExchangeIsNotTheMainGrants(t *testing.T) {
 	in.connectBlindly("drive")
 	c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "drive", ""))
 	must(t, err)
-	if _, err := in.front.tokens.Fresh(t.Context(), c.Companions["files"]); err == nil {
+	if _, err := in.front.tokens.Source.Fresh(t.Context(), c.Companions["files"]); err == nil {
 		t.Error("got a token that was refused")
 	}
 	if g := in.grant(c.Grant); g.State != records.GrantLive {
@@ -46,7 +46,7 @@ func TestARefusedExchangeIsNotTheMainGrants(t *testing.T) {
 	if g := in.grant(c.Companions["files"]); g.State != records.GrantRevoked {
 		t.Errorf("the companion is %s, want needs_reauth", g.State)
 	}
-	_, err = in.front.tokens.Fresh(t.Context(), c.Grant)
+	_, err = in.front.tokens.Source.Fresh(t.Context(), c.Grant)
 	must(t, err)
 }
 
@@ -90,7 +90,7 @@ func TestATradeByGetIsSentOnce(t *testing.T) {
 	}
 	c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "photos", ""))
 	must(t, err)
-	if _, err := in.front.tokens.Now(t.Context(), c.Grant); err == nil {
+	if _, err := in.front.tokens.Source.RenewNow(t.Context(), c.Grant); err == nil {
 		t.Error("got a token from a broken connection")
 	}
 	if n, g := provider.trades.Load(), in.grant(c.Grant); n != 2 || g.State != records.GrantLive {
@@ -101,11 +101,11 @@ func TestATradeByGetIsSentOnce(t *testing.T) {
 // ways are the two in which the main refresh token is spent.
 var ways = map[string]func(*installation, *records.Connection) error{
 	"by a refresh": func(in *installation, c *records.Connection) error {
-		_, err := in.front.tokens.Now(in.t.Context(), c.Grant)
+		_, err := in.front.tokens.Source.RenewNow(in.t.Context(), c.Grant)
 		return err
 	},
 	"for a companion": func(in *installation, c *records.Connection) error {
-		_, err := in.front.tokens.Fresh(in.t.Context(), c.Companions["files"])
+		_, err := in.front.tokens.Source.Fresh(in.t.Context(), c.Companions["files"])
 		return err
 	},
 }
@@ -126,7 +126,7 @@ func whileSpent(t *testing.T, meanwhile func(*installation, *records.Connection)
 func TestASuccessorThatComesForAGrantThatIsGoneIsGivenBack(t *testing.T) {
 	t.Parallel()
 	whileSpent(t, func(in *installation, c *records.Connection) {
-		if err := in.front.tokens.Disconnect(in.t.Context(), c.Ref()); err != nil {
+		if err := in.front.tokens.Connections.Disconnect(in.t.Context(), c.Ref()); err != nil {
 			in.t.Error(err)
 		}
 	}, func(t *testing.T, _ *installation, _ *records.Connection, a *audiences, err error) {
@@ -155,7 +155,7 @@ func TestASuccessorWakesAGrantThatWasBuriedMeanwhile(t *testing.T) {
 		if now.State != records.Active {
 			t.Errorf("the connection is %s, want active", now.State)
 		}
-		_, err = in.front.tokens.Now(t.Context(), c.Grant)
+		_, err = in.front.tokens.Source.RenewNow(t.Context(), c.Grant)
 		must(t, err)
 	})
 }
@@ -183,7 +183,7 @@ func TestASuccessorTakesThePlaceOfTheSpentTokenInANewAuthorisation(t *testing.T)
 		if tokens, err := in.front.grants.Open(g); err != nil || tokens.Access.Reveal() != "authorised" || tokens.Refresh.Reveal() != "refresh-2" {
 			t.Errorf("the grant has not the token of the authorisation, and the successor of the spent one (%v)", err)
 		}
-		_, err = in.front.tokens.Now(t.Context(), c.Grant)
+		_, err = in.front.tokens.Source.RenewNow(t.Context(), c.Grant)
 		must(t, err)
 	})
 }
@@ -221,7 +221,7 @@ func TestACompanionTakesItsTurnForItsOwnCallAlone(t *testing.T) {
 					<-place
 				}, nil
 			}
-			_, err := in.front.tokens.Ahead(t.Context(), in.grant(c.Companions["files"]), turn)
+			_, err := in.front.tokens.Source.RenewIfDue(t.Context(), in.grant(c.Companions["files"]), turn)
 			must(t, err)
 			if diff := cmp.Diff(tc.want, turns); diff != "" {
 				t.Errorf("what was asked in each turn (-want +got):\n%s", diff)

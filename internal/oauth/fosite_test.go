@@ -124,7 +124,7 @@ func TestAgainstAnAuthorizationServerThatIsNotOurs(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 64 {
 			wg.Go(func() {
-				if _, err := nodes[i%len(nodes)].tokens.Fresh(t.Context(), grant); err != nil {
+				if _, err := nodes[i%len(nodes)].tokens.Source.Fresh(t.Context(), grant); err != nil {
 					t.Errorf("round %d: %v", round, err)
 				}
 			})
@@ -138,13 +138,13 @@ func TestAgainstAnAuthorizationServerThatIsNotOurs(t *testing.T) {
 	old, err := in.front.grants.Open(in.grant(grant))
 	must(t, err)
 	in.expire(grant)
-	_, err = in.front.tokens.Fresh(t.Context(), grant)
+	_, err = in.front.tokens.Source.Fresh(t.Context(), grant)
 	must(t, err)
 	g := in.grant(grant)
 	must(t, in.front.grants.Seal(g, old))
 	g.ExpiresAt = time.Now().Add(-time.Hour)
 	must(t, in.front.grants.Save(t.Context(), g))
-	if _, err := in.front.tokens.Fresh(t.Context(), grant); connectors.AsError(err) == nil || connectors.AsError(err).Code != connectors.CodeConnectorOAuthRefreshFailed {
+	if _, err := in.front.tokens.Source.Fresh(t.Context(), grant); connectors.AsError(err) == nil || connectors.AsError(err).Code != connectors.CodeConnectorOAuthRefreshFailed {
 		t.Errorf("a replayed token: got %v, want CONNECTOR_OAUTH_REFRESH_FAILED", err)
 	}
 	if got := connect("?replace=true"); got != grant {

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/connection"
-	"github.com/hawser-io/hawser/internal/oauth"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -29,7 +28,7 @@ func TestATokenIsRenewedOnlyWhenItsTimeHasCome(t *testing.T) {
 		g := in.grant(grant)
 		g.IssuedAt, g.ExpiresAt = time.Now().Add(-time.Hour), time.Now().Add(tc.left)
 		must(t, in.front.grants.Save(t.Context(), g))
-		_, err := in.front.tokens.Fresh(t.Context(), grant)
+		_, err := in.front.tokens.Source.Fresh(t.Context(), grant)
 		must(t, err)
 		if got := stats(t, p).Refreshes; got != tc.refreshes {
 			t.Errorf("with %s left: %d refreshes, want %d", tc.left, got, tc.refreshes)
@@ -43,12 +42,12 @@ func TestATokenIsRenewedOnlyWhenItsTimeHasCome(t *testing.T) {
 // The faults of a token endpoint: none of them costs a credential or a state.
 func TestTransientFailuresChangeNoStateAndNoCredential(t *testing.T) {
 	t.Parallel()
-	in, p := withDemo(t, &oauth.Options{CallTimeout: time.Second})
+	in, p := withDemo(t, &options{CallTimeout: time.Second})
 	grant := in.connectDemo()
 	for _, mode := range []string{"500", "429", "html", "hang"} {
 		before := in.expire(grant)
 		fault(t, p, "token", mode, 1)
-		_, err := in.front.tokens.Fresh(t.Context(), grant)
+		_, err := in.front.tokens.Source.Fresh(t.Context(), grant)
 		e, ok := errors.AsType[*connectors.Error](err)
 		if !ok || e.Code != connectors.CodeConnectorOAuthTokenFailed && e.Code != connectors.CodeConnectorOAuthParseTokenFailed || e.RetryAfter <= 0 {
 			t.Errorf("%s: got %v, want a failure that says when to try again", mode, err)
@@ -62,11 +61,11 @@ func TestTransientFailuresChangeNoStateAndNoCredential(t *testing.T) {
 		}
 		// While it lasts, nobody calls.
 		calls := stats(t, p)
-		if _, err := in.front.tokens.Fresh(t.Context(), grant); err == nil || stats(t, p) != calls {
+		if _, err := in.front.tokens.Source.Fresh(t.Context(), grant); err == nil || stats(t, p) != calls {
 			t.Errorf("%s: during the backoff: got %v, want an error without a call", mode, err)
 		}
 		in.expire(grant)
-		if _, err := in.front.tokens.Fresh(t.Context(), grant); err != nil {
+		if _, err := in.front.tokens.Source.Fresh(t.Context(), grant); err != nil {
 			t.Errorf("%s, and then healthy: %v", mode, err)
 		}
 		if c := in.demoConnection(); c.State != records.Active {
@@ -80,12 +79,12 @@ func TestTransientFailuresChangeNoStateAndNoCredential(t *testing.T) {
 
 func TestALostAnswerSaysOnceThatTheUserMustComeAgain(t *testing.T) {
 	t.Parallel()
-	in, p := withDemo(t, &oauth.Options{CallTimeout: 2 * time.Second})
+	in, p := withDemo(t, &options{CallTimeout: 2 * time.Second})
 	grant := in.connectDemo()
 	id := in.demoConnection().ID
 	in.expire(grant)
 	fault(t, p, "token", "drop", 1) // the provider commits, and the answer is lost
-	if _, err := in.front.tokens.Fresh(t.Context(), grant); err == nil {
+	if _, err := in.front.tokens.Source.Fresh(t.Context(), grant); err == nil {
 		t.Fatal("the lost answer gave a token")
 	}
 	if g := in.grant(grant); g.Intent == nil || g.State != records.GrantLive {
@@ -93,7 +92,7 @@ func TestALostAnswerSaysOnceThatTheUserMustComeAgain(t *testing.T) {
 	}
 	in.expire(grant)
 	for range 3 {
-		_, err := in.front.tokens.Fresh(t.Context(), grant)
+		_, err := in.front.tokens.Source.Fresh(t.Context(), grant)
 		if !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthRefreshFailed}) {
 			t.Errorf("got %v, want CONNECTOR_OAUTH_REFRESH_FAILED", err)
 		}
@@ -152,7 +151,7 @@ func TestARefusedGrantIsDeadOnceForGood(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 24 {
 		wg.Go(func() {
-			_, err := nodes[i%3].tokens.Fresh(t.Context(), grant)
+			_, err := nodes[i%3].tokens.Source.Fresh(t.Context(), grant)
 			if !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthRefreshFailed}) {
 				t.Errorf("got %v, want CONNECTOR_OAUTH_REFRESH_FAILED", err)
 			}
@@ -181,10 +180,10 @@ func TestACallerWithoutPatienceDoesNotCancelTheRefresh(t *testing.T) {
 	grant := in.plant(t, "slow")
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := in.front.tokens.Fresh(ctx, grant); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := in.front.tokens.Source.Fresh(ctx, grant); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v, want the caller's deadline", err)
 	}
-	token, err := in.front.tokens.Fresh(t.Context(), grant)
+	token, err := in.front.tokens.Source.Fresh(t.Context(), grant)
 	must(t, err)
 	if got := slow.calls.Load(); got != 1 || token.Generation != 2 {
 		t.Errorf("got %d calls, generation %d; want one call whose tokens were kept", got, token.Generation)
@@ -238,14 +237,14 @@ func TestARotatedClientSecretLeavesNoGap(t *testing.T) {
 	grant := in.connectDemo()
 	in.setApp("demo-oauth", records.App{ClientID: demoApp.ClientID, ClientSecrets: []secret.Text{secret.New("not-yet-valid"), demoApp.ClientSecrets[0]}})
 	in.expire(grant)
-	_, err := in.front.tokens.Fresh(t.Context(), grant)
+	_, err := in.front.tokens.Source.Fresh(t.Context(), grant)
 	must(t, err)
 	if got := stats(t, p); got.Refreshes != 1 {
 		t.Errorf("provider counted %+v, want one refresh", got)
 	}
 	in.setApp("demo-oauth", records.App{ClientID: demoApp.ClientID, ClientSecrets: []secret.Text{secret.New("wrong")}})
 	in.expire(grant)
-	if _, err := in.front.tokens.Fresh(t.Context(), grant); err == nil || in.grant(grant).State != records.GrantLive {
+	if _, err := in.front.tokens.Source.Fresh(t.Context(), grant); err == nil || in.grant(grant).State != records.GrantLive {
 		t.Errorf("with a wrong secret: got %v, grant %s; want an error and a grant that lives", err, in.grant(grant).State)
 	}
 }
@@ -289,7 +288,7 @@ func TestA401IsAnsweredHoweverThePortIsWritten(t *testing.T) {
 			}
 			return &http.Response{StatusCode: status, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
 		})
-		client := &http.Client{Transport: in.front.tokens.Transport(provider, def, grant, connectors.Runtime{BaseURL: base})}
+		client := &http.Client{Transport: in.front.tokens.Source.Transport(provider, def, grant, connectors.Runtime{BaseURL: base})}
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, to, nil)
 		must(t, err)
 		resp, err := client.Do(req)

@@ -38,7 +38,7 @@ func TestWhatComesForAGrantThatIsGoneIsGivenBack(t *testing.T) {
 			t.Error(err)
 		}
 	}))
-	if _, err := in.front.tokens.Fresh(t.Context(), grant); err == nil {
+	if _, err := in.front.tokens.Source.Fresh(t.Context(), grant); err == nil {
 		t.Error("got a token of a grant that is gone")
 	}
 	if diff := cmp.Diff([]string{"new-refresh"}, provider.seen()); diff != "" {

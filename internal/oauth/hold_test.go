@@ -80,7 +80,7 @@ func (in *installation) usable(t *testing.T) {
 	if err != nil || g.State != records.GrantLive {
 		t.Fatalf("the connection's grant: got %v, %v; want one that lives", g, err)
 	}
-	if _, err := in.front.tokens.Now(t.Context(), c.Grant); err != nil {
+	if _, err := in.front.tokens.Source.RenewNow(t.Context(), c.Grant); err != nil {
 		t.Errorf("its refresh token: %v", err)
 	}
 }
@@ -109,7 +109,7 @@ func TestAReconnectKeepsTheGrantThatADisconnectIsLeaving(t *testing.T) {
 	})
 	go func() {
 		defer close(left)
-		if err := in.front.tokens.Disconnect(t.Context(), onAcme); err != nil {
+		if err := in.front.tokens.Connections.Disconnect(t.Context(), onAcme); err != nil {
 			t.Errorf("disconnect: %v", err)
 		}
 	}()
@@ -168,7 +168,7 @@ func TestDisconnectAgainstReconnect(t *testing.T) {
 		b := newBrowser(t)
 		callback := in.begin(b, onDemo+"?replace=true", map[string]any{}, approve)
 		var both sync.WaitGroup
-		both.Go(func() { _ = other.tokens.Disconnect(t.Context(), onAcme) }) // there may be none
+		both.Go(func() { _ = other.tokens.Connections.Disconnect(t.Context(), onAcme) }) // there may be none
 		both.Go(func() {
 			if status, _, body := b.get(callback); status != http.StatusOK {
 				t.Errorf("round %d: reconnect: got %d %s", round, status, body)

@@ -22,7 +22,9 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/demo"
 	"github.com/hawser-io/hawser/internal/ingress"
-	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/oauth/endpoint"
+	"github.com/hawser-io/hawser/internal/oauth/flow"
+	"github.com/hawser-io/hawser/internal/oauth/token"
 	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/safehttp"
@@ -50,9 +52,17 @@ type installation struct {
 	metrics  *prometheus.Registry // of the ingress
 	registry *connectors.Registry
 	token    secret.Text
-	options  oauth.Options
+	options  options
 	wrap     func(bucket string, s kvstore.Store) kvstore.Store // nil: as they are
 	roots    *x509.CertPool                                     // of providers; nil: the system's
+}
+
+// options of an installation. Zero fields mean the default.
+type options struct {
+	CallTimeout time.Duration
+	ReturnURLs  []string
+	Metrics     prometheus.Registerer
+	Now         func() time.Time
 }
 
 // node is what a process has of its own.
@@ -68,8 +78,9 @@ type node struct {
 	grants      *records.Grants
 	leases      *records.Leases
 	apps        *records.Apps
-	flows       *records.Flows
-	tokens      *oauth.Tokens
+	links       *flow.Links
+	tokens      *token.Service
+	flow        *flow.Service
 	http        *http.Client
 }
 
@@ -90,7 +101,7 @@ func (l *lines) Write(p []byte) (int, error) {
 func (l *lines) retries() int64 { return l.retrying.Load() }
 
 // install starts an installation that knows all, with an ingress on loopback.
-func install(t testing.TB, opts *oauth.Options, all ...connectors.Connector) *installation {
+func install(t testing.TB, opts *options, all ...connectors.Connector) *installation {
 	t.Helper()
 	return setup{}.install(t, opts, all...)
 }
@@ -103,7 +114,7 @@ type setup struct {
 	roots *x509.CertPool                                              // of providers
 }
 
-func (s setup) install(t testing.TB, opts *oauth.Options, all ...connectors.Connector) *installation {
+func (s setup) install(t testing.TB, opts *options, all ...connectors.Connector) *installation {
 	t.Helper()
 	keyset, err := crypto.NewKeyset()
 	must(t, err)
@@ -124,8 +135,7 @@ func (s setup) install(t testing.TB, opts *oauth.Options, all ...connectors.Conn
 	} else {
 		server, in.client = s.door(t, mux)
 	}
-	in.options.BaseURL = server + "/api/v1"
-	in.url = in.options.BaseURL
+	in.url = server + "/api/v1"
 	in.front = in.join(t)
 	must(t, in.front.definitions.Publish(t.Context(), in.registry.All()))
 	in.token = records.NewAPIToken()
@@ -134,7 +144,7 @@ func (s setup) install(t testing.TB, opts *oauth.Options, all ...connectors.Conn
 	front := ingress.New(ingress.Parts{
 		Queue: in.front.queue, Service: in.front.service, Store: in.front.store, Definitions: in.front.definitions, Scopes: in.front.scopes,
 		Tokens: tokens, Status: records.NewStatusWriter(in.front.buckets), Apps: in.front.apps,
-		OAuth: oauth.NewFlow(in.front.tokens, in.front.flows, records.NewSessions(in.front.buckets)),
+		OAuth: in.front.flow,
 	}, &ingress.Options{BaseURL: server, HTTP: in.front.http, Metrics: in.metrics, Log: zerolog.New(in.logs)})
 	mux.set(front.Handler())
 	return in
@@ -165,21 +175,27 @@ func (in *installation) join(t testing.TB) *node {
 	n.scopes, err = connection.ParseScopes(connection.DefaultScopes)
 	must(t, err)
 	sealer := n.store.Sealer()
-	n.grants, n.leases, n.flows = records.NewGrants(n.buckets, sealer), records.NewLeases(n.buckets), records.NewFlows(n.buckets, sealer)
+	n.grants, n.leases = records.NewGrants(n.buckets, sealer), records.NewLeases(n.buckets)
 	n.apps = records.NewApps(n.buckets, sealer, nil)
 	n.service = connection.NewService(n.store, n.definitions, n.scopes, n.bus, &connection.ServiceOptions{
-		BaseURL: in.options.BaseURL, Grants: n.grants, OnError: func(err error) { t.Log(err) },
+		BaseURL: in.url, Grants: n.grants, OnError: func(err error) { t.Log(err) },
 	})
 	key, err := records.SigningKey(ctx, n.buckets, sealer)
 	must(t, err)
 	n.http = safehttp.New(&safehttp.Options{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Roots: in.roots})
 	t.Cleanup(n.http.CloseIdleConnections)
-	options := in.options
-	options.Log = zerolog.New(in.logs)
-	n.tokens = oauth.NewTokens(oauth.Parts{
-		Queue: n.queue, Service: n.service, Definitions: n.definitions, Grants: n.grants, Leases: n.leases, Apps: n.apps,
-		HTTP: n.http, Registry: in.registry, Key: key,
-	}, &options)
+	n.links = &flow.Links{BaseURL: in.url, Key: key, Now: time.Now}
+	if in.options.Now != nil {
+		n.links.Now = in.options.Now
+	}
+	n.tokens = token.New(token.Parts{
+		Queue: n.queue, Connections: n.service, Grants: n.grants, Leases: n.leases, HTTP: n.http, ReconnectURL: n.links.ReconnectURL,
+		Servers: &endpoint.Servers{Definitions: n.definitions, Apps: n.apps, Registry: in.registry},
+	}, &token.Options{CallTimeout: in.options.CallTimeout, Metrics: in.options.Metrics, Now: in.options.Now, Log: zerolog.New(in.logs)})
+	n.flow = flow.New(flow.Parts{
+		Tokens: n.tokens, Flows: records.NewFlows(n.buckets, sealer), Sessions: records.NewSessions(n.buckets),
+		Links: n.links, ReturnURLs: in.options.ReturnURLs,
+	})
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
@@ -223,7 +239,7 @@ func startDemo(t testing.TB) *demo.Provider {
 }
 
 // withDemo is an installation with the demo provider and its app.
-func withDemo(t testing.TB, opts *oauth.Options) (*installation, *demo.Provider) {
+func withDemo(t testing.TB, opts *options) (*installation, *demo.Provider) {
 	t.Helper()
 	p := startDemo(t)
 	in := install(t, opts, demo.Connectors(p.URL())...)

@@ -33,7 +33,7 @@ func (in *installation) mintedTwice(t *testing.T, key string, config any) (acces
 	c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, key, ""))
 	must(t, err)
 	in.expire(c.Grant)
-	token, err := in.front.tokens.Fresh(t.Context(), c.Grant)
+	token, err := in.front.tokens.Source.Fresh(t.Context(), c.Grant)
 	must(t, err)
 	return token.Access.Reveal()
 }
@@ -210,7 +210,7 @@ func TestATokenIsMintedByCode(t *testing.T) {
 			conn, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "machine", ""))
 			must(t, err)
 			in.expire(conn.Grant)
-			if _, err := in.join(t).tokens.Fresh(t.Context(), conn.Grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
+			if _, err := in.join(t).tokens.Source.Fresh(t.Context(), conn.Grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
 				t.Errorf("without the code: got %v, want that it is left to who has it", err)
 			}
 		})
@@ -263,7 +263,7 @@ func TestTokenRequestsAreSignedByCode(t *testing.T) {
 	c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "signed", ""))
 	must(t, err)
 	in.expire(c.Grant)
-	if _, err := in.join(t).tokens.Fresh(t.Context(), c.Grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
+	if _, err := in.join(t).tokens.Source.Fresh(t.Context(), c.Grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
 		t.Errorf("without the code: got %v, want that it is left to who has it", err)
 	}
 }

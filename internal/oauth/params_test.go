@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"github.com/hawser-io/hawser/internal/records"
 	"io"
 	"net/http"
 	"net/url"
@@ -13,8 +14,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
-	"github.com/hawser-io/hawser/internal/oauth"
-	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/internal/oauth/flow"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
@@ -163,17 +163,16 @@ func TestWhoLacksTheCodeToReadATokenDoesNotAskForOne(t *testing.T) {
 	grant := in.plant(t, "odd")
 	in.registry = connectors.NewRegistry() // of the programs to come
 	without := in.join(t)
-	if _, err := without.tokens.Fresh(t.Context(), grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
+	if _, err := without.tokens.Source.Fresh(t.Context(), grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
 		t.Errorf("fresh: got %v, want CONNECTOR_OAUTH_NOT_CONFIGURED", err)
 	}
-	flow := oauth.NewFlow(without.tokens, without.flows, records.NewSessions(without.buckets))
-	if _, err := flow.Start(t.Context(), records.NewRef(acme, "odd", "second"), oauth.StartInput{}); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
+	if _, err := without.flow.Starter.Start(t.Context(), records.NewRef(acme, "odd", "second"), flow.StartInput{}); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
 		t.Errorf("start: got %v, want CONNECTOR_OAUTH_NOT_CONFIGURED", err)
 	}
 	if len(provider.asked) != 0 {
 		t.Errorf("the provider was asked %v, want nothing", provider.asked)
 	}
-	if _, err := in.front.tokens.Fresh(t.Context(), grant); err != nil {
+	if _, err := in.front.tokens.Source.Fresh(t.Context(), grant); err != nil {
 		t.Errorf("with the code: %v", err)
 	}
 }

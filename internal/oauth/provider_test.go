@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/demo"
-	"github.com/hawser-io/hawser/internal/oauth"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
@@ -75,10 +74,10 @@ func (c *clock) now() time.Time {
 	return time.Now().Add(c.ahead)
 }
 
-func (c *clock) options() *oauth.Options { return &oauth.Options{Now: c.now} }
+func (c *clock) options() *options { return &options{Now: c.now} }
 
-func optionsWithReturn(allowed string) *oauth.Options {
-	return &oauth.Options{ReturnURLs: []string{allowed}}
+func optionsWithReturn(allowed string) *options {
+	return &options{ReturnURLs: []string{allowed}}
 }
 
 // slowProxy stands before a provider, and lets requests for one path through only

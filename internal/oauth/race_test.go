@@ -39,7 +39,7 @@ func (in *installation) runExecutor(t testing.TB) *node {
 	n := in.join(t)
 	x := executor.New(executor.Parts{
 		Queue: n.queue, Registry: in.registry, Store: n.store, Definitions: n.definitions, Scopes: n.scopes,
-		Claims: records.NewClaims(n.buckets), Status: records.NewStatusWriter(n.buckets), HTTP: n.http, OAuth: n.tokens,
+		Claims: records.NewClaims(n.buckets), Status: records.NewStatusWriter(n.buckets), HTTP: n.http, OAuth: n.tokens.Source,
 	}, &executor.Options{Log: zerolog.New(in.logs)})
 	must(t, x.Prepare(t.Context()))
 	n.caches(t)
@@ -219,7 +219,7 @@ func TestSiblingsShareOneRotation(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 16 {
 		wg.Go(func() {
-			if _, err := nodes[i%2].tokens.Fresh(t.Context(), grant); err != nil {
+			if _, err := nodes[i%2].tokens.Source.Fresh(t.Context(), grant); err != nil {
 				t.Errorf("fresh: %v", err)
 			}
 		})

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hawser-io/hawser/internal/oauth"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
@@ -22,7 +21,7 @@ import (
 func TestOneRefreshPastAStoppedHolder(t *testing.T) {
 	t.Parallel()
 	const limit = 2 * time.Second
-	in, p := withDemo(t, &oauth.Options{CallTimeout: limit})
+	in, p := withDemo(t, &options{CallTimeout: limit})
 	r := newRace(t, in, p, "demo-oauth", "me", in.connectDemo())
 	for round := range max(rounds(t, 1)/10, 1) { // each takes as long as a lease
 		var holder *exec.Cmd
@@ -56,7 +55,7 @@ func killedThenRaced(t *testing.T, repair func(*connectors.OAuth2)) (in *install
 		repair(o)
 	})
 	mend.Actions = []connectors.Action{connectors.NewAction("still", still, &connectors.ActionOptions{Idempotent: true})}
-	in = install(t, &oauth.Options{CallTimeout: time.Second}, mend)
+	in = install(t, &options{CallTimeout: time.Second}, mend)
 	in.setApp("mend", menderApp)
 	grant = in.plant(t, "mend")
 	victim, _ := in.child(t, orders{Grant: grant, Kill: true, Timeout: time.Second})

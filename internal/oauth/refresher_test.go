@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hawser-io/hawser/internal/oauth"
 	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/refresher"
@@ -182,9 +181,9 @@ func TestAGrantThatWasRenewedMeanwhileIsNotRenewedAgain(t *testing.T) {
 	in, p := withDemo(t, nil)
 	grant := in.connectDemo()
 	old := in.expire(grant)
-	_, err := in.join(t).tokens.Fresh(t.Context(), grant)
+	_, err := in.join(t).tokens.Source.Fresh(t.Context(), grant)
 	must(t, err)
-	g, err := in.front.tokens.Ahead(t.Context(), old, nil)
+	g, err := in.front.tokens.Source.RenewIfDue(t.Context(), old, nil)
 	must(t, err)
 	if got := stats(t, p); g.Generation != 2 || got.Refreshes != 1 || got.Reuses != 0 {
 		t.Errorf("got generation %d, provider counted %+v; want what the first has stored, by one refresh", g.Generation, got)
@@ -195,11 +194,11 @@ func TestAGrantThatWasRenewedMeanwhileIsNotRenewedAgain(t *testing.T) {
 // lease back before he calls.
 func TestWhoWaitsTooLongForHisTurnDoesNotCall(t *testing.T) {
 	t.Parallel()
-	in, p := withDemo(t, &oauth.Options{CallTimeout: time.Second})
+	in, p := withDemo(t, &options{CallTimeout: time.Second})
 	grant := in.connectDemo()
 	g := in.expire(grant)
 	waits := 0
-	g, err := in.front.tokens.Ahead(t.Context(), g, func(ctx context.Context) (func(), error) {
+	g, err := in.front.tokens.Source.RenewIfDue(t.Context(), g, func(ctx context.Context) (func(), error) {
 		if waits++; waits == 1 {
 			<-ctx.Done()
 			if got := stats(t, p); got.Refreshes != 0 {

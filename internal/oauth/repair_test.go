@@ -17,7 +17,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/hawser-io/hawser/internal/oauth"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -96,7 +95,7 @@ var menderApp = records.App{ClientID: "demo-client", ClientSecrets: []secret.Tex
 func withMender(t *testing.T, repair func(*connectors.OAuth2)) (in *installation, m *mender, grant string) {
 	t.Helper()
 	m = &mender{}
-	in = install(t, &oauth.Options{CallTimeout: time.Second}, oauthConnector("mend", newServer(t, m), func(o *connectors.OAuth2) {
+	in = install(t, &options{CallTimeout: time.Second}, oauthConnector("mend", newServer(t, m), func(o *connectors.OAuth2) {
 		o.UserInfoURL, o.RevocationURL = "", ""
 		repair(o)
 	}))
@@ -115,7 +114,7 @@ func TestAKillIsHealedByTheWayOfRepair(t *testing.T) {
 	if err := victim.Wait(); err == nil {
 		t.Fatal("the child was not killed")
 	}
-	token, err := in.front.tokens.Fresh(t.Context(), grant)
+	token, err := in.front.tokens.Source.Fresh(t.Context(), grant)
 	must(t, err)
 	if diff := cmp.Diff([]string{"refresh", "repair"}, m.requests()); diff != "" || token.Generation != 2 {
 		t.Errorf("generation %d; the provider was asked (-want +got):\n%s", token.Generation, diff)
@@ -125,7 +124,7 @@ func TestAKillIsHealedByTheWayOfRepair(t *testing.T) {
 		t.Errorf("history ends with %q, intent %v, %s; want repaired, none, live", last.Outcome, g.Intent, g.State)
 	}
 	in.expire(grant)
-	_, err = in.front.tokens.Fresh(t.Context(), grant) // and what the repair gave is rotated as any
+	_, err = in.front.tokens.Source.Fresh(t.Context(), grant) // and what the repair gave is rotated as any
 	must(t, err)
 }
 
@@ -136,12 +135,12 @@ func TestALostRotationIsRememberedUntilItIsRepaired(t *testing.T) {
 	in, m, grant := withMender(t, byAssertion)
 	m.drops = 2
 	for range 2 {
-		if _, err := in.front.tokens.Fresh(t.Context(), grant); err == nil {
+		if _, err := in.front.tokens.Source.Fresh(t.Context(), grant); err == nil {
 			t.Fatal("a lost answer gave a token")
 		}
 		in.expire(grant)
 	}
-	_, err := in.front.tokens.Fresh(t.Context(), grant)
+	_, err := in.front.tokens.Source.Fresh(t.Context(), grant)
 	must(t, err)
 	if diff := cmp.Diff([]string{"refresh", "repair", "repair"}, m.requests()); diff != "" {
 		t.Errorf("the provider was asked (-want +got):\n%s", diff)
@@ -154,7 +153,7 @@ func TestARefusedTokenIsRepairedBeforeTheGrantIsGivenUp(t *testing.T) {
 	t.Parallel()
 	in, m, grant := withMender(t, byAssertion)
 	m.n = 7
-	_, err := in.front.tokens.Fresh(t.Context(), grant)
+	_, err := in.front.tokens.Source.Fresh(t.Context(), grant)
 	must(t, err)
 	if diff := cmp.Diff([]string{"refused refresh_token", "repair"}, m.requests()); diff != "" {
 		t.Errorf("the provider was asked (-want +got):\n%s", diff)
@@ -189,15 +188,15 @@ func TestARepairInCode(t *testing.T) {
 			t.Parallel()
 			in, m, grant := withMender(t, func(o *connectors.OAuth2) { o.RepairToken = tc.repair })
 			m.drops = 1
-			if _, err := in.front.tokens.Fresh(t.Context(), grant); err == nil {
+			if _, err := in.front.tokens.Source.Fresh(t.Context(), grant); err == nil {
 				t.Fatal("a lost answer gave a token")
 			}
 			in.expire(grant)
 			in.registry = connectors.NewRegistry()
-			if _, err := in.join(t).tokens.Fresh(t.Context(), grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
+			if _, err := in.join(t).tokens.Source.Fresh(t.Context(), grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
 				t.Errorf("without the code: got %v, want that it is left to who has it", err)
 			}
-			token, err := in.front.tokens.Fresh(t.Context(), grant)
+			token, err := in.front.tokens.Source.Fresh(t.Context(), grant)
 			if tc.code == "" {
 				must(t, err)
 				if token.Access.Reveal() != "by-code" {

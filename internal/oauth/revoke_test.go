@@ -12,7 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hawser-io/hawser/internal/connection"
-	"github.com/hawser-io/hawser/internal/oauth"
 	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -103,7 +102,7 @@ func TestAFailedRevocationIsTriedAgain(t *testing.T) {
 	if g.State != records.GrantUnused || len(g.References) != 0 {
 		t.Errorf("the grant is %s with %v, want one that leaves, without connections", g.State, g.References)
 	}
-	if _, err := in.front.tokens.Fresh(t.Context(), grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthRefreshFailed}) {
+	if _, err := in.front.tokens.Source.Fresh(t.Context(), grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthRefreshFailed}) {
 		t.Errorf("a token of it: got %v, want CONNECTOR_OAUTH_REFRESH_FAILED", err)
 	}
 	in.runRefresher(t)
@@ -135,7 +134,7 @@ func TestARefusedRevocationIsToldAndForgotten(t *testing.T) {
 func TestDisconnectingNeverWaitsForTheProvider(t *testing.T) {
 	t.Parallel()
 	provider := newRevoker(0)
-	in := install(t, &oauth.Options{CallTimeout: 5 * time.Second}, oauthConnector("gone", newServer(t, provider), nil))
+	in := install(t, &options{CallTimeout: 5 * time.Second}, oauthConnector("gone", newServer(t, provider), nil))
 	in.setApp("gone", demoApp)
 	grant := in.plant(t, "gone")
 	if took := in.leaves(t); took > 4*time.Second {
@@ -186,7 +185,7 @@ func TestANewAuthorisationEndsTheRevocation(t *testing.T) {
 		t.Fatalf("the grant is %s, want leaving", g.State)
 	}
 	in.connectBlindly("gone")
-	must(t, in.front.tokens.Revoke(t.Context(), g)) // a timer that read it before; it must not forget the new one
+	must(t, in.front.tokens.Revoker.Revoke(t.Context(), g)) // a timer that read it before; it must not forget the new one
 	in.runRefresher(t)
 	must(t, in.front.queue.ScheduleRefresh(t.Context(), c.Grant, time.Now()))
 	eventually(t, "the timer to be seen", func() bool {
@@ -240,7 +239,7 @@ func TestAGrantThatLostItsConnectionIsRevokedAfterAll(t *testing.T) {
 	if _, err := in.front.service.Disconnect(t.Context(), records.NewRef(acme, "gone", "")); err != nil { // the record alone
 		t.Fatal(err)
 	}
-	if _, err := in.front.tokens.Ahead(t.Context(), in.grant(grant), nil); err != nil {
+	if _, err := in.front.tokens.Source.RenewIfDue(t.Context(), in.grant(grant), nil); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the grant to be forgotten", func() bool { return in.forgotten(grant) })
@@ -261,11 +260,11 @@ func TestDisconnectingWaitsOnceForAllOfItsGrants(t *testing.T) {
 		}
 		w.ServeHTTP(rw, r)
 	}))
-	in := install(t, &oauth.Options{CallTimeout: 5 * time.Second}, chat(server))
+	in := install(t, &options{CallTimeout: 5 * time.Second}, chat(server))
 	in.setApp("chat", demoApp)
 	c := in.connectChat(t, "")
 	began := time.Now()
-	must(t, in.front.tokens.Disconnect(t.Context(), c.Ref()))
+	must(t, in.front.tokens.Connections.Disconnect(t.Context(), c.Ref()))
 	if took := time.Since(began); took > 3500*time.Millisecond {
 		t.Errorf("it took %s while the provider hangs, want two seconds for both grants", took)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"github.com/hawser-io/hawser/internal/records"
 	"os"
 	"os/signal"
 	"strconv"
@@ -16,8 +17,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/hawser-io/hawser/internal/oauth"
-	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/internal/oauth/token"
 	"github.com/hawser-io/hawser/internal/refresher"
 	"github.com/hawser-io/hawser/pkg/kvstore"
 )
@@ -82,11 +82,12 @@ func benchmarkScale(b *testing.B, n int) {
 const sweepSignal = syscall.SIGUSR1
 
 // beRefresher is a refresher until its process is killed. At a signal it sweeps.
-func beRefresher(ctx context.Context, parts oauth.Parts, tokens *oauth.Tokens) error {
+func beRefresher(ctx context.Context, tokens *token.Service) error {
+	parts := tokens.Parts
 	r := refresher.New(refresher.Parts{Queue: parts.Queue, Tokens: tokens, Grants: parts.Grants, Leases: parts.Leases}, nil)
 	var g errgroup.Group
 	g.Go(func() error { return parts.Grants.Run(ctx) })
-	g.Go(func() error { return parts.Apps.Run(ctx) })
+	g.Go(func() error { return parts.Servers.Apps.Run(ctx) })
 	g.Go(func() error { return r.Run(ctx, ctx, func() { fmt.Println("serving") }) })
 	g.Go(func() error {
 		sweeps := make(chan os.Signal, 1)

@@ -21,13 +21,13 @@ func (in *installation) bury(t *testing.T, w *workspace, c *records.Connection) 
 	t.Helper()
 	w.with(func() { w.refuse = "bot" })
 	in.expire(c.Grant)
-	if _, err := in.front.tokens.Now(t.Context(), c.Grant); err == nil {
+	if _, err := in.front.tokens.Source.RenewNow(t.Context(), c.Grant); err == nil {
 		t.Fatal("got a token that was refused")
 	}
 	w.with(func() { w.refuse = "" })
 	c, err := in.front.service.Latest(t.Context(), c.Ref())
 	must(t, err)
-	return in.front.tokens.ReconnectURL(c)
+	return in.front.links.ReconnectURL(c)
 }
 
 // A link is followed in another workspace, to which the tenant is connected elsewhere.
@@ -135,11 +135,11 @@ func TestALinkRenewsAnAccountThatHadNoName(t *testing.T) {
 	ref := records.NewRef(acme, "gone", "")
 	c, err := in.front.service.Latest(t.Context(), ref)
 	must(t, err)
-	if _, err := in.front.tokens.Now(t.Context(), c.Grant); err == nil {
+	if _, err := in.front.tokens.Source.RenewNow(t.Context(), c.Grant); err == nil {
 		t.Fatal("got a token that was refused")
 	}
 	b := newBrowser(t)
-	_, start, _ := b.get(in.front.tokens.ReconnectURL(c))
+	_, start, _ := b.get(in.front.links.ReconnectURL(c))
 	_, authorize, _ := b.get(start)
 	if status, _, body := b.get(in.url + "/connectors/gone/oauth/callback?code=CODE&state=" + parameterOf(t, authorize, "state")); status != http.StatusOK {
 		t.Errorf("the link: got %d %s", status, body)
@@ -159,7 +159,7 @@ func TestAMistypedClientIsNoEndOfAGrant(t *testing.T) {
 	in.setApp("demo-oauth", records.App{ClientID: "mistyped", ClientSecrets: demoApp.ClientSecrets})
 	fault(t, p, "token", "invalid_grant", 1)
 	in.expire(grant)
-	_, err := in.front.tokens.Fresh(t.Context(), grant)
+	_, err := in.front.tokens.Source.Fresh(t.Context(), grant)
 	if !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) || !strings.Contains(err.Error(), "client id") {
 		t.Errorf("got %v, want CONNECTOR_OAUTH_NOT_CONFIGURED, which names the client id", err)
 	}
@@ -168,7 +168,7 @@ func TestAMistypedClientIsNoEndOfAGrant(t *testing.T) {
 	}
 	fault(t, p, "token", "none", 0)
 	in.setApp("demo-oauth", demoApp)
-	_, err = in.front.tokens.Now(t.Context(), grant)
+	_, err = in.front.tokens.Source.RenewNow(t.Context(), grant)
 	must(t, err)
 }
 
@@ -200,7 +200,7 @@ func TestAFailedConnectWakesTheSiblings(t *testing.T) {
 	grant := in.connectDemo()
 	in.expire(grant)
 	fault(t, p, "token", "invalid_grant", 1)
-	if _, err := in.front.tokens.Fresh(t.Context(), grant); err == nil || in.demoConnection().State != records.NeedsReauth {
+	if _, err := in.front.tokens.Source.Fresh(t.Context(), grant); err == nil || in.demoConnection().State != records.NeedsReauth {
 		t.Fatalf("got %v, the connection is %s", err, in.demoConnection().State)
 	}
 	b := newBrowser(t)
@@ -229,7 +229,7 @@ func TestARefreshWakesWhoSleepsOverALiveGrant(t *testing.T) {
 	if c := in.demoConnection(); c.State != records.NeedsReauth {
 		t.Fatalf("the connection is %s", c.State)
 	}
-	_, err := in.front.tokens.Now(t.Context(), grant)
+	_, err := in.front.tokens.Source.RenewNow(t.Context(), grant)
 	must(t, err)
 	if c := in.demoConnection(); c.State != records.Active {
 		t.Errorf("the connection is %s, want active", c.State)

@@ -7,7 +7,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hawser-io/hawser/internal/connection"
-	"github.com/hawser-io/hawser/internal/oauth"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/refresher"
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -91,7 +90,7 @@ func TestWhoAsksForATokenOfAGrantThatNobodyHasLetsItGo(t *testing.T) {
 				must(t, in.front.grants.Save(t.Context(), g))
 			}
 			in.leave(t, records.NewRef(acme, "gone", ""))
-			if _, err := in.front.tokens.Fresh(t.Context(), grant); err == nil {
+			if _, err := in.front.tokens.Source.Fresh(t.Context(), grant); err == nil {
 				t.Error("got a token of a grant that nobody has")
 			}
 			eventually(t, "the grant to be forgotten", func() bool { return in.forgotten(grant) })
@@ -104,7 +103,7 @@ func TestAGrantIsRefreshedByTheConfigOfAConnectionThatHasIt(t *testing.T) {
 	t.Parallel()
 	provider := &listener{}
 	server := newServer(t, provider)
-	in := install(t, &oauth.Options{CallTimeout: 5 * time.Second}, oauthConnector("gone", server, func(o *connectors.OAuth2) {
+	in := install(t, &options{CallTimeout: 5 * time.Second}, oauthConnector("gone", server, func(o *connectors.OAuth2) {
 		o.TokenURL, o.RevocationURL = server+"/${config.site}", ""
 	}))
 	in.setApp("gone", demoApp)
@@ -121,7 +120,7 @@ func TestAGrantIsRefreshedByTheConfigOfAConnectionThatHasIt(t *testing.T) {
 		_, _, _, err := in.front.service.Authorize(t.Context(), r, input)
 		must(t, err)
 	}
-	_, err := in.front.tokens.Fresh(t.Context(), grant)
+	_, err := in.front.tokens.Source.Fresh(t.Context(), grant)
 	must(t, err)
 	provider.mu.Lock()
 	if len(provider.asked) != 1 || provider.asked[0].Path != "/right" {

@@ -30,7 +30,7 @@ func TestTimersKeepTheirMarginAndSpread(t *testing.T) {
 			g := in.front.grants.New(records.GrantKey(acme, "timed", "client", tc.life.String()+strings.Repeat("x", i)))
 			g.RefreshToken, g.IssuedAt, g.ExpiresAt = "there is one", now, now.Add(tc.life)
 			for range 2 { // the second takes the place of the first
-				must(t, in.front.tokens.Schedule(t.Context(), g))
+				must(t, in.front.tokens.Scheduler.Schedule(t.Context(), g))
 			}
 			before := g.ExpiresAt.Sub(in.timer(t, g.Key()))
 			if before < tc.margin*9/10-time.Second || before > tc.margin*11/10+time.Second {
@@ -47,7 +47,7 @@ func TestTimersKeepTheirMarginAndSpread(t *testing.T) {
 	}
 	never := in.front.grants.New(records.GrantKey(acme, "timed", "client", "never"))
 	never.RefreshToken, never.IssuedAt = "there is one", time.Now()
-	must(t, in.front.tokens.Schedule(t.Context(), never))
+	must(t, in.front.tokens.Scheduler.Schedule(t.Context(), never))
 	timers, err := in.front.queue.Streams.SubjectCounts(t.Context(), queue.Refresh, in.front.queue.Subjects.RefreshTimers())
 	must(t, err)
 	if len(timers) != 160 {

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hawser-io/hawser/internal/natsmicro"
-	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/oauth/token"
 	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -26,7 +26,7 @@ import (
 // Parts are what a refresher works with. All are required.
 type Parts struct {
 	Queue  *queue.Queue
-	Tokens *oauth.Tokens
+	Tokens *token.Service
 	Grants *records.Grants
 	Leases *records.Leases
 }
@@ -99,11 +99,11 @@ func (r *Refresher) due(ctx context.Context, d *events.StoredMessage) error {
 	switch g.State {
 	case records.GrantUnused:
 	case records.GrantLive:
-		if err := r.Tokens.Warn(ctx, g); err != nil {
+		if err := r.Tokens.Notifier.WarnBeforeExpiry(ctx, g); err != nil {
 			return err
 		}
-		if !oauth.Due(g, r.opts.Now()) {
-			return r.Tokens.Schedule(ctx, g) // a stray timer, or only the warning was due
+		if !token.Due(g, r.opts.Now()) {
+			return r.Tokens.Scheduler.Schedule(ctx, g) // a stray timer, or only the warning was due
 		}
 	default:
 		return nil
@@ -124,9 +124,9 @@ func (r *Refresher) due(ctx context.Context, d *events.StoredMessage) error {
 			return err
 		}
 		defer done()
-		return r.Tokens.Revoke(ctx, g)
+		return r.Tokens.Revoker.Revoke(ctx, g)
 	}
-	_, err = r.Tokens.Ahead(ctx, g, of.call)
+	_, err = r.Tokens.Source.RenewIfDue(ctx, g, of.call)
 	e, coded := errors.AsType[*connectors.Error](err)
 	switch {
 	case err == nil:

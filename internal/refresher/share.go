@@ -82,7 +82,7 @@ func (of *share) end(began time.Time) {
 	of.took += (time.Since(began) - of.took) / 8
 }
 
-// call is an [oauth.Turn].
+// call is an [token.AcquireSlot].
 func (of *share) call(ctx context.Context) (done func(), err error) {
 	if err := enter(ctx, of.calling); err != nil {
 		return nil, err

@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/oauth/token"
 	"github.com/hawser-io/hawser/internal/records"
 )
 
@@ -50,9 +50,9 @@ func (r *Refresher) Heal(ctx context.Context) (healed int, err error) {
 		if err != nil {
 			return healed, err
 		}
-		r.Tokens.Disown(ctx, g)
+		r.Tokens.References.ReleaseOrphans(ctx, g)
 		now := r.opts.Now()
-		late := oauth.Due(g, now.Add(-overdue)) && !g.RetryAt.After(now)
+		late := token.Due(g, now.Add(-overdue)) && !g.RetryAt.After(now)
 		if g.State == records.GrantUnused {
 			late = g.RetryAt.Before(now.Add(-overdue))
 		}

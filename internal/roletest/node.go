@@ -20,7 +20,9 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/hawser-io/hawser/internal/connection"
-	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/oauth/endpoint"
+	"github.com/hawser-io/hawser/internal/oauth/flow"
+	"github.com/hawser-io/hawser/internal/oauth/token"
 	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/safehttp"
@@ -61,7 +63,8 @@ type Node struct {
 	Service     *connection.Service
 	Apps        *records.Apps
 	Grants      *records.Grants
-	OAuth       *oauth.Tokens
+	OAuth       *token.Service
+	Links       *flow.Links
 	Providers   *http.Client // for providers on loopback
 	Registry    *connectors.Registry
 	Log         *testenv.Log
@@ -140,10 +143,12 @@ func (n *Node) keepTokens(t testing.TB, baseURL string) {
 	t.Cleanup(n.Providers.CloseIdleConnections)
 	key, err := records.SigningKey(t.Context(), n.Buckets, n.Store.Sealer())
 	check(t, err)
-	n.OAuth = oauth.NewTokens(oauth.Parts{
-		Queue: n.Queue, Service: n.Service, Definitions: n.Definitions, Grants: n.Grants, Leases: records.NewLeases(n.Buckets), Apps: n.Apps,
-		HTTP: n.Providers, Registry: n.Registry, Key: key,
-	}, &oauth.Options{BaseURL: baseURL + "/api/v1", Log: n.Logger()})
+	n.Links = &flow.Links{BaseURL: baseURL + "/api/v1", Key: key, Now: time.Now}
+	n.OAuth = token.New(token.Parts{
+		Queue: n.Queue, Connections: n.Service, Grants: n.Grants, Leases: records.NewLeases(n.Buckets), HTTP: n.Providers,
+		Servers:      &endpoint.Servers{Definitions: n.Definitions, Apps: n.Apps, Registry: n.Registry},
+		ReconnectURL: n.Links.ReconnectURL,
+	}, &token.Options{Log: n.Logger()})
 }
 
 func (n *Node) problem(err error) {

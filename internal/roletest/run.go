@@ -11,7 +11,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/executor"
 	"github.com/hawser-io/hawser/internal/ingress"
-	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/oauth/flow"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
@@ -79,7 +79,7 @@ func (n *Node) StartExecutor(t testing.TB, opts *executor.Options) *Role {
 	}
 	x := executor.New(executor.Parts{
 		Queue: n.Queue, Registry: n.Registry, Store: n.Store, Definitions: n.Definitions, Scopes: n.Scopes,
-		Claims: records.NewClaims(n.Buckets), Status: n.Status, HTTP: n.Providers, OAuth: n.OAuth,
+		Claims: records.NewClaims(n.Buckets), Status: n.Status, HTTP: n.Providers, OAuth: n.OAuth.Source,
 	}, &o)
 	check(t, x.Prepare(t.Context()))
 	return start(t, x.Run)
@@ -107,7 +107,8 @@ func (n *Node) StartIngress(t testing.TB, opts *ingress.Options, tune ...func(*h
 	}
 	in := ingress.New(ingress.Parts{
 		Queue: n.Queue, Service: n.Service, Store: n.Store, Definitions: n.Definitions, Scopes: n.Scopes, Tokens: n.Tokens, Status: n.Status,
-		OAuth: oauth.NewFlow(n.OAuth, records.NewFlows(n.Buckets, n.Store.Sealer()), records.NewSessions(n.Buckets)), Apps: n.Apps,
+		Apps:  n.Apps,
+		OAuth: flow.New(flow.Parts{Tokens: n.OAuth, Flows: records.NewFlows(n.Buckets, n.Store.Sealer()), Sessions: records.NewSessions(n.Buckets), Links: n.Links}),
 	}, &o)
 	f := &Front{Token: records.NewAPIToken()}
 	check(t, n.Tokens.Add(t.Context(), f.Token, "test"))

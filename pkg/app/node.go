@@ -14,7 +14,9 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/hawser-io/hawser/internal/connection"
-	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/oauth/endpoint"
+	"github.com/hawser-io/hawser/internal/oauth/flow"
+	"github.com/hawser-io/hawser/internal/oauth/token"
 	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/safehttp"
@@ -50,7 +52,8 @@ type node struct {
 	leases      *records.Leases
 	apps        *records.Apps
 	http        *http.Client // for providers
-	oauth       *oauth.Tokens
+	oauth       *token.Service
+	links       *flow.Links
 }
 
 // newNode makes streams and buckets as they have to be, checks that the keyset is
@@ -101,10 +104,12 @@ func (n *node) keepTokens(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.oauth = oauth.NewTokens(oauth.Parts{
-		Queue: n.queue, Service: n.service, Definitions: n.definitions, Grants: n.grants, Leases: n.leases, Apps: n.apps,
-		HTTP: n.http, Registry: n.registry, Key: key,
-	}, &oauth.Options{BaseURL: n.baseURL + n.settings.BasePath, ReturnURLs: n.settings.ReturnURLs, Metrics: n.metrics, Log: n.log})
+	n.links = &flow.Links{BaseURL: n.baseURL + n.settings.BasePath, Key: key, Now: time.Now}
+	n.oauth = token.New(token.Parts{
+		Queue: n.queue, Connections: n.service, Grants: n.grants, Leases: n.leases, HTTP: n.http,
+		Servers:      &endpoint.Servers{Definitions: n.definitions, Apps: n.apps, Registry: n.registry},
+		ReconnectURL: n.links.ReconnectURL,
+	}, &token.Options{Metrics: n.metrics, Log: n.log})
 	return nil
 }
 

@@ -15,7 +15,7 @@ import (
 	"github.com/hawser-io/hawser/internal/executor"
 	"github.com/hawser-io/hawser/internal/ingress"
 	"github.com/hawser-io/hawser/internal/ingress/receive"
-	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/oauth/flow"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/refresher"
 	"github.com/hawser-io/hawser/pkg/crypto"
@@ -177,7 +177,11 @@ func (n *node) ingress() *ingress.Ingress {
 	outward.Timeout = 10 * time.Second
 	return ingress.New(ingress.Parts{
 		Queue: n.queue, Service: n.service, Store: n.store, Definitions: n.definitions, Scopes: n.scopes, Tokens: n.tokens, Status: n.status,
-		OAuth: oauth.NewFlow(n.oauth, records.NewFlows(n.buckets, n.store.Sealer()), records.NewSessions(n.buckets)), Apps: n.apps,
+		Apps: n.apps,
+		OAuth: flow.New(flow.Parts{
+			Tokens: n.oauth, Flows: records.NewFlows(n.buckets, n.store.Sealer()), Sessions: records.NewSessions(n.buckets),
+			Links: n.links, ReturnURLs: n.settings.ReturnURLs,
+		}),
 	}, &ingress.Options{
 		AppSecrets: receive.EnvAppSecrets(os.Getenv), HTTP: &outward,
 		BaseURL: n.baseURL, BasePath: n.settings.BasePath + "/", Metrics: n.metrics, Log: n.log,
@@ -187,7 +191,7 @@ func (n *node) ingress() *ingress.Ingress {
 func (n *node) executor() (*executor.Executor, error) {
 	return executor.New(executor.Parts{
 		Queue: n.queue, Registry: n.registry, Store: n.store, Definitions: n.definitions, Scopes: n.scopes,
-		Claims: records.NewClaims(n.buckets), Status: n.status, HTTP: n.http, OAuth: n.oauth,
+		Claims: records.NewClaims(n.buckets), Status: n.status, HTTP: n.http, OAuth: n.oauth.Source,
 	}, &executor.Options{Concurrency: n.settings.Concurrency, Metrics: n.metrics, Log: n.log}), nil
 }
 

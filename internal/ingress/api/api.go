@@ -10,7 +10,7 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/ingress/problem"
 	"github.com/hawser-io/hawser/internal/ingress/receive"
-	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/oauth/flow"
 	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -25,7 +25,7 @@ type Parts struct {
 	Definitions *records.Definitions
 	Scopes      connection.Scopes
 	Tokens      *records.APITokens
-	OAuth       *oauth.Flow
+	OAuth       *flow.Service
 	Apps        *records.Apps
 	Redriver    *receive.Redriver
 }

@@ -5,7 +5,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/ingress/problem"
-	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/oauth/flow"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -14,7 +14,7 @@ import (
 // connections are the operations on connections.
 type connections struct {
 	service *connection.Service
-	oauth   *oauth.Flow
+	oauth   *flow.Service
 }
 
 func (c connections) list(ctx context.Context, p params) (any, error) {
@@ -40,9 +40,9 @@ func (c connections) connect(ctx context.Context, p params) (any, error) {
 	}
 	switch {
 	case def.Auth.Kind == connectors.AuthOAuth2:
-		return c.oauth.Start(ctx, p.ref(), oauth.StartInput{ConnectInput: in, Scopes: p.Scopes, ReturnURL: p.ReturnURL})
+		return c.oauth.Starter.Start(ctx, p.ref(), flow.StartInput{ConnectInput: in, Scopes: p.Scopes, ReturnURL: p.ReturnURL})
 	case def.Auth.OAuth2 != nil:
-		return c.oauth.Connect(ctx, p.ref(), in)
+		return c.oauth.ClientCredentials.Connect(ctx, p.ref(), in)
 	}
 	return c.service.Connect(ctx, p.ref(), in)
 }
@@ -56,7 +56,7 @@ func (c connections) update(ctx context.Context, p params) (any, error) {
 }
 
 func (c connections) disconnect(ctx context.Context, p params) (any, error) {
-	return nil, c.oauth.Disconnect(ctx, p.ref())
+	return nil, c.oauth.Tokens.Connections.Disconnect(ctx, p.ref())
 }
 
 func (c connections) toggle(ctx context.Context, p params) (any, error) {
@@ -68,23 +68,23 @@ func (c connections) rotateWebhook(ctx context.Context, p params) (any, error) {
 }
 
 func (c connections) resolve(ctx context.Context, p params) (any, error) {
-	return c.oauth.Resolve(ctx, p.ref())
+	return c.oauth.Tokens.Connections.Resolve(ctx, p.ref())
 }
 
 func (c connections) refresh(ctx context.Context, p params) (any, error) {
-	return c.oauth.Refresh(ctx, p.ref())
+	return c.oauth.Tokens.Connections.Refresh(ctx, p.ref())
 }
 
 func (c connections) selectSite(ctx context.Context, p params) (any, error) {
 	if p.ResourceID == "" {
 		return nil, problem.Invalid("resource_id", "is required")
 	}
-	return c.oauth.Select(ctx, p.ref(), p.ResourceID)
+	return c.oauth.Sites.Select(ctx, p.ref(), p.ResourceID)
 }
 
 // createSession makes a connect session: a link for an end user's browser.
 func (c connections) createSession(ctx context.Context, p params) (any, error) {
-	return c.oauth.CreateSession(ctx, oauth.SessionInput{
+	return c.oauth.Sessions.Create(ctx, flow.SessionInput{
 		Tenant: p.tenant(), Connectors: p.Connectors, Account: p.Account, ReturnURL: p.ReturnURL,
 	})
 }

@@ -6,7 +6,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/ingress/problem"
-	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/oauth/flow"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -19,7 +19,7 @@ func (a *API) overHTTP(op operation) http.HandlerFunc {
 		if err == nil {
 			reply, err = a.perform(r.Context(), op, p)
 		}
-		switch _, started := reply.(*oauth.Started); {
+		switch _, started := reply.(*flow.Started); {
 		case err != nil:
 			problem.Write(w, err)
 		case op.status == http.StatusNoContent:

@@ -16,7 +16,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/ingress/problem"
-	"github.com/hawser-io/hawser/internal/oauth"
+	"github.com/hawser-io/hawser/internal/oauth/flow"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/safehttp"
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -46,7 +46,7 @@ var notForwarded = map[string]bool{
 type proxy struct {
 	service *connection.Service
 	store   *records.Connections
-	oauth   *oauth.Flow
+	oauth   *flow.Service
 	http    *http.Client
 	base    BasePath
 	waiting *semaphore.Weighted
@@ -134,7 +134,7 @@ func (p *proxy) clientOf(r *http.Request, ref records.Ref) (base string, client 
 	}
 	carrying := connectors.NewTransport(p.http.Transport, runtime)
 	if conn.Grant != "" {
-		carrying = p.oauth.Transport(p.http.Transport, def, conn.Grant, runtime)
+		carrying = p.oauth.Tokens.Source.Transport(p.http.Transport, def, conn.Grant, runtime)
 	}
 	return runtime.BaseURL, &http.Client{
 		Transport: carrying, Timeout: proxyTimeout,

@@ -1,0 +1,74 @@
+package endpoint
+
+import (
+	"context"
+	"net/url"
+
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+// Code is an authorization code with what its exchange needs.
+type Code struct {
+	Code, Verifier secret.Text // the verifier is that of PKCE (RFC 7636)
+	RedirectURI    string
+}
+
+// ExchangeCode exchanges an authorization code for tokens (RFC 6749 section 4.1.3).
+// Errors of all calls are of type [*Error].
+func (c Client) ExchangeCode(ctx context.Context, s Server, code Code) (Response, error) {
+	return c.request(ctx, tokenRequest{server: s, url: s.URLs.Token, form: url.Values{
+		"grant_type": {"authorization_code"}, "code": {code.Code.Reveal()},
+		"redirect_uri": {code.RedirectURI}, "code_verifier": {code.Verifier.Reveal()},
+	}})
+}
+
+// Refresh exchanges a refresh token for tokens (RFC 6749 section 6).
+func (c Client) Refresh(ctx context.Context, s Server, refreshToken secret.Text) (Response, error) {
+	return c.request(ctx, tokenRequest{server: s, url: s.URLs.Refresh, form: url.Values{
+		"grant_type": {"refresh_token"}, "refresh_token": {refreshToken.Reveal()},
+	}})
+}
+
+// ClientCredentials requests a token for the client itself (RFC 6749 section 4.4). Such
+// a token is renewed by the same request.
+func (c Client) ClientCredentials(ctx context.Context, s Server, scopes []string) (Response, error) {
+	o := s.Connector.Auth.OAuth2
+	scope := o.JoinScopes(scopes)
+	switch {
+	case o.MintToken != nil:
+		return c.mintByCode(ctx, s, scopes)
+	case o.Mint != nil:
+		return c.request(ctx, tokenRequest{server: s, url: s.URLs.Token, form: url.Values{}, assertion: &assertionGrant{
+			grantType: o.Mint.GrantType, param: o.Mint.AssertionParam, scope: scope, allClaims: true,
+		}})
+	}
+	form := url.Values{"grant_type": {"client_credentials"}}
+	if len(scopes) > 0 {
+		form.Set("scope", scope)
+	}
+	return c.request(ctx, tokenRequest{server: s, url: s.URLs.Token, form: form})
+}
+
+// CanRepair reports whether the server can issue new tokens after a rotation whose
+// response was lost.
+func (s Server) CanRepair() bool {
+	o := s.Connector.Auth.OAuth2
+	return o.Repair != nil || o.RepairToken != nil
+}
+
+// Repair requests new tokens after a refresh whose response may have been lost. The
+// error's kind is Rejected where there is no repair for this grant.
+func (c Client) Repair(ctx context.Context, s Server, lost secret.Text) (Response, error) {
+	o := s.Connector.Auth.OAuth2
+	var got Response
+	var err error
+	if o.RepairToken != nil {
+		got, err = c.repairByCode(ctx, s, lost)
+	} else {
+		got, err = c.request(ctx, tokenRequest{server: s, url: s.URLs.Refresh, form: url.Values{}, assertion: &assertionGrant{
+			grantType: o.Repair.GrantType, param: o.Repair.AssertionParam,
+		}})
+	}
+	got.Repaired = true
+	return got, err
+}

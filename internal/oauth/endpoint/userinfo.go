@@ -1,0 +1,124 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+const (
+	maxResources = 500
+	maxField     = 512 // bytes of a name, an address
+)
+
+// Where user info responses have their values, unless UserFields says otherwise.
+var userNames = map[string][]string{
+	"id":     {"id", "sub", "user_id", "userId", "uid", "account_id", "gid", "data.id", "user.id", "data.gid", "account.uuid"},
+	"name":   {"name", "displayName", "display_name", "username", "full_name", "fullName", "login", "user.name", "data.name"},
+	"email":  {"email", "emailAddress", "email_address", "mail", "user.email", "data.email"},
+	"avatar": {"avatar", "picture", "avatar_url", "avatarUrl", "photo", "image", "profile_image", "profileImage"},
+}
+
+var resourceNames = map[string][]string{
+	"id":   {"id", "tenantId", "cloudId", "uid"},
+	"name": {"name", "tenantName", "displayName"},
+	"url":  {"url", "html_url", "link"},
+	"list": {"resources", "values", "data", "items", "results"},
+}
+
+// get requests a document of the provider's with an access token.
+func (c Client) get(ctx context.Context, def *connectors.Connector, from string, token secret.Text) (any, error) {
+	ctx, cancel := c.withTimeout(ctx)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
+	if err != nil {
+		return nil, err
+	}
+	header, prefix := def.Auth.OAuth2.AuthorizationHeader()
+	req.Header.Set(header, prefix+token.Reveal())
+	req.Header.Set("Accept", "application/json")
+	resp, err := c.HTTP.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode/100 != 2 {
+		return nil, &connectors.ProviderError{Status: resp.StatusCode}
+	}
+	doc, ok := decode(body)
+	if !ok {
+		return nil, errors.New("the response is neither JSON nor a form")
+	}
+	return doc, nil
+}
+
+// UserInfo returns the token's user; nil if the provider has no such endpoint, or
+// answers without an id.
+func (c Client) UserInfo(ctx context.Context, s Server, token secret.Text) (*records.User, error) {
+	if s.URLs.UserInfo == "" {
+		return nil, nil
+	}
+	var doc any
+	var err error
+	for range 2 {
+		if doc, err = c.get(ctx, s.Connector, s.URLs.UserInfo, token); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	fields := s.Connector.Auth.OAuth2.UserFields
+	text := func(name string) string { return clip(scalar(find(fields, userNames, name, doc))) }
+	u := &records.User{ID: text("id"), Name: text("name"), Email: text("email"), Avatar: text("avatar")}
+	if u.ID == "" {
+		return nil, nil
+	}
+	return u, nil
+}
+
+func clip(s string) string {
+	if len(s) > maxField {
+		return s[:maxField]
+	}
+	return s
+}
+
+// Resources returns the sites that the token can access; nil if the provider has none.
+func (c Client) Resources(ctx context.Context, s Server, token secret.Text) ([]records.Resource, error) {
+	if s.URLs.Resources == "" {
+		return nil, nil
+	}
+	def := s.Connector
+	doc, err := c.get(ctx, def, s.URLs.Resources, token)
+	if err != nil {
+		e := connectors.Errorf(connectors.CodeConnectorOAuthTokenFailed, "the sites of the account at %s could not be read; try again", def.Key)
+		e.Cause = err
+		return nil, e
+	}
+	fields := def.Auth.OAuth2.ResourceFields
+	list, ok := doc.([]any)
+	if !ok || fields["list"] != "" {
+		list, _ = find(fields, resourceNames, "list", doc).([]any)
+	}
+	var out []records.Resource
+	for _, item := range list[:min(len(list), maxResources)] {
+		text := func(name string) string { return clip(scalar(find(fields, resourceNames, name, item))) }
+		if id := text("id"); id != "" {
+			out = append(out, records.Resource{ID: id, Name: text("name"), URL: text("url")})
+		}
+	}
+	if len(out) == 0 {
+		return nil, connectors.Errorf(connectors.CodeConnectorOAuthTokenFailed, "the account at %s has no site that the user may access", def.Key)
+	}
+	return out, nil
+}

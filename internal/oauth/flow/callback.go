@@ -1,0 +1,186 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/url"
+	"time"
+
+	"github.com/hawser-io/hawser/internal/oauth/endpoint"
+	"github.com/hawser-io/hawser/internal/oauth/token"
+	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
+	"github.com/hawser-io/hawser/pkg/secret"
+)
+
+// Callbacks handles authorization responses. Safe for concurrent use.
+type Callbacks struct {
+	tokens   *token.Service
+	flows    *records.Flows
+	sessions *Sessions
+	links    *Links
+	opts     token.Options
+}
+
+// Outcome is how a callback ended, for the browser.
+type Outcome struct {
+	Status    string // success, selection_required or error
+	Connector string
+	ReturnURL string // "": the browser stays
+	Clear     Cookie // to be removed; without a name if none
+}
+
+// Location returns where to redirect the browser, "" if nowhere. It carries the status,
+// the connector and the error's code and reason.
+func (o Outcome) Location(failed *connectors.Error) string {
+	u, err := url.Parse(o.ReturnURL)
+	if o.ReturnURL == "" || err != nil {
+		return ""
+	}
+	q := u.Query()
+	q.Set("status", o.Status)
+	q.Set("connector", o.Connector)
+	if failed != nil {
+		q.Set("error", string(failed.Code))
+		if failed.Reason != "" {
+			q.Set("reason", failed.Reason)
+		}
+	}
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// Handle handles the authorization response in a browser's redirect. A state can be used
+// once, however that ends. Of the checks, in this order, each has its reason:
+//
+//	malformed      no state, or not of our form
+//	bad_signature  not issued by this installation
+//	expired        more than ten minutes old
+//	replayed       used before, never stored, or not the one that a session waits for
+//	mismatch       of another connector, or (iss) of another authorization server
+//	wrong_browser  not the one that opened the flow
+//
+// No code is exchanged and nothing stored before all of them have passed.
+func (c *Callbacks) Handle(ctx context.Context, connector string, query url.Values, cookie func(name string) string) (Outcome, *connectors.Error) {
+	out := Outcome{Status: "error", Connector: connector}
+	query = c.standardNames(connector, query)
+	h, flow, refusal := c.consume(ctx, query)
+	if refusal == nil {
+		out.Clear = c.links.cookie(h.record(), flow.ExpiresAt)
+		refusal = c.checkBinding(connector, flow, query, cookie(out.Clear.Name))
+	}
+	if refusal == nil {
+		refusal = c.sessions.checkExpected(ctx, h, flow)
+	}
+	if refusal != nil {
+		c.refuse(ctx, flow, refusal)
+		return out, refusal
+	}
+	out.ReturnURL = flow.ReturnURL
+	status, err := c.complete(ctx, flow, query)
+	if err != nil {
+		refusal = connectors.AsError(err)
+		c.refuse(ctx, flow, refusal)
+		c.sessions.close(ctx, flow, SessionFailed, refusal)
+		return out, refusal
+	}
+	out.Status = status
+	return out, nil
+}
+
+// standardNames gives the parameters of a response their standard names. An unknown
+// connector has no names of its own.
+func (c *Callbacks) standardNames(connector string, query url.Values) url.Values {
+	def, err := c.tokens.Parts.Servers.Connector(connector)
+	if err != nil || len(def.Auth.OAuth2.ParamNames) == 0 {
+		return query
+	}
+	query = maps.Clone(query)
+	for _, name := range []string{"state", "code"} {
+		if own := def.Auth.OAuth2.ParamName(name); own != name {
+			query[name] = query[own]
+		}
+	}
+	return query
+}
+
+// consume returns the flow of a callback and marks it as used.
+func (c *Callbacks) consume(ctx context.Context, query url.Values) (handle, *records.Flow, *connectors.Error) {
+	if len(query["state"]) != 1 {
+		return handle{}, nil, stateInvalid(reasonMalformed)
+	}
+	h, expires, refusal := c.links.parseState(query.Get("state"))
+	if refusal != nil {
+		return h, nil, refusal
+	}
+	now := c.opts.Now()
+	for range 4 {
+		flow, err := c.flows.Latest(ctx, h.record())
+		switch {
+		case errors.Is(err, records.ErrNotFound) && !now.Before(expires):
+			return h, nil, stateInvalid(reasonExpired)
+		case errors.Is(err, records.ErrNotFound):
+			return h, nil, stateInvalid(reasonReplayed)
+		case err != nil:
+			return h, nil, connectors.AsError(err)
+		case flow.Used:
+			return h, flow, stateInvalid(reasonReplayed)
+		}
+		if err := c.flows.Consume(ctx, flow); errors.Is(err, records.ErrConflict) {
+			continue // opened again, or used by another callback
+		} else if err != nil {
+			return h, flow, connectors.AsError(err)
+		}
+		if !now.Before(flow.ExpiresAt) || !now.Before(expires.Add(time.Second)) {
+			return h, flow, stateInvalid(reasonExpired)
+		}
+		return h, flow, nil
+	}
+	return h, nil, stateInvalid(reasonReplayed)
+}
+
+// checkBinding checks that the response belongs to this flow: to its connector, its
+// browser, and its authorization server (RFC 9207).
+func (c *Callbacks) checkBinding(connector string, flow *records.Flow, query url.Values, cookie string) *connectors.Error {
+	if flow.Connector != connector {
+		return stateInvalid(reasonMismatch)
+	}
+	if flow.Browser == "" || !sameHash(flow.Browser, cookieHash(cookie)) {
+		return stateInvalid(reasonWrongBrowser)
+	}
+	def, err := c.tokens.Parts.Servers.Connector(connector)
+	if err != nil {
+		return connectors.AsError(err)
+	}
+	// A definition with an issuer says that its server sends iss.
+	if issuer := def.Auth.OAuth2.Issuer; issuer != "" && (len(query["iss"]) != 1 || query.Get("iss") != issuer) {
+		return stateInvalid(reasonMismatch)
+	}
+	return nil
+}
+
+// refuse logs a callback that failed, and publishes that to the tenant where it is known.
+func (c *Callbacks) refuse(ctx context.Context, flow *records.Flow, e *connectors.Error) {
+	c.opts.Log.Info().Str("code", string(e.Code)).Str("reason", e.Reason).Msg("an OAuth callback was refused")
+	if flow != nil {
+		data := events.Data{ErrorCode: string(e.Code), ErrorMessage: e.Message, Operation: e.Reason}
+		c.tokens.Parts.Connections.Announce(ctx, events.OAuthFailed, connectionOf(flow, flow.Reconnect), data)
+	}
+}
+
+// codeOf returns the code of an authorization response, or its error (RFC 6749 section
+// 4.1.2).
+func codeOf(query url.Values) (secret.Text, *connectors.Error) {
+	if text := query.Get("error"); text != "" {
+		known := endpoint.KnownErrorCode(text)
+		return secret.Text{}, &connectors.Error{Code: connectors.CodeConnectorOAuthDenied, Reason: known,
+			Message: "the provider did not grant access: " + known}
+	}
+	if len(query["code"]) != 1 || query.Get("code") == "" {
+		return secret.Text{}, &connectors.Error{Code: connectors.CodeConnectorOAuthTokenFailed, Reason: "no_code",
+			Message: "the provider's response holds no code"}
+	}
+	return secret.New(query.Get("code")), nil
+}
