@@ -190,7 +190,7 @@ func TestOddButSignedBodiesAreStoredByteForByte(t *testing.T) {
 		if string(m.Data) != bodies[n] {
 			t.Errorf("body %d was changed: %.40q", n, m.Data)
 		}
-		if strings.Count(m.Subject, ".") != 5 || strings.ContainsAny(m.Subject, "*> ") || len(m.Subject) > 1024 {
+		if strings.Count(m.Subject, ".") != 6 || strings.ContainsAny(m.Subject, "*> ") || len(m.Subject) > 1024 {
 			t.Errorf("type %.20q made the subject %.80q", kinds[n], m.Subject)
 		}
 	}

@@ -31,7 +31,11 @@ func (l *lifecycle) notify(ctx context.Context, e lifecycleEvent) {
 	if l.skipNotifications {
 		return
 	}
-	if err := l.bus.Notify(ctx, l.bus.Subjects.Event(e.about.Tenant, e.about.Connector, e.kind), l.message(e)); err != nil {
+	var opts *events.PublishOptions
+	if e.id != "" {
+		opts = &events.PublishOptions{MsgID: e.messageID(e.id)}
+	}
+	if err := l.bus.Notify(ctx, l.bus.Subjects.Event(e.about.Tenant, e.about.Connector, e.kind), l.message(e), opts); err != nil {
 		l.telemetry.problem(err)
 	}
 }
@@ -41,13 +45,18 @@ func (l *lifecycle) notify(ctx context.Context, e lifecycleEvent) {
 // an event that no stream will ever take is logged.
 func (l *lifecycle) store(ctx context.Context, e lifecycleEvent) error {
 	m := l.message(e)
-	opts := &events.PublishOptions{MsgID: e.about.Tenant.Tokens() + "." + events.Token(e.about.Connector) + "/" + cmp.Or(e.once, m.ID())}
+	opts := &events.PublishOptions{MsgID: e.messageID(cmp.Or(e.once, m.ID()))}
 	_, err := l.bus.Publish(ctx, l.bus.Subjects.Event(e.about.Tenant, e.about.Connector, e.kind), m, opts)
 	if err != nil && !errors.Is(err, events.ErrUnavailable) {
 		l.telemetry.problem(err)
 		return nil
 	}
 	return err
+}
+
+// messageID returns a message id that no other tenant's event has.
+func (e lifecycleEvent) messageID(id string) string {
+	return e.about.Tenant.Tokens() + "." + events.Token(e.about.Connector) + "/" + id
 }
 
 func (l *lifecycle) message(e lifecycleEvent) *events.Message {

@@ -121,6 +121,7 @@ func (t Topology) streams(n events.Subjects) []definition {
 		Description: "verified webhooks, raw", Subjects: below("webhook"),
 		Retention: limits, MaxAge: t.WebhooksMaxAge, MaxBytes: t.WebhooksMaxBytes, AllowDirect: true,
 		Discard: jetstream.DiscardNew, MaxMsgsPerSubject: 1, DiscardNewPerSubject: true, Duplicates: 100 * time.Millisecond,
+		AllowAtomicPublish: true, // for [events.GroupCommit]
 	}}, {events.Lifecycle, jetstream.StreamConfig{
 		Description: "lifecycle events", Subjects: below("event"),
 		Retention: limits, MaxAge: t.EventsMaxAge, MaxBytes: t.EventsMaxBytes, AllowDirect: true,

@@ -87,17 +87,16 @@ func (c *demoCommand) begin(ctx context.Context, out io.Writer) (*story, error) 
 	return s, nc.FlushWithContext(ctx)
 }
 
-// await returns the next message that the tenant sees on a subject with the given
-// ending; others pass by.
-func (s *story) await(ctx context.Context, kind, ending string) (*nats.Msg, error) {
+// await returns the next message of a kind whose subject holds part.
+func (s *story) await(ctx context.Context, kind, part string) (*nats.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	for {
 		msg, err := s.seen.NextMsgWithContext(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("nothing on hawser.%s.%s….%s within 10 s", kind, s.tenant.Tokens(), ending)
+			return nil, fmt.Errorf("nothing on hawser.%s.%s….%s within 10 s", kind, s.tenant.Tokens(), part)
 		}
-		if strings.HasPrefix(msg.Subject, "hawser."+kind+".") && strings.HasSuffix(msg.Subject, ending) {
+		if strings.HasPrefix(msg.Subject, "hawser."+kind+".") && strings.Contains(msg.Subject, part) {
 			return msg, nil
 		}
 	}

@@ -114,7 +114,7 @@ func (s *story) signedWebhook(ctx context.Context) (string, error) {
 	if err != nil || sent != http.StatusAccepted {
 		return "", fmt.Errorf("%w: the provider got %d (%v)", errUnexpected, sent, err)
 	}
-	msg, err := s.await(ctx, "webhook", ".message=2Ecreated")
+	msg, err := s.await(ctx, "webhook", ".message=2Ecreated.")
 	if err != nil {
 		return "", err
 	}

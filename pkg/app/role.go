@@ -192,7 +192,9 @@ func (n *node) executor() (*executor.Executor, error) {
 	return executor.New(executor.Parts{
 		Queue: n.queue, Registry: n.registry, Store: n.store, Definitions: n.definitions, Scopes: n.scopes,
 		Claims: records.NewClaims(n.buckets), Status: n.status, HTTP: n.http, OAuth: n.oauth.Source,
-	}, &executor.Options{Concurrency: n.settings.Concurrency, Metrics: n.metrics, Log: n.log}), nil
+	}, &executor.Options{
+		Concurrency: n.settings.Concurrency, SkipNotifications: n.settings.Notifications == "off", Metrics: n.metrics, Log: n.log,
+	}), nil
 }
 
 // serveHTTP serves until ctx ends, then lets requests finish until grace ends.

@@ -26,6 +26,7 @@ type shared struct {
 	AllowNetworks []string      `help:"Private networks that providers may lie in, for example 10.0.0.0/8." placeholder:"CIDR"`
 	ReturnURLs    []string      `name:"return-urls" help:"URLs below which browsers may be sent after an OAuth flow, besides the base URL's." placeholder:"URL"`
 	Concurrency   int           `help:"Handlers of one connector that run at once in an executor." default:"64"`
+	Notifications string        `help:"on, or off: whether action.started and webhook.received are published." enum:"on,off" default:"on"`
 	Replicas      int           `help:"Copies of every stream and bucket: 3 in a cluster." default:"1"`
 }
 

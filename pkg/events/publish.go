@@ -56,28 +56,26 @@ func (b *Bus) Publish(ctx context.Context, subject string, m *Message, opts *Pub
 // PublishAsync sends m without waiting; [AckFuture.Wait] returns the ack. Several
 // callers share one write to the network.
 func (b *Bus) PublishAsync(ctx context.Context, subject string, m *Message, opts *PublishOptions) (*AckFuture, error) {
-	msg, err := outgoing(ctx, subject, m)
+	msg, err := outgoing(ctx, subject, m, opts)
 	if err != nil {
 		return nil, err
 	}
-	if opts != nil && opts.MsgID != "" {
-		msg.Header[jetstream.MsgIDHeader] = []string{HeaderMsgID(opts.MsgID)}
-	}
-	if opts != nil && opts.ExpectEmpty {
-		msg.Header[jetstream.ExpectedLastSubjSeqHeader] = []string{"0"}
-	}
+	return b.publishMsg(msg)
+}
+
+func (b *Bus) publishMsg(msg *nats.Msg) (*AckFuture, error) {
 	future, err := b.js.PublishMsgAsync(msg)
 	if err != nil {
-		return nil, fmt.Errorf("publish %s: %w", subject, classify(err))
+		return nil, fmt.Errorf("publish %s: %w", msg.Subject, classify(err))
 	}
 	return &AckFuture{future: future, bus: b}, nil
 }
 
-// Notify sends m without asking for an ack. The stream stores it unless the
-// connection or the server fails. Messages of one connection reach a stream in
+// Notify sends m without asking for an ack, for what is durable elsewhere. The stream
+// stores it unless the connection or the server fails. Messages of one connection reach a stream in
 // their order, so the ack of a later one shows that this one was received.
-func (b *Bus) Notify(ctx context.Context, subject string, m *Message) error {
-	msg, err := outgoing(ctx, subject, m)
+func (b *Bus) Notify(ctx context.Context, subject string, m *Message, opts *PublishOptions) error {
+	msg, err := outgoing(ctx, subject, m, opts)
 	if err != nil {
 		return err
 	}
@@ -89,7 +87,7 @@ func (b *Bus) Notify(ctx context.Context, subject string, m *Message) error {
 
 // outgoing returns m as the client sends it. The headers are a copy: the client
 // reads them again when it repeats a publish.
-func outgoing(ctx context.Context, subject string, m *Message) (*nats.Msg, error) {
+func outgoing(ctx context.Context, subject string, m *Message, opts *PublishOptions) (*nats.Msg, error) {
 	if err := checkSubject(subject); err != nil {
 		return nil, err
 	}
@@ -98,6 +96,12 @@ func outgoing(ctx context.Context, subject string, m *Message) (*nats.Msg, error
 		h = Header{}
 	}
 	setTrace(ctx, h)
+	if opts != nil && opts.MsgID != "" {
+		h[jetstream.MsgIDHeader] = []string{HeaderMsgID(opts.MsgID)}
+	}
+	if opts != nil && opts.ExpectEmpty {
+		h[jetstream.ExpectedLastSubjSeqHeader] = []string{"0"}
+	}
 	return &nats.Msg{Subject: subject, Header: h, Data: m.Data}, nil
 }
 

@@ -234,7 +234,7 @@ func TestAMessageCanBePublishedAgain(t *testing.T) {
 			t.Errorf("%+v: %+v, %v", opts, ack, err)
 		}
 	}
-	if err := q.Bus.Notify(ctx, subject, e); err != nil {
+	if err := q.Bus.Notify(ctx, subject, e, nil); err != nil {
 		t.Error(err)
 	}
 	if diff := cmp.Diff(before, e.Header); diff != "" {

@@ -92,7 +92,7 @@ func (b *Bus) PublishResult(ctx context.Context, a Action, m *Message) error {
 		return err
 	}
 	if a.NotifyStored {
-		_ = b.Notify(ctx, b.Subjects.storedResult(a.ActionRef, a.ID), m)
+		_ = b.Notify(ctx, b.Subjects.storedResult(a.ActionRef, a.ID), m, nil)
 	}
 	return nil
 }
