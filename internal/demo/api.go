@@ -21,23 +21,12 @@ type api struct {
 	store *store
 }
 
-// message is a message that is remembered for its idempotency key.
+// message is a message as it is stored for its idempotency key.
 type message struct {
-	Key     string `json:"key"` // fingerprint of account and idempotency key
 	ID      string `json:"id"`
 	Text    string `json:"text"`
 	Channel string `json:"channel"`
 }
-
-func (m message) size() int { return len(m.Key) + len(m.ID) + len(m.Text) + len(m.Channel) + 200 }
-
-// failure counts the calls of POST /api/fail with one id.
-type failure struct {
-	Key      string `json:"key"` // fingerprint of account and id
-	Attempts int    `json:"attempts"`
-}
-
-func (failure) size() int { return 1 }
 
 // postMessage is POST /api/messages {text, channel}. The same Idempotency-Key
 // of the same account gives the same message, and counts once.
@@ -58,21 +47,21 @@ func (a *api) postMessage(r *http.Request) (reply, error) {
 		return nil, badInput("text, channel or Idempotency-Key is missing, too long or repeated")
 	}
 	m := message{ID: newID(), Text: in.Text, Channel: in.Channel}
+	key := ""
 	if len(keys) == 1 && keys[0] != "" {
-		m.Key = fingerprint(who.account + "\n" + keys[0])
+		key = fingerprint(who.account + "\n" + keys[0])
 	}
-	err = a.store.update(func(s *state) change {
-		if old, ok := s.messages.items[m.Key]; ok {
+	err = a.store.update(func(s *state) {
+		if old, ok := s.Messages[key]; ok {
 			m = old
-			return change{}
+			return
 		}
-		c := change{Stats: s.counted(func(n *stats) { n.Messages++ })}
-		if m.Key != "" {
-			c.Message = &m
+		s.Stats.Messages++
+		if key != "" {
+			s.addMessage(key, m)
 		}
-		return c
 	})
-	return map[string]string{"id": m.ID, "text": m.Text, "channel": m.Channel}, err
+	return m, err
 }
 
 // fail is POST /api/fail {status, times?, id?, retryAfter?}: it answers status
@@ -103,15 +92,12 @@ func (a *api) fail(r *http.Request) (reply, error) {
 	if *in.Times < 0 || *in.Times > maxTimes || in.ID == "" || len(in.ID) > maxName {
 		return nil, badInput("times must be 0 to 1000000, and needs an id of 1 to 200 bytes")
 	}
-	f := failure{Key: fingerprint(who.account + "\n" + in.ID)}
-	err = a.store.update(func(s *state) change {
-		f.Attempts = s.failures.items[f.Key].Attempts + 1
-		return change{Failure: &f}
-	})
-	if err == nil && f.Attempts <= *in.Times {
+	attempts := 0
+	err = a.store.update(func(s *state) { attempts = s.addFailure(fingerprint(who.account + "\n" + in.ID)) })
+	if err == nil && attempts <= *in.Times {
 		return nil, asked
 	}
-	return map[string]int{"attempts": f.Attempts}, err
+	return map[string]int{"attempts": attempts}, err
 }
 
 // slow is POST /api/slow {ms}: it answers after ms milliseconds.
@@ -149,19 +135,14 @@ func (a *api) charge(r *http.Request) (reply, error) {
 	if in.Amount <= 0 {
 		return nil, badInput("amount must be more than 0")
 	}
-	err := a.store.update(func(s *state) change {
-		return change{Stats: s.counted(func(n *stats) { n.Charges++ })}
-	})
+	err := a.store.update(func(s *state) { s.Stats.Charges++ })
 	return map[string]any{"id": newID(), "amount": in.Amount}, err
 }
 
-// counters is GET /_stats: only what a crash cannot take back.
+// counters is GET /_stats. It returns what the file holds.
 func (a *api) counters(*http.Request) (reply, error) {
 	var now stats
-	err := a.store.update(func(s *state) change {
-		now = s.stats
-		return change{}
-	})
+	err := a.store.update(func(s *state) { now = s.Stats })
 	return now, err
 }
 

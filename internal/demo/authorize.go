@@ -146,11 +146,10 @@ func (a *authorization) approve(w http.ResponseWriter, r *http.Request, req auth
 	now := a.now()
 	g, code := offer(who.Login, req.scope, req.redirectURI, req.challenge, now)
 	full := false
-	err := a.store.update(func(s *state) change {
-		if full = len(s.grants) >= maxGrants; full {
-			return change{}
+	err := a.store.update(func(s *state) {
+		if full = len(s.Grants) >= maxGrants; !full {
+			s.Grants[g.ID] = g
 		}
-		return change{Grant: &g}
 	})
 	switch {
 	case err != nil:

@@ -78,7 +78,7 @@ func (g *gate) tokenCaller(token string) (caller, error) {
 		good  accessToken
 	)
 	if ok {
-		g.store.view(func(s *state) { grant = s.grants[id] })
+		g.store.view(func(s *state) { grant = s.Grants[id] })
 		good, ok = grant.access(fingerprint(token), g.now())
 	}
 	if !ok {

@@ -24,7 +24,7 @@ func (a *authorization) exchange(w http.ResponseWriter, r *http.Request) {
 		a.writeError(w, r, e)
 		return
 	}
-	var settle func(*state, url.Values, time.Time) (change, issued, *oauthError)
+	var settle func(*state, url.Values, time.Time) (issued, *oauthError)
 	switch form.Get("grant_type") {
 	case "authorization_code":
 		settle = a.redeem
@@ -40,10 +40,7 @@ func (a *authorization) exchange(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var out issued
-	err := a.store.update(func(s *state) (c change) {
-		c, out, e = settle(s, form, a.now())
-		return c
-	})
+	err := a.store.update(func(s *state) { out, e = settle(s, form, a.now()) })
 	switch {
 	case err != nil:
 		a.log.Error().Err(err).Msg("demo: a grant could not be stored")
@@ -60,16 +57,16 @@ func (a *authorization) exchange(w http.ResponseWriter, r *http.Request) {
 
 // redeem is the authorization_code grant. A code is good for one attempt; any
 // later one kills what the first has made.
-func (a *authorization) redeem(s *state, form url.Values, now time.Time) (change, issued, *oauthError) {
+func (a *authorization) redeem(s *state, form url.Values, now time.Time) (issued, *oauthError) {
 	code := form.Get("code")
 	id, _, ok := parseToken(codePrefix, code)
-	g, known := s.grants[id]
+	g, known := s.Grants[id]
 	if !ok || !known || !same(fingerprint(code), g.CodeHash) {
-		return change{}, issued{}, badGrant("the code is not known")
+		return issued{}, badGrant("the code is not known")
 	}
-	end := func(why string) (change, issued, *oauthError) {
-		dead := g.kill(why, now)
-		return change{Grant: &dead}, issued{}, badGrant(why)
+	end := func(why string) (issued, *oauthError) {
+		s.Grants[id] = g.kill(why, now)
+		return issued{}, badGrant(why)
 	}
 	switch {
 	case g.Live || g.Dead != "":
@@ -82,48 +79,54 @@ func (a *authorization) redeem(s *state, form url.Values, now time.Time) (change
 		return end("code_verifier does not fit the code_challenge")
 	}
 	g, out := g.begin(now, a.ttl)
-	return change{Grant: &g, Stats: s.counted(func(n *stats) { n.Exchanges++ })}, out, nil
+	s.Grants[id] = g
+	s.Stats.Exchanges++
+	return out, nil
 }
 
 // refresh is the refresh_token grant, with rotation. A refresh token that was
 // replaced before kills the grant.
-func (a *authorization) refresh(s *state, form url.Values, now time.Time) (change, issued, *oauthError) {
+func (a *authorization) refresh(s *state, form url.Values, now time.Time) (issued, *oauthError) {
 	token := form.Get("refresh_token")
 	id, family, ok := parseToken(refreshPrefix, token)
-	g, known := s.grants[id]
+	g, known := s.Grants[id]
 	if !ok || !known || !same(fingerprint(family), g.FamilyHash) {
-		return change{}, issued{}, badGrant("the refresh token is not known")
+		return issued{}, badGrant("the refresh token is not known")
 	}
 	if !same(fingerprint(token), g.RefreshHash) {
-		dead := g.kill("a refresh token was used twice", now)
-		c := change{Grant: &dead, Stats: s.counted(func(n *stats) { n.Reuses++ })}
-		return c, issued{}, badGrant("the refresh token was used before: the grant has ended")
+		s.Grants[id] = g.kill("a refresh token was used twice", now)
+		s.Stats.Reuses++
+		return issued{}, badGrant("the refresh token was used before: the grant has ended")
 	}
 	if g.Dead != "" {
-		return change{}, issued{}, badGrant("the grant has ended: " + g.Dead)
+		return issued{}, badGrant("the grant has ended: " + g.Dead)
 	}
 	if !now.Before(g.Used.Add(refreshLife)) {
-		return change{}, issued{}, badGrant("the refresh token has expired")
+		return issued{}, badGrant("the refresh token has expired")
 	}
 	scope, ok := parseScope(form.Get("scope"), g.Scope, strings.Fields(g.Scope))
 	if !ok {
-		return change{}, issued{}, &oauthError{http.StatusBadRequest, "invalid_scope", "the scope is wider than the grant"}
+		return issued{}, &oauthError{http.StatusBadRequest, "invalid_scope", "the scope is wider than the grant"}
 	}
 	g, out := g.rotate(family, scope, now, a.ttl)
-	return change{Grant: &g, Stats: s.counted(func(n *stats) { n.Refreshes++ })}, out, nil
+	s.Grants[id] = g
+	s.Stats.Refreshes++
+	return out, nil
 }
 
 // asClient is the client_credentials grant.
-func (a *authorization) asClient(s *state, form url.Values, now time.Time) (change, issued, *oauthError) {
+func (a *authorization) asClient(s *state, form url.Values, now time.Time) (issued, *oauthError) {
 	scope, ok := parseScope(form.Get("scope"), defaultScope, knownScopes)
 	if !ok {
-		return change{}, issued{}, &oauthError{http.StatusBadRequest, "invalid_scope", "scopes are read, write, profile and multi"}
+		return issued{}, &oauthError{http.StatusBadRequest, "invalid_scope", "scopes are read, write, profile and multi"}
 	}
-	if len(s.grants) >= maxGrants {
-		return change{}, issued{}, &oauthError{http.StatusServiceUnavailable, "temporarily_unavailable", "too many grants"}
+	if len(s.Grants) >= maxGrants {
+		return issued{}, &oauthError{http.StatusServiceUnavailable, "temporarily_unavailable", "too many grants"}
 	}
 	g, out := grant{ID: newGrantID(), Scope: scope, Live: true}.withAccess(scope, now, a.ttl)
-	return change{Grant: &g, Stats: s.counted(func(n *stats) { n.Exchanges++ })}, out, nil
+	s.Grants[g.ID] = g
+	s.Stats.Exchanges++
+	return out, nil
 }
 
 // clientForm reads a form and authenticates the client, which says who it is

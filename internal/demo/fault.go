@@ -40,25 +40,23 @@ func (f *faults) set(r *http.Request) (reply, error) {
 	if in.Mode == "none" {
 		in.Times = 0
 	}
-	return in, f.store.update(func(*state) change { return change{Fault: &in} })
+	return in, f.store.update(func(s *state) { s.Faults[in.Endpoint] = in })
 }
 
 // take uses up one of the faults of an endpoint and returns its mode.
 func (f *faults) take(endpoint string) (mode string, err error) {
 	mode = "none"
 	var left int
-	f.store.view(func(s *state) { left = s.faults[endpoint].Times })
+	f.store.view(func(s *state) { left = s.Faults[endpoint].Times })
 	if left == 0 {
 		return mode, nil
 	}
-	err = f.store.update(func(s *state) change {
-		next := s.faults[endpoint]
-		if next.Times == 0 {
-			return change{}
+	err = f.store.update(func(s *state) {
+		if next := s.Faults[endpoint]; next.Times > 0 {
+			mode = next.Mode
+			next.Times--
+			s.Faults[endpoint] = next
 		}
-		mode = next.Mode
-		next.Times--
-		return change{Fault: &next}
 	})
 	return mode, err
 }

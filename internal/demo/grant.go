@@ -8,7 +8,7 @@ import (
 
 const (
 	codeLife    = 60 * time.Second
-	codeMemory  = 10 * time.Minute    // an unused code is told from an unknown one for this long
+	codeMemory  = 10 * time.Minute    // an expired code is answered as such for this long
 	deadMemory  = 24 * time.Hour      // replays on a dead grant are counted for this long
 	refreshLife = 90 * 24 * time.Hour // since the last use
 	liveTokens  = 16                  // access tokens of one grant that are good at once
@@ -113,7 +113,8 @@ func (g grant) access(hash string, now time.Time) (accessToken, bool) {
 	return accessToken{}, false
 }
 
-func (g grant) forgettable(now time.Time) bool {
+// ended reports whether nothing can be done with the grant any more.
+func (g grant) ended(now time.Time) bool {
 	switch {
 	case g.Dead != "":
 		return now.After(g.Used.Add(deadMemory))

@@ -2,10 +2,9 @@
 // server, a small REST API and a webhook sender on loopback, and the
 // connectors demo-key and demo-oauth for it.
 //
-// [Start] runs the provider; [Connectors] describes it to Hawser. What the
-// provider knows lies in a journal and survives a kill: every answer that
-// depends on a change comes after that change is on disk. Codes and tokens are
-// kept as hashes.
+// [Start] runs the provider; [Connectors] describes it to Hawser. The provider's state
+// lies in one JSON file, which is written before an answer that depends on it, so it
+// survives a kill. Codes and tokens are stored as hashes.
 package demo
 
 import (
@@ -34,7 +33,6 @@ type Options struct {
 // Provider is a running demo provider.
 type Provider struct {
 	url     string
-	store   *store
 	sender  *sender
 	server  *http.Server
 	abandon context.CancelFunc // ends the requests that a drain could not wait for
@@ -99,7 +97,7 @@ func serve(ctx context.Context, listener net.Listener, store *store, reach reach
 	lifetime, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	stopping := make(chan struct{})
 	p := &Provider{
-		url: "http://" + listener.Addr().String(), store: store,
+		url:    "http://" + listener.Addr().String(),
 		sender: newSender(store, reach, opts.Now), abandon: abandon, served: make(chan error, 1),
 	}
 	gate := &gate{store: store, now: opts.Now}
@@ -129,7 +127,7 @@ func serve(ctx context.Context, listener net.Listener, store *store, reach reach
 func (p *Provider) URL() string { return p.url }
 
 // Close stops taking requests, lets those in flight end until ctx does, cuts
-// the rest off, and waits for all of it and for the disk. Calling it again
+// the rest off, and waits for all of it. Calling it again
 // returns the first result.
 func (p *Provider) Close(ctx context.Context) error {
 	p.close.Do(func() {
@@ -143,7 +141,7 @@ func (p *Provider) Close(ctx context.Context) error {
 		}
 		p.drain.Lock()
 		p.sender.http.CloseIdleConnections()
-		p.closeErr = errors.Join(err, p.store.close())
+		p.closeErr = err
 	})
 	return p.closeErr
 }

@@ -15,7 +15,7 @@ func (a *authorization) revoke(w http.ResponseWriter, r *http.Request) {
 		a.writeError(w, r, e)
 		return
 	}
-	err := a.store.update(func(s *state) change { return a.revocation(s, form.Get("token")) })
+	err := a.store.update(func(s *state) { a.revokeToken(s, form.Get("token")) })
 	if err != nil {
 		a.log.Error().Err(err).Msg("demo: a revocation could not be stored")
 		a.writeError(w, r, &oauthError{http.StatusServiceUnavailable, "server_error", "the revocation could not be stored"})
@@ -25,25 +25,24 @@ func (a *authorization) revoke(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK) // for unknown tokens too, says section 2.2
 }
 
-func (a *authorization) revocation(s *state, token string) change {
+func (a *authorization) revokeToken(s *state, token string) {
 	now := a.now()
-	var next grant
 	if id, family, ok := parseToken(refreshPrefix, token); ok {
-		g, known := s.grants[id]
+		g, known := s.Grants[id]
 		if !known || g.Dead != "" || !same(fingerprint(family), g.FamilyHash) {
-			return change{}
+			return
 		}
-		next = g.kill("it was revoked", now)
+		s.Grants[id] = g.kill("it was revoked", now)
 	} else if id, _, ok := parseToken(accessPrefix, token); ok {
-		g := s.grants[id]
+		g := s.Grants[id]
 		if _, good := g.access(fingerprint(token), now); !good {
-			return change{}
+			return
 		}
-		next = g.withoutAccess(fingerprint(token))
+		s.Grants[id] = g.withoutAccess(fingerprint(token))
 	} else {
-		return change{}
+		return
 	}
-	return change{Grant: &next, Stats: s.counted(func(n *stats) { n.Revocations++ })}
+	s.Stats.Revocations++
 }
 
 // metadata is GET /.well-known/oauth-authorization-server (RFC 8414).

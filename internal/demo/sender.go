@@ -74,9 +74,7 @@ func (s *sender) send(r *http.Request) (reply, error) {
 		// The error would repeat the URL, whose path is a secret.
 		return nil, refuse(http.StatusBadGateway, "no_answer", "the receiver gave no answer")
 	}
-	err = s.store.update(func(st *state) change {
-		return change{Stats: st.counted(func(n *stats) { n.WebhooksSent++ })}
-	})
+	err = s.store.update(func(st *state) { st.Stats.WebhooksSent++ })
 	return map[string]any{"status": status, "delivery": o.Delivery}, err
 }
 
