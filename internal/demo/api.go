@@ -17,8 +17,8 @@ const (
 
 // api is the part of the REST API that does something.
 type api struct {
-	gate  *gate
-	store *store
+	authenticator *authenticator
+	store         *store
 }
 
 // message is a message as it is stored for its idempotency key.
@@ -31,7 +31,7 @@ type message struct {
 // postMessage is POST /api/messages {text, channel}. The same Idempotency-Key
 // of the same account gives the same message, and counts once.
 func (a *api) postMessage(r *http.Request) (reply, error) {
-	who, err := a.gate.require(r, "write")
+	who, err := a.authenticator.requireScope(r, "write")
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (a *api) postMessage(r *http.Request) (reply, error) {
 // for the first times calls with the same id, then 200 {attempts}; without
 // times always status. retryAfter, in seconds, is sent as Retry-After.
 func (a *api) fail(r *http.Request) (reply, error) {
-	who, err := a.gate.require(r, "write")
+	who, err := a.authenticator.requireScope(r, "write")
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +102,7 @@ func (a *api) fail(r *http.Request) (reply, error) {
 
 // slow is POST /api/slow {ms}: it answers after ms milliseconds.
 func (a *api) slow(r *http.Request) (reply, error) {
-	if _, err := a.gate.require(r, "write"); err != nil {
+	if _, err := a.authenticator.requireScope(r, "write"); err != nil {
 		return nil, err
 	}
 	var in struct{ MS int }
@@ -125,7 +125,7 @@ func (a *api) slow(r *http.Request) (reply, error) {
 // charge is POST /api/charges {amount}. It takes no idempotency key, and has
 // counted the call before it answers.
 func (a *api) charge(r *http.Request) (reply, error) {
-	if _, err := a.gate.require(r, "write"); err != nil {
+	if _, err := a.authenticator.requireScope(r, "write"); err != nil {
 		return nil, err
 	}
 	var in struct{ Amount float64 }

@@ -26,15 +26,15 @@ func (c caller) may(scope string) bool {
 	return c.scopes == nil || slices.Contains(c.scopes, scope)
 }
 
-// gate tells callers by their bearer credential: an API key, which begins with
+// authenticator identifies callers by their bearer credential: an API key, which begins with
 // demo_ (every one is an account, but demo_revoked… is refused), or an access token.
-type gate struct {
+type authenticator struct {
 	store *store
 	now   func() time.Time
 }
 
-// admit returns the caller, or a refusal with status 401.
-func (g *gate) admit(r *http.Request) (caller, error) {
+// authenticate returns the caller, or a refusal with status 401.
+func (g *authenticator) authenticate(r *http.Request) (caller, error) {
 	headers := r.Header.Values("Authorization")
 	if len(headers) != 1 {
 		return caller{}, unauthorized("", "send Authorization: Bearer with an API key or an access token")
@@ -49,9 +49,9 @@ func (g *gate) admit(r *http.Request) (caller, error) {
 	return g.tokenCaller(token)
 }
 
-// require is admit for callers with one of the scopes.
-func (g *gate) require(r *http.Request, scopes ...string) (caller, error) {
-	who, err := g.admit(r)
+// requireScope is authenticate for callers with one of the scopes.
+func (g *authenticator) requireScope(r *http.Request, scopes ...string) (caller, error) {
+	who, err := g.authenticate(r)
 	if err != nil {
 		return caller{}, err
 	}
@@ -71,7 +71,7 @@ func keyCaller(key string) (caller, error) {
 	return caller{account: account, id: account, name: "Demo key", email: account + "@example.com"}, nil
 }
 
-func (g *gate) tokenCaller(token string) (caller, error) {
+func (g *authenticator) tokenCaller(token string) (caller, error) {
 	id, _, ok := parseToken(accessPrefix, token)
 	var (
 		grant grant

@@ -105,7 +105,7 @@ type failOutput struct {
 	Attempts int `json:"attempts"`
 }
 
-// fail counts by the request, so that its retries are told from other requests.
+// fail counts by the request, so that only its own retries count.
 func fail(ctx context.Context, call *connectors.Call, in failInput) (failOutput, error) {
 	body := struct {
 		failInput

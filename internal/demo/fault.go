@@ -90,7 +90,7 @@ func (f *faults) around(endpoint string, next http.Handler) http.Handler {
 		case mode == "hang":
 			f.hang(r)
 		case mode == "drop":
-			next.ServeHTTP(&deafWriter{header: http.Header{}}, r)
+			next.ServeHTTP(&discardWriter{header: http.Header{}}, r)
 			panic(http.ErrAbortHandler)
 		default:
 			next.ServeHTTP(w, r)
@@ -109,9 +109,9 @@ func (f *faults) hang(r *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
-// deafWriter takes an answer that nobody shall hear.
-type deafWriter struct{ header http.Header }
+// discardWriter discards a response.
+type discardWriter struct{ header http.Header }
 
-func (w *deafWriter) Header() http.Header         { return w.header }
-func (w *deafWriter) Write(b []byte) (int, error) { return len(b), nil }
-func (w *deafWriter) WriteHeader(int)             {}
+func (w *discardWriter) Header() http.Header         { return w.header }
+func (w *discardWriter) Write(b []byte) (int, error) { return len(b), nil }
+func (w *discardWriter) WriteHeader(int)             {}

@@ -110,7 +110,7 @@ func TestFaultsReachAStrangeLibraryAsErrors(t *testing.T) {
 	}
 }
 
-// sent starts a request and returns, once it is written, where its end will be told.
+// sent starts a request and returns, once it is written, a channel that gets its outcome.
 func (b *bench) sent(path, body string) <-chan error {
 	b.t.Helper()
 	written, ended := make(chan struct{}), make(chan error, 1)

@@ -8,13 +8,13 @@ import (
 
 // profile answers who the caller is and what it can reach.
 type profile struct {
-	gate   *gate
-	issuer string
+	authenticator *authenticator
+	issuer        string
 }
 
 // me is GET /api/me.
 func (p *profile) me(r *http.Request) (reply, error) {
-	who, err := p.gate.require(r, "read", "profile")
+	who, err := p.authenticator.requireScope(r, "read", "profile")
 	if err != nil {
 		return nil, err
 	}
@@ -23,7 +23,7 @@ func (p *profile) me(r *http.Request) (reply, error) {
 
 // userinfo is GET /userinfo, for access tokens of users.
 func (p *profile) userinfo(r *http.Request) (reply, error) {
-	who, err := p.gate.admit(r)
+	who, err := p.authenticator.authenticate(r)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func (p *profile) userinfo(r *http.Request) (reply, error) {
 // resources is GET /resources: the sites that an access token reaches, one
 // unless it has the scope "multi".
 func (p *profile) resources(r *http.Request) (reply, error) {
-	who, err := p.gate.admit(r)
+	who, err := p.authenticator.authenticate(r)
 	if err != nil {
 		return nil, err
 	}

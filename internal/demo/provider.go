@@ -100,11 +100,11 @@ func serve(ctx context.Context, listener net.Listener, store *store, reach reach
 		url:    "http://" + listener.Addr().String(),
 		sender: newSender(store, reach, opts.Now), abandon: abandon, served: make(chan error, 1),
 	}
-	gate := &gate{store: store, now: opts.Now}
+	callers := &authenticator{store: store, now: opts.Now}
 	handler := routes(parts{
 		authorization: &authorization{store: store, issuer: p.url, ttl: opts.TokenTTL, now: opts.Now, reach: reach, log: opts.Log},
-		profile:       &profile{gate: gate, issuer: p.url},
-		api:           &api{gate: gate, store: store},
+		profile:       &profile{authenticator: callers, issuer: p.url},
+		api:           &api{authenticator: callers, store: store},
 		faults:        &faults{store: store, stopping: stopping},
 		sender:        p.sender,
 	})

@@ -14,7 +14,7 @@ type user struct {
 	Login, Subject, Name, Email string
 }
 
-// users that the consent page offers; the first is chosen unless told otherwise.
+// users that the consent page offers; the first is the default.
 var users = []user{
 	{Login: "ava", Subject: "usr_ava", Name: "Ava Anchor", Email: "ava@example.com"},
 	{Login: "ben", Subject: "usr_ben", Name: "Ben Bollard", Email: "ben@example.com"},

@@ -88,7 +88,7 @@ func (p program) run(ctx context.Context, name string, commands any, args []stri
 	return 0
 }
 
-// withCause says what an API client is not told: why. The operator may know.
+// withCause returns the error's text with its cause, which API clients do not get.
 func withCause(err error) string {
 	if e, ok := errors.AsType[*connectors.Error](err); ok && e.Cause != nil {
 		return err.Error() + " (" + withCause(e.Cause) + ")"

@@ -112,7 +112,7 @@ func (s *story) leaveOAuth(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if stats.Revocations == 0 {
-		return "", fmt.Errorf("%w: the provider was not told", errUnexpected)
+		return "", fmt.Errorf("%w: the provider counted no revocation", errUnexpected)
 	}
 	return "204, and the grant is revoked at the provider", nil
 }

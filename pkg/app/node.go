@@ -152,7 +152,7 @@ func connect(name string, r remote, log zerolog.Logger) (*nats.Conn, error) {
 	return nc, nil
 }
 
-// problem logs what no caller can be told.
+// problem logs an error that no caller gets.
 func (n *node) problem(err error) { n.log.Warn().Err(err).Msg("problem") }
 
 func newRegistry() *prometheus.Registry {

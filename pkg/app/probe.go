@@ -41,7 +41,7 @@ func (n *node) probes(api http.Handler) http.Handler {
 
 // readiness is progress, not life: can NATS be reached, and how long has the
 // oldest request waited? Work that waits for executors does not make an ingress
-// unready, since it would then lose what it can still take; it is told as
+// unready, since it would then lose what it can still take; it is reported as
 // "waiting".
 type readiness struct {
 	Status               string  `json:"status"` // ready, waiting, unready
