@@ -40,9 +40,12 @@ type Options struct {
 	// HTTP fetches providers' keys and the URLs that confirm a webhook, and calls
 	// providers' APIs. Its transport should refuse private networks. Default: a client
 	// with a timeout.
-	HTTP    *http.Client
-	Metrics prometheus.Registerer // default: none
-	Log     zerolog.Logger
+	HTTP *http.Client
+	// GroupCommit stores webhooks that wait together by one batch. It is faster where the
+	// NATS server syncs every write, and slower elsewhere.
+	GroupCommit bool
+	Metrics     prometheus.Registerer // default: none
+	Log         zerolog.Logger
 }
 
 // Parts are what an ingress works with. All are required.
@@ -98,7 +101,7 @@ func New(parts Parts, opts *Options) *Ingress {
 		Queue: parts.Queue, Service: parts.Service, Store: parts.Store, Definitions: parts.Definitions,
 		Status: parts.Status, Apps: parts.Apps,
 	}, receive.Options{
-		BaseURL: o.BaseURL, BasePath: o.BasePath, AppSecrets: o.AppSecrets, HTTP: o.HTTP,
+		BaseURL: o.BaseURL, BasePath: o.BasePath, AppSecrets: o.AppSecrets, HTTP: o.HTTP, GroupCommit: o.GroupCommit,
 		Requests: requests, ReportError: failures.publish, Metrics: o.Metrics, Log: log,
 	})
 	return &Ingress{

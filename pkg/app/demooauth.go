@@ -8,8 +8,6 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"strings"
-
-	"github.com/hawser-io/hawser/pkg/secret"
 )
 
 // oauthConnection is the path of the story's connection by OAuth.
@@ -23,7 +21,7 @@ func (s *story) consent(ctx context.Context) (string, error) {
 	var started struct {
 		URL string `json:"authorization_url"`
 	}
-	if err := s.api(ctx, http.MethodPut, s.oauthConnection(), map[string]any{}, http.StatusOK, &started); err != nil {
+	if err := s.api(ctx, request{method: http.MethodPut, url: s.oauthConnection(), body: map[string]any{}, want: http.StatusOK, reply: &started}); err != nil {
 		return "", err
 	}
 	jar, err := cookiejar.New(nil)
@@ -77,24 +75,29 @@ func (s *story) actionWithToken(ctx context.Context) (string, error) {
 	var reply struct {
 		Data struct{ Name, Email string } `json:"data"`
 	}
-	if err := s.api(ctx, http.MethodPost, s.oauthConnection()+"/actions/me", map[string]any{}, http.StatusOK, &reply); err != nil {
+	if err := s.api(ctx, request{method: http.MethodPost, url: s.oauthConnection() + "/actions/me", body: map[string]any{}, want: http.StatusOK, reply: &reply}); err != nil {
 		return "", err
 	}
 	return reply.Data.Name + " <" + reply.Data.Email + ">", nil
 }
 
+// stats reads the demo provider's counters.
+func (s *story) stats(ctx context.Context, counters any) error {
+	return s.call(ctx, request{method: http.MethodGet, url: s.command.Provider + "/_stats", want: http.StatusOK, reply: counters})
+}
+
 func (s *story) refreshToken(ctx context.Context) (string, error) {
 	var before, after struct{ Refreshes int }
-	if err := s.call(ctx, http.MethodGet, s.command.Provider+"/_stats", secret.Text{}, nil, http.StatusOK, &before); err != nil {
+	if err := s.stats(ctx, &before); err != nil {
 		return "", err
 	}
-	if err := s.api(ctx, http.MethodPost, s.oauthConnection()+"/refresh", nil, http.StatusOK, nil); err != nil {
+	if err := s.api(ctx, request{method: http.MethodPost, url: s.oauthConnection() + "/refresh", want: http.StatusOK}); err != nil {
 		return "", err
 	}
 	if _, err := s.await(ctx, "event", ".oauth.refreshed"); err != nil {
 		return "", err
 	}
-	if err := s.call(ctx, http.MethodGet, s.command.Provider+"/_stats", secret.Text{}, nil, http.StatusOK, &after); err != nil {
+	if err := s.stats(ctx, &after); err != nil {
 		return "", err
 	}
 	if after.Refreshes != before.Refreshes+1 {
@@ -104,11 +107,11 @@ func (s *story) refreshToken(ctx context.Context) (string, error) {
 }
 
 func (s *story) leaveOAuth(ctx context.Context) (string, error) {
-	if err := s.api(ctx, http.MethodDelete, s.oauthConnection(), nil, http.StatusNoContent, nil); err != nil {
+	if err := s.api(ctx, request{method: http.MethodDelete, url: s.oauthConnection(), want: http.StatusNoContent}); err != nil {
 		return "", err
 	}
 	var stats struct{ Revocations int }
-	if err := s.call(ctx, http.MethodGet, s.command.Provider+"/_stats", secret.Text{}, nil, http.StatusOK, &stats); err != nil {
+	if err := s.stats(ctx, &stats); err != nil {
 		return "", err
 	}
 	if stats.Revocations == 0 {

@@ -44,7 +44,7 @@ func (s *story) connectByKey(ctx context.Context) (string, error) {
 		WebhookURL string          `json:"webhook_url"`
 	}
 	body := map[string]any{"config": map[string]string{"apiKey": demoAPIKey, "webhookSecret": demoWebhookSecret}}
-	if err := s.api(ctx, http.MethodPut, s.connection(), body, http.StatusCreated, &view); err != nil {
+	if err := s.api(ctx, request{method: http.MethodPut, url: s.connection(), body: body, want: http.StatusCreated, reply: &view}); err != nil {
 		return "", err
 	}
 	s.webhookURL = secret.New(view.WebhookURL)
@@ -71,7 +71,8 @@ func (s *story) recordIsSealed(ctx context.Context) (string, error) {
 
 func (s *story) actionOverHTTP(ctx context.Context) (string, error) {
 	var reply struct{ Data json.RawMessage }
-	if err := s.api(ctx, http.MethodPost, s.connection()+"/actions/postMessage", map[string]string{"text": "hi over HTTP"}, http.StatusOK, &reply); err != nil {
+	body := map[string]string{"text": "hi over HTTP"}
+	if err := s.api(ctx, request{method: http.MethodPost, url: s.connection() + "/actions/postMessage", body: body, want: http.StatusOK, reply: &reply}); err != nil {
 		return "", err
 	}
 	if _, err := s.await(ctx, "event", ".action.completed"); err != nil {
@@ -133,13 +134,13 @@ func (s *story) forgedWebhook(ctx context.Context) (string, error) {
 }
 
 func (s *story) disconnect(ctx context.Context) (string, error) {
-	if err := s.api(ctx, http.MethodDelete, s.connection(), nil, http.StatusNoContent, nil); err != nil {
+	if err := s.api(ctx, request{method: http.MethodDelete, url: s.connection(), want: http.StatusNoContent}); err != nil {
 		return "", err
 	}
 	if _, err := s.await(ctx, "event", ".connector.disconnected"); err != nil {
 		return "", err
 	}
-	if err := s.api(ctx, http.MethodGet, s.connection(), nil, http.StatusNotFound, nil); err != nil {
+	if err := s.api(ctx, request{method: http.MethodGet, url: s.connection(), want: http.StatusNotFound}); err != nil {
 		return "", err
 	}
 	return "204, then 404, event connector.disconnected", nil
@@ -149,7 +150,7 @@ func (s *story) disconnect(ctx context.Context) (string, error) {
 func (s *story) sendWebhook(ctx context.Context, key string) (int, error) {
 	body := map[string]any{"url": s.webhookURL.Reveal(), "secret": key, "type": "message.created", "body": map[string]string{"text": "hello"}}
 	var sent struct{ Status int }
-	err := s.call(ctx, http.MethodPost, s.command.Provider+"/_webhook", secret.Text{}, body, http.StatusOK, &sent)
+	err := s.call(ctx, request{method: http.MethodPost, url: s.command.Provider + "/_webhook", body: body, want: http.StatusOK, reply: &sent})
 	return sent.Status, err
 }
 
@@ -158,28 +159,39 @@ func (s *story) connection() string {
 	return "/scopes/" + url.PathEscape(s.tenant.Scope) + "/" + url.PathEscape(s.tenant.Identity) + "/connections/demo-key"
 }
 
-func (s *story) api(ctx context.Context, method, path string, body any, want int, reply any) error {
-	return s.call(ctx, method, s.command.URL+s.command.BasePath+path, s.token, body, want, reply)
+// request is one HTTP call of the story.
+type request struct {
+	method, url string
+	token       secret.Text // bearer token, if any
+	body        any         // JSON; nil: none
+	want        int         // status
+	reply       any         // where to decode the reply; nil: ignored
 }
 
-func (s *story) call(ctx context.Context, method, address string, token secret.Text, body any, want int, reply any) error {
+// api calls the management API; r.url is a path below its base path.
+func (s *story) api(ctx context.Context, r request) error {
+	r.url, r.token = s.command.URL+s.command.BasePath+r.url, s.token
+	return s.call(ctx, r)
+}
+
+func (s *story) call(ctx context.Context, r request) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	var payload io.Reader
-	if body != nil {
-		data, err := json.Marshal(body)
+	if r.body != nil {
+		data, err := json.Marshal(r.body)
 		if err != nil {
 			return err
 		}
 		payload = bytes.NewReader(data)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, address, payload)
+	req, err := http.NewRequestWithContext(ctx, r.method, r.url, payload)
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	if !token.IsZero() {
-		req.Header.Set("Authorization", "Bearer "+token.Reveal())
+	if !r.token.IsZero() {
+		req.Header.Set("Authorization", "Bearer "+r.token.Reveal())
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -190,11 +202,11 @@ func (s *story) call(ctx context.Context, method, address string, token secret.T
 	if err != nil {
 		return err
 	}
-	if resp.StatusCode != want {
-		return fmt.Errorf("%w: %s %s gave %d, want %d: %s", errUnexpected, method, req.URL.Path, resp.StatusCode, want, data)
+	if resp.StatusCode != r.want {
+		return fmt.Errorf("%w: %s %s gave %d, want %d: %s", errUnexpected, r.method, req.URL.Path, resp.StatusCode, r.want, data)
 	}
-	if reply == nil {
+	if r.reply == nil {
 		return nil
 	}
-	return json.Unmarshal(data, reply)
+	return json.Unmarshal(data, r.reply)
 }

@@ -7,10 +7,10 @@ import (
 	"github.com/hawser-io/hawser/internal/demo"
 )
 
-// joinDemo lets a role that joins a system with the demo provider reach it, and
-// executors serve the demo connectors too: every program has their code, and the
-// catalogue says where the provider is. Only an address on loopback is believed.
-// It comes before [node.keepTokens], which needs to know what may be reached.
+// joinDemo registers the demo connectors and allows the demo provider's address, if the
+// system that a role joins has one: every program has the connectors' code, and the
+// catalogue has the provider's URL. Only a URL on loopback is accepted.
+// It comes before [node.openProviders], which needs the allowed networks.
 func (n *node) joinDemo() error {
 	def, err := n.definitions.Get(demo.KeyConnector)
 	if err != nil {
@@ -36,8 +36,8 @@ func (n *node) joinDemo() error {
 	return nil
 }
 
-// loopbackOf is the network of the one address that a URL names, if that is on
-// loopback.
+// loopbackOf returns the network of the one address that a URL names. ok is false if it
+// is not on loopback.
 func loopbackOf(rawURL string) (network string, ok bool) {
 	at, err := url.Parse(rawURL)
 	if err != nil {

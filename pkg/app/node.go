@@ -31,16 +31,25 @@ import (
 // startTimeout bounds the way from a connection to a ready node.
 const startTimeout = 30 * time.Second
 
-// node is what every role is assembled from: the bus, the records, the keys.
-type node struct {
+// nodeOptions are what a node is made of. All are required but connectors and
+// groupCommit.
+type nodeOptions struct {
+	role        string // source of the events that it publishes
 	settings    shared
 	baseURL     string
+	nc          *nats.Conn
+	keys        *crypto.Keyring
 	log         zerolog.Logger
+	connectors  []connectors.Connector // that its executor serves
+	groupCommit bool                   // its ingress stores concurrent webhooks together
+}
+
+// node is what every role is assembled from: the queue, the records, the keys.
+type node struct {
+	nodeOptions
 	registry    *connectors.Registry
 	metrics     *prometheus.Registry
-	nc          *nats.Conn
 	queue       *queue.Queue
-	keys        *crypto.Keyring
 	scopes      connection.Scopes
 	buckets     records.Buckets
 	store       *records.Connections
@@ -56,29 +65,28 @@ type node struct {
 	links       *flow.Links
 }
 
-// newNode makes streams and buckets as they have to be, checks that the keyset is
-// the one the records were sealed with, and reads the catalogue. role is the source
-// of what it announces.
-func newNode(ctx context.Context, role string, settings shared, baseURL string, nc *nats.Conn, keys *crypto.Keyring, log zerolog.Logger, own []connectors.Connector) (*node, error) {
+// newNode creates and updates streams and buckets, checks that the keyset is the one
+// that the records were sealed with, and reads the catalogue.
+func newNode(ctx context.Context, o nodeOptions) (*node, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	n := &node{settings: settings, baseURL: baseURL, log: log, nc: nc, keys: keys, metrics: newRegistry(), registry: connectors.NewRegistry()}
-	for _, c := range own {
+	n := &node{nodeOptions: o, metrics: newRegistry(), registry: connectors.NewRegistry()}
+	for _, c := range o.connectors {
 		if err := n.registry.Register(c); err != nil {
 			return nil, err
 		}
 	}
 	var err error
-	if n.scopes, err = connection.ParseScopes(settings.Scopes); err != nil {
+	if n.scopes, err = connection.ParseScopes(o.settings.Scopes); err != nil {
 		return nil, err
 	}
-	if n.queue, err = queue.New(nc, &queue.Options{Prefix: settings.Prefix}); err != nil {
+	if n.queue, err = queue.New(o.nc, &queue.Options{Prefix: o.settings.Prefix}); err != nil {
 		return nil, err
 	}
 	if err := n.prepare(ctx); err != nil {
 		return nil, err
 	}
-	sealer := records.NewSealer(keys, settings.Prefix)
+	sealer := records.NewSealer(o.keys, o.settings.Prefix)
 	n.store = records.NewConnections(n.buckets, sealer)
 	n.definitions = records.NewDefinitions(n.buckets)
 	n.status = records.NewStatusWriter(n.buckets)
@@ -87,14 +95,14 @@ func newNode(ctx context.Context, role string, settings shared, baseURL string, 
 	n.leases = records.NewLeases(n.buckets)
 	n.apps = records.NewApps(n.buckets, sealer, os.Getenv)
 	n.service = connection.NewService(n.store, n.definitions, n.scopes, n.queue.Bus, &connection.ServiceOptions{
-		Role: role, BaseURL: baseURL + settings.BasePath, OnError: n.problem, Grants: n.grants, CheckSecret: webhook.CheckSecret,
+		Role: o.role, BaseURL: o.baseURL + o.settings.BasePath, OnError: n.problem, Grants: n.grants, CheckSecret: webhook.CheckSecret,
 	})
 	n.observe()
 	return n, n.definitions.Load(ctx)
 }
 
-// keepTokens makes the way to providers and to their tokens.
-func (n *node) keepTokens(ctx context.Context) error {
+// openProviders makes the HTTP client for providers, and the source of their tokens.
+func (n *node) openProviders(ctx context.Context) error {
 	allow, err := safehttp.ParseNetworks(n.settings.AllowNetworks)
 	if err != nil {
 		return err
@@ -113,7 +121,7 @@ func (n *node) keepTokens(ctx context.Context) error {
 	return nil
 }
 
-// prepare creates or updates streams and buckets.
+// prepare creates and updates streams and buckets.
 func (n *node) prepare(ctx context.Context) error {
 	drift, err := n.queue.Ensure(ctx, queue.Topology{Replicas: n.settings.Replicas})
 	if err != nil {

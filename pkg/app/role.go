@@ -24,7 +24,8 @@ import (
 type (
 	ingressCommand struct {
 		shared
-		remote `set:"http=127.0.0.1:8080"`
+		remote      `set:"http=127.0.0.1:8080"`
+		GroupCommit bool `help:"Store concurrent webhooks together: faster where a single NATS server has sync_interval always, slower elsewhere."`
 	}
 	executorCommand struct {
 		shared
@@ -38,24 +39,34 @@ type (
 
 // Run starts an ingress that joins a NATS system.
 func (c *ingressCommand) Run(ctx context.Context, p *program) error {
-	return p.join(ctx, "ingress", c.shared, c.remote, roles{ingress: true})
+	return p.join(ctx, joining{name: "ingress", shared: c.shared, remote: c.remote, roles: roles{ingress: true}, groupCommit: c.GroupCommit})
 }
 
 // Run starts an executor that joins a NATS system.
 func (c *executorCommand) Run(ctx context.Context, p *program) error {
-	return p.join(ctx, "executor", c.shared, c.remote, roles{executor: true})
+	return p.join(ctx, joining{name: "executor", shared: c.shared, remote: c.remote, roles: roles{executor: true}})
 }
 
 // Run starts a refresher that joins a NATS system.
 func (c *refresherCommand) Run(ctx context.Context, p *program) error {
-	return p.join(ctx, "refresher", c.shared, c.remote, roles{refresher: true})
+	return p.join(ctx, joining{name: "refresher", shared: c.shared, remote: c.remote, roles: roles{refresher: true}})
 }
 
-// roles says which roles a process plays.
+// roles says which roles a process runs.
 type roles struct{ ingress, executor, refresher bool }
 
+// joining is what a program that joins a NATS system is started with.
+type joining struct {
+	name        string
+	shared      shared
+	remote      remote
+	roles       roles
+	groupCommit bool
+}
+
 // join runs roles against a NATS system elsewhere.
-func (p *program) join(ctx context.Context, name string, s shared, r remote, play roles) error {
+func (p *program) join(ctx context.Context, j joining) error {
+	s, r := j.shared, j.remote
 	if err := s.check(); err != nil {
 		return err
 	}
@@ -64,7 +75,7 @@ func (p *program) join(ctx context.Context, name string, s shared, r remote, pla
 	if err != nil {
 		return err
 	}
-	nc, err := connect("hawser-"+name, r, log)
+	nc, err := connect("hawser-"+j.name, r, log)
 	if err != nil {
 		return err
 	}
@@ -73,16 +84,19 @@ func (p *program) join(ctx context.Context, name string, s shared, r remote, pla
 	if err != nil {
 		return fmt.Errorf("listen on --http %s: %w", r.HTTP, err)
 	}
-	n, err := newNode(ctx, name, s, baseURL(s, listener), nc, keys, log, p.own)
+	defer func() { _ = listener.Close() }()
+	n, err := newNode(ctx, nodeOptions{
+		role: j.name, settings: s, baseURL: baseURL(s, listener), nc: nc, keys: keys, log: log, connectors: p.own, groupCommit: j.groupCommit,
+	})
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return err
 	}
 	// Every role calls providers: executors their APIs, the others token endpoints.
 	if err := n.joinDemo(); err != nil {
-		return errors.Join(err, listener.Close())
+		return err
 	}
-	return n.play(ctx, listener, play, func() {
-		fmt.Fprintf(p.stderr, "hawser is ready: %s at http://%s, nats at %s\n", name, listener.Addr(), nc.ConnectedUrlRedacted())
+	return n.run(ctx, listener, j.roles, func() {
+		fmt.Fprintf(p.stderr, "hawser is ready: %s at http://%s, nats at %s\n", j.name, listener.Addr(), nc.ConnectedUrlRedacted())
 	})
 }
 
@@ -93,10 +107,10 @@ func baseURL(s shared, listener net.Listener) string {
 	return "http://" + listener.Addr().String()
 }
 
-// play runs the roles until ctx ends, then drains: take nothing new, let what is
-// in flight finish within the grace period, flush. ready is called once
-// everything answers.
-func (n *node) play(ctx context.Context, listener net.Listener, play roles, ready func()) error {
+// run runs the roles until ctx ends, then drains: it accepts no new work, waits for what
+// is in flight, at most for the grace period, and flushes. ready is called once
+// everything serves.
+func (n *node) run(ctx context.Context, listener net.Listener, play roles, ready func()) error {
 	grace, endGrace := context.WithCancel(context.WithoutCancel(ctx))
 	defer endGrace()
 	stopTimer := context.AfterFunc(ctx, func() {
@@ -104,8 +118,8 @@ func (n *node) play(ctx context.Context, listener net.Listener, play roles, read
 	})
 	defer stopTimer()
 
-	if err := n.keepTokens(ctx); err != nil {
-		return errors.Join(err, listener.Close())
+	if err := n.openProviders(ctx); err != nil {
+		return err
 	}
 	var ex *executor.Executor
 	if play.executor {
@@ -114,16 +128,16 @@ func (n *node) play(ctx context.Context, listener net.Listener, play roles, read
 			err = ex.Prepare(ctx)
 		}
 		if err != nil {
-			return errors.Join(err, listener.Close())
+			return err
 		}
 	}
 	var in *ingress.Ingress
 	if play.ingress {
 		in = n.ingress()
 	}
-	// Health and caches outlive the work that needs them.
+	// Caches and the status writer run until the work that needs them has ended.
 	background, stopBackground := context.WithCancel(grace)
-	helpers := n.keepFresh(background)
+	helpers := n.runCaches(background)
 
 	g, ctx := errgroup.WithContext(ctx)
 	var starting sync.WaitGroup
@@ -149,7 +163,7 @@ func (n *node) play(ctx context.Context, listener net.Listener, play roles, read
 		ready()
 	}
 	err := g.Wait()
-	n.oauth.Drain(grace) // tokens that a provider has just given are stored first
+	n.oauth.Drain(grace) // tokens that a provider has just issued are stored first
 	stopBackground()
 	err = errors.Join(err, helpers.Wait())
 	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -160,8 +174,8 @@ func (n *node) play(ctx context.Context, listener net.Listener, play roles, read
 	return err
 }
 
-// keepFresh runs what keeps caches current and writes health.
-func (n *node) keepFresh(ctx context.Context) *errgroup.Group {
+// runCaches runs the watches of the caches, and the status writer.
+func (n *node) runCaches(ctx context.Context) *errgroup.Group {
 	var g errgroup.Group
 	g.Go(func() error { return n.store.Run(ctx) })
 	g.Go(func() error { return n.tokens.Run(ctx) })
@@ -184,7 +198,7 @@ func (n *node) ingress() *ingress.Ingress {
 		}),
 	}, &ingress.Options{
 		AppSecrets: receive.EnvAppSecrets(os.Getenv), HTTP: &outward,
-		BaseURL: n.baseURL, BasePath: n.settings.BasePath + "/", Metrics: n.metrics, Log: n.log,
+		BaseURL: n.baseURL, BasePath: n.settings.BasePath + "/", GroupCommit: n.groupCommit, Metrics: n.metrics, Log: n.log,
 	})
 }
 

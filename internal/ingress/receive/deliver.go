@@ -19,6 +19,7 @@ import (
 // publisher stores verified deliveries in the stream.
 type publisher struct {
 	queue      *queue.Queue
+	group      *events.GroupCommit // nil: every webhook is published by itself
 	recent     *recent
 	rejections *rejections
 	metrics    *metrics
@@ -133,9 +134,11 @@ func (p *publisher) send(ctx context.Context, d *delivery, m *message) error {
 	}
 	sent := time.Now()
 	defer func() { p.metrics.ackSeconds.Observe(time.Since(sent).Seconds()) }()
-	pending, err := p.queue.Bus.PublishAsync(ctx, m.subject, e, &events.PublishOptions{ExpectEmpty: true})
-	if err == nil {
-		_, err = pending.Wait(ctx)
+	var err error
+	if p.group != nil {
+		err = p.group.Publish(ctx, m.subject, e)
+	} else {
+		_, err = p.queue.Bus.Publish(ctx, m.subject, e, &events.PublishOptions{ExpectEmpty: true})
 	}
 	if large && errors.Is(err, events.ErrExists) && !errors.Is(err, events.ErrInProgress) {
 		// No event names this body. If it cannot be removed, its age ends it.

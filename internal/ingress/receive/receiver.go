@@ -35,6 +35,8 @@ type Options struct {
 	BasePath   string // of the API
 	AppSecrets AppSecrets
 	HTTP       *http.Client // fetches providers' keys and confirmation URLs
+	// GroupCommit stores webhooks that wait together by one batch.
+	GroupCommit bool
 	// Requests has a slot for each HTTP request that is handled now.
 	Requests *semaphore.Weighted
 	// ReportError is called for errors of a connection that are not the provider's.
@@ -76,9 +78,13 @@ func New(parts Parts, opts Options) (*Receiver, *Redriver) {
 	rejections := &rejections{
 		bus: parts.Queue.Bus, status: parts.Status, events: rate.NewLimiter(50, 100), metrics: m, log: opts.Log,
 	}
+	var group *events.GroupCommit
+	if opts.GroupCommit {
+		group = events.NewGroupCommit(parts.Queue.Bus)
+	}
 	d := &deliverer{
 		connections: parts.Store, rejections: rejections, urls: urls{opts.BaseURL, opts.BasePath},
-		publisher:  &publisher{parts.Queue, recent, rejections, m, opts.Log},
+		publisher:  &publisher{parts.Queue, group, recent, rejections, m, opts.Log},
 		quarantine: &quarantine{queue: parts.Queue, connections: parts.Store, recent: recent, evidenceRate: rate.NewLimiter(10, 100), metrics: m, log: opts.Log},
 	}
 	return &Receiver{
