@@ -2,7 +2,6 @@ package app
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,30 +14,31 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// BenchmarkAction: a request is published with an ack, and its result received.
-// The floor moves the same messages with nothing in between: publish, consume,
+// BenchmarkAction: 64 requests in flight, each published with an ack, and its result
+// received. The floor moves the same messages with nothing in between: publish, consume,
 // publish the result with an ack, acknowledge, receive.
 func BenchmarkAction(b *testing.B) {
-	s := newSystem(b, "10m", roles{executor: true})
-	raw := newLoop(b, s, "raw.action.x", "raw.result.")
-	own := newLoop(b, s, s.queue.Bus.Subjects.Action(events.ActionRef{Tenant: s.tenant, Connector: "bench", Action: "echo"}),
-		strings.TrimSuffix(s.queue.Bus.Subjects.Result(events.ActionRef{Tenant: s.tenant, Connector: "bench", Action: "echo"}, "x"), "x"))
-	raw.consume(b)
-
-	b.Run("one-at-a-time", func(b *testing.B) {
-		f, h, ratio := inTurns(5, func() float64 { return raw.p50(b) }, func() float64 { return own.p50(b) })
-		b.ReportMetric(h, "µs-p50")
-		b.ReportMetric(ratio, "ratio")
-		report(row{"action round trip, p50", fmt.Sprintf("%.0f µs", f), fmt.Sprintf("%.0f µs", h), fmt.Sprintf("%.2f", ratio), "≤ 2.5"})
-	})
-	b.Run("64-in-flight", func(b *testing.B) {
-		f, h, ratio := inTurns(turns,
-			func() float64 { return perSecond(b, 64, turn, raw.trip) },
-			func() float64 { return perSecond(b, 64, turn, own.trip) })
-		b.ReportMetric(h, "req/s")
-		b.ReportMetric(ratio, "ratio")
-		report(row{"actions, 64 in flight", rate(f), rate(h), fmt.Sprintf("%.2f", ratio), "≥ 0.4"})
-	})
+	for _, c := range []struct {
+		name, notifications string
+		bytes               int
+		goal                string
+	}{
+		{"action", "on", 16, "≥ 0.45"},
+		{"action, no notifications", "off", 16, "≥ 0.5"},
+		{"action of 1 KB in and out", "on", 1024, ""},
+	} {
+		b.Run(strings.ReplaceAll(c.name, ", ", "/"), func(b *testing.B) {
+			s := newSystem(b, systemOptions{roles: roles{executor: true}, notifications: c.notifications})
+			ref, text := events.ActionRef{Tenant: s.tenant, Connector: "bench", Action: "echo"}, strings.Repeat("x", c.bytes-11)
+			subjects := s.queue.Bus.Subjects
+			raw := newLoop(b, s, &loop{subject: "raw.action.x", result: "raw.result.", text: text})
+			own := newLoop(b, s, &loop{subject: subjects.Action(ref), result: strings.TrimSuffix(subjects.Result(ref, "x"), "x"), text: text})
+			raw.consume(b)
+			compare(b, c.name, c.goal,
+				func() sample { return load(b, 64, turn, raw.trip, nil) },
+				func() sample { return load(b, 64, turn, own.trip, func() { s.drain(b, events.Actions) }) })
+		})
+	}
 }
 
 // loop publishes requests and gives each caller its result.
@@ -47,13 +47,14 @@ type loop struct {
 	js      jetstream.JetStream
 	subject string
 	result  string // prefix of the results' subjects
+	text    string // of each request and result
 
 	mu      sync.Mutex
 	next    int
 	waiting map[string]chan struct{} // request id → caller
 }
 
-func newLoop(b *testing.B, s *system, subject, result string) *loop {
+func newLoop(b *testing.B, s *system, l *loop) *loop {
 	b.Helper()
 	nc, err := s.env.Server().Connect(nats.Timeout(30 * time.Second))
 	if err != nil {
@@ -64,11 +65,11 @@ func newLoop(b *testing.B, s *system, subject, result string) *loop {
 	if err != nil {
 		b.Fatal(err)
 	}
-	l := &loop{nc: nc, js: js, subject: subject, result: result, waiting: map[string]chan struct{}{}}
-	if _, err := nc.Subscribe(result+">", func(m *nats.Msg) {
+	l.nc, l.js, l.waiting = nc, js, map[string]chan struct{}{}
+	if _, err := nc.Subscribe(l.result+">", func(m *nats.Msg) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		id := strings.TrimPrefix(m.Subject, result)
+		id := strings.TrimPrefix(m.Subject, l.result)
 		if c, ok := l.waiting[id]; ok {
 			delete(l.waiting, id)
 			close(c)
@@ -80,7 +81,7 @@ func newLoop(b *testing.B, s *system, subject, result string) *loop {
 }
 
 // trip is one round trip.
-func (l *loop) trip(int, int) error {
+func (l *loop) trip() error {
 	l.mu.Lock()
 	l.next++
 	id := strconv.Itoa(l.next)
@@ -89,7 +90,7 @@ func (l *loop) trip(int, int) error {
 	l.mu.Unlock()
 	// As pkg/client sends a call: the id is made for it.
 	header := events.Action{ID: id, GeneratedID: true}.Message().Header
-	msg := &nats.Msg{Subject: l.subject, Data: []byte(`{"text":"hello"}`), Header: header}
+	msg := &nats.Msg{Subject: l.subject, Data: []byte(`{"text":"` + l.text + `"}`), Header: header}
 	future, err := l.js.PublishMsgAsync(msg)
 	if err != nil {
 		return err
@@ -105,21 +106,6 @@ func (l *loop) trip(int, int) error {
 	case <-time.After(20 * time.Second):
 		return fmt.Errorf("no result of %s on %s", id, l.result)
 	}
-}
-
-// p50 is the median round trip in microseconds, one at a time.
-func (l *loop) p50(b *testing.B) float64 {
-	b.Helper()
-	took := make([]time.Duration, 0, 2000)
-	for range cap(took) {
-		began := time.Now()
-		if err := l.trip(0, 0); err != nil {
-			b.Fatal(err)
-		}
-		took = append(took, time.Since(began))
-	}
-	slices.Sort(took)
-	return float64(took[len(took)/2].Microseconds())
 }
 
 // consume is the other half of the floor.
@@ -139,7 +125,7 @@ func (l *loop) consume(b *testing.B) {
 		b.Fatal(err)
 	}
 	about := events.EventContext{Tenant: events.Tenant{Scope: "organization", Identity: "org_1"}, Connector: "bench", Account: "default", ConnectionID: events.NewID(), RequestID: "1"}
-	result := events.New("executor", events.ActionCompleted.Type(), about, []byte(`{"data":{"text":"hello"}}`))
+	result := events.New("executor", events.ActionCompleted.Type(), about, []byte(`{"data":{"text":"`+l.text+`"}}`))
 	result.SetExtension(events.ExtTraceParent, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 	running, err := consumer.Consume(func(msg jetstream.Msg) {
 		go func() {

@@ -43,32 +43,34 @@ func storedConnections(b *testing.B) int {
 func BenchmarkWebhookAmongMany(b *testing.B) {
 	for _, n := range []int{0, storedConnections(b)} {
 		b.Run(fmt.Sprintf("stored=%d", n), func(b *testing.B) {
-			s := newSystem(b, "10m", roles{ingress: true})
+			s := newSystem(b, systemOptions{roles: roles{ingress: true}})
 			began := time.Now()
 			s.crowd(b, n)
 			b.Logf("%d connections stored in %v", n, time.Since(began).Round(time.Second))
 			// A node of its own, whose watches have not seen the crowd come.
-			s.webhookURL = startNode(b, s.env, s.keys, roles{ingress: true}).baseURL + strings.TrimPrefix(s.webhookURL, s.baseURL)
-			s.amongMany(b, "for one", "the same for any number", n, post(s.webhookURL))
+			s.webhookURL = startNode(b, s.env, s.keys, systemOptions{roles: roles{ingress: true}}).baseURL + strings.TrimPrefix(s.webhookURL, s.baseURL)
+			s.amongMany(b, n, "for one", post(s.webhookURL))
 			if n > 0 {
-				s.amongMany(b, "for 1000", "", n, s.anyOf(min(n, 1000)))
-				s.amongMany(b, "for any", "", n, s.anyOf(n))
+				s.amongMany(b, n, "for 1000", s.anyOf(min(n, 1000)))
+				s.amongMany(b, n, "for any", s.anyOf(n))
 			}
 		})
 	}
 }
 
-func (s *system) amongMany(b *testing.B, what, goal string, n int, work func(int, int) error) {
+// amongMany measures work with n further connections stored. The ratio is the same for
+// any n.
+func (s *system) amongMany(b *testing.B, n int, what string, work func() error) {
 	b.Helper()
-	const window = time.Second
 	floor := post(bareHandler(b, s))
-	f, h, ratio := inTurns(5, func() float64 { return perSecond(b, 64, window, floor) }, func() float64 { return perSecond(b, 64, window, work) })
-	report(row{fmt.Sprintf("webhook, %d stored, %s", n, what), rate(f), rate(h), fmt.Sprintf("%.2f", ratio), goal})
+	compare(b, fmt.Sprintf("webhook, %d stored, %s", n, what), "",
+		func() sample { return load(b, 64, turn, floor, nil) },
+		func() sample { return load(b, 64, turn, work, nil) })
 }
 
 // anyOf returns work that posts to one of the first m of the crowd.
-func (s *system) anyOf(m int) func(int, int) error {
-	return func(worker, k int) error { return post(s.urlOf(rand.IntN(m)))(worker, k) }
+func (s *system) anyOf(m int) func() error {
+	return func() error { return post(s.urlOf(rand.IntN(m)))() }
 }
 
 // urlSecretOf is the secret of the i-th connection's URL.

@@ -8,8 +8,11 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"text/tabwriter"
 	"time"
@@ -27,30 +30,40 @@ import (
 )
 
 // Speed is shown as ratios: Hawser against the least that could do the job, both
-// measured in turns in the same run, because the machines differ and are noisy.
-// `make bench` prints the table.
+// measured in turns in the same run, because machines differ and are noisy. Every rate
+// is measured until all that was accepted is done. `make bench` prints the table.
 
 // row is one line of the table.
-type row struct{ what, floor, hawser, ratio, goal string }
+type row struct {
+	what          string
+	floor, hawser sample
+	ratio         float64 // of the rates, the median of the turns
+	goal          string
+}
+
+// sample is the outcome of one turn.
+type sample struct {
+	rate float64       // operations a second
+	cpu  time.Duration // of the whole process for an operation: client, server and Hawser
+}
+
+func (s sample) String() string {
+	return fmt.Sprintf("%.0f/s %d µs", s.rate, s.cpu.Microseconds())
+}
 
 var table struct {
 	sync.Mutex
 	rows []row
 }
 
-func report(r row) {
-	table.Lock()
-	defer table.Unlock()
-	table.rows = append(table.rows, r)
-}
-
 func TestMain(m *testing.M) {
+	setGCPercent() // as the programs do
 	status := m.Run()
 	if len(table.rows) > 0 {
 		w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(w, "\nwhat\tfloor\thawser\tratio\tgoal")
 		for _, r := range table.rows {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.what, r.floor, r.hawser, r.ratio, r.goal)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%.2f\t%s\n", r.what, r.floor, r.hawser, r.ratio, r.goal)
 		}
 		_ = w.Flush()
 	}
@@ -58,28 +71,53 @@ func TestMain(m *testing.M) {
 }
 
 // What is measured per second is measured in many short turns rather than a few long
-// ones: what else a machine does changes by the second.
-const (
-	turns = 25
-	turn  = 400 * time.Millisecond
-)
+// ones, because the load of a machine changes by the second. HAWSER_BENCH_TURNS sets
+// their number.
+const turn = 400 * time.Millisecond
 
-// inTurns measures floor and hawser in turns and returns the medians of both and
-// of their ratios.
-func inTurns(rounds int, floor, hawser func() float64) (f, h, ratio float64) {
-	floor() // warm up
-	hawser()
-	var fs, hs, ratios []float64
-	for range rounds {
-		a, b := floor(), hawser()
-		fs, hs, ratios = append(fs, a), append(hs, b), append(ratios, b/a)
+func turns(b *testing.B) int {
+	b.Helper()
+	text := os.Getenv("HAWSER_BENCH_TURNS")
+	if text == "" {
+		return 25
 	}
-	return median(fs), median(hs), median(ratios)
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		b.Fatalf("HAWSER_BENCH_TURNS is %q, want a number", text)
+	}
+	return n
 }
 
-func median(v []float64) float64 {
-	slices.Sort(v)
-	return v[len(v)/2]
+// compare measures floor and hawser in turns and adds the medians to the table.
+func compare(b *testing.B, what, goal string, floor, hawser func() sample) {
+	b.Helper()
+	floor() // warm up
+	hawser()
+	var fs, hs []sample
+	var ratios []float64
+	for range turns(b) {
+		f, h := floor(), hawser()
+		fs, hs, ratios = append(fs, f), append(hs, h), append(ratios, h.rate/f.rate)
+	}
+	slices.Sort(ratios)
+	r := row{what, medians(fs), medians(hs), ratios[len(ratios)/2], goal}
+	b.ReportMetric(r.hawser.rate, "op/s")
+	b.ReportMetric(float64(r.hawser.cpu.Nanoseconds()), "cpu-ns/op")
+	b.ReportMetric(r.ratio, "ratio")
+	table.Lock()
+	defer table.Unlock()
+	table.rows = append(table.rows, r)
+}
+
+func medians(all []sample) sample {
+	var rates []float64
+	var cpus []time.Duration
+	for _, s := range all {
+		rates, cpus = append(rates, s.rate), append(cpus, s.cpu)
+	}
+	slices.Sort(rates)
+	slices.Sort(cpus)
+	return sample{rates[len(rates)/2], cpus[len(cpus)/2]}
 }
 
 // benchConnector is what is measured with: a webhook signed like most, and an
@@ -108,13 +146,25 @@ type system struct {
 	webhookURL string
 }
 
+// systemOptions say what a system is like. Zero fields mean that nothing is synced, no
+// role runs, and notifications are on.
+type systemOptions struct {
+	sync          string // as of --sync
+	roles         roles
+	notifications string
+	connectors    []connectors.Connector // besides the bench connector
+}
+
 const benchSecret = "bench-signing-secret"
 
 // newSystem starts the roles and connects the bench connector once.
-func newSystem(b *testing.B, sync string, play roles, more ...connectors.Connector) *system {
+func newSystem(b *testing.B, o systemOptions) *system {
 	b.Helper()
+	if o.sync == "" {
+		o.sync = "10m"
+	}
 	// The streams reserve what they may hold at most, whatever the disk has.
-	env := testenv.Start(b, &testenv.Options{Sync: sync, MaxStore: 1 << 40})
+	env := testenv.Start(b, &testenv.Options{Sync: o.sync, MaxStore: 1 << 40})
 	text, err := crypto.NewKeyset()
 	if err != nil {
 		b.Fatal(err)
@@ -123,9 +173,9 @@ func newSystem(b *testing.B, sync string, play roles, more ...connectors.Connect
 	if err != nil {
 		b.Fatal(err)
 	}
-	n := startNode(b, env, keys, play, more...)
+	n := startNode(b, env, keys, o)
 	s := &system{node: n, env: env, tenant: events.Tenant{Scope: "organization", Identity: "org_1"}}
-	if !play.executor {
+	if !o.roles.executor {
 		if err := n.definitions.Publish(b.Context(), n.registry.All()); err != nil {
 			b.Fatal(err)
 		}
@@ -139,7 +189,7 @@ func newSystem(b *testing.B, sync string, play roles, more ...connectors.Connect
 }
 
 // startNode starts roles on the server until the benchmark ends.
-func startNode(b *testing.B, env *testenv.Env, keys *crypto.Keyring, play roles, more ...connectors.Connector) *node {
+func startNode(b *testing.B, env *testenv.Env, keys *crypto.Keyring, o systemOptions) *node {
 	b.Helper()
 	nc, err := env.Server().Connect(append(events.ConnectOptions("bench"), nats.Timeout(30*time.Second))...)
 	if err != nil {
@@ -149,14 +199,20 @@ func startNode(b *testing.B, env *testenv.Env, keys *crypto.Keyring, play roles,
 	if err != nil {
 		b.Fatal(err)
 	}
-	settings := shared{Prefix: "hawser", Scopes: connection.DefaultScopes, BasePath: "/api/v1", Grace: 5 * time.Second, Concurrency: 64, Replicas: 1}
-	n, err := newNode(b.Context(), nodeOptions{role: "ingress", settings: settings, baseURL: "http://" + listener.Addr().String(), nc: nc, keys: keys, log: zerolog.Nop(), connectors: append(more, benchConnector())})
+	n, err := newNode(b.Context(), nodeOptions{
+		role: "ingress", baseURL: "http://" + listener.Addr().String(), nc: nc, keys: keys, log: zerolog.Nop(),
+		settings: shared{
+			Prefix: "hawser", Scopes: connection.DefaultScopes, BasePath: "/api/v1", Grace: 5 * time.Second,
+			Concurrency: 64, Replicas: 1, Notifications: o.notifications,
+		},
+		connectors: append(o.connectors, benchConnector()), groupCommit: o.sync == "always",
+	})
 	if err != nil {
 		b.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	ready, done := make(chan struct{}), make(chan error, 1)
-	go func() { done <- n.run(ctx, listener, play, func() { close(ready) }) }()
+	go func() { done <- n.run(ctx, listener, o.roles, func() { close(ready) }) }()
 	b.Cleanup(func() {
 		stop()
 		if err := <-done; err != nil {
@@ -172,32 +228,61 @@ func startNode(b *testing.B, env *testenv.Env, keys *crypto.Keyring, play roles,
 	return n
 }
 
-// perSecond runs work in so many goroutines for so long and returns the rate.
-func perSecond(b *testing.B, goroutines int, d time.Duration, work func(worker, n int) error) float64 {
+// drain waits until the consumers of a stream have read all of it, and the stream of
+// events holds all that was sent to it.
+func (s *system) drain(b *testing.B, stream events.Stream) {
 	b.Helper()
-	var wg sync.WaitGroup
-	counts := make([]int, goroutines)
-	began := time.Now()
-	for g := range goroutines {
-		wg.Go(func() {
-			for n := 0; time.Since(began) < d; n++ {
-				if err := work(g, n); err != nil {
+	handle, err := s.queue.Bus.Stream(b.Context(), stream)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for pending := 1; pending > 0; {
+		pending = 0
+		for consumer := range handle.ListConsumers(b.Context()).Info() {
+			pending += consumer.NumAckPending + int(consumer.NumPending)
+		}
+	}
+	// Messages of one connection reach a stream in their order.
+	e := events.NewLifecycle("bench", events.ErrorOccurred, events.EventContext{Tenant: s.tenant, Connector: "bench"}, events.Data{})
+	if _, err := s.queue.Bus.Publish(b.Context(), s.queue.Bus.Subjects.Event(s.tenant, "bench", events.ErrorOccurred), e, nil); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// load runs work in so many goroutines for so long, then drain, if any.
+func load(b *testing.B, goroutines int, d time.Duration, work func() error, drain func()) sample {
+	b.Helper()
+	var running sync.WaitGroup
+	var total atomic.Int64
+	began, cpu := time.Now(), cpuTime(b)
+	for range goroutines {
+		running.Go(func() {
+			for time.Since(began) < d {
+				if err := work(); err != nil {
 					b.Error(err)
 					return
 				}
-				counts[g]++
+				total.Add(1)
 			}
 		})
 	}
-	wg.Wait()
-	total := 0
-	for _, c := range counts {
-		total += c
+	running.Wait()
+	if drain != nil {
+		drain()
 	}
-	return float64(total) / time.Since(began).Seconds()
+	n := max(total.Load(), 1)
+	return sample{float64(n) / time.Since(began).Seconds(), (cpuTime(b) - cpu) / time.Duration(n)}
 }
 
-func rate(v float64) string { return fmt.Sprintf("%.0f/s", v) }
+// cpuTime returns the CPU time that this process has used.
+func cpuTime(b *testing.B) time.Duration {
+	b.Helper()
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
 
 var benchClient = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 128, MaxConnsPerHost: 128}}
 

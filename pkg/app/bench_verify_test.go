@@ -2,9 +2,7 @@ package app
 
 import (
 	"encoding/json"
-	"fmt"
 	"testing"
-	"time"
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/records"
@@ -25,15 +23,12 @@ func unsignedConnector() connectors.Connector {
 // BenchmarkVerification: what verifying a body of 1 KB takes from the path of a
 // webhook. The floor is the same path for a connector that signs nothing.
 func BenchmarkVerification(b *testing.B) {
-	s := newSystem(b, "10m", roles{ingress: true}, unsignedConnector())
+	s := newSystem(b, systemOptions{roles: roles{ingress: true}, connectors: []connectors.Connector{unsignedConnector()}})
 	view, err := s.service.Connect(b.Context(), records.NewRef(s.tenant, "unsigned", ""), connection.ConnectInput{Config: json.RawMessage(`{"secret":"` + benchSecret + `"}`)})
 	if err != nil {
 		b.Fatal(err)
 	}
-	const window = 2 * time.Second
-	f, h, ratio := inTurns(7,
-		func() float64 { return perSecond(b, 64, window, post(view.WebhookURL)) },
-		func() float64 { return perSecond(b, 64, window, post(s.webhookURL)) })
-	b.ReportMetric(ratio, "ratio")
-	report(row{"webhook, verified against unsigned, no fsync", rate(f), rate(h), fmt.Sprintf("%.2f", ratio), "≥ 0.90"})
+	compare(b, "webhook, verified against unsigned, no fsync", "≥ 0.90",
+		func() sample { return load(b, 64, turn, post(view.WebhookURL), nil) },
+		func() sample { return load(b, 64, turn, post(s.webhookURL), nil) })
 }
