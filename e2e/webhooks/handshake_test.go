@@ -56,7 +56,7 @@ func shaking() (all []connectors.Connector, o ingress.Options) {
 			env[prefix+"_WEBHOOK_SECRET"] = hex.EncodeToString(discordPublic)
 		}
 	}
-	return all, ingress.Options{AppSecrets: receive.EnvAppSecrets(func(name string) string { return env[name] })}
+	return all, ingress.Options{AppSecrets: receive.AppSecrets(func(name string) string { return env[name] })}
 }
 
 type shakingConfig struct {

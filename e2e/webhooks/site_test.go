@@ -190,7 +190,7 @@ func (s *site) assemble(ctx context.Context, o siteOptions) {
 			o.ingress.Metrics = nil // one registry holds one ingress
 		}
 		in := ingress.New(ingress.Parts{
-			Queue: s.queue, Service: s.service, Store: s.store, Definitions: s.definitions, Scopes: scopes, Tokens: tokens, Status: status,
+			Queue: s.queue, Service: s.service, Store: s.store, Tokens: tokens, Status: status,
 			Apps:  apps,
 			OAuth: flow.New(flow.Parts{Tokens: tokensOf, Flows: records.NewFlows(s.buckets, s.store.Sealer()), Sessions: records.NewSessions(s.buckets), Links: links}),
 		}, &o.ingress)

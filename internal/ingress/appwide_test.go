@@ -28,7 +28,7 @@ func appProbe() connectors.Connector {
 }
 
 func apps() *ingress.Options {
-	return &ingress.Options{AppSecrets: receive.EnvAppSecrets(func(name string) string {
+	return &ingress.Options{AppSecrets: receive.AppSecrets(func(name string) string {
 		return map[string]string{"HAWSER_APP_APP_WEBHOOK_SECRET": secret}[name]
 	})}
 }

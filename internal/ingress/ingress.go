@@ -29,7 +29,7 @@ const DefaultBasePath = "/api/v1"
 // outboundTimeout bounds the calls of the default HTTP client.
 const outboundTimeout = 10 * time.Second
 
-// Options of an ingress. Zero fields mean the default.
+// Options of an ingress. A zero field is the default.
 type Options struct {
 	BaseURL  string // public URL, e.g. https://hooks.example.com; no path
 	BasePath string // default /api/v1
@@ -50,15 +50,13 @@ type Options struct {
 
 // Parts are what an ingress works with. All are required.
 type Parts struct {
-	Queue       *queue.Queue
-	Service     *connection.Service
-	Store       *records.Connections
-	Definitions *records.Definitions
-	Scopes      connection.Scopes
-	Tokens      *records.APITokens
-	Status      *records.StatusWriter
-	OAuth       *flow.Service
-	Apps        *records.Apps
+	Queue   *queue.Queue
+	Service *connection.Service
+	Store   *records.Connections
+	Tokens  *records.APITokens
+	Status  *records.StatusWriter
+	OAuth   *flow.Service
+	Apps    *records.Apps
 }
 
 // Ingress is the HTTP server's handler and the NATS control service. Safe for
@@ -86,9 +84,6 @@ func New(parts Parts, opts *Options) *Ingress {
 	if o.MaxRequests == 0 {
 		o.MaxRequests = 4096
 	}
-	if o.AppSecrets == nil {
-		o.AppSecrets = receive.EnvAppSecrets(func(string) string { return "" })
-	}
 	if o.HTTP == nil {
 		o.HTTP = &http.Client{Timeout: outboundTimeout}
 	}
@@ -98,7 +93,7 @@ func New(parts Parts, opts *Options) *Ingress {
 	failures := &errorEvents{bus: parts.Queue.Bus, rate: rate.NewLimiter(50, 100), log: log}
 	closing := make(chan struct{})
 	receiver, redriver := receive.New(receive.Parts{
-		Queue: parts.Queue, Service: parts.Service, Store: parts.Store, Definitions: parts.Definitions,
+		Queue: parts.Queue, Service: parts.Service, Store: parts.Store,
 		Status: parts.Status, Apps: parts.Apps,
 	}, receive.Options{
 		BaseURL: o.BaseURL, BasePath: o.BasePath, AppSecrets: o.AppSecrets, HTTP: o.HTTP, GroupCommit: o.GroupCommit,
@@ -107,8 +102,7 @@ func New(parts Parts, opts *Options) *Ingress {
 	return &Ingress{
 		basePath: api.BasePath(o.BasePath), receiver: receiver,
 		api: api.New(api.Parts{
-			Queue: parts.Queue, Service: parts.Service, Store: parts.Store, Definitions: parts.Definitions, Scopes: parts.Scopes,
-			Tokens: parts.Tokens, OAuth: parts.OAuth, Apps: parts.Apps, Redriver: redriver,
+			Queue: parts.Queue, Service: parts.Service, Tokens: parts.Tokens, OAuth: parts.OAuth, Apps: parts.Apps, Redriver: redriver,
 		}, api.Options{
 			BaseURL: o.BaseURL, BasePath: api.BasePath(o.BasePath), HTTP: o.HTTP, MaxRequests: o.MaxRequests,
 			Requests: requests, Closing: closing, ReportError: failures.publish, Log: log,
@@ -126,7 +120,7 @@ func (i *Ingress) Run(ctx, grace context.Context, serving func()) error {
 }
 
 // Handler is the HTTP side: the API below the base path, pages and console.
-func (i *Ingress) Handler() http.Handler { return i.observed(i.routes()) }
+func (i *Ingress) Handler() http.Handler { return i.observe(i.routes()) }
 
 // errorEvents publishes error.occurred.
 type errorEvents struct {

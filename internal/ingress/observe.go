@@ -58,24 +58,22 @@ func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 // RecordCode implements [problem.CodeRecorder].
 func (r *recorder) RecordCode(code connectors.Code) { r.code = code }
 
-const requestIDHeader = "X-Request-Id"
-
-// observed gives every request an id, a trace, a bound, a metric and a log line.
-// The line names the route, never the path: paths hold secrets. A panic is
-// answered 500 and costs this request only.
-func (i *Ingress) observed(next http.Handler) http.Handler {
+// observe gives every request an id, a trace, a slot, metrics and a log line. The line
+// has the route, never the path: paths have secrets. A panic is answered 500 and ends
+// this request only.
+func (i *Ingress) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		rec := &recorder{ResponseWriter: w, id: events.NewID()}
-		rec.Header()[requestIDHeader] = []string{rec.id}
+		rec.Header()[problem.RequestIDHeader] = []string{rec.id}
 		if len(r.TransferEncoding) > 0 {
-			// net/http drops a Content-Length beside it, so whatever follows may be read
-			// differently before us: RFC 9112, 6.1 has the connection end.
+			// net/http ignores a Content-Length beside it, and a proxy before us may not:
+			// RFC 9112, 6.1 requires that the connection is closed.
 			rec.Header().Set("Connection", "close")
 		}
 		r = r.WithContext(traced(r))
 		r.Pattern = ""
-		defer i.concluded(rec, r, began)
+		defer i.finish(rec, r, began)
 		if !i.requests.TryAcquire(1) {
 			problem.Write(rec, problem.Overloaded("too many requests at once"))
 			return
@@ -89,18 +87,19 @@ func (i *Ingress) observed(next http.Handler) http.Handler {
 	})
 }
 
-func (i *Ingress) concluded(rec *recorder, r *http.Request, began time.Time) {
-	thrown := recover()
-	if thrown != nil && thrown != http.ErrAbortHandler {
-		// What was thrown may hold anything, so it is not printed.
+// finish answers a panic, and writes the request's metrics and log line.
+func (i *Ingress) finish(rec *recorder, r *http.Request, began time.Time) {
+	panicked := recover()
+	if panicked != nil && panicked != http.ErrAbortHandler {
+		// The value may have secrets, so it is not logged.
 		i.log.Error().Str("request_id", rec.id).Str("route", routeOf(r)).Msg("a handler panicked")
 		if rec.status == 0 {
 			problem.Write(rec, &connectors.Error{Code: connectors.CodeInternal, Message: "internal error"})
-			thrown = nil
+			panicked = nil
 		}
 	}
 	if rec.status == 0 {
-		rec.status = http.StatusOK // as net/http answers who says nothing
+		rec.status = http.StatusOK // as net/http answers for a handler that writes nothing
 	}
 	took := time.Since(began)
 	i.metrics.requests.WithLabelValues(routeOf(r), strconv.Itoa(rec.status)).Inc()
@@ -113,12 +112,12 @@ func (i *Ingress) concluded(rec *recorder, r *http.Request, began time.Time) {
 		line.Str("request_id", rec.id).Str("trace_id", events.TraceID(r.Context())).Str("method", methodOf(r)).
 			Str("route", routeOf(r)).Int("status", rec.status).Str("code", string(rec.code)).Dur("ms", took).Msg("http")
 	}
-	if thrown != nil {
-		panic(http.ErrAbortHandler) // half an answer must not look like a whole one
+	if panicked != nil {
+		panic(http.ErrAbortHandler) // so that a truncated response is not taken for a whole one
 	}
 }
 
-// routeOf is the pattern that the request matched.
+// routeOf returns the pattern that the request matched.
 func routeOf(r *http.Request) string {
 	if r.Pattern == "" || r.Pattern == "/" {
 		return "none"
@@ -126,7 +125,7 @@ func routeOf(r *http.Request) string {
 	return r.Pattern
 }
 
-// methodOf keeps what strangers make up out of the log.
+// methodOf returns the method; "other" for one that HTTP does not define.
 func methodOf(r *http.Request) string {
 	switch r.Method {
 	case "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS":

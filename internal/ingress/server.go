@@ -39,7 +39,7 @@ func (i *Ingress) routes() http.Handler {
 	return mux
 }
 
-// noRoute answers 404, or 405 where the path exists with other methods.
+// noRoute answers 404, or 405 where the path has routes of other methods.
 func noRoute(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
 	var allowed []string
 	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {

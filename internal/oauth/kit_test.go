@@ -142,7 +142,7 @@ func (s setup) install(t testing.TB, opts *options, all ...connectors.Connector)
 	tokens := records.NewAPITokens(in.front.buckets)
 	must(t, tokens.Add(t.Context(), in.token, "test"))
 	front := ingress.New(ingress.Parts{
-		Queue: in.front.queue, Service: in.front.service, Store: in.front.store, Definitions: in.front.definitions, Scopes: in.front.scopes,
+		Queue: in.front.queue, Service: in.front.service, Store: in.front.store,
 		Tokens: tokens, Status: records.NewStatusWriter(in.front.buckets), Apps: in.front.apps,
 		OAuth: in.front.flow,
 	}, &ingress.Options{BaseURL: server, HTTP: in.front.http, Metrics: in.metrics, Log: zerolog.New(in.logs)})

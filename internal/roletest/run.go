@@ -106,7 +106,7 @@ func (n *Node) StartIngress(t testing.TB, opts *ingress.Options, tune ...func(*h
 		o.Metrics = prometheus.NewRegistry()
 	}
 	in := ingress.New(ingress.Parts{
-		Queue: n.Queue, Service: n.Service, Store: n.Store, Definitions: n.Definitions, Scopes: n.Scopes, Tokens: n.Tokens, Status: n.Status,
+		Queue: n.Queue, Service: n.Service, Store: n.Store, Tokens: n.Tokens, Status: n.Status,
 		Apps:  n.Apps,
 		OAuth: flow.New(flow.Parts{Tokens: n.OAuth, Flows: records.NewFlows(n.Buckets, n.Store.Sealer()), Sessions: records.NewSessions(n.Buckets), Links: n.Links}),
 	}, &o)

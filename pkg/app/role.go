@@ -190,14 +190,14 @@ func (n *node) ingress() *ingress.Ingress {
 	outward := *n.http
 	outward.Timeout = 10 * time.Second
 	return ingress.New(ingress.Parts{
-		Queue: n.queue, Service: n.service, Store: n.store, Definitions: n.definitions, Scopes: n.scopes, Tokens: n.tokens, Status: n.status,
+		Queue: n.queue, Service: n.service, Store: n.store, Tokens: n.tokens, Status: n.status,
 		Apps: n.apps,
 		OAuth: flow.New(flow.Parts{
 			Tokens: n.oauth, Flows: records.NewFlows(n.buckets, n.store.Sealer()), Sessions: records.NewSessions(n.buckets),
 			Links: n.links, ReturnURLs: n.settings.ReturnURLs,
 		}),
 	}, &ingress.Options{
-		AppSecrets: receive.EnvAppSecrets(os.Getenv), HTTP: &outward,
+		AppSecrets: receive.AppSecrets(os.Getenv), HTTP: &outward,
 		BaseURL: n.baseURL, BasePath: n.settings.BasePath + "/", GroupCommit: n.groupCommit, Metrics: n.metrics, Log: n.log,
 	})
 }

@@ -21,23 +21,22 @@ import (
 
 const (
 	defaultWait   = 30 * time.Second
-	longestWait   = 60 * time.Second
+	maxWait       = 60 * time.Second
 	maxRequestID  = 128
 	maxActionBody = 768 << 10 // leaves room for headers in a message of 1 MiB
 )
 
 // actions runs actions, and returns their results.
 type actions struct {
-	bus         *events.Bus
-	definitions *records.Definitions
-	scopes      connection.Scopes
-	base        BasePath
-	resultsURL  string
-	waiting     *semaphore.Weighted // has a slot for each request that may wait for a result
+	bus        *events.Bus
+	service    *connection.Service
+	base       BasePath
+	resultsURL string
+	waiting    *semaphore.Weighted // has a slot for each request that may wait for a result
 }
 
-// run stores a request and waits for its result as long as the caller
-// prefers. What is not done by then goes on; its result can be fetched.
+// run is POST …/actions/{action}: it stores a request and waits for its result as long
+// as the caller prefers. An action that is not done by then continues: 202.
 func (a *actions) run(w http.ResponseWriter, r *http.Request) {
 	request, wait, err := a.read(w, r)
 	if err != nil {
@@ -55,7 +54,7 @@ func (a *actions) run(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		problem.Write(w, problem.OfStream(err))
 	default:
-		writeOutcome(w, result)
+		writeResult(w, result)
 	}
 }
 
@@ -74,12 +73,13 @@ func (a *actions) request(ctx context.Context, request events.Action, wait time.
 	return events.Event{}, events.ErrPending
 }
 
-// read reads a request, and refuses what could never run.
+// read reads a request, and how long to wait for its result. It refuses requests that
+// could never run.
 func (a *actions) read(w http.ResponseWriter, r *http.Request) (events.Action, time.Duration, error) {
 	request := events.Action{ActionRef: events.ActionRef{
 		Tenant: connection.DefaultConfigTenant, Connector: r.PathValue("connector"), Action: r.PathValue("action"),
 	}}
-	def, err := a.definitions.Get(request.Connector)
+	def, err := a.service.Connector(request.Connector)
 	if err != nil {
 		return request, 0, err
 	}
@@ -88,7 +88,7 @@ func (a *actions) read(w http.ResponseWriter, r *http.Request) (events.Action, t
 	}
 	if scope := r.PathValue("scope"); scope != "" {
 		request.Tenant = events.Tenant{Scope: scope, Identity: a.base.Identity(r)}
-		if err := a.scopes.Check(request.Tenant); err != nil {
+		if err := a.service.CheckTenant(request.Tenant); err != nil {
 			return request, 0, err
 		}
 	} else if def.DefaultConfig == nil {
@@ -110,9 +110,9 @@ func (a *actions) read(w http.ResponseWriter, r *http.Request) (events.Action, t
 	return request, wait, nil
 }
 
-// readAccount takes the account from the query, which holds nothing else.
+// readAccount reads the account from the query, which may have no other parameter.
 func readAccount(request *events.Action, r *http.Request) error {
-	q, err := knownQuery(r, "account")
+	q, err := readQuery(r.URL.RawQuery, "account", "this path")
 	if err != nil {
 		e := connectors.AsError(err)
 		e.Code = connectors.CodeConnectorActionInputInvalid
@@ -126,14 +126,14 @@ func readAccount(request *events.Action, r *http.Request) error {
 	return nil
 }
 
-// readRequestID takes the request's id from the header Idempotency-Key, or makes
-// one up.
+// readRequestID reads the request's id from the header Idempotency-Key, or generates
+// one.
 func readRequestID(request *events.Action, keys []string) error {
 	switch {
 	case len(keys) == 0 || len(keys) == 1 && keys[0] == "":
 		request.ID, request.GeneratedID = events.NewID(), true
 	case len(keys) > 1:
-		return inputInvalid("Idempotency-Key", "is there more than once")
+		return inputInvalid("Idempotency-Key", "is given more than once")
 	case len(keys[0]) > maxRequestID || strings.ContainsFunc(keys[0], func(c rune) bool { return c < ' ' || c > '~' }):
 		return inputInvalid("Idempotency-Key", "at most 128 bytes of printable ASCII")
 	default:
@@ -148,8 +148,8 @@ func inputInvalid(path, message string) error {
 	return e
 }
 
-// preferredWait reads "Prefer: wait=N" (RFC 7240), N in seconds. Other
-// preferences are passed over, as they are to be.
+// preferredWait reads "Prefer: wait=N" (RFC 7240), N in seconds. Other preferences are
+// ignored, as the RFC requires.
 func preferredWait(lines []string) (time.Duration, error) {
 	for _, line := range lines {
 		for preference := range strings.SplitSeq(line, ",") {
@@ -162,13 +162,13 @@ func preferredWait(lines []string) (time.Duration, error) {
 			if err != nil {
 				return 0, inputInvalid("Prefer", "wait must be a whole number of seconds")
 			}
-			return min(time.Duration(n)*time.Second, longestWait), nil
+			return min(time.Duration(n)*time.Second, maxWait), nil
 		}
 	}
 	return defaultWait, nil
 }
 
-// result returns a stored result.
+// result is GET /results/{id}.
 func (a *actions) result(w http.ResponseWriter, r *http.Request) {
 	result, err := a.bus.StoredResult(r.Context(), r.PathValue("id"))
 	switch {
@@ -179,18 +179,18 @@ func (a *actions) result(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		problem.Write(w, problem.OfStream(err))
 	default:
-		writeOutcome(w, result)
+		writeResult(w, result)
 	}
 }
 
-// writeOutcome answers with a result: its data, or its error as a problem.
-func writeOutcome(w http.ResponseWriter, result events.Event) {
-	var outcome struct{ Error *connectors.Error }
-	switch err := json.Unmarshal(result.Data(), &outcome); {
+// writeResult answers with a result: its data, or its error as a problem.
+func writeResult(w http.ResponseWriter, result events.Event) {
+	var content struct{ Error *connectors.Error }
+	switch err := json.Unmarshal(result.Data(), &content); {
 	case err != nil:
 		problem.Write(w, connectors.Errorf(connectors.CodeInternal, "the stored result cannot be read"))
-	case outcome.Error != nil:
-		problem.Write(w, outcome.Error)
+	case content.Error != nil:
+		problem.Write(w, content.Error)
 	default:
 		problem.WriteJSON(w, http.StatusOK, json.RawMessage(result.Data()))
 	}

@@ -19,15 +19,12 @@ import (
 
 // Parts are what the API works with. All are required.
 type Parts struct {
-	Queue       *queue.Queue
-	Service     *connection.Service
-	Store       *records.Connections
-	Definitions *records.Definitions
-	Scopes      connection.Scopes
-	Tokens      *records.APITokens
-	OAuth       *flow.Service
-	Apps        *records.Apps
-	Redriver    *receive.Redriver
+	Queue    *queue.Queue
+	Service  *connection.Service
+	Tokens   *records.APITokens
+	OAuth    *flow.Service
+	Apps     *records.Apps
+	Redriver *receive.Redriver
 }
 
 // Options of an API. All are required but Log.
@@ -64,18 +61,18 @@ func (a *API) Register(mux *http.ServeMux) {
 	}
 	waiting := semaphore.NewWeighted(max(int64(a.opts.MaxRequests)/2, 1))
 	act := &actions{
-		bus: a.Queue.Bus, definitions: a.Definitions, scopes: a.Scopes, base: a.opts.BasePath,
+		bus: a.Queue.Bus, service: a.Service, base: a.opts.BasePath,
 		resultsURL: a.opts.BaseURL + string(a.opts.BasePath) + "/results/", waiting: waiting,
 	}
 	a.handle(mux, "POST "+onConnection+"/actions/{action}", act.run)
 	a.handle(mux, "POST /connectors/{connector}/actions/{action}", act.run)
 	a.handle(mux, "GET /results/{id}", act.result)
-	p := &proxy{service: a.Service, store: a.Store, oauth: a.OAuth, http: a.opts.HTTP, base: a.opts.BasePath, waiting: waiting}
+	p := &proxy{service: a.Service, oauth: a.OAuth, http: a.opts.HTTP, base: a.opts.BasePath, waiting: waiting}
 	for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
 		a.handle(mux, method+" "+onConnection+"/proxy/{path...}", p.serve)
 	}
 	feeds := &feeds{
-		queue: a.Queue, scopes: a.Scopes, open: semaphore.NewWeighted(maxFeeds), requests: a.opts.Requests, closing: a.opts.Closing, log: a.opts.Log,
+		queue: a.Queue, service: a.Service, open: semaphore.NewWeighted(maxFeeds), requests: a.opts.Requests, closing: a.opts.Closing, log: a.opts.Log,
 	}
 	a.handle(mux, "GET /events", feeds.serve)
 	audit := &operatorEvents{a.Queue.Bus, a.opts.Log}
@@ -85,7 +82,7 @@ func (a *API) Register(mux *http.ServeMux) {
 	dead := &deadLetters{a.Queue, audit, act.resultsURL}
 	a.handle(mux, "GET /dead-letters", answering(dead.list))
 	a.handle(mux, "POST /dead-letters/{id}/redrive", answering(dead.redrive))
-	replays := &replays{a.Queue, a.Store, audit, a.opts.BasePath}
+	replays := &replays{a.Queue, a.Service, audit, a.opts.BasePath}
 	a.handle(mux, "POST /webhooks/{id}/replay", answering(replays.one))
 	a.handle(mux, "POST "+onConnection+"/replay", replays.ofConnection)
 }

@@ -19,7 +19,7 @@ type deadLetters struct {
 	resultsURL string
 }
 
-// deadLetter is what was given up on.
+// deadLetter is a message whose processing failed for good.
 type deadLetter struct {
 	ID        string    `json:"id"`
 	Kind      string    `json:"kind"` // action or webhook
@@ -29,14 +29,14 @@ type deadLetter struct {
 	Account   string    `json:"account,omitempty"`
 	Name      string    `json:"name"` // of the action, or the provider's event type
 	Attempts  int       `json:"attempts"`
-	Reason    string    `json:"reason"`               // the code of the error it died of
+	Reason    string    `json:"reason"`               // the code of the last error
 	RequestID string    `json:"request_id,omitempty"` // of the action, or the id of the webhook
 	At        time.Time `json:"at"`
 }
 
 func (l *deadLetters) list(r *http.Request) (any, error) {
 	filter := l.queue.Bus.Subjects.Prefix() + ".dead." + token(r, "kind") + "." + token(r, "scope") + "." + token(r, "identity") + "." + token(r, "connector") + ".*"
-	return readPage(l.queue.Streams, r, queue.Dead, filter, "kind scope identity connector", l.read)
+	return listing[deadLetter]{queue.Dead, filter, "kind scope identity connector", l.read}.page(l.queue.Streams, r)
 }
 
 func (l *deadLetters) read(d *events.StoredMessage) (deadLetter, bool) {
@@ -50,8 +50,8 @@ func (l *deadLetters) read(d *events.StoredMessage) (deadLetter, bool) {
 	}, true
 }
 
-// redrive hands it out again. An action becomes a new request, since
-// the old one has its result: the answer says where the new one's will be.
+// redrive publishes a dead letter again. An action becomes a new request, since the old
+// one has its result: the answer has the URL of the new one's.
 func (l *deadLetters) redrive(r *http.Request) (any, error) {
 	d, err := messageOf(l.queue.Streams, r, queue.Dead, "dead letter")
 	if err != nil {

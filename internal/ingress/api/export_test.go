@@ -18,7 +18,7 @@ func ParseParams(operation string, data []byte) ([]byte, error) {
 
 // ReadQuery reads the parameters of a query string.
 func ReadQuery(operation, raw string) error {
-	return new(params).readQuery(operationNamed(operation), raw)
+	return new(params).setQuery(operationNamed(operation), raw)
 }
 
 func operationNamed(name string) operation {

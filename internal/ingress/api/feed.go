@@ -23,27 +23,27 @@ import (
 const (
 	// maxFeeds bounds the feeds served at once.
 	maxFeeds = 128
-	// feedPulse is how often a feed in which nothing happens shows that it lives,
-	// and feedPatience how long its reader may take to read.
-	feedPulse    = 15 * time.Second
-	feedPatience = 20 * time.Second
+	// keepAlive is the time between two comments in a feed without events, and
+	// feedWriteTimeout bounds each write.
+	keepAlive        = 15 * time.Second
+	feedWriteTimeout = 20 * time.Second
 )
 
 // feeds serves lifecycle events.
 type feeds struct {
 	queue    *queue.Queue
-	scopes   connection.Scopes
+	service  *connection.Service
 	open     *semaphore.Weighted
 	requests *semaphore.Weighted // has a slot for each HTTP request that is handled now
 	closing  <-chan struct{}     // ends all feeds
 	log      zerolog.Logger
 }
 
-// serve is GET /events: lifecycle events as server-sent events, each as a CloudEvent
-// in JSON. An id is the event's place in its stream, so that a reader that comes
-// again with Last-Event-ID misses nothing that the stream still holds.
+// serve is GET /events: lifecycle events as server-sent events, each a CloudEvent in
+// JSON. An event's id is its stream sequence, so that a client that reconnects with
+// Last-Event-ID gets all that the stream still has.
 func (f *feeds) serve(w http.ResponseWriter, r *http.Request) {
-	filter, behind, err := f.feedOf(r)
+	filter, after, err := f.read(r)
 	if err != nil {
 		problem.Write(w, err)
 		return
@@ -70,7 +70,7 @@ func (f *feeds) serve(w http.ResponseWriter, r *http.Request) {
 	var g errgroup.Group
 	g.Go(func() error {
 		defer cancel()
-		return f.queue.Streams.Follow(ctx, events.Lifecycle, filter, behind, func(d *events.StoredMessage) error {
+		return f.queue.Streams.Follow(ctx, events.Lifecycle, filter, after, func(d *events.StoredMessage) error {
 			select {
 			case next <- d:
 			case <-ctx.Done():
@@ -86,27 +86,26 @@ func (f *feeds) serve(w http.ResponseWriter, r *http.Request) {
 		}
 		return nil
 	})
-	f.pump(ctx, w, next)
+	f.write(ctx, w, next)
 	cancel()
-	_ = g.Wait() // the reader is gone, or we are
+	_ = g.Wait() // its only error is that of ctx
 }
 
-// pump writes what comes until ctx ends, or the reader does not read.
-func (f *feeds) pump(ctx context.Context, w http.ResponseWriter, next <-chan *events.StoredMessage) {
-	pulse := time.NewTicker(feedPulse)
-	defer pulse.Stop()
+// write writes events until ctx ends or a write fails.
+func (f *feeds) write(ctx context.Context, w http.ResponseWriter, next <-chan *events.StoredMessage) {
+	ticker := time.NewTicker(keepAlive)
+	defer ticker.Stop()
 	frame := []byte(": hawser\n\n")
 	for {
 		out := http.NewResponseController(w)
-		// A writer that has no deadlines needs none.
-		_ = out.SetWriteDeadline(time.Now().Add(feedPatience))
+		_ = out.SetWriteDeadline(time.Now().Add(feedWriteTimeout)) // a writer may have no deadlines
 		if _, err := w.Write(frame); err != nil || out.Flush() != nil {
 			return
 		}
 		select {
 		case d := <-next:
 			frame = f.frame(d)
-		case <-pulse.C:
+		case <-ticker.C:
 			frame = []byte(":\n\n")
 		case <-ctx.Done():
 			return
@@ -114,7 +113,7 @@ func (f *feeds) pump(ctx context.Context, w http.ResponseWriter, next <-chan *ev
 	}
 }
 
-// frame is one server-sent event; nothing for what is no event.
+// frame returns a server-sent event; nil for a message that is no event.
 func (f *feeds) frame(d *events.StoredMessage) []byte {
 	e, err := events.Decode(d.Header, d.Data)
 	var doc []byte
@@ -136,10 +135,10 @@ func (f *feeds) frame(d *events.StoredMessage) []byte {
 
 var kindPattern = regexp.MustCompile(`^[a-z]+(\.([a-z_]+|\*))?$`)
 
-// feedOf reads what a feed is to be of, and behind which place of the stream it
-// begins: the last one, unless since or Last-Event-ID says otherwise.
-func (f *feeds) feedOf(r *http.Request) (filter string, behind uint64, err error) {
-	q, err := knownQuery(r, "scope identity connector type since")
+// read reads which events a feed has, and the stream sequence after which it begins:
+// the last one, unless since or Last-Event-ID is given.
+func (f *feeds) read(r *http.Request) (filter string, after uint64, err error) {
+	q, err := readQuery(r.URL.RawQuery, "scope identity connector type since", "this path")
 	if err != nil {
 		return "", 0, err
 	}
@@ -148,7 +147,7 @@ func (f *feeds) feedOf(r *http.Request) (filter string, behind uint64, err error
 		if identity == "" {
 			identity = "anybody"
 		}
-		if err := f.scopes.Check(events.Tenant{Scope: scope, Identity: identity}); err != nil {
+		if err := f.service.CheckTenant(events.Tenant{Scope: scope, Identity: identity}); err != nil {
 			return "", 0, err
 		}
 	}
@@ -163,10 +162,10 @@ func (f *feeds) feedOf(r *http.Request) (filter string, behind uint64, err error
 	}
 	filter = f.queue.Bus.Subjects.Prefix() + ".event." + token(r, "scope") + "." + token(r, "identity") + "." + token(r, "connector") + "." + kind
 	if last := r.Header.Get("Last-Event-ID"); last != "" {
-		if behind, err = strconv.ParseUint(last, 10, 62); err != nil {
+		if after, err = strconv.ParseUint(last, 10, 62); err != nil {
 			return "", 0, problem.Invalid("Last-Event-ID", "must be the id of an earlier event of this feed")
 		}
-		return filter, behind, nil
+		return filter, after, nil
 	}
 	var since time.Time
 	if v := q.Get("since"); v != "" {
@@ -174,28 +173,28 @@ func (f *feeds) feedOf(r *http.Request) (filter string, behind uint64, err error
 			return "", 0, problem.Invalid("since", "must be an RFC 3339 time")
 		}
 	}
-	behind, err = f.placeOf(r.Context(), since)
-	return filter, behind, err
+	after, err = f.sequenceBefore(r.Context(), since)
+	return filter, after, err
 }
 
-// placeOf is the place in the stream behind which lies what was stored since then;
-// the last one if since is zero.
-func (f *feeds) placeOf(ctx context.Context, since time.Time) (uint64, error) {
-	// Asked first: what is stored meanwhile lies behind it.
+// sequenceBefore returns the stream sequence after which the events since then are; the
+// last one if since is zero.
+func (f *feeds) sequenceBefore(ctx context.Context, since time.Time) (uint64, error) {
+	// Read first, so that events that are stored meanwhile are after it.
 	state, err := f.queue.Streams.State(ctx, events.Lifecycle)
 	if err != nil {
 		return 0, problem.OfStream(err)
 	}
-	place := state.Last
+	sequence := state.Last
 	if since.IsZero() {
-		return place, nil
+		return sequence, nil
 	}
 	err = f.queue.Streams.Scan(ctx, events.Lifecycle, f.queue.Bus.Subjects.Prefix()+".event.>", since, func(d *events.StoredMessage) bool {
-		place = min(place, d.Sequence-1)
+		sequence = min(sequence, d.Sequence-1)
 		return false
 	})
 	if err != nil {
 		return 0, problem.OfStream(err)
 	}
-	return place, nil
+	return sequence, nil
 }

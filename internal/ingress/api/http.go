@@ -45,9 +45,9 @@ func (a *API) perform(ctx context.Context, op operation, p params) (any, error) 
 // onConnection reports whether the parameters name a connection that may exist.
 func (a *API) onConnection(op operation, p params) bool {
 	ref := p.ref()
-	if !op.inPath("identity") || !op.inPath("connector") || a.Scopes.Check(ref.Tenant) != nil || connection.AccountProblem(ref.Account) != "" {
+	if !op.inPath("identity") || !op.inPath("connector") || a.Service.CheckTenant(ref.Tenant) != nil || connection.AccountProblem(ref.Account) != "" {
 		return false
 	}
-	_, err := a.Definitions.Get(ref.Connector)
+	_, err := a.Service.Connector(ref.Connector)
 	return err == nil
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// params is what an operation is asked with: the names of path, query and body,
-// all in one object, as NATS callers send it.
+// params are the parameters of an operation: those of path, query and body in one
+// object, as NATS callers send it.
 type params struct {
 	Scope     string            `json:"scope,omitempty"`
 	Identity  string            `json:"identity,omitempty"`
@@ -44,7 +44,7 @@ type params struct {
 	ExtraParams   map[string]string `json:"extra_params,omitempty"`
 }
 
-// paramsSchema tells every misspelt name and wrong type at once.
+// paramsSchema finds every unknown name and wrong type at once.
 var paramsSchema = schema.For[params]()
 
 func (p params) tenant() events.Tenant {
@@ -57,7 +57,7 @@ func (p params) filter() connection.Filter {
 	return connection.Filter{Enabled: p.Enabled, Name: p.Name, Offset: p.Offset, Limit: p.Limit}
 }
 
-// secretGrace is nil where nothing was asked for.
+// secretGrace returns the grace time; nil if none is given.
 func (p params) secretGrace() (*time.Duration, error) {
 	if p.SecretGrace == "" {
 		return nil, nil
@@ -72,9 +72,9 @@ func (p params) secretGrace() (*time.Duration, error) {
 // maxRequestBody bounds the body of a management request.
 const maxRequestBody = 1 << 20
 
-// parse reads the parameters of an operation from JSON, as NATS callers send it
-// and as the body of an HTTP request. Names that the operation does not know are
-// refused: a misspelt one would otherwise be ignored in silence.
+// parse reads the parameters of an operation from JSON, as NATS callers send it and as
+// the body of an HTTP request. Unknown names are refused: a misspelt one would otherwise
+// be ignored.
 func (op operation) parse(data []byte) (params, error) {
 	var p params
 	if len(data) == 0 {

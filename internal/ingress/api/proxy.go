@@ -26,15 +26,15 @@ import (
 const (
 	// proxyTimeout bounds a call of a provider, its answer included.
 	proxyTimeout = 60 * time.Second
-	// accountHeader selects the connection where the provider has a query
-	// parameter of its own that is called account.
+	// accountHeader selects the connection where the provider has a query parameter
+	// named account.
 	accountHeader = "Hawser-Account"
-	// providerStatus marks what the provider said: without it, the answer is ours.
+	// providerStatus marks a provider's response: a response without it is ours.
 	providerStatus = "Hawser-Provider-Status"
 )
 
-// notForwarded are headers that belong to one of the two connections, or that tell
-// the provider of the caller what is none of its business.
+// notForwarded are the headers of one hop, those with credentials, and those with
+// addresses of the caller.
 var notForwarded = map[string]bool{
 	"Authorization": true, "Cookie": true, "Set-Cookie": true, "Proxy-Authorization": true, "Proxy-Authenticate": true,
 	"Proxy-Connection": true, "Connection": true, "Keep-Alive": true, "Te": true, "Trailer": true, "Transfer-Encoding": true,
@@ -45,7 +45,6 @@ var notForwarded = map[string]bool{
 // proxy calls providers' APIs with the auth of a connection.
 type proxy struct {
 	service *connection.Service
-	store   *records.Connections
 	oauth   *flow.Service
 	http    *http.Client
 	base    BasePath
@@ -53,8 +52,8 @@ type proxy struct {
 }
 
 // serve is ANY …/connections/{connector}/proxy/{path}: the caller's request goes to
-// the provider, below the connection's base URL and with its auth, and the
-// provider's answer comes back as it is.
+// the provider, below the connection's base URL and with its auth, and the provider's
+// response is returned unchanged.
 func (p *proxy) serve(w http.ResponseWriter, r *http.Request) {
 	if !p.waiting.TryAcquire(1) {
 		problem.Write(w, problem.Overloaded("too many requests wait"))
@@ -72,22 +71,22 @@ func (p *proxy) serve(w http.ResponseWriter, r *http.Request) {
 	h.Set(providerStatus, strconv.Itoa(resp.StatusCode))
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Security-Policy", "sandbox") // it is not our page
+	h.Set("Content-Security-Policy", "sandbox") // the page is not ours
 	w.WriteHeader(resp.StatusCode)
 	if _, err := io.Copy(w, resp.Body); err != nil {
-		panic(http.ErrAbortHandler) // half an answer must not look like a whole one
+		panic(http.ErrAbortHandler) // so that a truncated response is not taken for a whole one
 	}
 }
 
-// forward sends the request on.
+// forward sends the request to the provider.
 func (p *proxy) forward(w http.ResponseWriter, r *http.Request) (*http.Response, error) {
-	account, query := accountOf(r)
+	account, query := splitAccount(r)
 	ref := records.NewRef(events.Tenant{Scope: r.PathValue("scope"), Identity: p.base.Identity(r)}, r.PathValue("connector"), account)
-	base, client, err := p.clientOf(r, ref)
+	base, client, err := p.client(r, ref)
 	if err != nil {
 		return nil, err
 	}
-	target, err := p.targetOf(r, base, query)
+	target, err := p.target(r, base, query)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +96,7 @@ func (p *proxy) forward(w http.ResponseWriter, r *http.Request) (*http.Response,
 	}
 	out, err := http.NewRequestWithContext(r.Context(), r.Method, target, bytes.NewReader(body))
 	if err != nil {
-		return nil, problem.Invalid("path", "is no path of a provider")
+		return nil, problem.Invalid("path", "is not a valid path")
 	}
 	copyHeaders(out.Header, r.Header)
 	if out.Header["User-Agent"] == nil {
@@ -105,14 +104,14 @@ func (p *proxy) forward(w http.ResponseWriter, r *http.Request) (*http.Response,
 	}
 	resp, err := client.Do(out)
 	if err != nil {
-		return nil, unreached(err)
+		return nil, callError(err)
 	}
 	return resp, nil
 }
 
-// clientOf returns the base URL of a connection, and a client that carries its auth
+// client returns the base URL of a connection, and a client that sends its auth
 // there and nowhere else.
-func (p *proxy) clientOf(r *http.Request, ref records.Ref) (base string, client *http.Client, err error) {
+func (p *proxy) client(r *http.Request, ref records.Ref) (base string, client *http.Client, err error) {
 	def, err := p.service.Connector(ref.Connector)
 	if err != nil {
 		return "", nil, err
@@ -124,7 +123,7 @@ func (p *proxy) clientOf(r *http.Request, ref records.Ref) (base string, client 
 	if err := conn.Usable(); err != nil {
 		return "", nil, err
 	}
-	config, err := p.store.OpenConfig(conn)
+	config, err := p.service.ConfigOf(conn)
 	if err != nil {
 		return "", nil, err
 	}
@@ -132,19 +131,19 @@ func (p *proxy) clientOf(r *http.Request, ref records.Ref) (base string, client 
 	if err != nil {
 		return "", nil, err
 	}
-	carrying := connectors.NewTransport(p.http.Transport, runtime)
+	transport := connectors.NewTransport(p.http.Transport, runtime)
 	if conn.Grant != "" {
-		carrying = p.oauth.Tokens.Source.Transport(p.http.Transport, def, conn.Grant, runtime)
+		transport = p.oauth.Tokens.Source.Transport(p.http.Transport, def, conn.Grant, runtime)
 	}
 	return runtime.BaseURL, &http.Client{
-		Transport: carrying, Timeout: proxyTimeout,
+		Transport: transport, Timeout: proxyTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}, nil
 }
 
-// targetOf is the address to call: the path behind …/proxy/ as it was written,
-// below the base URL and nowhere else.
-func (p *proxy) targetOf(r *http.Request, base, query string) (string, error) {
+// target returns the URL to call: the path after …/proxy/ as it was written, below the
+// base URL and nowhere else.
+func (p *proxy) target(r *http.Request, base, query string) (string, error) {
 	if u, err := url.Parse(base); err != nil || u.Host == "" {
 		return "", connectors.Errorf(connectors.CodeConnectorConfigInvalid, "%s has no base URL that could be called", r.PathValue("connector"))
 	}
@@ -162,23 +161,23 @@ func (p *proxy) targetOf(r *http.Request, base, query string) (string, error) {
 	return target, nil
 }
 
-// accountOf takes the account out of a request, and returns the query that is left.
-// Of the query only that parameter is ours.
-func accountOf(r *http.Request) (account, query string) {
+// splitAccount returns the account that a request selects, and its query without that
+// parameter.
+func splitAccount(r *http.Request) (account, query string) {
 	if account = r.Header.Get(accountHeader); account != "" {
 		return account, r.URL.RawQuery
 	}
-	var rest []string
+	var pairs []string
 	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
-		if value, ours := strings.CutPrefix(pair, "account="); ours {
+		if value, ok := strings.CutPrefix(pair, "account="); ok {
 			if plain, err := url.QueryUnescape(value); err == nil {
 				account = plain
 				continue
 			}
 		}
-		rest = append(rest, pair)
+		pairs = append(pairs, pair)
 	}
-	return account, strings.Join(rest, "&")
+	return account, strings.Join(pairs, "&")
 }
 
 func copyHeaders(to, from http.Header) {
@@ -196,9 +195,9 @@ func copyHeaders(to, from http.Header) {
 	}
 }
 
-// unreached is what the caller is told when the provider gave no answer. The error
-// itself may hold addresses, so it is not shown.
-func unreached(err error) *connectors.Error {
+// callError is the problem of a provider that did not respond. The error's own text may
+// have addresses, so it is not shown.
+func callError(err error) *connectors.Error {
 	e := connectors.AsError(err)
 	switch {
 	case e.Code != connectors.CodeInternal && e.Code != connectors.CodeConnectorActionTimeout:

@@ -34,12 +34,12 @@ func (q *quarantine) list(r *http.Request) (any, error) {
 	query := r.URL.Query()
 	matches := func(name, value string) bool { return query.Get(name) == "" || query.Get(name) == value }
 	filter := q.queue.Bus.Subjects.Prefix() + ".quarantine." + token(r, "connector") + "." + token(r, "reason")
-	return readPage(q.queue.Streams, r, events.Quarantine, filter, "connector reason scope identity connection", func(d *events.StoredMessage) (quarantined, bool) {
+	return listing[quarantined]{events.Quarantine, filter, "connector reason scope identity connection", func(d *events.StoredMessage) (quarantined, bool) {
 		e, ok := receive.ParseEvidence(d)
 		item := quarantined{Evidence: e, ID: strconv.FormatUint(d.Sequence, 10), RequestID: e.ID}
 		item.Sealed, item.ProviderAccounts = "", e.ProviderAccounts[:min(len(e.ProviderAccounts), maxListedAccounts)]
 		return item, ok && matches("scope", e.Scope) && matches("identity", e.Identity) && matches("connection", e.ConnectionID)
-	})
+	}}.page(q.queue.Streams, r)
 }
 
 // redrive verifies a delivery again, as of the time it came, with the secrets of now,

@@ -3,14 +3,16 @@ package api
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/hawser-io/hawser/internal/ingress/problem"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
-// requestParams collects the parameters of path, query and body. What the path
-// says a body may repeat, and not contradict.
+// requestParams reads the parameters of path, query and body. The body may repeat the
+// path's, with the same values.
 func (a *API) requestParams(op operation, w http.ResponseWriter, r *http.Request) (params, error) {
 	body, err := problem.ReadBody(w, r, maxRequestBody, connectors.CodeConnectorConfigInvalid)
 	if err != nil {
@@ -20,12 +22,12 @@ func (a *API) requestParams(op operation, w http.ResponseWriter, r *http.Request
 	if err != nil {
 		return p, err
 	}
-	if err := p.readQuery(op, r.URL.RawQuery); err != nil {
+	if err := p.setQuery(op, r.URL.RawQuery); err != nil {
 		return p, err
 	}
 	for _, part := range []struct {
-		name, said string
-		at         *string
+		name, value string
+		param       *string
 	}{
 		{"scope", r.PathValue("scope"), &p.Scope},
 		{"identity", a.opts.BasePath.Identity(r), &p.Identity},
@@ -34,38 +36,49 @@ func (a *API) requestParams(op operation, w http.ResponseWriter, r *http.Request
 		if !op.inPath(part.name) {
 			continue
 		}
-		if *part.at != "" && *part.at != part.said {
+		if *part.param != "" && *part.param != part.value {
 			return p, problem.Invalid(part.name, "does not agree with the path")
 		}
-		*part.at = part.said
+		*part.param = part.value
 	}
 	return p, nil
 }
 
-// readQuery reads the parameters of a query string. One without a value is as if
-// it were absent.
-func (p *params) readQuery(op operation, raw string) error {
-	q, err := url.ParseQuery(raw)
+// setQuery sets the parameters of a query string. One without a value is ignored.
+func (p *params) setQuery(op operation, raw string) error {
+	query, err := readQuery(raw, op.parameters, op.name)
 	if err != nil {
-		return problem.Invalid("", "the query string is malformed")
+		return err
 	}
-	for name, values := range q {
-		switch {
-		case !op.accepts(name) || op.inPath(name):
-			return problem.Invalid(name, "is no parameter of "+op.name)
-		case len(values) > 1:
-			return problem.Invalid(name, "is there more than once")
-		case values[0] == "":
-			continue
-		}
-		if message := p.set(name, values[0]); message != "" {
-			return problem.Invalid(name, message)
+	for name := range query {
+		if value := query.Get(name); value != "" {
+			if message := p.set(name, value); message != "" {
+				return problem.Invalid(name, message)
+			}
 		}
 	}
 	return nil
 }
 
-// set sets one parameter from its text, or says what is wrong with it.
+// readQuery reads a query string with parameters of the names, each once; owner names
+// what they are parameters of.
+func readQuery(raw, names, owner string) (url.Values, error) {
+	query, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, problem.Invalid("", "the query string is malformed")
+	}
+	for name, values := range query {
+		switch {
+		case !slices.Contains(strings.Fields(names), name):
+			return nil, problem.Invalid(name, "is no parameter of "+owner)
+		case len(values) > 1:
+			return nil, problem.Invalid(name, "is given more than once")
+		}
+	}
+	return query, nil
+}
+
+// set sets one parameter from its text. message says what is wrong with it.
 func (p *params) set(name, value string) (message string) {
 	var err error
 	switch name {
@@ -84,28 +97,21 @@ func (p *params) set(name, value string) (message string) {
 		p.Enabled = &b
 	case "replace":
 		p.Replace, err = strconv.ParseBool(value)
-	case "limit":
-		n, ok := wholeNumber(value)
-		if !ok {
+	case "limit", "offset":
+		n, err := strconv.Atoi(value)
+		if err != nil || n < 0 {
 			return "must be a whole number, 0 or more"
 		}
-		p.Limit = &n
-	case "offset":
-		n, ok := wholeNumber(value)
-		if !ok {
-			return "must be a whole number, 0 or more"
+		if name == "limit" {
+			p.Limit = &n
+		} else {
+			p.Offset = n
 		}
-		p.Offset = n
 	default:
-		return "belongs into the body"
+		return "is a parameter of the body"
 	}
 	if err != nil {
 		return "must be true or false"
 	}
 	return ""
-}
-
-func wholeNumber(text string) (int, bool) {
-	n, err := strconv.Atoi(text)
-	return n, err == nil && n >= 0
 }

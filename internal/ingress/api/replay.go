@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/ingress/problem"
 	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
@@ -16,23 +17,21 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// replays publishes stored webhooks again.
+// replays replays webhooks: it stores one again, as a new event with "replayof". The
+// timestamp is not checked again, and a replay is no repetition: each is a new event.
 type replays struct {
-	queue  *queue.Queue
-	store  *records.Connections
-	events *operatorEvents
-	base   BasePath
+	queue   *queue.Queue
+	service *connection.Service
+	events  *operatorEvents
+	base    BasePath
 }
 
-// A replay stores a webhook again, as a new event with "replayof". The window of its
-// timestamp is not checked again, and it is no repetition: each replay is a new event.
-
 const (
-	// clockRoom is how far the clocks of an ingress and of the server may differ:
-	// an event's id holds the ingress's time, by which the stream is searched.
-	clockRoom = time.Minute
-	// mostReplayed bounds one request.
-	mostReplayed = 1000
+	// maxClockSkew is how far the clocks of an ingress and of the server may differ: an
+	// event's id has the ingress's time, by which the stream is searched.
+	maxClockSkew = time.Minute
+	// maxReplayed bounds one request.
+	maxReplayed = 1000
 )
 
 type replayed struct {
@@ -50,8 +49,8 @@ func (p *replays) one(r *http.Request) (any, error) {
 	return p.replay(r.Context(), d)
 }
 
-// find finds a stored webhook by its event's id, a UUIDv7: the time in it
-// says where to look.
+// find returns a stored webhook by its event's id, a UUIDv7, whose time says where in
+// the stream it is.
 func (p *replays) find(ctx context.Context, id string) (*events.StoredMessage, error) {
 	unknown := problem.NotFoundError("there is no stored webhook with this id")
 	u, err := uuid.Parse(id)
@@ -61,11 +60,11 @@ func (p *replays) find(ctx context.Context, id string) (*events.StoredMessage, e
 	seconds, nanos := u.Time().UnixTime()
 	at := time.Unix(seconds, nanos)
 	var found *events.StoredMessage
-	err = p.queue.Streams.Scan(ctx, events.Webhooks, p.queue.Bus.Subjects.Webhooks(), at.Add(-clockRoom), func(d *events.StoredMessage) bool {
+	err = p.queue.Streams.Scan(ctx, events.Webhooks, p.queue.Bus.Subjects.Webhooks(), at.Add(-maxClockSkew), func(d *events.StoredMessage) bool {
 		if d.ID() == id {
 			found = d
 		}
-		return found == nil && d.Stored.Before(at.Add(clockRoom))
+		return found == nil && d.Stored.Before(at.Add(maxClockSkew))
 	})
 	if err != nil {
 		return nil, problem.OfStream(err)
@@ -76,7 +75,7 @@ func (p *replays) find(ctx context.Context, id string) (*events.StoredMessage, e
 	return found, nil
 }
 
-// replay publishes one webhook again.
+// replay replays one webhook.
 func (p *replays) replay(ctx context.Context, d *events.StoredMessage) (replayed, error) {
 	ref, err := p.queue.Bus.Subjects.ParseWebhook(d.Subject)
 	if err != nil {
@@ -90,16 +89,16 @@ func (p *replays) replay(ctx context.Context, d *events.StoredMessage) (replayed
 	return out, nil
 }
 
-// span is the body of a replay by connection and time.
-type span struct {
+// period is the body of a replay by connection and time.
+type period struct {
 	Since time.Time `json:"since"`
 	Until time.Time `json:"until"`
 	Type  string    `json:"type"` // the provider's event type; all if absent
 }
 
-// ofConnection is POST …/connections/{connector}/replay: what a connection got in a
-// time, oldest first, replays left out. "next" says from when to go on where
-// there is more than one request repeats.
+// ofConnection is POST …/connections/{connector}/replay: the webhooks that a connection
+// received in a period, oldest first, without replays. If there are more than one
+// request replays, "next" is the beginning of the next period.
 func (p *replays) ofConnection(w http.ResponseWriter, r *http.Request) {
 	reply, err := p.replayOf(w, r)
 	answer(w, reply, err)
@@ -110,19 +109,19 @@ func (p *replays) replayOf(w http.ResponseWriter, r *http.Request) (any, error) 
 	if err != nil {
 		return nil, err
 	}
-	s, err := readSpan(body)
+	s, err := readPeriod(body)
 	if err != nil {
 		return nil, err
 	}
 	if s.Until.IsZero() {
 		s.Until = time.Now()
 	}
-	q, err := knownQuery(r, "account")
+	q, err := readQuery(r.URL.RawQuery, "account", "this path")
 	if err != nil {
 		return nil, err
 	}
 	ref := records.NewRef(events.Tenant{Scope: r.PathValue("scope"), Identity: p.base.Identity(r)}, r.PathValue("connector"), q.Get("account"))
-	conn, err := p.store.Get(r.Context(), ref)
+	conn, err := p.service.Latest(r.Context(), ref)
 	if err != nil {
 		return nil, err
 	}
@@ -135,9 +134,9 @@ func (p *replays) replayOf(w http.ResponseWriter, r *http.Request) (any, error) 
 	return p.replayAll(r.Context(), conn, filter, s)
 }
 
-// readSpan refuses names that it does not know: a misspelt until would replay more
-// than was wished.
-func readSpan(body []byte) (s span, err error) {
+// readPeriod reads a period. Unknown names are refused: with a misspelt until, too much
+// would be replayed.
+func readPeriod(body []byte) (s period, err error) {
 	var given map[string]json.RawMessage
 	if err := json.Unmarshal(body, &given); err != nil {
 		return s, problem.Invalid("", "must be a JSON object")
@@ -153,7 +152,7 @@ func readSpan(body []byte) (s span, err error) {
 	return s, nil
 }
 
-func (p *replays) replayAll(ctx context.Context, conn *records.Connection, filter string, s span) (any, error) {
+func (p *replays) replayAll(ctx context.Context, conn *records.Connection, filter string, s period) (any, error) {
 	out := struct {
 		Webhooks []replayed `json:"webhooks"`
 		Next     *time.Time `json:"next,omitempty"`
@@ -167,7 +166,7 @@ func (p *replays) replayAll(ctx context.Context, conn *records.Connection, filte
 		if err != nil || events.Extension(e, events.ExtConnection) != conn.ID || events.Extension(e, events.ExtReplayOf) != "" {
 			return true
 		}
-		if len(out.Webhooks) == mostReplayed {
+		if len(out.Webhooks) == maxReplayed {
 			out.Next = &d.Stored
 			return false
 		}

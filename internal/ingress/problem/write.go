@@ -16,11 +16,15 @@ const (
 	problemType = "application/problem+json"
 )
 
+// RequestIDHeader has the id of a request. It is set in every response before the request
+// is handled.
+const RequestIDHeader = "X-Request-Id"
+
 // CodeRecorder is a response writer that records the error code of its answer, for
 // the request's log line.
 type CodeRecorder interface{ RecordCode(code connectors.Code) }
 
-// RecordCode records the code of an error that is answered otherwise than by [Write].
+// RecordCode records the code of an error that is not answered by [Write].
 func RecordCode(w http.ResponseWriter, e *connectors.Error) {
 	if r, ok := w.(CodeRecorder); ok {
 		r.RecordCode(e.Code)
@@ -58,7 +62,7 @@ func MethodNotAllowed(w http.ResponseWriter, allowed []string) {
 	}
 	list := strings.Join(allowed, ", ")
 	w.Header().Set("Allow", list)
-	write(w, http.StatusMethodNotAllowed, problemType, plain(http.StatusMethodNotAllowed, "this path takes "+list))
+	write(w, http.StatusMethodNotAllowed, problemType, plain(http.StatusMethodNotAllowed, "this path allows "+list))
 }
 
 // WriteJSON answers with a JSON document.

@@ -2,30 +2,27 @@ package receive
 
 import (
 	"net/http"
-	"slices"
 
 	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
-// Receipt tells a delivery that is new from one that was here before.
+// Receipt says where an accepted delivery is.
 type Receipt struct {
-	ID        string `json:"id,omitempty"`
-	Duplicate bool   `json:"duplicate,omitempty"`
-	// Quarantined: kept, and not handed on before an operator drives it again.
-	Quarantined bool `json:"quarantined,omitempty"`
+	ID          string `json:"id,omitempty"` // of the event or evidence; "" for a duplicate
+	Duplicate   bool   `json:"duplicate,omitempty"`
+	Quarantined bool   `json:"quarantined,omitempty"` // until an operator redrives it
 }
 
-// What a provider is told of a delivery that was taken stands in headers: some
-// take a body for an instruction, or for a failure. They say to a person who looks
-// at the provider's log of deliveries what became of it. The request's id is that of
-// a new event, or of what is new in quarantine.
+// Headers of the answer to an accepted delivery, for people who read the provider's log
+// of deliveries. They are no body: some providers take one for an instruction, or for a
+// failure. The request's id is that of a new event, or of new evidence in quarantine.
 const (
-	duplicateHeader   = "Hawser-Duplicate"   // "true": it was here already
-	quarantinedHeader = "Hawser-Quarantined" // "true": kept for an operator
+	duplicateHeader   = "Hawser-Duplicate"   // "true": it was stored before
+	quarantinedHeader = "Hawser-Quarantined" // "true": stored in quarantine, for an operator
 )
 
-// outcome is how a call of a provider ended, for the metric. That of a refusal is
-// its code.
+// outcome is how a call of a provider ended, for the metric. That of a refusal is its
+// code.
 type outcome string
 
 const (
@@ -35,13 +32,13 @@ const (
 	outcomeOther     outcome = "other"
 )
 
-// answer tells the provider that its delivery is taken, or was before.
-func answer(w http.ResponseWriter, as *webhooks.Answer, taken Receipt) outcome {
+// answer answers an accepted delivery as the connector's descriptor says.
+func answer(w http.ResponseWriter, as *webhooks.Answer, receipt Receipt) outcome {
 	h, ended, status := w.Header(), outcomeAccepted, http.StatusAccepted
-	if taken.Quarantined {
+	if receipt.Quarantined {
 		h[quarantinedHeader] = []string{"true"}
 	}
-	if taken.Duplicate {
+	if receipt.Duplicate {
 		h[duplicateHeader] = []string{"true"}
 		ended, status = outcomeDuplicate, http.StatusOK
 	}
@@ -54,19 +51,7 @@ func answer(w http.ResponseWriter, as *webhooks.Answer, taken Receipt) outcome {
 	}
 	w.WriteHeader(status)
 	if as.Body != "" {
-		_, _ = w.Write([]byte(as.Body)) // the provider may be gone; it will try again
+		_, _ = w.Write([]byte(as.Body)) // a provider that has closed the connection sends it again
 	}
 	return ended
-}
-
-// combined is the receipt of a delivery for several connections: a duplicate if it is
-// one for all of them. The provider does not learn how many they are.
-func combined(receipts []Receipt) Receipt {
-	if len(receipts) == 1 {
-		return receipts[0]
-	}
-	return Receipt{
-		Duplicate:   !slices.ContainsFunc(receipts, func(r Receipt) bool { return !r.Duplicate }),
-		Quarantined: slices.ContainsFunc(receipts, func(r Receipt) bool { return r.Quarantined }),
-	}
 }

@@ -5,8 +5,6 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/singleflight"
-
-	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
 // The stream refuses a repeated delivery, because its subject is the same. A refused
@@ -41,25 +39,21 @@ func (r *recent) has(key string) bool {
 // once runs store for the first copy with a key. Copies that arrive meanwhile wait for
 // it and get its outcome. duplicate is true for them, for a key that was stored lately,
 // and where store says so. "" is a key of its own each time.
-func (r *recent) once(key string, store func() (bool, *connectors.Error)) (duplicate bool, refusal *connectors.Error) {
+func (r *recent) once(key string, store func() (bool, error)) (duplicate bool, err error) {
 	if key == "" {
 		return store()
 	}
 	first := false
-	_, err, _ := r.flights.Do(key, func() (any, error) {
+	_, err, _ = r.flights.Do(key, func() (any, error) {
 		first = true
 		if duplicate = r.has(key); duplicate {
 			return nil, nil
 		}
-		duplicate, refusal = store()
-		if refusal != nil {
-			return nil, refusal
+		var err error
+		if duplicate, err = store(); err == nil {
+			r.stored.Add(key, time.Now())
 		}
-		r.stored.Add(key, time.Now())
-		return nil, nil
+		return nil, err
 	})
-	if err != nil {
-		return false, connectors.AsError(err)
-	}
-	return duplicate || !first, nil
+	return err == nil && (duplicate || !first), err
 }

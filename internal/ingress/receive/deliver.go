@@ -10,7 +10,6 @@ import (
 
 	"github.com/hawser-io/hawser/internal/ingress/problem"
 	"github.com/hawser-io/hawser/internal/queue"
-	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -35,8 +34,8 @@ type message struct {
 
 // message makes the event of a delivery: the body as it came, and the provider's
 // headers.
-func (p *publisher) message(d *delivery, filed webhook.Metadata, v webhook.Verified) *message {
-	kind := filed.Type
+func (p *publisher) message(d *delivery) *message {
+	kind := d.extracted.Type
 	if kind == "" {
 		kind = "unknown"
 	}
@@ -44,24 +43,24 @@ func (p *publisher) message(d *delivery, filed webhook.Metadata, v webhook.Verif
 	e.SetDataContentType(contentTypeOf(d.Header))
 	e.SetExtension(events.ExtMethod, d.Method)
 	e.SetExtension(events.ExtPath, d.path)
-	if v.Scheme == webhooks.SchemeUnsigned {
+	if d.verified.Scheme == webhooks.SchemeUnsigned {
 		e.SetExtension(events.ExtVerified, "false")
 		p.metrics.unsigned.Inc()
 	}
-	keepHeaders(e.Header, d.Header, secretHeaders(&d.def.Webhook.Descriptor), d.urlSecret())
-	e.SetExtension(events.ExtDelivery, filed.ID)
+	copyHeaders(e.Header, d.Header, secretHeaders(&d.def.Webhook.Descriptor), d.urlSecret())
+	e.SetExtension(events.ExtDelivery, d.extracted.ID)
 	token := ""
 	switch {
-	case filed.ID != "":
-		token = events.DeliveryToken(d.conn.ID, events.FromProvider, filed.ID)
+	case d.extracted.ID != "":
+		token = events.DeliveryToken(d.conn.ID, events.FromProvider, d.extracted.ID)
 	case d.redrivenFrom != "":
 		token = events.DeliveryToken(d.conn.ID, events.FromQuarantine, d.redrivenFrom)
 	default:
 		token = events.DeliveryToken(d.conn.ID, events.FromRequest, d.id)
 	}
 	return &message{
-		event: e, subject: p.queue.Bus.Subjects.Webhook(d.conn.Ref().Tenant, d.conn.Connector, filed.Type, token),
-		unique: filed.ID != "" || d.redrivenFrom != "",
+		event: e, subject: p.queue.Bus.Subjects.Webhook(d.conn.Ref().Tenant, d.conn.Connector, d.extracted.Type, token),
+		unique: d.extracted.ID != "" || d.redrivenFrom != "",
 	}
 }
 
@@ -74,15 +73,15 @@ func contentTypeOf(h http.Header) string {
 
 // store publishes the delivery, once, and returns when the stream has it, or ctx
 // ends.
-func (p *publisher) store(ctx context.Context, d *delivery, m *message) (Receipt, *connectors.Error) {
+func (p *publisher) store(ctx context.Context, d *delivery, m *message) (Receipt, error) {
 	key := m.subject
 	if !m.unique {
 		key = ""
 	}
-	duplicate, refusal := p.recent.once(key, func() (bool, *connectors.Error) { return p.publish(ctx, d, m) })
+	duplicate, err := p.recent.once(key, func() (bool, error) { return p.publish(ctx, d, m) })
 	switch {
-	case refusal != nil:
-		return Receipt{}, p.rejections.record(ctx, d, refusal)
+	case err != nil:
+		return Receipt{}, p.rejections.record(ctx, d, err)
 	case duplicate:
 		return Receipt{Duplicate: true}, nil
 	}
@@ -104,8 +103,8 @@ func pause(ctx context.Context, d time.Duration) bool {
 }
 
 // publish reports whether the stream had the delivery already.
-func (p *publisher) publish(ctx context.Context, d *delivery, m *message) (duplicate bool, refusal *connectors.Error) {
-	err := p.send(ctx, d, m)
+func (p *publisher) publish(ctx context.Context, d *delivery, m *message) (duplicate bool, err error) {
+	err = p.send(ctx, d, m)
 	for errors.Is(err, events.ErrInProgress) && pause(ctx, inProgressPause) {
 		err = p.send(ctx, d, m)
 	}

@@ -2,22 +2,28 @@ package receive
 
 import (
 	"context"
-	"errors"
+	"time"
 
 	"github.com/hawser-io/hawser/internal/records"
-	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
-// deliverer brings deliveries to where they belong: verified ones into the stream,
-// or into quarantine where their connection is disabled or unknown; of the others it
-// records the rejection.
+const (
+	// storeTimeout bounds the verification and storage of a delivery once its body is
+	// read. Providers retry soon after a 503, and may give up on a URL that does not
+	// answer. The lookup of the connection, before, has the same time.
+	storeTimeout = 1500 * time.Millisecond
+	// largeStoreTimeout is for bodies that do not fit into a message.
+	largeStoreTimeout = 10 * time.Second
+)
+
+// deliverer brings verified deliveries into the stream, or into quarantine where their
+// connection is disabled or unknown.
 type deliverer struct {
 	connections *records.Connections
 	publisher   *publisher
 	quarantine  *quarantine
 	rejections  *rejections
-	urls        urls
 }
 
 // withTimeout bounds the verification and storage of a delivery. It does not end with
@@ -32,8 +38,12 @@ func (t *deliverer) withTimeout(ctx context.Context, body []byte) (context.Conte
 
 // deliver stores a verified delivery in the stream, or in quarantine if the connection
 // does not accept it now. Either is a success for the provider: what is in quarantine
-// can be redriven.
-func (t *deliverer) deliver(ctx context.Context, d *delivery, m *message) (Receipt, *connectors.Error) {
+// can be redriven. A delivery to an app is dispatched to its connections.
+func (t *deliverer) deliver(ctx context.Context, d *delivery) (Receipt, error) {
+	if d.conn == nil {
+		return t.dispatch(ctx, d)
+	}
+	m := t.publisher.message(d)
 	err := receivable(d.conn)
 	if err == nil {
 		return t.publisher.store(ctx, d, m)
@@ -42,20 +52,9 @@ func (t *deliverer) deliver(ctx context.Context, d *delivery, m *message) (Recei
 	if m.unique {
 		id = "parked/" + m.subject
 	}
-	e := connectors.AsError(err)
-	receipt, refusal := t.quarantine.store(ctx, d.evidence(quarantineDisabled, e.Code), d.Request, id)
-	if refusal == nil && !receipt.Duplicate {
-		t.rejections.record(ctx, d, e)
+	receipt, stored := t.quarantine.store(ctx, d.evidence(quarantineDisabled, connectors.AsError(err).Code), d.Request, id)
+	if stored == nil && !receipt.Duplicate {
+		_ = t.rejections.record(ctx, d, err) // the provider gets a success
 	}
-	return receipt, refusal
-}
-
-// rejectUnverified refuses a delivery that did not verify, and stores evidence of it.
-func (t *deliverer) rejectUnverified(ctx context.Context, d *delivery, e *connectors.Error) *connectors.Error {
-	if rejection, ok := errors.AsType[*webhook.Rejection](e.Cause); ok {
-		evidence := d.evidence(quarantineReason(rejection), e.Code)
-		evidence.Detail, evidence.SkewMs = string(rejection.Reason), rejection.Skew.Milliseconds()
-		t.quarantine.recordRejection(ctx, evidence, d.Request, evidence.Reason == quarantineSignature && rejection.Handshake == "")
-	}
-	return t.rejections.record(ctx, d, e)
+	return receipt, stored
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/queue"
-	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -56,15 +55,10 @@ const (
 	maxHeaderNameLength = 128
 )
 
-// evidence describes a delivery for a known connection.
+// evidence describes the delivery.
 func (d *delivery) evidence(reason string, code connectors.Code) *Evidence {
-	return newEvidence(d.id, reason, code, d)
-}
-
-// newEvidence describes a delivery, whose connection may be unknown.
-func newEvidence(id, reason string, code connectors.Code, d *delivery) *Evidence {
 	e := &Evidence{
-		ID: id, At: d.Now.UTC(), Reason: reason, Code: code, Connector: d.def.Key, Method: d.Method, Path: d.path,
+		ID: d.id, At: d.Now.UTC(), Reason: reason, Code: code, Connector: d.def.Key, Method: d.Method, Path: d.path,
 		HeaderNames: []string{}, BodyBytes: len(d.Body), BodySHA256: sha256Hex(d.Body),
 	}
 	for name := range d.Header {
@@ -117,12 +111,4 @@ type original struct {
 	Header http.Header `json:"header"`
 	Body   []byte      `json:"body"`
 	At     time.Time   `json:"at"`
-}
-
-// quarantineReason is the reason of a delivery that the engine rejected.
-func quarantineReason(rejection *webhook.Rejection) string {
-	if rejection.Reason == webhook.ReasonStale || rejection.Reason == webhook.ReasonFuture {
-		return quarantineStale
-	}
-	return quarantineSignature
 }

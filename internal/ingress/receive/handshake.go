@@ -5,16 +5,14 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"sync"
 	"time"
 
-	"github.com/hashicorp/golang-lru/v2/simplelru"
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/rs/zerolog"
 	"golang.org/x/time/rate"
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/ingress/problem"
-	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
@@ -37,54 +35,52 @@ var errUnconfirmed = errors.New("the confirmation URL did not answer with a succ
 // connection and of each app are rate-limited by themselves, since anybody can call
 // an app's URL.
 type handshakes struct {
-	service *connection.Service
-	http    *http.Client
-	log     zerolog.Logger
-
-	mu       sync.Mutex
-	limiters *simplelru.LRU[string, *rate.Limiter] // connection or connector → limiter
+	service  *connection.Service
+	http     *http.Client
+	log      zerolog.Logger
+	limiters *lru.Cache[string, *rate.Limiter] // connection or connector → limiter
 }
 
 func newHandshakes(service *connection.Service, client *http.Client, log zerolog.Logger) *handshakes {
-	limiters, err := simplelru.NewLRU[string, *rate.Limiter](maxHandshakeLimiters, nil)
+	limiters, err := lru.New[string, *rate.Limiter](maxHandshakeLimiters)
 	if err != nil {
 		panic(err) // the size is a positive constant
 	}
-	return &handshakes{service: service, http: client, log: log, limiters: limiters}
+	return &handshakes{service, client, log, limiters}
 }
 
 func (h *handshakes) allow(key string) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	limiter, ok := h.limiters.Get(key)
-	if !ok {
-		limiter = rate.NewLimiter(handshakesPerSecond, handshakesBurst)
-		h.limiters.Add(key, limiter)
+	if limiter, ok := h.limiters.Get(key); ok {
+		return limiter.Allow()
+	}
+	limiter := rate.NewLimiter(handshakesPerSecond, handshakesBurst)
+	if known, ok, _ := h.limiters.PeekOrAdd(key, limiter); ok {
+		limiter = known
 	}
 	return limiter.Allow()
 }
 
 // answer answers a handshake, after it has stored the secret that the provider sends
-// or fetched the URL that confirms. conn is nil for an app's URL.
-func (h *handshakes) answer(ctx context.Context, w http.ResponseWriter, def *connectors.Connector, conn *records.Connection, reply *webhook.Reply) *connectors.Error {
-	key := def.Key
-	if conn != nil {
-		key = conn.Ref().Key()
+// or fetched the URL that confirms.
+func (h *handshakes) answer(ctx context.Context, w http.ResponseWriter, d *delivery, reply *webhook.Reply) error {
+	key := d.def.Key
+	if d.conn != nil {
+		key = d.conn.Ref().Key()
 	}
 	if !h.allow(key) {
 		return problem.RateLimited("too many handshakes")
 	}
 	if !reply.Capture.IsZero() {
-		if conn == nil || def.Webhook.SecretField == "" {
+		if d.conn == nil || d.def.Webhook.SecretField == "" {
 			return connectors.Errorf(connectors.CodeConnectorWebhookNotConfigured, "the secret of an app is set by its operator, not by a handshake")
 		}
-		if err := h.service.CaptureSecret(ctx, conn.Ref(), def.Webhook.SecretField, reply.Capture); err != nil {
-			return connectors.AsError(err)
+		if err := h.service.CaptureSecret(ctx, d.conn.Ref(), d.def.Webhook.SecretField, reply.Capture); err != nil {
+			return err
 		}
 	}
 	if reply.Visit != "" {
 		if err := h.confirm(ctx, reply.Visit); err != nil {
-			h.log.Warn().Str("connector", def.Key).Msg("the confirmation URL of a webhook did not answer")
+			h.log.Warn().Str("connector", d.def.Key).Msg("the confirmation URL of a webhook did not answer")
 			return connectors.Errorf(connectors.CodeConnectorDatabaseFailed, "the confirmation URL of this webhook could not be fetched; try again")
 		}
 	}

@@ -48,8 +48,8 @@ type quarantine struct {
 
 // store stores a verified delivery for a redrive. A repetition, by messageID if it is
 // not "", is stored once. Without a refusal the stream has it.
-func (q *quarantine) store(ctx context.Context, e *Evidence, r webhook.Request, messageID string) (Receipt, *connectors.Error) {
-	duplicate, refusal := q.recent.once(messageID, func() (bool, *connectors.Error) {
+func (q *quarantine) store(ctx context.Context, e *Evidence, r webhook.Request, messageID string) (Receipt, error) {
+	duplicate, err := q.recent.once(messageID, func() (bool, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 		defer cancel()
 		err := q.seal(e, r, maxSealed)
@@ -63,8 +63,8 @@ func (q *quarantine) store(ctx context.Context, e *Evidence, r webhook.Request, 
 		}
 		return duplicate, nil
 	})
-	if refusal != nil {
-		return Receipt{}, refusal
+	if err != nil {
+		return Receipt{}, err
 	}
 	return Receipt{ID: e.ID, Duplicate: duplicate, Quarantined: true}, nil
 }

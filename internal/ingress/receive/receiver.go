@@ -21,19 +21,18 @@ import (
 
 // Parts are what a receiver works with. All are required.
 type Parts struct {
-	Queue       *queue.Queue
-	Service     *connection.Service
-	Store       *records.Connections
-	Definitions *records.Definitions
-	Status      *records.StatusWriter
-	Apps        *records.Apps
+	Queue   *queue.Queue
+	Service *connection.Service
+	Store   *records.Connections
+	Status  *records.StatusWriter
+	Apps    *records.Apps
 }
 
-// Options of a receiver. All are required but Metrics and Log.
+// Options of a receiver. All are required but AppSecrets, Metrics and Log.
 type Options struct {
-	BaseURL    string // public URL, without a path
-	BasePath   string // of the API
-	AppSecrets AppSecrets
+	BaseURL    string       // public URL, without a path
+	BasePath   string       // of the API
+	AppSecrets AppSecrets   // default: none
 	HTTP       *http.Client // fetches providers' keys and confirmation URLs
 	// GroupCommit stores webhooks that wait together by one batch.
 	GroupCommit bool
@@ -45,25 +44,18 @@ type Options struct {
 	Log         zerolog.Logger
 }
 
-const (
-	// storeTimeout bounds the verification and storage of a delivery once its body is
-	// read. Providers retry soon after a 503, and may give up on a URL that does not
-	// answer. The lookup of the connection, before, has the same time.
-	storeTimeout = 1500 * time.Millisecond
-	// largeStoreTimeout is for bodies that do not fit into a message.
-	largeStoreTimeout = 10 * time.Second
-)
-
 // Receiver receives webhooks over HTTP. Safe for concurrent use.
 type Receiver struct {
-	definitions *records.Definitions
+	service     *connection.Service
 	connections *records.Connections
 	urls        urls
 	engines     *engines
 	secrets     *secrets
 	bodies      *bodies
 	handshakes  *handshakes
-	deliveries  *deliverer
+	deliverer   *deliverer
+	quarantine  *quarantine
+	rejections  *rejections
 	// unknownURLs bounds the lookups of URLs that belong to no connection.
 	unknownURLs *rate.Limiter
 	metrics     *metrics
@@ -75,23 +67,22 @@ func New(parts Parts, opts Options) (*Receiver, *Redriver) {
 	recent := newRecent()
 	engines := &engines{keys: webhook.NewKeys(&webhook.KeysOptions{HTTP: opts.HTTP})}
 	secrets := &secrets{parts.Store, parts.Apps, opts.AppSecrets, opts.ReportError}
-	rejections := &rejections{
-		bus: parts.Queue.Bus, status: parts.Status, events: rate.NewLimiter(50, 100), metrics: m, log: opts.Log,
-	}
+	rejections := &rejections{bus: parts.Queue.Bus, status: parts.Status, events: rate.NewLimiter(50, 100), metrics: m, log: opts.Log}
+	quarantine := &quarantine{queue: parts.Queue, connections: parts.Store, recent: recent, evidenceRate: rate.NewLimiter(10, 100), metrics: m, log: opts.Log}
 	var group *events.GroupCommit
 	if opts.GroupCommit {
 		group = events.NewGroupCommit(parts.Queue.Bus)
 	}
-	d := &deliverer{
-		connections: parts.Store, rejections: rejections, urls: urls{opts.BaseURL, opts.BasePath},
-		publisher:  &publisher{parts.Queue, group, recent, rejections, m, opts.Log},
-		quarantine: &quarantine{queue: parts.Queue, connections: parts.Store, recent: recent, evidenceRate: rate.NewLimiter(10, 100), metrics: m, log: opts.Log},
+	deliverer := &deliverer{
+		connections: parts.Store, rejections: rejections, quarantine: quarantine,
+		publisher: &publisher{parts.Queue, group, recent, rejections, m, opts.Log},
 	}
 	return &Receiver{
-		definitions: parts.Definitions, connections: parts.Store, urls: d.urls, engines: engines, secrets: secrets,
-		bodies: newBodies(opts.Requests), handshakes: newHandshakes(parts.Service, opts.HTTP, opts.Log), deliveries: d,
+		service: parts.Service, connections: parts.Store, urls: urls{opts.BaseURL, opts.BasePath}, engines: engines,
+		secrets: secrets, bodies: newBodies(opts.Requests), handshakes: newHandshakes(parts.Service, opts.HTTP, opts.Log),
+		deliverer: deliverer, quarantine: quarantine, rejections: rejections,
 		unknownURLs: rate.NewLimiter(unknownURLsPerSecond, unknownURLsBurst), metrics: m,
-	}, &Redriver{parts.Service, parts.Definitions, engines, secrets, d}
+	}, &Redriver{parts.Service, engines, secrets, deliverer}
 }
 
 // Register adds the routes to mux, below the base path. Any method is routed, since
@@ -105,15 +96,16 @@ func (v *Receiver) Register(mux *http.ServeMux) {
 
 // counted is a handler of the deliveries that receive takes in: it writes refusals,
 // and counts outcomes.
-func (v *Receiver) counted(receive func(w http.ResponseWriter, r *http.Request, connector string) (outcome, *connectors.Error)) http.HandlerFunc {
+func (v *Receiver) counted(receive func(http.ResponseWriter, *http.Request) (outcome, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		connector := r.PathValue("connector")
-		ended, refusal := receive(w, r, connector)
-		if refusal != nil {
-			writeRefusal(w, refusal)
-			ended = outcome(refusal.Code)
+		ended, err := receive(w, r)
+		if err != nil {
+			e := connectors.AsError(err)
+			writeRefusal(w, e)
+			ended = outcome(e.Code)
 		}
-		if _, err := v.definitions.Get(connector); err != nil {
+		connector := r.PathValue("connector")
+		if _, err := v.service.Connector(connector); err != nil {
 			connector = "unknown" // callers must not add labels to the metric
 		}
 		v.metrics.webhooks.WithLabelValues(connector, string(ended)).Inc()
@@ -126,9 +118,7 @@ type urls struct{ baseURL, basePath string }
 // maskedSegment stands for the secret of a webhook's URL.
 const maskedSegment = "/***"
 
-func (u urls) masked(connector string) string { return u.app(connector) + maskedSegment }
-
-func (u urls) app(connector string) string {
+func (u urls) webhookPath(connector string) string {
 	return u.basePath + "/connectors/" + connector + "/webhook"
 }
 

@@ -8,7 +8,6 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/ingress/problem"
 	"github.com/hawser-io/hawser/internal/records"
-	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -16,11 +15,10 @@ import (
 
 // Redriver redrives deliveries out of quarantine. Safe for concurrent use.
 type Redriver struct {
-	service     *connection.Service
-	definitions *records.Definitions
-	engines     *engines
-	secrets     *secrets
-	deliveries  *deliverer
+	service   *connection.Service
+	engines   *engines
+	secrets   *secrets
+	deliverer *deliverer
 }
 
 // Redriven is a delivery that was redriven for a connection.
@@ -34,77 +32,69 @@ type Redriven struct {
 // identified by its evidence.
 func (v *Redriver) Redrive(ctx context.Context, e Evidence) ([]Redriven, error) {
 	if !e.Redrivable {
-		return nil, connectors.Errorf(connectors.CodeConnectorWebhookValidationFailed, "the body of this delivery was not kept, so it cannot be driven again")
+		return nil, connectors.Errorf(connectors.CodeConnectorWebhookValidationFailed, "the body of this delivery was not stored, so it cannot be redriven")
 	}
-	request, err := v.deliveries.quarantine.open(e)
+	def, err := v.service.Connector(e.Connector)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := v.deliveries.withTimeout(ctx, request.Body)
+	d := &delivery{id: events.NewID(), path: e.Path, redrivenFrom: e.ID, def: def}
+	if d.Request, err = v.deliverer.quarantine.open(e); err != nil {
+		return nil, err
+	}
+	ctx, cancel := v.deliverer.withTimeout(ctx, d.Body)
 	defer cancel()
-	def, err := v.definitions.Get(e.Connector)
-	if err != nil {
+	if d.engine, err = v.engines.of(def); err != nil {
 		return nil, err
 	}
 	if e.Scope == "" {
-		return v.redriveApp(ctx, e, def, request)
+		return v.redriveApp(ctx, e, d)
 	}
-	return v.redriveConnection(ctx, e, def, request)
-}
-
-func (v *Redriver) redriveConnection(ctx context.Context, e Evidence, def *connectors.Connector, request webhook.Request) ([]Redriven, error) {
 	// Read from the store, not from the cache: the operator may just have changed the
 	// connection by another process.
-	conn, err := v.service.Latest(ctx, records.NewRef(events.Tenant{Scope: e.Scope, Identity: e.Identity}, e.Connector, e.Account))
+	if d.conn, err = v.service.Latest(ctx, records.NewRef(events.Tenant{Scope: e.Scope, Identity: e.Identity}, e.Connector, e.Account)); err != nil {
+		return nil, err
+	}
+	if err := receivable(d.conn); err != nil {
+		return nil, err
+	}
+	signing, _, err := v.secrets.ofConnection(ctx, d)
+	if err == nil {
+		err = d.verify(ctx, signing)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if err := receivable(conn); err != nil {
-		return nil, err
-	}
-	d := &delivery{Request: request, id: events.NewID(), redrivenFrom: e.ID, conn: conn, def: def, path: e.Path}
-	secrets, err := v.secrets.signing(ctx, d)
-	if err != nil {
-		return nil, err
-	}
-	extracted, verified, err := v.verify(ctx, def, request, secrets)
-	if err != nil {
-		return nil, err
-	}
-	receipt, refusal := v.deliveries.publisher.store(ctx, d, v.deliveries.publisher.message(d, extracted, verified))
-	if refusal != nil {
-		return nil, refusal
-	}
-	return []Redriven{{receipt, conn.About()}}, nil
+	receipt, err := v.deliverer.deliver(ctx, d)
+	return []Redriven{{receipt, d.conn.About()}}, err
 }
 
 // redriveApp redrives a delivery to an app, for the connections of those accounts that
 // had none when it came; the others have it. For accounts that still have none it stays
 // in quarantine, as new evidence.
-func (v *Redriver) redriveApp(ctx context.Context, e Evidence, def *connectors.Connector, request webhook.Request) ([]Redriven, error) {
-	secrets, _, err := v.secrets.appWide(ctx, def)
+func (v *Redriver) redriveApp(ctx context.Context, e Evidence, d *delivery) ([]Redriven, error) {
+	signing, _, err := v.secrets.appWide(ctx, d.def)
+	if err == nil {
+		err = d.verify(ctx, signing)
+	}
 	if err != nil {
 		return nil, err
 	}
-	a := &appDelivery{Request: request, id: events.NewID(), def: def, redrivenFrom: e.ID}
-	if a.extracted, a.verified, err = v.verify(ctx, def, request, secrets); err != nil {
-		return nil, err
-	}
-	accounts := a.extracted.Accounts
+	accounts := d.extracted.Accounts
 	if len(e.ProviderAccounts) > 0 { // none: it was rejected, or its account not understood, so no connection has it
 		// The evidence narrows what is sealed, and cannot widen it.
 		accounts = slices.DeleteFunc(accounts, func(account string) bool { return !slices.Contains(e.ProviderAccounts, account) })
 	}
-	conns, missing, err := v.deliveries.byAccounts(ctx, def.Key, accounts)
+	conns, missing, err := v.deliverer.byAccounts(ctx, d.def.Key, accounts)
 	if err != nil {
 		return nil, err
 	}
 	if len(conns) == 0 {
 		return nil, connectors.Errorf(connectors.CodeConnectorNotConnected, "no connection is of the account that this delivery is for")
 	}
-	receipts, refusal := v.deliveries.deliverAll(ctx, a, conns)
-	if refusal != nil {
-		return nil, refusal
+	receipts, err := v.deliverer.deliverAll(ctx, d, conns)
+	if err != nil {
+		return nil, err
 	}
 	redriven := make([]Redriven, len(conns))
 	for n, conn := range conns {
@@ -115,23 +105,20 @@ func (v *Redriver) redriveApp(ctx context.Context, e Evidence, def *connectors.C
 	}
 	e.ProviderAccounts = missing
 	// A repeated call may leave one extra message in quarantine.
-	if _, err := v.deliveries.quarantine.publish(ctx, &e, "rest/"+e.ID+"/"+strconv.Itoa(len(missing))); err != nil {
+	if _, err := v.deliverer.quarantine.publish(ctx, &e, "rest/"+e.ID+"/"+strconv.Itoa(len(missing))); err != nil {
 		return nil, problem.OfStream(err)
 	}
 	return append(redriven, Redriven{Receipt: Receipt{ID: e.ID, Quarantined: true}}), nil
 }
 
-// verify verifies and reads a delivery.
-func (v *Redriver) verify(ctx context.Context, def *connectors.Connector, r webhook.Request, secrets []secret.Text) (extracted webhook.Metadata, verified webhook.Verified, err error) {
-	engine, err := v.engines.of(def)
-	if err != nil {
-		return extracted, verified, err
+// verify verifies and reads a delivery that is redriven.
+func (d *delivery) verify(ctx context.Context, signing []secret.Text) (err error) {
+	if d.verified, err = d.engine.Verify(ctx, d.Request, signing); err != nil {
+		return unverified(err)
 	}
-	if verified, err = engine.Verify(ctx, r, secrets); err != nil {
-		return extracted, verified, unverified(err)
+	if refusal := d.engine.CheckPayload(d.Request); refusal != nil {
+		return refusal
 	}
-	if refusal := engine.CheckPayload(r); refusal != nil {
-		return extracted, verified, refusal
-	}
-	return engine.Extract(r), verified, nil
+	d.extracted = d.engine.Extract(d.Request)
+	return nil
 }

@@ -25,21 +25,33 @@ type rejections struct {
 	log     zerolog.Logger
 }
 
-// record records a refused delivery, and returns its refusal. Failures of our own
-// are no rejections.
-func (j *rejections) record(ctx context.Context, d *delivery, e *connectors.Error) *connectors.Error {
+// record records a refused delivery, and returns err. Failures of our own are no
+// rejections. Of a call of an app's URL the connection is unknown, so that there is
+// no event.
+func (j *rejections) record(ctx context.Context, d *delivery, err error) error {
+	e := connectors.AsError(err)
 	if e.Code.HTTPStatus() >= http.StatusInternalServerError {
 		return e
 	}
-	reason := reasonOf(e)
+	reason := "other"
+	rejection, unverified := errors.AsType[*webhook.Rejection](e.Cause)
+	switch {
+	case unverified:
+		reason = string(rejection.Reason)
+	case e.Code == connectors.CodeConnectorDisabled:
+		reason = quarantineDisabled
+	}
+	if d.conn == nil {
+		if unverified {
+			j.metrics.rejections.WithLabelValues(d.def.Key, reason).Inc()
+		}
+		return e
+	}
+	j.metrics.rejections.WithLabelValues(d.def.Key, reason).Inc()
 	j.status.Webhook(d.conn.Ref(), string(e.Code))
-	j.metrics.rejections.WithLabelValues(d.conn.Connector, reason).Inc()
 	j.log.Info().Str("connector", d.conn.Connector).Str("connection_id", d.conn.ID).Str("code", string(e.Code)).Str("reason", reason).
 		Str("trace_id", events.TraceID(ctx)).Msg("webhook rejected")
-	if rejection, ok := errors.AsType[*webhook.Rejection](e.Cause); ok && rejection.Handshake != "" {
-		return e // handshakes emit no event
-	}
-	if j.events.Allow() {
+	if handshake := unverified && rejection.Handshake != ""; !handshake && j.events.Allow() {
 		j.publish(ctx, d, e)
 	}
 	return e
@@ -47,7 +59,7 @@ func (j *rejections) record(ctx context.Context, d *delivery, e *connectors.Erro
 
 // publish sends webhook.rejected, and does not wait for the stream's ack.
 func (j *rejections) publish(ctx context.Context, d *delivery, e *connectors.Error) {
-	verified := reasonOf(e) == quarantineDisabled
+	verified := e.Code == connectors.CodeConnectorDisabled
 	event := events.NewLifecycle("ingress", events.WebhookRejected, d.conn.About(), events.Data{
 		Method: d.Method, Path: d.path, Verified: &verified, ErrorCode: string(e.Code), ErrorMessage: e.Message,
 	})
@@ -55,6 +67,22 @@ func (j *rejections) publish(ctx context.Context, d *delivery, e *connectors.Err
 	if _, err := j.bus.PublishAsync(ctx, subject, event, nil); err != nil {
 		j.log.Warn().Err(err).Msg("webhook.rejected not published")
 	}
+}
+
+// rejectUnverified refuses a delivery that did not verify, and stores evidence of it.
+func (v *Receiver) rejectUnverified(ctx context.Context, d *delivery, err error) error {
+	e := unverified(err)
+	if rejection, ok := errors.AsType[*webhook.Rejection](err); ok {
+		evidence := d.evidence(quarantineSignature, e.Code)
+		if rejection.Reason == webhook.ReasonStale || rejection.Reason == webhook.ReasonFuture {
+			evidence.Reason = quarantineStale
+		}
+		evidence.Detail, evidence.SkewMs = string(rejection.Reason), rejection.Skew.Milliseconds()
+		// An app's URL is not secret: anybody can call it, so that no body is stored.
+		sealed := d.conn != nil && evidence.Reason == quarantineSignature && rejection.Handshake == ""
+		v.quarantine.recordRejection(ctx, evidence, d.Request, sealed)
+	}
+	return v.rejections.record(ctx, d, e)
 }
 
 // unverified is the refusal of a caller that did not prove to be the provider: the
@@ -69,7 +97,7 @@ func unverified(err error) *connectors.Error {
 	case rejected || e.Code == connectors.CodeConnectorWebhookVerificationFailed:
 		e = connectors.Errorf(connectors.CodeConnectorWebhookVerificationFailed, "the delivery could not be verified")
 	case errors.Is(err, webhook.ErrKeysUnavailable):
-		e = connectors.Errorf(connectors.CodeConnectorDatabaseFailed, "the provider's keys cannot be had now; try again")
+		e = connectors.Errorf(connectors.CodeConnectorDatabaseFailed, "the provider's keys could not be fetched; try again")
 	default:
 		return e
 	}
@@ -79,22 +107,10 @@ func unverified(err error) *connectors.Error {
 
 // writeRefusal answers a delivery or handshake that was refused.
 func writeRefusal(w http.ResponseWriter, e *connectors.Error) {
-	rejection, ok := errors.AsType[*webhook.Rejection](e.Cause)
-	if !ok || !rejection.NoBody {
-		problem.Write(w, e)
+	if rejection, ok := errors.AsType[*webhook.Rejection](e.Cause); ok && rejection.NoBody {
+		problem.RecordCode(w, e)
+		w.WriteHeader(e.Code.HTTPStatus())
 		return
 	}
-	problem.RecordCode(w, e)
-	w.WriteHeader(e.Code.HTTPStatus())
-}
-
-// reasonOf is why a delivery was refused, in a word.
-func reasonOf(e *connectors.Error) string {
-	if rejection, ok := errors.AsType[*webhook.Rejection](e.Cause); ok {
-		return string(rejection.Reason)
-	}
-	if e.Code == connectors.CodeConnectorDisabled {
-		return quarantineDisabled
-	}
-	return "other"
+	problem.Write(w, e)
 }

@@ -13,28 +13,20 @@ import (
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// AppSecrets are the webhook secrets of the operator's apps at providers. Safe for
-// concurrent use; the answer may change at any time, so that secrets can be rotated.
-type AppSecrets interface {
-	// WebhookSecrets returns what an app's webhooks may be signed with, the current
-	// secret first and then those in overlap; none if there is no such app.
-	WebhookSecrets(ctx context.Context, connector string, which webhooks.AppSecret) ([]secret.Text, error)
-	// VerifyTokens returns the verify tokens of an app's handshakes.
-	VerifyTokens(ctx context.Context, connector string) ([]secret.Text, error)
-}
-
-// EnvAppSecrets reads the secrets of apps from the environment, with the connector's
-// key in capitals and _ for -:
+// AppSecrets reads the webhook secrets of the operator's apps at providers from an
+// environment, for example [os.Getenv]; nil has none. The names have the connector's key
+// in capitals, and _ for -:
 //
 //	HAWSER_APP_<CONNECTOR>_WEBHOOK_SECRET, …_WEBHOOK_SECRET_PREVIOUS
 //	HAWSER_APP_<CONNECTOR>_CLIENT_SECRET, …_CLIENT_SECRET_PREVIOUS  several: separated by blanks
 //	HAWSER_APP_<CONNECTOR>_VERIFY_TOKEN
-type EnvAppSecrets func(name string) string
+type AppSecrets func(name string) string
 
-// WebhookSecrets implements [AppSecrets].
-func (env EnvAppSecrets) WebhookSecrets(_ context.Context, connector string, which webhooks.AppSecret) ([]secret.Text, error) {
+// Signing returns what an app's webhooks may be signed with, the current secret first
+// and then those in overlap; none if there is no such app.
+func (env AppSecrets) Signing(connector string, which webhooks.AppSecret) []secret.Text {
 	if which == webhooks.AppWebhookSecret {
-		return env.read(connector, "_WEBHOOK_SECRET", "_WEBHOOK_SECRET_PREVIOUS"), nil
+		return env.read(connector, "_WEBHOOK_SECRET", "_WEBHOOK_SECRET_PREVIOUS")
 	}
 	var all []secret.Text
 	for _, texts := range env.read(connector, "_CLIENT_SECRET", "_CLIENT_SECRET_PREVIOUS") {
@@ -42,15 +34,18 @@ func (env EnvAppSecrets) WebhookSecrets(_ context.Context, connector string, whi
 			all = append(all, secret.New(text))
 		}
 	}
-	return all, nil
+	return all
 }
 
-// VerifyTokens implements [AppSecrets].
-func (env EnvAppSecrets) VerifyTokens(_ context.Context, connector string) ([]secret.Text, error) {
-	return env.read(connector, "_VERIFY_TOKEN"), nil
+// VerifyTokens returns the verify tokens of an app's handshakes.
+func (env AppSecrets) VerifyTokens(connector string) []secret.Text {
+	return env.read(connector, "_VERIFY_TOKEN")
 }
 
-func (env EnvAppSecrets) read(connector string, names ...string) []secret.Text {
+func (env AppSecrets) read(connector string, names ...string) []secret.Text {
+	if env == nil {
+		return nil
+	}
 	var found []secret.Text
 	for _, name := range names {
 		if v := env("HAWSER_APP_" + strings.ToUpper(strings.ReplaceAll(connector, "-", "_")) + name); v != "" {
@@ -68,27 +63,42 @@ type secrets struct {
 	reportError func(ctx context.Context, about events.EventContext, operation string, e *connectors.Error)
 }
 
-// signing returns what deliveries to the connection may be signed with: its own
-// secret and those it replaced within their grace time, and the secrets of the
+// ofConnection returns what deliveries to the connection may be signed with, and the
+// verify tokens of its handshakes. Deliveries may be signed with the connection's own
+// secret and those it replaced within their grace time, and with the secrets of the
 // operator's app where the provider signs with the app's.
-func (s *secrets) signing(ctx context.Context, d *delivery) ([]secret.Text, error) {
-	own, err := s.connections.SigningSecrets(d.conn, d.def.Webhook.SecretField)
-	if err != nil {
+func (s *secrets) ofConnection(ctx context.Context, d *delivery) (signing, tokens []secret.Text, err error) {
+	hook := d.def.Webhook
+	if signing, err = s.connections.SigningSecrets(d.conn, hook.SecretField); err != nil {
 		s.reportError(ctx, d.conn.About(), "webhook", connectors.AsError(err))
+		return nil, nil, err
 	}
-	if err != nil || d.def.Webhook.AppSecret == "" {
-		return own, err
+	if hook.AppSecret != "" {
+		app, err := s.ofApp(ctx, d.def)
+		if err != nil {
+			return nil, nil, err
+		}
+		signing = append(signing, app...)
 	}
-	app, err := s.ofApp(ctx, d.def)
-	return append(own, app...), err
+	if hook.TokenField == "" {
+		return signing, nil, nil
+	}
+	token, err := s.connections.ConfigSecret(d.conn, hook.TokenField)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !token.IsZero() {
+		tokens = []secret.Text{token}
+	}
+	return signing, append(tokens, s.env.VerifyTokens(d.def.Key)...), nil
 }
 
 // ofApp returns what the operator's app signs with. Where that is its OAuth client
 // secret, it includes the one that token requests use: see [records.Apps].
 func (s *secrets) ofApp(ctx context.Context, def *connectors.Connector) ([]secret.Text, error) {
-	all, err := s.env.WebhookSecrets(ctx, def.Key, def.Webhook.AppSecret)
-	if err != nil || def.Webhook.AppSecret != webhooks.AppClientSecret {
-		return all, err
+	all := s.env.Signing(def.Key, def.Webhook.AppSecret)
+	if def.Webhook.AppSecret != webhooks.AppClientSecret {
+		return all, nil
 	}
 	app, _, err := s.apps.Get(ctx, def)
 	if errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
@@ -97,31 +107,13 @@ func (s *secrets) ofApp(ctx context.Context, def *connectors.Connector) ([]secre
 	return append(all, app.ClientSecrets...), err
 }
 
-// verifyTokens returns the verify tokens of the connection's handshakes; none if the
-// webhook names no field for them.
-func (s *secrets) verifyTokens(ctx context.Context, d *delivery) ([]secret.Text, error) {
-	field := d.def.Webhook.TokenField
-	if field == "" {
-		return nil, nil
-	}
-	own, err := s.connections.ConfigSecret(d.conn, field)
-	if err != nil {
-		return nil, err
-	}
-	tokens, err := s.env.VerifyTokens(ctx, d.conn.Connector)
-	if !own.IsZero() {
-		tokens = append([]secret.Text{own}, tokens...)
-	}
-	return tokens, err
-}
-
 // appWide returns what an app's webhooks are verified with. An app without a secret
 // has no webhook, unless the provider signs with public keys of its own: what
 // anybody could send is not accepted for all tenants.
 func (s *secrets) appWide(ctx context.Context, def *connectors.Connector) (signing, tokens []secret.Text, err error) {
 	none := connectors.Errorf(connectors.CodeConnectorWebhookNotConfigured, "%s has no app-wide webhook here", def.Key)
 	w := def.Webhook
-	if w == nil || w.Delivery.Account == "" || slices.ContainsFunc(w.Verify, func(v webhooks.Verification) bool { return v.Scheme == webhooks.SchemeUnsigned }) {
+	if w.Delivery.Account == "" || slices.ContainsFunc(w.Verify, func(v webhooks.Verification) bool { return v.Scheme == webhooks.SchemeUnsigned }) {
 		return nil, nil, none
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
@@ -134,6 +126,5 @@ func (s *secrets) appWide(ctx context.Context, def *connectors.Connector) (signi
 	if len(signing) == 0 && (w.AppSecret != "" || w.SecretField != "") {
 		return nil, nil, none
 	}
-	tokens, err = s.env.VerifyTokens(ctx, def.Key)
-	return signing, tokens, err
+	return signing, s.env.VerifyTokens(def.Key), nil
 }

@@ -12,24 +12,19 @@ import (
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-const (
-	// A URL that belongs to no connection costs a read of the store. Above this rate
-	// only URLs that were used lately are looked up, so that guesses do not slow down
-	// the connections that are called regularly.
-	unknownURLsPerSecond = 50
-	unknownURLsBurst     = 500
-)
-
-// delivery is a call of a provider, on its way to a connection.
+// delivery is a provider's webhook delivery.
 type delivery struct {
 	webhook.Request
-	id string // of the event that it becomes, or of the evidence
+	id   string // of the event that it becomes, or of the evidence
+	path string // as it was called, the secret masked
 	// redrivenFrom is the id of the evidence that the delivery was sealed in; "" if it
 	// comes from the provider.
 	redrivenFrom string
-	conn         *records.Connection
 	def          *connectors.Connector
-	path         string // as it was called, the secret masked
+	engine       *webhook.Engine
+	conn         *records.Connection // nil: the URL is an app's
+	extracted    webhook.Metadata    // once it is verified
+	verified     webhook.Verified
 }
 
 // receive is the path of a provider's webhook for one connection:
@@ -38,36 +33,45 @@ type delivery struct {
 //	signature over the raw bytes → publish, wait for the ack → 2xx
 //
 // Nothing else is on it. A refusal says as little as its code.
-func (v *Receiver) receive(w http.ResponseWriter, r *http.Request, connector string) (outcome, *connectors.Error) {
-	def, err := v.definitions.Get(connector)
+func (v *Receiver) receive(w http.ResponseWriter, r *http.Request) (outcome, error) {
+	d, err := v.newDelivery(w, r)
 	if err != nil {
-		return "", connectors.AsError(err)
+		return "", err
+	}
+	if d.conn, err = v.connectionByURL(r, d.def.Key); err != nil {
+		return "", unverified(err)
+	}
+	d.path += maskedSegment
+	return v.accept(w, r, d, func(ctx context.Context) (signing, tokens []secret.Text, err error) {
+		return v.secrets.ofConnection(ctx, d)
+	})
+}
+
+func (v *Receiver) newDelivery(w http.ResponseWriter, r *http.Request) (*delivery, error) {
+	def, err := v.service.Connector(r.PathValue("connector"))
+	if err != nil {
+		return nil, err
 	}
 	engine, err := v.engines.of(def)
 	if err != nil {
-		return "", connectors.AsError(err)
+		return nil, err
 	}
-	conn, err := v.connectionByURL(r, connector)
-	if err != nil {
-		return "", unverified(err)
-	}
-	d := &delivery{id: requestID(w), conn: conn, def: def, path: v.urls.masked(connector)}
+	d := &delivery{id: requestID(w), path: v.urls.webhookPath(def.Key), def: def, engine: engine}
 	d.Method = r.Method
-	body, release, err := v.bodies.read(w, r, def.Webhook.BodyLimit())
-	if err != nil {
-		return "", v.deliveries.rejections.record(r.Context(), d, connectors.AsError(err))
-	}
-	defer release()
-	d.Request = v.urls.request(r, body)
-	return v.verify(w, r, d, engine)
+	return d, nil
 }
-
-// requestIDHeader is set in every response before it is handled.
-const requestIDHeader = "X-Request-Id"
 
 // requestID is the id of the request that w answers. The event or evidence that the
 // request leaves has the same id.
-func requestID(w http.ResponseWriter) string { return w.Header().Get(requestIDHeader) }
+func requestID(w http.ResponseWriter) string { return w.Header().Get(problem.RequestIDHeader) }
+
+const (
+	// A URL that belongs to no connection costs a read of the store. Above this rate
+	// only URLs that were used lately are looked up, so that guesses do not slow down
+	// the connections that are called regularly.
+	unknownURLsPerSecond = 50
+	unknownURLsBurst     = 500
+)
 
 // connectionByURL returns the connection that the URL belongs to.
 func (v *Receiver) connectionByURL(r *http.Request, connector string) (*records.Connection, error) {
@@ -83,43 +87,46 @@ func (v *Receiver) connectionByURL(r *http.Request, connector string) (*records.
 	return conn, err
 }
 
-// verify verifies a delivery whose connection is known, and delivers it. That it is
-// genuine comes first: others learn nothing of the connection.
-func (v *Receiver) verify(w http.ResponseWriter, r *http.Request, d *delivery, engine *webhook.Engine) (outcome, *connectors.Error) {
-	ctx, cancel := v.deliveries.withTimeout(r.Context(), d.Body)
+// accept reads, verifies and delivers a delivery, or answers a handshake. That the
+// sender is the provider is checked first: others learn nothing of the connection.
+// secrets returns what deliveries and handshakes are verified with.
+func (v *Receiver) accept(w http.ResponseWriter, r *http.Request, d *delivery, secrets func(context.Context) (signing, tokens []secret.Text, err error)) (outcome, error) {
+	body, release, err := v.bodies.read(w, r, d.def.Webhook.BodyLimit())
+	if err != nil {
+		return "", v.rejections.record(r.Context(), d, err)
+	}
+	defer release()
+	d.Request = v.urls.request(r, body)
+	ctx, cancel := v.deliverer.withTimeout(r.Context(), body)
 	defer cancel()
-	secrets, err := v.secrets.signing(ctx, d)
+	signing, tokens, err := secrets(ctx)
 	if err != nil {
-		return "", connectors.AsError(err)
+		return "", err
 	}
-	tokens, err := v.secrets.verifyTokens(ctx, d)
+	reply, err := d.engine.Handshake(ctx, d.Request, signing, tokens)
 	if err != nil {
-		return "", connectors.AsError(err)
-	}
-	reply, err := engine.Handshake(ctx, d.Request, secrets, tokens)
-	if err != nil {
-		return "", v.deliveries.rejectUnverified(ctx, d, unverified(err))
+		return "", v.rejectUnverified(ctx, d, err)
 	}
 	if reply != nil {
-		return outcomeHandshake, v.handshakes.answer(r.Context(), w, d.def, d.conn, reply)
+		return outcomeHandshake, v.handshakes.answer(r.Context(), w, d, reply)
 	}
-	if !engine.Accepts(d.Method) {
+	if !d.engine.Accepts(d.Method) {
 		problem.MethodNotAllowed(w, d.def.Webhook.AllowedMethods())
 		return outcomeOther, nil
 	}
-	verified, err := engine.Verify(ctx, d.Request, secrets)
-	if err != nil {
-		return "", v.deliveries.rejectUnverified(ctx, d, unverified(err))
+	if d.verified, err = d.engine.Verify(ctx, d.Request, signing); err != nil {
+		return "", v.rejectUnverified(ctx, d, err)
 	}
-	if receivable(d.conn) == nil {
-		if refusal := engine.CheckPayload(d.Request); refusal != nil {
-			v.deliveries.quarantine.recordRejection(ctx, d.evidence(quarantineSchema, refusal.Code), d.Request, true)
-			return "", v.deliveries.rejections.record(ctx, d, refusal)
+	if d.conn == nil || receivable(d.conn) == nil {
+		if refusal := d.engine.CheckPayload(d.Request); refusal != nil {
+			v.quarantine.recordRejection(ctx, d.evidence(quarantineSchema, refusal.Code), d.Request, true)
+			return "", v.rejections.record(ctx, d, refusal)
 		}
 	}
-	receipt, refusal := v.deliveries.deliver(ctx, d, v.deliveries.publisher.message(d, engine.Extract(d.Request), verified))
-	if refusal != nil {
-		return "", refusal
+	d.extracted = d.engine.Extract(d.Request)
+	receipt, err := v.deliverer.deliver(ctx, d)
+	if err != nil {
+		return "", err
 	}
 	return answer(w, &d.def.Webhook.Answer, receipt), nil
 }
