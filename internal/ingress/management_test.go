@@ -80,7 +80,7 @@ func TestARequestThatIsNotUnderstoodIsRefusedWithItsPlaces(t *testing.T) {
 		"not JSON":               {"PUT", one, `{"config":`, "config"},
 		"two documents":          {"PUT", one, `{}{}`, ""},
 		"a name twice":           {"PATCH", one, `{"enabled":true,"enabled":false}`, "enabled"},
-		"deep":                   {"PUT", one, `{"config":` + strings.Repeat(`{"a":`, 10_000), ""},
+		"deep":                   {"PUT", one, `{"config":` + strings.Repeat(`{"a":`, 10_000), "config" + strings.Repeat(".a", 199)},
 		"invalid UTF-8":          {"PUT", one, "{\"config\":{\"apiKey\":\"\xff\"}}", ""},
 		"the config's own":       {"PUT", one, `{"config":{"apiKey":1,"more":2}}`, "apiKey more"},
 		"another tenant inside":  {"PUT", one, `{"identity":"bob","config":` + config + `}`, "identity"},
