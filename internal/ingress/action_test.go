@@ -17,12 +17,12 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// acting is a site with an executor and the actions:
+// startActions starts a site with an executor and the actions:
 //
 //	echo     returns its input
 //	refuse   fails with the provider's 422
 //	wait     waits for release
-func acting(t *testing.T) (s *site, release chan struct{}, calls *atomic.Int32) {
+func startActions(t *testing.T) (s *site, release chan struct{}, calls *atomic.Int32) {
 	t.Helper()
 	release, calls = make(chan struct{}), &atomic.Int32{}
 	s = serve(t, roletest.Probe("probe", "",
@@ -52,7 +52,7 @@ func acting(t *testing.T) (s *site, release chan struct{}, calls *atomic.Int32) 
 
 func TestAnActionOverHTTPAnswersWithItsResult(t *testing.T) {
 	t.Parallel()
-	s, _, _ := acting(t)
+	s, _, _ := startActions(t)
 	actions := ofAva + "/probe/actions/"
 	for name, c := range map[string]struct {
 		path, body string
@@ -60,25 +60,25 @@ func TestAnActionOverHTTPAnswersWithItsResult(t *testing.T) {
 		status     int
 		want       string
 	}{
-		"a success":                {actions + "echo", `{"a":1}`, nil, 200, `{"data":{"a":1}}`},
-		"nothing to say":           {actions + "echo", ``, nil, 200, `{"data":{}}`},
-		"a failure":                {actions + "refuse", `{}`, nil, 502, `"code":"CONNECTOR_ACTION_FAILED","provider_status":422}`},
-		"broken JSON":              {actions + "echo", `{`, nil, 400, `"code":"CONNECTOR_ACTION_INPUT_INVALID"`},
-		"unknown action":           {actions + "nonsuch", `{}`, nil, 404, `"code":"CONNECTOR_ACTION_NOT_FOUND"`},
-		"unknown connector":        {ofAva + "/ghost/actions/echo", `{}`, nil, 404, `"code":"CONNECTOR_NOT_FOUND"`},
-		"not connected":            {ofBob + "/probe/actions/echo", `{}`, nil, 404, `"code":"CONNECTOR_NOT_CONNECTED"`},
-		"another account":          {actions + "echo?account=second", `{}`, nil, 404, `"code":"CONNECTOR_NOT_CONNECTED"`},
-		"unknown scope":            {"/api/v1/scopes/galaxy/a/connections/probe/actions/echo", `{}`, nil, 400, `"code":"CONNECTOR_SCOPE_INVALID"`},
-		"no default config":        {"/api/v1/connectors/probe/actions/echo", `{}`, nil, 400, `"code":"CONNECTOR_DEFAULT_CONFIG_REQUIRED"`},
-		"a key too long":           {actions + "echo", `{}`, []string{"Idempotency-Key", strings.Repeat("k", 129)}, 400, `"path":"Idempotency-Key"`},
-		"a key that is no ASCII":   {actions + "echo", `{}`, []string{"Idempotency-Key", "k\xff"}, 400, `"path":"Idempotency-Key"`},
-		"two keys":                 {actions + "echo", `{}`, []string{"Idempotency-Key", "a", "Idempotency-key", "b"}, 200, ""},
-		"a preference of no sense": {actions + "echo", `{}`, []string{"Prefer", "wait=soon"}, 400, `"path":"Prefer"`},
-		"below zero":               {actions + "echo", `{}`, []string{"Prefer", "wait=-1"}, 400, `"path":"Prefer"`},
-		"other preferences":        {actions + "echo", `{}`, []string{"Prefer", `respond-async, Wait = "20"; x=y, handling=lenient`}, 200, `{"data":{}}`},
-		"more than a minute":       {actions + "echo", `{}`, []string{"Prefer", "wait=86400"}, 200, `{"data":{}}`},
-		"too large":                {actions + "echo", `"` + strings.Repeat("x", 768<<10) + `"`, nil, 413, `"code":"CONNECTOR_ACTION_INPUT_INVALID"`},
-		"as large as can be":       {actions + "echo", `"` + strings.Repeat("x", 768<<10-2) + `"`, nil, 200, ""},
+		"a success":              {actions + "echo", `{"a":1}`, nil, 200, `{"data":{"a":1}}`},
+		"an empty input":         {actions + "echo", ``, nil, 200, `{"data":{}}`},
+		"a failure":              {actions + "refuse", `{}`, nil, 502, `"code":"CONNECTOR_ACTION_FAILED","provider_status":422}`},
+		"broken JSON":            {actions + "echo", `{`, nil, 400, `"code":"CONNECTOR_ACTION_INPUT_INVALID"`},
+		"unknown action":         {actions + "nonsuch", `{}`, nil, 404, `"code":"CONNECTOR_ACTION_NOT_FOUND"`},
+		"unknown connector":      {ofAva + "/ghost/actions/echo", `{}`, nil, 404, `"code":"CONNECTOR_NOT_FOUND"`},
+		"not connected":          {ofBob + "/probe/actions/echo", `{}`, nil, 404, `"code":"CONNECTOR_NOT_CONNECTED"`},
+		"another account":        {actions + "echo?account=second", `{}`, nil, 404, `"code":"CONNECTOR_NOT_CONNECTED"`},
+		"unknown scope":          {"/api/v1/scopes/galaxy/a/connections/probe/actions/echo", `{}`, nil, 400, `"code":"CONNECTOR_SCOPE_INVALID"`},
+		"no default config":      {"/api/v1/connectors/probe/actions/echo", `{}`, nil, 400, `"code":"CONNECTOR_DEFAULT_CONFIG_REQUIRED"`},
+		"a key too long":         {actions + "echo", `{}`, []string{"Idempotency-Key", strings.Repeat("k", 129)}, 400, `"path":"Idempotency-Key"`},
+		"a key that is no ASCII": {actions + "echo", `{}`, []string{"Idempotency-Key", "k\xff"}, 400, `"path":"Idempotency-Key"`},
+		"two keys":               {actions + "echo", `{}`, []string{"Idempotency-Key", "a", "Idempotency-key", "b"}, 200, ""},
+		"an invalid preference":  {actions + "echo", `{}`, []string{"Prefer", "wait=soon"}, 400, `"path":"Prefer"`},
+		"below zero":             {actions + "echo", `{}`, []string{"Prefer", "wait=-1"}, 400, `"path":"Prefer"`},
+		"other preferences":      {actions + "echo", `{}`, []string{"Prefer", `respond-async, Wait = "20"; x=y, handling=lenient`}, 200, `{"data":{}}`},
+		"more than a minute":     {actions + "echo", `{}`, []string{"Prefer", "wait=86400"}, 200, `{"data":{}}`},
+		"too large":              {actions + "echo", `"` + strings.Repeat("x", 768<<10) + `"`, nil, 413, `"code":"CONNECTOR_ACTION_INPUT_INVALID"`},
+		"as large as can be":     {actions + "echo", `"` + strings.Repeat("x", 768<<10-2) + `"`, nil, 200, ""},
 	} {
 		r := s.do(t, "POST", c.path, c.body, c.header...)
 		if r.status != c.status || !strings.Contains(r.body, c.want) {
@@ -87,9 +87,9 @@ func TestAnActionOverHTTPAnswersWithItsResult(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotDoneInTimeCanBeFetchedLater(t *testing.T) {
+func TestAResultThatTakesLongerCanBeFetchedLater(t *testing.T) {
 	t.Parallel()
-	s, release, calls := acting(t)
+	s, release, calls := startActions(t)
 	path := ofAva + "/probe/actions/wait"
 	var pending struct {
 		ID  string `json:"id"`
@@ -125,7 +125,7 @@ func TestWhatIsNotDoneInTimeCanBeFetchedLater(t *testing.T) {
 
 func TestResultsOfTwoTenantsWithTheSameIDStayApart(t *testing.T) {
 	t.Parallel()
-	s, _, _ := acting(t)
+	s, _, _ := startActions(t)
 	if r := s.do(t, "PUT", ofBob+"/probe", `{"config":`+config+`}`); r.status != http.StatusCreated {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
@@ -149,7 +149,7 @@ func TestResultsOfTwoTenantsWithTheSameIDStayApart(t *testing.T) {
 	}
 }
 
-func TestThoseWhoWaitForResultsDoNotCrowdOutWebhooks(t *testing.T) {
+func TestRequestsThatWaitForResultsLeaveSlotsForWebhooks(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
 	n := roletest.Start(t, &roletest.Options{BaseURL: "https://hooks.example.test", Connectors: []connectors.Connector{roletest.Probe("probe", "",
@@ -168,7 +168,7 @@ func TestThoseWhoWaitForResultsDoNotCrowdOutWebhooks(t *testing.T) {
 	eventually(t, "both wait", func() bool { return n.Count(t, events.Actions, ">") == 2 })
 	for range 3 {
 		if r := s.do(t, "POST", ofAva+"/probe/actions/wait", "{}"); r.status != http.StatusAccepted {
-			t.Errorf("beyond those who may wait: %d %s, want 202", r.status, r.body)
+			t.Errorf("beyond the slots for waiting: %d %s, want 202", r.status, r.body)
 		}
 		if r := s.deliver(t, path, events.NewID(), "{}"); r.status != http.StatusAccepted {
 			t.Errorf("a webhook: %d %s", r.status, r.body)
@@ -178,16 +178,14 @@ func TestThoseWhoWaitForResultsDoNotCrowdOutWebhooks(t *testing.T) {
 	group.Wait()
 	for _, r := range done {
 		if r.status != http.StatusOK {
-			t.Errorf("those who waited: %d %s", r.status, r.body)
+			t.Errorf("a request that waited: %d %s", r.status, r.body)
 		}
 	}
 }
 
-// The server's read timeout is over once the body is here: a caller may wait for
-// longer than a slow client may take to speak.
-func TestWaitingIsNotCutShortByTheReadTimeout(t *testing.T) {
+func TestTheReadTimeoutDoesNotEndTheWaitForAResult(t *testing.T) {
 	t.Parallel()
-	s, release, _ := acting(t)
+	s, release, _ := startActions(t)
 	s.Front = s.StartIngress(t, nil, func(server *http.Server) { server.ReadTimeout = 300 * time.Millisecond })
 	began := time.Now()
 	time.AfterFunc(900*time.Millisecond, func() { close(release) })

@@ -33,8 +33,7 @@ func apps() *ingress.Options {
 	})}
 }
 
-// A store that does not answer is as far away for an app as for a connection.
-func TestAnAppsWebhookDoesNotWaitForASilentServer(t *testing.T) {
+func TestAnAppsWebhookIsRefusedInTimeWhileNATSDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	env := testenv.Start(t, nil)
 	proxy := testenv.NewProxy(t, env.URL())
@@ -58,15 +57,15 @@ func TestAnAppsWebhookDoesNotWaitForASilentServer(t *testing.T) {
 	proxy.Resume()
 }
 
-// hung is a network on which nothing is answered before it is closed.
-type hung chan struct{}
+// blockedTransport blocks until it is closed.
+type blockedTransport chan struct{}
 
-func (h hung) RoundTrip(*http.Request) (*http.Response, error) {
-	<-h
+func (b blockedTransport) RoundTrip(*http.Request) (*http.Response, error) {
+	<-b
 	return nil, errors.New("no answer")
 }
 
-func TestAnAppsWebhookDoesNotWaitForTheProvidersKeys(t *testing.T) {
+func TestAnAppsWebhookIsRefusedInTimeWithoutTheProvidersKeys(t *testing.T) {
 	t.Parallel()
 	c := appProbe()
 	c.Webhook.AppSecret = ""
@@ -75,7 +74,7 @@ func TestAnAppsWebhookDoesNotWaitForTheProvidersKeys(t *testing.T) {
 		Signature: webhooks.Source{From: "header.X-Probe-Signature", Prefix: "sha256="},
 		Key:       webhooks.Key{CertificateURL: "header.X-Cert", Addresses: []string{"https://keys.example.test/*"}},
 	}}
-	n, network := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{c}}), make(hung)
+	n, network := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{c}}), make(blockedTransport)
 	t.Cleanup(func() { close(network) })
 	s := &site{n, n.StartIngress(t, &ingress.Options{HTTP: &http.Client{Transport: network}})}
 	began := time.Now()

@@ -27,7 +27,7 @@ const (
 	config = `{"apiKey":"key-of-ava","webhookSecret":"` + secret + `"}`
 )
 
-// site is an ingress with what stands around it.
+// site is an ingress and the node that it runs on.
 type site struct {
 	*roletest.Node
 	*roletest.Front
@@ -101,7 +101,7 @@ func (s *site) raw(t *testing.T, request string) reply {
 	return read(t, resp)
 }
 
-// target asks for a request target as it is.
+// target sends a request with the target as it is.
 func (s *site) target(t *testing.T, method, target string) reply {
 	t.Helper()
 	return s.raw(t, method+" "+target+" HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer TOKEN\r\nConnection: close\r\n\r\n")
@@ -155,7 +155,7 @@ func (s *site) deliverOnce(t *testing.T, path, delivery, body string, header ...
 	return s.do(t, "POST", path, body, append(all, header...)...)
 }
 
-// toggle flips ava's connection of probe.
+// toggle enables or disables ava's connection of probe.
 func (s *site) toggle(t *testing.T) {
 	t.Helper()
 	if r := s.do(t, "POST", ofAva+"/probe/toggle", ""); r.status != http.StatusOK {
@@ -163,7 +163,7 @@ func (s *site) toggle(t *testing.T) {
 	}
 }
 
-// deliver tries again where it is told to, as providers do.
+// deliver sends a webhook again after a 503, as providers do.
 func (s *site) deliver(t *testing.T, path, delivery, body string, header ...string) reply {
 	t.Helper()
 	r := s.deliverOnce(t, path, delivery, body, header...)
@@ -173,14 +173,14 @@ func (s *site) deliver(t *testing.T, path, delivery, body string, header ...stri
 	return r
 }
 
-// eventually asks again and again.
+// eventually waits until holds is true.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for until := time.Now().Add(roletest.Patience); !holds(); <-tick.C {
 		if time.Now().After(until) {
-			t.Fatalf("still not so: %s", what)
+			t.Fatalf("timed out waiting until %s", what)
 		}
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestTheConsoleIsServedWithItsFilesAndHoldsNoSecret(t *testing.T) {
+func TestTheConsoleIsServedWithItsFilesAndWithoutSecrets(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	page := s.do(t, "GET", "/console/", "", "Authorization", "")
@@ -22,7 +22,7 @@ func TestTheConsoleIsServedWithItsFilesAndHoldsNoSecret(t *testing.T) {
 			t.Errorf("%s: %d", named[1], file.status)
 		}
 	}
-	// Every path that the script calls is one of the API's, and every id one of the page's.
+	// Every path that the script calls is one of the API, and every id is on the page.
 	script := s.do(t, "GET", "/console/console.js", "", "Authorization", "").body
 	for _, id := range regexp.MustCompile(`(?:at|table)\("([a-z-]+)"`).FindAllStringSubmatch(script, -1) {
 		if !strings.Contains(page.body, `id="`+id[1]+`"`) {

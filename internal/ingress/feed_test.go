@@ -11,13 +11,13 @@ import (
 	"github.com/hawser-io/hawser/internal/roletest"
 )
 
-// reading is a feed that is read.
-type reading struct {
+// feedReader reads a feed.
+type feedReader struct {
 	resp  *http.Response
 	lines *bufio.Scanner
 }
 
-type told struct {
+type sseEvent struct {
 	id, event string
 	data      struct {
 		Type, Subject, HawserIdentity string
@@ -25,7 +25,7 @@ type told struct {
 	}
 }
 
-func (s *site) feed(t *testing.T, query string, header ...string) *reading {
+func (s *site) feed(t *testing.T, query string, header ...string) *feedReader {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), "GET", s.URL+"/api/v1/events"+query, nil)
 	if err != nil {
@@ -43,7 +43,7 @@ func (s *site) feed(t *testing.T, query string, header ...string) *reading {
 	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "text/event-stream" {
 		t.Fatalf("%d %s: %s", resp.StatusCode, resp.Header.Get("Content-Type"), read(t, resp).body)
 	}
-	r := &reading{resp, bufio.NewScanner(resp.Body)}
+	r := &feedReader{resp, bufio.NewScanner(resp.Body)}
 	if !r.lines.Scan() || !strings.HasPrefix(r.lines.Text(), ":") {
 		t.Fatalf("the feed begins with %q", r.lines.Text())
 	}
@@ -51,7 +51,7 @@ func (s *site) feed(t *testing.T, query string, header ...string) *reading {
 }
 
 // next reads one event.
-func (r *reading) next(t *testing.T) (e told) {
+func (r *feedReader) next(t *testing.T) (e sseEvent) {
 	t.Helper()
 	timer := time.AfterFunc(roletest.Patience, func() { _ = r.resp.Body.Close() })
 	defer timer.Stop()
@@ -73,7 +73,7 @@ func (r *reading) next(t *testing.T) (e told) {
 	return e
 }
 
-func TestTheFeedTellsWhatHappens(t *testing.T) {
+func TestTheFeedSendsEventsByFilterAndPosition(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	began := time.Now().Add(-time.Second).UTC().Format(time.RFC3339Nano)
@@ -93,20 +93,20 @@ func TestTheFeedTellsWhatHappens(t *testing.T) {
 	if e := toggles.next(t); e.event != "hawser.connector.disabled" {
 		t.Errorf("the first of its type is %+v", e)
 	}
-	for name, again := range map[string]*reading{
-		"since":                    s.feed(t, "?connector=probe&type=connector&since="+began),
-		"behind the one before it": s.feed(t, "", "Last-Event-ID", "0"),
+	for name, again := range map[string]*feedReader{
+		"since":         s.feed(t, "?connector=probe&type=connector&since="+began),
+		"Last-Event-ID": s.feed(t, "", "Last-Event-ID", "0"),
 	} {
 		if e := again.next(t); e.id != first.id {
 			t.Errorf("%s: begins with %+v, want %s", name, e, first.id)
 		}
 	}
 	if e := s.feed(t, "", "Last-Event-ID", first.id).next(t); e.id == first.id || e.data.HawserIdentity != "bob" {
-		t.Errorf("behind the first comes %+v", e)
+		t.Errorf("after the first comes %+v", e)
 	}
 }
 
-func TestTheFeedRefusesWhatItCannotTell(t *testing.T) {
+func TestTheFeedRefusesInvalidParameters(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	for query, want := range map[string]string{
@@ -132,7 +132,7 @@ func TestTheFeedRefusesWhatItCannotTell(t *testing.T) {
 	}
 }
 
-func TestAFeedEndsWithItsIngress(t *testing.T) {
+func TestAFeedEndsWhenItsIngressStops(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	feed := s.feed(t, "")

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestTheLogNamesRequestAndTraceAndNoSecret(t *testing.T) {
+func TestTheLogHasRequestAndTraceAndNoSecret(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	const canary = "canary0123456789"
@@ -22,7 +22,7 @@ func TestTheLogNamesRequestAndTraceAndNoSecret(t *testing.T) {
 	r = s.do(t, "GET", ofAva+"/probe?account="+canary, "", "Traceparent", parent)
 	id := r.header.Get("X-Request-Id")
 	if lines := s.Log.Lines(`"request_id":"`+id+`"`, `"trace_id":"0af7651916cd43dd8448eb211c80319c"`, `"status":404`, `"code":"CONNECTOR_NOT_CONNECTED"`, `"route":"GET /api/v1/scopes/{scope}/{identity}/connections/{connector}"`); len(lines) != 1 {
-		t.Errorf("%d lines tell of request %s, want 1: %s", len(lines), id, s.Log.Lines(id))
+		t.Errorf("%d lines are about request %s, want 1: %s", len(lines), id, s.Log.Lines(id))
 	}
 	s.do(t, "POST", path+"?token="+canary, canary, "X-Canary", canary)
 	s.do(t, "POST", path+"/more?token="+canary, canary)
@@ -37,15 +37,15 @@ func TestTheLogNamesRequestAndTraceAndNoSecret(t *testing.T) {
 	s.do(t, "GET", ofAva+"?name="+canary, "")
 	for _, secret := range []string{canary, url, s.Token.Reveal(), "ava@example.com"} {
 		if lines := s.Log.Lines(secret); len(lines) > 0 {
-			t.Errorf("the log holds %q: %s", secret, lines)
+			t.Errorf("the log has %q: %s", secret, lines)
 		}
 	}
 	if len(s.Log.Lines(`"message":"http"`)) < 8 {
-		t.Errorf("too few lines to have looked at: %s", s.Log)
+		t.Errorf("want at least 8 lines about requests, got %s", s.Log)
 	}
 }
 
-func TestProblemDocumentsLookAsTheyDid(t *testing.T) {
+func TestProblemDocumentsAreUnchanged(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	path := s.connect(t, "probe")

@@ -10,7 +10,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 func TestMain(m *testing.M) {
-	// These tests wait for servers, timers and drains; they hardly compute.
+	// These tests wait for servers, timers and drains, so more of them may run at once.
 	flag.Parse()
 	if err := flag.Set("test.parallel", "4"); err != nil {
 		panic(err)

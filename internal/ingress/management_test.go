@@ -12,7 +12,7 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
-func TestAConnectionLivesOverHTTP(t *testing.T) {
+func TestAConnectionFromConnectToDisconnectOverHTTP(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	lifecycle := s.Listen(t, "hawser.event.>")
@@ -64,7 +64,7 @@ func TestAConnectionLivesOverHTTP(t *testing.T) {
 	}
 }
 
-func TestARequestThatIsNotUnderstoodIsRefusedWithItsPlaces(t *testing.T) {
+func TestAnInvalidRequestIsRefusedWithThePathsOfItsErrors(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	one := ofAva + "/probe"
@@ -72,29 +72,29 @@ func TestARequestThatIsNotUnderstoodIsRefusedWithItsPlaces(t *testing.T) {
 		method, path, body string
 		paths              string // of the errors
 	}{
-		"unknown name":           {"PUT", one, `{"confg":{}}`, "confg"},
-		"another's name":         {"PUT", one, `{"config":{},"enabled":false}`, "enabled"},
-		"wrong types":            {"PATCH", one, `{"enabled":"yes","tags":[]}`, "enabled tags"},
-		"not an object":          {"PUT", one, `[]`, ""},
-		"null":                   {"PUT", one, `null`, ""},
-		"not JSON":               {"PUT", one, `{"config":`, "config"},
-		"two documents":          {"PUT", one, `{}{}`, ""},
-		"a name twice":           {"PATCH", one, `{"enabled":true,"enabled":false}`, "enabled"},
-		"deep":                   {"PUT", one, `{"config":` + strings.Repeat(`{"a":`, 10_000), "config" + strings.Repeat(".a", 199)},
-		"invalid UTF-8":          {"PUT", one, "{\"config\":{\"apiKey\":\"\xff\"}}", ""},
-		"the config's own":       {"PUT", one, `{"config":{"apiKey":1,"more":2}}`, "apiKey more"},
-		"another tenant inside":  {"PUT", one, `{"identity":"bob","config":` + config + `}`, "identity"},
-		"another connector":      {"PUT", one, `{"connector":"other","config":` + config + `}`, "connector"},
-		"no number":              {"GET", ofAva + "?limit=x", "", "limit"},
-		"below zero":             {"GET", ofAva + "?offset=-1", "", "offset"},
-		"beyond every number":    {"GET", ofAva + "?limit=99999999999999999999", "", "limit"},
-		"no truth":               {"GET", ofAva + "?enabled=perhaps", "", "enabled"},
-		"unknown in the query":   {"GET", ofAva + "?enabed=true", "", "enabed"},
-		"twice in the query":     {"GET", ofAva + "?name=a&name=b", "", "name"},
-		"malformed query":        {"GET", ofAva + "?name=%zz", "", ""},
-		"path name in the query": {"GET", ofAva + "?identity=bob", "", "identity"},
-		"body name in the query": {"PUT", one + "?config=1", "", "config"},
-		"count of nothing":       {"GET", "/api/v1/connectors?count=all", "", "count"},
+		"unknown name":             {"PUT", one, `{"confg":{}}`, "confg"},
+		"another operation's name": {"PUT", one, `{"config":{},"enabled":false}`, "enabled"},
+		"wrong types":              {"PATCH", one, `{"enabled":"yes","tags":[]}`, "enabled tags"},
+		"not an object":            {"PUT", one, `[]`, ""},
+		"null":                     {"PUT", one, `null`, ""},
+		"not JSON":                 {"PUT", one, `{"config":`, "config"},
+		"two documents":            {"PUT", one, `{}{}`, ""},
+		"a name twice":             {"PATCH", one, `{"enabled":true,"enabled":false}`, "enabled"},
+		"deep":                     {"PUT", one, `{"config":` + strings.Repeat(`{"a":`, 10_000), "config" + strings.Repeat(".a", 199)},
+		"invalid UTF-8":            {"PUT", one, "{\"config\":{\"apiKey\":\"\xff\"}}", ""},
+		"the config's own":         {"PUT", one, `{"config":{"apiKey":1,"more":2}}`, "apiKey more"},
+		"another tenant inside":    {"PUT", one, `{"identity":"bob","config":` + config + `}`, "identity"},
+		"another connector":        {"PUT", one, `{"connector":"other","config":` + config + `}`, "connector"},
+		"not a number":             {"GET", ofAva + "?limit=x", "", "limit"},
+		"below zero":               {"GET", ofAva + "?offset=-1", "", "offset"},
+		"beyond every number":      {"GET", ofAva + "?limit=99999999999999999999", "", "limit"},
+		"not a boolean":            {"GET", ofAva + "?enabled=perhaps", "", "enabled"},
+		"unknown in the query":     {"GET", ofAva + "?enabed=true", "", "enabed"},
+		"twice in the query":       {"GET", ofAva + "?name=a&name=b", "", "name"},
+		"malformed query":          {"GET", ofAva + "?name=%zz", "", ""},
+		"path name in the query":   {"GET", ofAva + "?identity=bob", "", "identity"},
+		"body name in the query":   {"PUT", one + "?config=1", "", "config"},
+		"count of nothing":         {"GET", "/api/v1/connectors?count=all", "", "count"},
 	} {
 		r := s.do(t, c.method, c.path, c.body)
 		if r.status != http.StatusBadRequest || r.code() != "CONNECTOR_CONFIG_INVALID" {
@@ -114,14 +114,14 @@ func TestARequestThatIsNotUnderstoodIsRefusedWithItsPlaces(t *testing.T) {
 		}
 	}
 	if r := s.do(t, "GET", ofAva+"/count", ""); r.body != `{"count":0}` {
-		t.Errorf("something was stored: %s", r.body)
+		t.Errorf("a record was stored: %s", r.body)
 	}
 	if r := s.do(t, "PUT", one, `{"config":"`+strings.Repeat("x", 1<<20)+`"}`); r.status != http.StatusRequestEntityTooLarge {
 		t.Errorf("1 MiB and more: %d", r.status)
 	}
 }
 
-func TestOnlyATokenThatIsValidOpensTheAPI(t *testing.T) {
+func TestTheAPINeedsAValidToken(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	shape := func(r reply) string {
@@ -151,7 +151,7 @@ func TestOnlyATokenThatIsValidOpensTheAPI(t *testing.T) {
 	if r := s.do(t, "GET", ofAva, "", "Authorization", "bEARER  "+s.Token.Reveal()); r.status != http.StatusOK {
 		t.Errorf("the scheme in another case: %d", r.status)
 	}
-	// A revoked token stops opening within the moment that the watch takes.
+	// A revoked token is refused as soon as the watch has reported it.
 	for entry, err := range s.Buckets.APITokens.List(t.Context(), ">") {
 		if err != nil {
 			t.Fatal(err)
@@ -167,7 +167,7 @@ func TestOnlyATokenThatIsValidOpensTheAPI(t *testing.T) {
 	}
 }
 
-func TestTheCatalogueKeepsTheCodeToItself(t *testing.T) {
+func TestTheCatalogueDoesNotShowTheDefaultConfig(t *testing.T) {
 	t.Parallel()
 	c := roletest.Probe("probe", "")
 	c.DefaultConfig = json.RawMessage(`{"apiKey":"canary"}`)

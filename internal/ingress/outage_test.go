@@ -26,7 +26,7 @@ func isUnavailable(t *testing.T, what string, r reply, began time.Time) {
 	}
 }
 
-func TestWithoutNATSNothingIsPromisedAndAllComesBackByItself(t *testing.T) {
+func TestWithoutNATSRequestsAreRefusedAndServedAgainAfterwards(t *testing.T) {
 	t.Parallel()
 	n := roletest.Start(t, &roletest.Options{Timeout: events.DefaultPublishTimeout, Connectors: []connectors.Connector{roletest.Probe("probe", "")}, BaseURL: "https://hooks.example.test"})
 	s := &site{n, n.StartIngress(t, nil)}
@@ -44,22 +44,22 @@ func TestWithoutNATSNothingIsPromisedAndAllComesBackByItself(t *testing.T) {
 		"a list":             func() reply { return s.do(t, "GET", ofAva, "") },
 		"a change":           func() reply { return s.do(t, "POST", ofAva+"/probe/toggle", "") },
 		"a result":           func() reply { return s.do(t, "GET", "/api/v1/results/x", "") },
-		"a stranger's token": func() reply { return s.do(t, "GET", ofAva, "", "Authorization", "Bearer hwt_unknown") },
+		"an unknown token":   func() reply { return s.do(t, "GET", ofAva, "", "Authorization", "Bearer hwt_unknown") },
 	} {
 		began := time.Now()
 		isUnavailable(t, what, ask(), began)
 	}
 	s.Env.Restart(t)
-	eventually(t, "webhooks are taken again", func() bool {
+	eventually(t, "webhooks are accepted again", func() bool {
 		return s.deliver(t, path, "during", "{}").status/100 == 2
 	})
 	eventually(t, "operations work again", func() bool { return s.do(t, "GET", ofAva, "").status == http.StatusOK })
 	if got := s.Count(t, events.Webhooks, ">"); got != 2 {
-		t.Errorf("%d webhooks are stored, want 2: the one before, and the one that was tried until it was taken", got)
+		t.Errorf("%d webhooks are stored, want 2: the one before, and the one that was sent until it was accepted", got)
 	}
 }
 
-func TestAServerThatIsSilentIsTheSameAsNone(t *testing.T) {
+func TestRequestsAreRefusedInTimeWhileNATSDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	env := testenv.Start(t, nil)
 	proxy := testenv.NewProxy(t, env.URL())
@@ -84,13 +84,13 @@ func TestAServerThatIsSilentIsTheSameAsNone(t *testing.T) {
 	began = time.Now()
 	isUnavailable(t, "a webhook of an unknown one", s.deliverOnce(t, path+"x", "during", "{}"), began)
 	proxy.Resume()
-	eventually(t, "webhooks are taken again", func() bool { return s.deliver(t, path, "during", "{}").status/100 == 2 })
+	eventually(t, "webhooks are accepted again", func() bool { return s.deliver(t, path, "during", "{}").status/100 == 2 })
 	if got := n.Count(t, events.Webhooks, ">"); got != 2 {
 		t.Errorf("%d webhooks are stored, want 2", got)
 	}
 }
 
-func TestAFullStreamRefusesAndNothingIsDropped(t *testing.T) {
+func TestAFullStreamRefusesWebhooksAndDropsNone(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	path := s.connect(t, "probe")
@@ -120,6 +120,6 @@ func TestAFullStreamRefusesAndNothingIsDropped(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r := s.deliver(t, path, "z", "{}"); r.status != http.StatusAccepted {
-		t.Errorf("with room again: %d %s", r.status, r.body)
+		t.Errorf("with space again: %d %s", r.status, r.body)
 	}
 }

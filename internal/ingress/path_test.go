@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestPathsInOneFormOnly(t *testing.T) {
+func TestPathsHaveOneForm(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	const scopes = "/api/v1/scopes/"
@@ -45,7 +45,7 @@ func TestPathsInOneFormOnly(t *testing.T) {
 	}
 }
 
-func TestAConnectionWithoutAnIdentityLivesUnderBothSpellings(t *testing.T) {
+func TestTheEmptyIdentityHasTwoPaths(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	if r := s.target(t, "DELETE", "/api/v1/scopes/system//connections/probe"); r.status != http.StatusNotFound || r.code() != "CONNECTOR_NOT_CONNECTED" {
@@ -59,7 +59,7 @@ func TestAConnectionWithoutAnIdentityLivesUnderBothSpellings(t *testing.T) {
 	}
 }
 
-func TestWrongMethodsAreToldTheRightOnes(t *testing.T) {
+func TestOtherMethodsAreRefusedWithAllow(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	for path, want := range map[string]string{

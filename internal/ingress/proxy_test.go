@@ -12,7 +12,7 @@ import (
 	"github.com/hawser-io/hawser/internal/roletest"
 )
 
-// provider is a site with a connector whose API tells what it was asked.
+// provider is a site with a connector whose API answers with its request.
 func provider(t *testing.T, base string) *site {
 	t.Helper()
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -70,7 +70,7 @@ func TestTheProxyCallsTheProviderWithTheConnectionsAuth(t *testing.T) {
 			t.Errorf("%s %s: headers %v", c.method, c.path, h)
 		}
 		if strings.Contains(r.body, s.Token.Reveal()) {
-			t.Errorf("%s %s: the provider was given our token", c.method, c.path)
+			t.Errorf("%s %s: the provider got our token", c.method, c.path)
 		}
 	}
 	if r := s.do(t, "HEAD", proxy+"x", ""); r.status != 200 || r.header.Get("X-Theirs") != "kept" {
@@ -120,7 +120,7 @@ func TestTheProxyRefusesWhatItCannotSend(t *testing.T) {
 	}
 }
 
-func TestTheProxyTellsThatAProviderIsAway(t *testing.T) {
+func TestTheProxyAnswers502WithoutAProvider(t *testing.T) {
 	t.Parallel()
 	away := httptest.NewServer(http.NotFoundHandler())
 	away.Close()
@@ -131,11 +131,11 @@ func TestTheProxyTellsThatAProviderIsAway(t *testing.T) {
 		t.Errorf("%d %s", r.status, r.body)
 	}
 	if u, _ := url.Parse(away.URL); strings.Contains(r.body, u.Port()) {
-		t.Errorf("the answer tells the address: %s", r.body)
+		t.Errorf("the answer has the address: %s", r.body)
 	}
 }
 
-func TestHalfAnAnswerOfAProviderIsNoAnswer(t *testing.T) {
+func TestATruncatedProviderResponseIsAborted(t *testing.T) {
 	t.Parallel()
 	s := provider(t, "")
 	req, err := http.NewRequestWithContext(t.Context(), "GET", s.URL+ofAva+"/probe/proxy/cut", nil)
@@ -147,10 +147,10 @@ func TestHalfAnAnswerOfAProviderIsNoAnswer(t *testing.T) {
 		body, err := io.ReadAll(resp.Body)
 		_ = resp.Body.Close()
 		if err == nil {
-			t.Errorf("read %q as if it were all", body)
+			t.Errorf("got %q without an error", body)
 		}
 	}
 	if len(s.Log.Lines(`"message":"http"`, "/proxy/")) == 0 || len(s.Log.Lines("panicked")) > 0 {
-		t.Errorf("the log tells of it as of no request, or as of a fault of ours: %s", s.Log)
+		t.Errorf("the log has no line for the request, or one about a panic: %s", s.Log)
 	}
 }

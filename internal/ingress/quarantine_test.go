@@ -31,32 +31,32 @@ func counted(t *testing.T, r *prometheus.Registry, name string) (sum float64) {
 	return sum
 }
 
-// confined is an ingress whose quarantine holds so many bytes.
-func confined(t *testing.T, most int64) (*site, *prometheus.Registry) {
+// limitedQuarantine is an ingress with a quarantine of so many bytes.
+func limitedQuarantine(t *testing.T, maxBytes int64) (*site, *prometheus.Registry) {
 	t.Helper()
 	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{roletest.Probe("probe", "")}, BaseURL: "https://hooks.example.test"})
-	if _, err := n.Queue.Ensure(t.Context(), queue.Topology{EvidenceMaxBytes: most}); err != nil {
+	if _, err := n.Queue.Ensure(t.Context(), queue.Topology{EvidenceMaxBytes: maxBytes}); err != nil {
 		t.Fatal(err)
 	}
 	metrics := prometheus.NewRegistry()
 	return &site{n, n.StartIngress(t, &ingress.Options{BaseURL: "https://hooks.example.test", Metrics: metrics})}, metrics
 }
 
-func TestEvidenceLeavesHalfOfTheQuarantineHoweverLargeThatIs(t *testing.T) {
+func TestEvidenceOfRejectionsFillsHalfOfTheQuarantine(t *testing.T) {
 	t.Parallel()
-	s, metrics := confined(t, 64<<10)
+	s, metrics := limitedQuarantine(t, 64<<10)
 	path := s.connect(t, "probe")
 	s.Publish(t, "hawser.quarantine.probe.signature", nil, strings.Repeat("x", 33<<10))
 	if r := s.do(t, "POST", path, `{}`, "Authorization", ""); r.status != http.StatusUnauthorized {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
 	if got := counted(t, metrics, "hawser_webhook_evidence_dropped_total"); got != 1 {
-		t.Errorf("%v pieces of evidence were dropped, want one", got)
+		t.Errorf("%v were dropped, want one", got)
 	}
 	s.toggle(t)
 	r := s.deliver(t, path, "d1", `{}`)
 	if r.status != http.StatusAccepted || r.header.Get("Hawser-Quarantined") != "true" {
-		t.Errorf("what has to be kept: %d %s", r.status, r.body)
+		t.Errorf("a verified delivery: %d %s", r.status, r.body)
 	}
 	if list := s.do(t, "GET", "/api/v1/quarantine", ""); !strings.Contains(list.body, `"request_id":"`+r.header.Get("X-Request-Id")+`"`) {
 		t.Errorf("answered as %s, listed as %s", r.header.Get("X-Request-Id"), list.body)
@@ -66,9 +66,9 @@ func TestEvidenceLeavesHalfOfTheQuarantineHoweverLargeThatIs(t *testing.T) {
 	}
 }
 
-func TestWhatTheQuarantineDoesNotTakeIsNotCountedAsThere(t *testing.T) {
+func TestADeliveryThatTheQuarantineRefusesIsNotCounted(t *testing.T) {
 	t.Parallel()
-	s, metrics := confined(t, 2<<10)
+	s, metrics := limitedQuarantine(t, 2<<10)
 	path := s.connect(t, "probe")
 	s.toggle(t)
 	if r := s.deliverOnce(t, path, "d1", strings.Repeat("x", 4<<10)); r.status != http.StatusServiceUnavailable {
@@ -79,9 +79,9 @@ func TestWhatTheQuarantineDoesNotTakeIsNotCountedAsThere(t *testing.T) {
 	}
 }
 
-func TestADeliveryIsKeptOnceWhicheverIngressItsCopiesReach(t *testing.T) {
+func TestCopiesAtTwoIngressesAreQuarantinedOnce(t *testing.T) {
 	t.Parallel()
-	s, _ := confined(t, 1<<20)
+	s, _ := limitedQuarantine(t, 1<<20)
 	path := s.connect(t, "probe")
 	s.toggle(t)
 	other := &site{s.Node, s.StartIngress(t, &ingress.Options{BaseURL: "https://hooks.example.test"})}
@@ -91,6 +91,6 @@ func TestADeliveryIsKeptOnceWhicheverIngressItsCopiesReach(t *testing.T) {
 		}
 	}
 	if n := s.Count(t, events.Quarantine, ">"); n != 1 {
-		t.Errorf("%d lie in quarantine, want one", n)
+		t.Errorf("%d are in quarantine, want one", n)
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/hawser-io/hawser/internal/roletest"
 )
 
-func TestAHundredClientsThatDawdleStopNobody(t *testing.T) {
+func TestAHundredSlowClientsDoNotHoldUpOthers(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	path := s.connect(t, "probe")
@@ -38,7 +38,7 @@ func TestAHundredClientsThatDawdleStopNobody(t *testing.T) {
 	}
 }
 
-func TestADawdlersRequestIsEndedByTheServer(t *testing.T) {
+func TestASlowRequestTimesOut(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	path := s.connect(t, "probe")
@@ -63,11 +63,11 @@ func TestADawdlersRequestIsEndedByTheServer(t *testing.T) {
 	}
 }
 
-func TestAPanicCostsOneRequest(t *testing.T) {
+func TestAPanicFailsOneRequest(t *testing.T) {
 	t.Parallel()
 	n := roletest.Start(t, nil)
 	service := n.Service
-	n.Service = nil // what a bug looks like
+	n.Service = nil // causes a panic
 	s := &site{n, n.StartIngress(t, nil)}
 	n.Service = service
 	for range 3 {
@@ -89,16 +89,16 @@ func TestAPanicCostsOneRequest(t *testing.T) {
 	}
 }
 
-func TestBeyondItsBoundAnIngressSaysSo(t *testing.T) {
+func TestTooManyRequestsAreAnswered503(t *testing.T) {
 	t.Parallel()
 	n := roletest.Start(t, &roletest.Options{BaseURL: "https://hooks.example.test"})
 	s := &site{n, n.StartIngress(t, &ingress.Options{MaxRequests: 2})}
-	for range 2 { // both places are taken by bodies that do not come
+	for range 2 { // both slots are used by requests that wait for their bodies
 		c := s.dial(t)
 		if _, err := io.WriteString(c, "PUT "+ofAva+"/probe HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer "+s.Token.Reveal()+"\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n"); err != nil {
 			t.Fatal(err)
 		}
-		// The server asks for the body once the request has its place.
+		// The server asks for the body once the request has its slot.
 		if line, err := bufio.NewReader(c).ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 100 ") {
 			t.Fatalf("%q %v", line, err)
 		}

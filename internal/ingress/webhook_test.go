@@ -22,11 +22,11 @@ func TestASignedDeliveryIsStoredByteForByte(t *testing.T) {
 		delivery := "d" + string(rune('0'+i))
 		r := s.deliver(t, path, delivery, body, "Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 		if r.status != http.StatusAccepted || r.body != "" {
-			t.Fatalf("delivery %d: %d %s, want an answer that says nothing", i, r.status, r.body)
+			t.Fatalf("delivery %d: %d %s, want an empty answer", i, r.status, r.body)
 		}
 		d := heard.Message(t)
 		if string(d.Data) != body {
-			t.Errorf("delivery %d: %d bytes are stored, want the %d that came", i, len(d.Data), len(body))
+			t.Errorf("delivery %d: %d bytes are stored, want %d", i, len(d.Data), len(body))
 		}
 		if want := "hawser.webhook.organization.ava=40example=2Ecom.probe.message=2Ecreated."; !strings.HasPrefix(d.Subject, want) {
 			t.Errorf("on %s, want %s", d.Subject, want)
@@ -65,12 +65,12 @@ func TestARepeatedDeliveryIsOneEvent(t *testing.T) {
 	if r := s.deliver(t, path, "d1", "{}"); r.status != http.StatusOK || r.body != "" || r.header.Get("Hawser-Duplicate") != "true" {
 		t.Errorf("again: %d %s %v", r.status, r.body, r.header)
 	}
-	// Another process does not remember it; the stream does.
+	// Another process has not seen it; the stream refuses it.
 	other := &site{s.Node, s.StartIngress(t, nil)}
 	if r := other.deliver(t, path, "d1", "{}"); r.status != http.StatusOK || r.header.Get("Hawser-Duplicate") != "true" {
 		t.Errorf("at another ingress: %d %s %v", r.status, r.body, r.header)
 	}
-	// Another tenant's delivery of the same name is another.
+	// Another tenant's delivery with the same id is another delivery.
 	r := s.do(t, "PUT", ofBob+"/probe", `{"config":`+config+`}`)
 	if r := s.deliver(t, webhookPath(t, r), "d1", "{}"); r.status != http.StatusAccepted {
 		t.Errorf("another tenant's: %d %s", r.status, r.body)
@@ -83,7 +83,7 @@ func TestARepeatedDeliveryIsOneEvent(t *testing.T) {
 	}
 }
 
-func TestAProviderHearsWhatItsConnectorSays(t *testing.T) {
+func TestTheAnswerIsTheConnectors(t *testing.T) {
 	t.Parallel()
 	c := roletest.Probe("probe", "")
 	c.Webhook.Answer = webhooks.Answer{Status: 201, ContentType: "text/xml", Body: "<Response/>"}
@@ -97,7 +97,7 @@ func TestAProviderHearsWhatItsConnectorSays(t *testing.T) {
 	}
 }
 
-func TestFiftyCopiesAtOnceAreOneEvent(t *testing.T) {
+func TestFiftyConcurrentCopiesAreOneEvent(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	path := s.connect(t, "probe")
@@ -119,11 +119,11 @@ func TestFiftyCopiesAtOnceAreOneEvent(t *testing.T) {
 		}
 	}
 	if stored := s.Count(t, events.Webhooks, ">"); isNew != 1 || stored != 1 {
-		t.Errorf("%d were called new and %d are stored, want 1 and 1", isNew, stored)
+		t.Errorf("%d were answered as new and %d are stored, want 1 and 1", isNew, stored)
 	}
 }
 
-func TestHeadersOfAProviderCannotSpeakToNATSOrToReaders(t *testing.T) {
+func TestProviderHeadersWithAMeaningInNATSOrCloudEventsAreNotStored(t *testing.T) {
 	t.Parallel()
 	shared := roletest.Probe("shared", "")
 	shared.Webhook.Verify = []webhooks.Verification{{Scheme: webhooks.SchemeSharedSecret, Signature: webhooks.Source{From: "header.X-Shared-Token"}}}
@@ -132,12 +132,12 @@ func TestHeadersOfAProviderCannotSpeakToNATSOrToReaders(t *testing.T) {
 	n := s.Node
 	n.StartExecutor(t, nil)
 	lifecycle := s.Listen(t, "hawser.event.*.*.*.webhook.received")
-	smuggled := []string{
+	reserved := []string{
 		"Nats-Msg-Id", "other", "nats-rollup", "all", "NATS-Expected-Last-Sequence", "9999", "Nats-TTL", "1s",
 		"Ce-Id", "fake", "ce-hawseridentity", "bob", "CE-Source", "/evil", "Hawser-Attempt", "9",
 		"Status", "503", "Description", "No Responders", "Cookie", "session=1", "X-Kept", "yes",
 	}
-	r := s.deliver(t, path, "d1", "", smuggled...)
+	r := s.deliver(t, path, "d1", "", reserved...)
 	if r.status != http.StatusAccepted {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
@@ -155,11 +155,11 @@ func TestHeadersOfAProviderCannotSpeakToNATSOrToReaders(t *testing.T) {
 	if err != nil || e.Source() != "/hawser/ingress" || events.Extension(e, events.ExtIdentity) != "ava@example.com" || d.Header["X-Kept"] == nil {
 		t.Errorf("stored %v, %v", d.Header, err)
 	}
-	// A body-less message with such a header would never reach an executor.
+	// A client takes a message without data that has such a header for a status message.
 	if e := lifecycle.Event(t); e.ID() != events.DerivedID(events.Extension(e, events.ExtRequest), "received") {
 		t.Errorf("received as %s", e.ID())
 	}
-	// A shared secret is not written down, and neither is a body taken for an event.
+	// A shared secret is not stored, and a body in the form of an event is stored as a body.
 	path = s.connect(t, "shared")
 	forged := `{"specversion":"1.0","id":"x","source":"/evil","type":"t","hawseridentity":"bob","data":{}}`
 	r = s.do(t, "POST", path, forged, "Authorization", "", "X-Shared-Token", secret, "Content-Type", "application/cloudevents+json")
@@ -167,7 +167,7 @@ func TestHeadersOfAProviderCannotSpeakToNATSOrToReaders(t *testing.T) {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
 	if e := lifecycle.Event(t); events.Extension(e, events.ExtIdentity) != "ava@example.com" || events.Extension(e, events.ExtConnector) != "shared" {
-		t.Errorf("a body that looks like an event was believed: %v", e)
+		t.Errorf("a body in the form of an event was taken for one: %v", e)
 	}
 	if d, err = s.Queue.Streams.First(t.Context(), events.Webhooks, d.Sequence+1, ">"); err != nil || d.Header["X-Shared-Token"] != nil || string(d.Data) != forged {
 		t.Errorf("stored %v %s, %v", d.Header, d.Data, err)
@@ -177,7 +177,7 @@ func TestHeadersOfAProviderCannotSpeakToNATSOrToReaders(t *testing.T) {
 	}
 }
 
-func TestManyAndLargeHeadersAreKeptAsFarAsThereIsRoom(t *testing.T) {
+func TestLargeHeadersAreStoredUpToALimit(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	path := s.connect(t, "probe")
@@ -194,7 +194,7 @@ func TestManyAndLargeHeadersAreKeptAsFarAsThereIsRoom(t *testing.T) {
 	}
 }
 
-func TestHandshakesUseTheTokenOfTheirOwnAndLeaveNoEvent(t *testing.T) {
+func TestHandshakesUseTheVerifyTokenAndEmitNoEvent(t *testing.T) {
 	t.Parallel()
 	type handshakeConfig struct {
 		WebhookSecret connectors.Secret `json:"webhookSecret"`
@@ -232,7 +232,7 @@ func TestHandshakesUseTheTokenOfTheirOwnAndLeaveNoEvent(t *testing.T) {
 	}
 }
 
-func TestTheURLIsTheConfiguredOneWhateverTheRequestSays(t *testing.T) {
+func TestASignedURLIsTheConfiguredOne(t *testing.T) {
 	t.Parallel()
 	c := roletest.Probe("signed-url", "")
 	c.Webhook.Verify[0].Signed, c.Webhook.Verify[0].Timestamp = "{url}{body}", nil

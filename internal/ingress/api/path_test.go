@@ -7,7 +7,7 @@ import (
 	"github.com/hawser-io/hawser/internal/ingress/api"
 )
 
-func TestAnIdentityInAPathIsExactlyOneTenant(t *testing.T) {
+func TestAnIdentityInAPathIsOneTenant(t *testing.T) {
 	t.Parallel()
 	const scopes = "/api/v1/scopes/"
 	for target, want := range map[string]string{

@@ -14,7 +14,7 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-func TestADeliveryThatIsNotTheProvidersIsRefused(t *testing.T) {
+func TestAForgedDeliveryIsRefused(t *testing.T) {
 	t.Parallel()
 	plain := roletest.Probe("plain", "")
 	plain.Webhook = nil
@@ -63,7 +63,7 @@ func TestADeliveryThatIsNotTheProvidersIsRefused(t *testing.T) {
 			t.Errorf("%s: %d %s, want %d %s", name, r.status, r.body, c.status, c.code)
 		}
 		if c.status == 401 && !strings.Contains(r.body, "the delivery could not be verified") {
-			t.Errorf("%s: the refusal says more than others: %s", name, r.body)
+			t.Errorf("%s: the refusal differs from others: %s", name, r.body)
 		}
 	}
 	if got := s.Count(t, events.Webhooks, ">"); got != 0 {
@@ -74,7 +74,7 @@ func TestADeliveryThatIsNotTheProvidersIsRefused(t *testing.T) {
 	}
 }
 
-func TestARefusalIsToldToTheOwnerAndLeavesEvidence(t *testing.T) {
+func TestARejectionEmitsAnEventAndStoresEvidence(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	path := s.connect(t, "probe")
@@ -92,9 +92,9 @@ func TestARefusalIsToldToTheOwnerAndLeavesEvidence(t *testing.T) {
 		data.ErrorCode != "CONNECTOR_WEBHOOK_VERIFICATION_FAILED" || events.Extension(e, events.ExtIdentity) != "ava@example.com" {
 		t.Errorf("event %s %s", e.Type(), e.Data())
 	}
-	kept := quarantine.Message(t)
-	if kept.Subject != "hawser.quarantine.probe.signature" || strings.Contains(string(kept.Data)+fmt.Sprint(kept.Header), "canary") || !strings.Contains(string(kept.Data), `"body_bytes":21`) {
-		t.Errorf("kept on %s: %s", kept.Subject, kept.Data)
+	evidence := quarantine.Message(t)
+	if evidence.Subject != "hawser.quarantine.probe.signature" || strings.Contains(string(evidence.Data)+fmt.Sprint(evidence.Header), "canary") || !strings.Contains(string(evidence.Data), `"body_bytes":21`) {
+		t.Errorf("quarantined on %s: %s", evidence.Subject, evidence.Data)
 	}
 	stale := roletest.Sign(secret, "d1", "e", []byte(`{}`), time.Now().Add(-time.Hour))
 	var header []string
@@ -102,19 +102,19 @@ func TestARefusalIsToldToTheOwnerAndLeavesEvidence(t *testing.T) {
 		header = append(header, k, v)
 	}
 	s.do(t, "POST", path, `{}`, append(header, "Authorization", "")...)
-	if kept := quarantine.Message(t); kept.Subject != "hawser.quarantine.probe.stale" || !strings.Contains(string(kept.Data), `"reason":"stale"`) {
-		t.Errorf("kept on %s: %s", kept.Subject, kept.Data)
+	if evidence := quarantine.Message(t); evidence.Subject != "hawser.quarantine.probe.stale" || !strings.Contains(string(evidence.Data), `"reason":"stale"`) {
+		t.Errorf("quarantined on %s: %s", evidence.Subject, evidence.Data)
 	}
 }
 
-func TestDeliveriesForADisabledConnectionAreKeptSealed(t *testing.T) {
+func TestDeliveriesForADisabledConnectionAreQuarantinedSealed(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	path := s.connect(t, "probe")
 	s.toggle(t)
 	lifecycle := s.Listen(t, "hawser.event.>")
 	if r := s.do(t, "POST", path, `{}`, "Authorization", ""); r.status != http.StatusUnauthorized {
-		t.Errorf("a forger learns: %d %s", r.status, r.body)
+		t.Errorf("unsigned: %d %s", r.status, r.body)
 	}
 	for _, status := range []int{http.StatusAccepted, http.StatusOK} {
 		if r := s.deliver(t, path, "d1", `{"for":"later"}`); r.status != status || r.header.Get("Hawser-Quarantined") != "true" {
@@ -129,17 +129,16 @@ func TestDeliveriesForADisabledConnectionAreKeptSealed(t *testing.T) {
 		t.Fatal(err)
 	}
 	if kept := string(d.Data); strings.Contains(kept, "later") || !strings.Contains(kept, `"redrivable":true`) || !strings.Contains(kept, `"code":"CONNECTOR_DISABLED"`) {
-		t.Errorf("kept %s with %v", kept, d.Header)
+		t.Errorf("quarantined %s with %v", kept, d.Header)
 	}
 	if got := s.Count(t, events.Quarantine, "hawser.quarantine.probe.disabled"); got != 1 {
-		t.Errorf("%d are kept of one that was sent twice", got)
+		t.Errorf("%d are in quarantine of one that was sent twice", got)
 	}
 	if e := lifecycle.Event(t); e.Type() != "hawser.webhook.rejected" {
 		t.Errorf("event %s", e.Type())
 	}
 }
 
-// What the provider no longer accepts are our calls, not its own.
 func TestAConnectionThatNeedsReauthorisationStillReceives(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
@@ -153,7 +152,7 @@ func TestAConnectionThatNeedsReauthorisationStillReceives(t *testing.T) {
 	if _, err := s.Buckets.Connections.Update(t.Context(), ref.Key(), []byte(changed), entry.Revision); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the cache knows", func() bool {
+	eventually(t, "the cache has the state", func() bool {
 		c, err := s.Store.Get(t.Context(), ref)
 		return err == nil && c.State == records.NeedsReauth
 	})
@@ -162,7 +161,7 @@ func TestAConnectionThatNeedsReauthorisationStillReceives(t *testing.T) {
 	}
 }
 
-func TestBodiesAreTakenWholeOrRefused(t *testing.T) {
+func TestBodiesAreReadWholeOrRefused(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	path := s.connect(t, "probe")
@@ -194,8 +193,8 @@ func TestBodiesAreTakenWholeOrRefused(t *testing.T) {
 		"negative length":         {head + "Content-Length: -1\r\n\r\n", 400, ""},
 		"two lengths":             {head + "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400, ""},
 		"both framings":           {head + sign("abc") + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 401, "CONNECTOR_WEBHOOK_VERIFICATION_FAILED"},
-		"gzip is not undone":      {head + "Content-Encoding: gzip\r\n" + strings.Replace(sign("abc"), "chunked", "gzip", 1) + "Content-Length: 3\r\n\r\nabc", 202, ""},
-		"expects a go-ahead":      {head + "Expect: 100-continue\r\nContent-Length: 99999999\r\n\r\n", 413, "CONNECTOR_WEBHOOK_TOO_LARGE"},
+		"gzip is not decoded":      {head + "Content-Encoding: gzip\r\n" + strings.Replace(sign("abc"), "chunked", "gzip", 1) + "Content-Length: 3\r\n\r\nabc", 202, ""},
+		"expects 100-continue":      {head + "Expect: 100-continue\r\nContent-Length: 99999999\r\n\r\n", 413, "CONNECTOR_WEBHOOK_TOO_LARGE"},
 	} {
 		if r := s.raw(t, c.request); r.status != c.status || r.code() != c.code {
 			t.Errorf("%s: %d %s, want %d %s", name, r.status, r.body, c.status, c.code)
@@ -206,7 +205,7 @@ func TestBodiesAreTakenWholeOrRefused(t *testing.T) {
 	}
 }
 
-func TestABodyBeyondWhatAMessageHoldsIsStoredBesideIt(t *testing.T) {
+func TestABodyLargerThanAMessageIsStoredBesideIt(t *testing.T) {
 	t.Parallel()
 	c := roletest.Probe("large", "")
 	c.Webhook.MaxBody = 4 << 20
@@ -225,7 +224,7 @@ func TestABodyBeyondWhatAMessageHoldsIsStoredBesideIt(t *testing.T) {
 	}
 }
 
-func TestOtherMethodsThanDeliveriesUseAreRefusedWithAllow(t *testing.T) {
+func TestWebhooksByOtherMethodsAreRefusedWithAllow(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	path := s.connect(t, "probe")
@@ -237,7 +236,7 @@ func TestOtherMethodsThanDeliveriesUseAreRefusedWithAllow(t *testing.T) {
 	}
 }
 
-func TestADeliveryThatDoesNotFitItsSchemaIsRefusedAndKept(t *testing.T) {
+func TestADeliveryThatDoesNotMatchItsSchemaIsRefusedAndQuarantined(t *testing.T) {
 	t.Parallel()
 	schema, err := schema.Parse([]byte(`{"type":"object","required":["n"],"properties":{"n":{"type":"integer"}}}`))
 	if err != nil {
@@ -260,7 +259,7 @@ func TestADeliveryThatDoesNotFitItsSchemaIsRefusedAndKept(t *testing.T) {
 			t.Errorf("%s %s: %d %s, want %d", d.kind, d.body, r.status, r.body, d.status)
 		}
 	}
-	if stored, kept := s.Count(t, events.Webhooks, ">"), s.Count(t, events.Quarantine, "hawser.quarantine.strict.schema"); stored != 3 || kept != 5 {
-		t.Errorf("%d stored and %d kept, want 3 and 5", stored, kept)
+	if stored, quarantined := s.Count(t, events.Webhooks, ">"), s.Count(t, events.Quarantine, "hawser.quarantine.strict.schema"); stored != 3 || quarantined != 5 {
+		t.Errorf("%d stored and %d quarantined, want 3 and 5", stored, quarantined)
 	}
 }

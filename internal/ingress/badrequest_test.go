@@ -10,21 +10,21 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-func TestARequestForAnActionSaysWhatIsWrongWithItByName(t *testing.T) {
+func TestAnInvalidActionRequestIsRefusedWithTheNameOfItsError(t *testing.T) {
 	t.Parallel()
-	s, _, calls := acting(t)
+	s, _, calls := startActions(t)
 	echo := ofAva + "/probe/actions/echo"
 	long := strings.Repeat("a", 129)
 	for name, c := range map[string]struct {
 		query, path string
 		header      []string
 	}{
-		"a key that is not UTF-8":         {"", "Idempotency-Key", []string{"Idempotency-Key", "k\xff\xfe"}},
-		"an account that is not UTF-8":    {"?account=%FF", "account", nil},
-		"an account that is too long":     {"?account=" + long, "account", nil},
-		"two accounts":                    {"?account=a&account=b", "account", nil},
-		"a parameter that there is not":   {"?acount=a", "acount", nil},
-		"a query string that is no query": {"?account=%zz", "", nil},
+		"a key that is not UTF-8":      {"", "Idempotency-Key", []string{"Idempotency-Key", "k\xff\xfe"}},
+		"an account that is not UTF-8": {"?account=%FF", "account", nil},
+		"an account that is too long":  {"?account=" + long, "account", nil},
+		"two accounts":                 {"?account=a&account=b", "account", nil},
+		"an unknown parameter":         {"?acount=a", "acount", nil},
+		"a malformed query string":     {"?account=%zz", "", nil},
 	} {
 		r := s.do(t, "POST", echo+c.query, `{}`, c.header...)
 		if r.status != http.StatusBadRequest || r.code() != "CONNECTOR_ACTION_INPUT_INVALID" || !strings.Contains(r.body, `"path":"`+c.path+`"`) {
@@ -36,7 +36,7 @@ func TestARequestForAnActionSaysWhatIsWrongWithItByName(t *testing.T) {
 	}
 }
 
-func TestTheAccountIsNamedOnce(t *testing.T) {
+func TestTwoDifferentAccountsAreRefused(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	r := s.do(t, "PUT", ofAva+"/probe?account=second", `{"config":`+config+`,"account":"third"}`)
@@ -48,7 +48,7 @@ func TestTheAccountIsNamedOnce(t *testing.T) {
 	}
 }
 
-func TestABodyThatIsTooLargeIsOfTheKindOfItsRequest(t *testing.T) {
+func TestABodyThatIsTooLargeHasTheCodeOfItsRoute(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	s.connect(t, "probe")
@@ -64,8 +64,8 @@ func TestABodyThatIsTooLargeIsOfTheKindOfItsRequest(t *testing.T) {
 	}
 }
 
-// CONNECTOR_NOT_FOUND is about connectors.
-func TestWhatIsNotFiledIsNoMissingConnector(t *testing.T) {
+// CONNECTOR_NOT_FOUND is for connectors only.
+func TestAMissingStreamMessageIsNotFoundWithoutACode(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	for _, path := range []string{
@@ -74,12 +74,12 @@ func TestWhatIsNotFiledIsNoMissingConnector(t *testing.T) {
 	} {
 		r := s.do(t, "POST", "/api/v1"+path, "")
 		if r.status != http.StatusNotFound || r.code() != "" || r.header.Get("Content-Type") != "application/problem+json" {
-			t.Errorf("%s: %d %s, want a plain 404", path, r.status, r.body)
+			t.Errorf("%s: %d %s, want 404 without a code", path, r.status, r.body)
 		}
 	}
 }
 
-func TestOperatorsRoutesRefuseParametersThatTheyDoNotKnow(t *testing.T) {
+func TestOperatorRoutesRefuseUnknownParameters(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	for path, name := range map[string]string{
@@ -101,7 +101,7 @@ func TestOperatorsRoutesRefuseParametersThatTheyDoNotKnow(t *testing.T) {
 	}
 }
 
-func TestAReplayRefusesNamesThatItDoesNotKnow(t *testing.T) {
+func TestAReplayRefusesUnknownNames(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	s.connect(t, "probe")
@@ -118,9 +118,7 @@ func TestAReplayRefusesNamesThatItDoesNotKnow(t *testing.T) {
 	}
 }
 
-// A request whose subject nobody can read is evidence of another form than a
-// webhook's.
-func TestAnUnreadableRequestIsListedInQuarantineAsWhatItIs(t *testing.T) {
+func TestAnActionRequestWithAnInvalidSubjectIsListedInQuarantine(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	s.StartExecutor(t, &executor.Options{})
