@@ -193,8 +193,8 @@ func TestBodiesAreReadWholeOrRefused(t *testing.T) {
 		"negative length":         {head + "Content-Length: -1\r\n\r\n", 400, ""},
 		"two lengths":             {head + "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400, ""},
 		"both framings":           {head + sign("abc") + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 401, "CONNECTOR_WEBHOOK_VERIFICATION_FAILED"},
-		"gzip is not decoded":      {head + "Content-Encoding: gzip\r\n" + strings.Replace(sign("abc"), "chunked", "gzip", 1) + "Content-Length: 3\r\n\r\nabc", 202, ""},
-		"expects 100-continue":      {head + "Expect: 100-continue\r\nContent-Length: 99999999\r\n\r\n", 413, "CONNECTOR_WEBHOOK_TOO_LARGE"},
+		"gzip is not decoded":     {head + "Content-Encoding: gzip\r\n" + strings.Replace(sign("abc"), "chunked", "gzip", 1) + "Content-Length: 3\r\n\r\nabc", 202, ""},
+		"expects 100-continue":    {head + "Expect: 100-continue\r\nContent-Length: 99999999\r\n\r\n", 413, "CONNECTOR_WEBHOOK_TOO_LARGE"},
 	} {
 		if r := s.raw(t, c.request); r.status != c.status || r.code() != c.code {
 			t.Errorf("%s: %d %s, want %d %s", name, r.status, r.body, c.status, c.code)
