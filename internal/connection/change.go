@@ -1,17 +1,15 @@
 package connection
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
+	"strings"
 	"time"
 
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/crypto"
 	"github.com/hawser-io/hawser/pkg/events"
-	"github.com/hawser-io/hawser/pkg/kvstore"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -32,13 +30,13 @@ type UpdateInput struct {
 // connection, with the provider too, and makes it one of the connector's present
 // version. Enabling what is enabled is no change, and announced by nothing.
 func (s *Service) Update(ctx context.Context, r records.Ref, in UpdateInput) (*View, error) {
-	if err := s.check(r); err != nil {
+	if err := s.names.check(r); err != nil {
 		return nil, err
 	}
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
-	return s.change(ctx, r, func(d *edit) ([]events.Kind, error) {
+	return s.edits.change(ctx, r, noData, func(d *edit) ([]events.Kind, error) {
 		var kinds []events.Kind
 		if in.Enabled != nil && *in.Enabled != d.Record.Enabled() {
 			kind, err := switchTo(d, *in.Enabled)
@@ -51,7 +49,7 @@ func (s *Service) Update(ctx context.Context, r records.Ref, in UpdateInput) (*V
 			d.Record.Tags = in.Tags
 		}
 		if in.Config != nil {
-			if err := s.mergeConfig(d, in.Config, in.SecretGrace); err != nil {
+			if err := s.edits.mergeConfig(d, in.Config, in.SecretGrace); err != nil {
 				return nil, err
 			}
 		}
@@ -65,10 +63,10 @@ func (s *Service) Update(ctx context.Context, r records.Ref, in UpdateInput) (*V
 // Toggle flips a connection between enabled and disabled. Two toggles at once
 // are two flips.
 func (s *Service) Toggle(ctx context.Context, r records.Ref) (*View, error) {
-	if err := s.check(r); err != nil {
+	if err := s.names.check(r); err != nil {
 		return nil, err
 	}
-	return s.change(ctx, r, func(d *edit) ([]events.Kind, error) {
+	return s.edits.change(ctx, r, noData, func(d *edit) ([]events.Kind, error) {
 		kind, err := switchTo(d, !d.Record.Enabled())
 		return []events.Kind{kind}, err
 	})
@@ -87,7 +85,7 @@ func switchTo(d *edit, enabled bool) (events.Kind, error) {
 
 // RotateWebhook gives the connection a new webhook URL; the old one is honoured for [records.URLGrace].
 func (s *Service) RotateWebhook(ctx context.Context, r records.Ref) (*View, error) {
-	def, err := s.checkConnector(r)
+	def, err := s.names.connector(r)
 	if err != nil {
 		return nil, err
 	}
@@ -95,77 +93,21 @@ func (s *Service) RotateWebhook(ctx context.Context, r records.Ref) (*View, erro
 		return nil, connectors.Errorf(connectors.CodeConnectorWebhookNotConfigured, "%s has no webhook", r.Connector)
 	}
 	var url secret.Text
-	v, err := s.change(ctx, r, func(d *edit) ([]events.Kind, error) {
-		url = d.SetWebhookURL(s.now())
+	v, err := s.edits.change(ctx, r, noData, func(d *edit) ([]events.Kind, error) {
+		url = d.SetWebhookURL(s.edits.now())
 		return []events.Kind{events.ConnectorUpdated}, nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	v.WebhookURL = s.WebhookURL(r.Connector, url.Reveal())
+	v.WebhookURL = s.views.webhookURL(r.Connector, url.Reveal())
 	return v, nil
-}
-
-// edit is a change of a connection under way.
-type edit struct {
-	records.Draft
-	approved bool // the new config comes from the provider, which need not be asked
-}
-
-// change calls alter with the newest record, stores the result by revision, and publishes the events that alter
-// returns. After a lost race alter runs again on the newest record. A new config is validated by the provider before
-// it is stored. If alter returns no events, nothing is stored.
-func (s *Service) change(ctx context.Context, r records.Ref, alter func(*edit) ([]events.Kind, error)) (*View, error) {
-	return s.changeWithData(ctx, r, alter, func(*records.Connection) events.Data { return events.Data{} })
-}
-
-// changeWithData is change with data for the events.
-func (s *Service) changeWithData(ctx context.Context, r records.Ref, alter func(*edit) ([]events.Kind, error), data func(*records.Connection) events.Data) (*View, error) {
-	var approved json.RawMessage // by the provider, in an earlier attempt
-	for range kvstore.Attempts(ctx) {
-		c, err := s.store.Latest(ctx, r)
-		if err != nil {
-			return nil, s.absent(err, r)
-		}
-		d := edit{Draft: records.Draft{Record: c}}
-		d.Definition, _ = s.definitions.Get(r.Connector) // nil: nothing in addition is secret
-		kinds, err := alter(&d)
-		if err != nil {
-			return nil, err
-		}
-		if len(kinds) == 0 {
-			return s.view(c, secret.Text{}), nil
-		}
-		c.UpdatedAt = s.now().UTC()
-		sealed, err := s.store.Seal(&d.Draft)
-		if err != nil {
-			return nil, err
-		}
-		if d.Config != nil && !d.approved && !bytes.Equal(d.Config, approved) {
-			if err := s.validate(ctx, d.Definition, sealed.Text); err != nil {
-				return nil, err
-			}
-			approved = d.Config
-		}
-		err = s.store.Write(ctx, sealed)
-		if errors.Is(err, records.ErrConflict) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		for _, kind := range kinds {
-			s.announce(ctx, kind, c, data(c))
-		}
-		return s.view(c, secret.Text{}), nil
-	}
-	return nil, records.DatabaseError("change the connection", records.ErrConflict)
 }
 
 // mergeConfig applies a merge patch to the config and checks the result. A webhook secret that is replaced still
 // verifies for the grace time; nil is [records.SecretGrace].
-func (s *Service) mergeConfig(d *edit, patch json.RawMessage, grace *time.Duration) error {
-	def, err := s.definitions.Get(d.Record.Connector)
+func (e *editor) mergeConfig(d *edit, patch json.RawMessage, grace *time.Duration) error {
+	def, err := e.names.definitions.Get(d.Record.Connector)
 	if err != nil {
 		return err
 	}
@@ -173,7 +115,7 @@ func (s *Service) mergeConfig(d *edit, patch json.RawMessage, grace *time.Durati
 		return invalidConfig("config must be a JSON object", "config", "must be an object")
 	}
 	d.Definition = def
-	current, err := s.store.OpenConfig(d.Record)
+	current, err := e.connections.OpenConfig(d.Record)
 	if err != nil {
 		return err
 	}
@@ -185,7 +127,7 @@ func (s *Service) mergeConfig(d *edit, patch json.RawMessage, grace *time.Durati
 	if err != nil {
 		return records.EncryptError(err)
 	}
-	config, err := s.validConfig(def, merged)
+	config, err := e.configs.checkSchema(def, merged)
 	if err != nil {
 		return err
 	}
@@ -193,7 +135,7 @@ func (s *Service) mergeConfig(d *edit, patch json.RawMessage, grace *time.Durati
 		grace = new(records.SecretGrace)
 	}
 	if def.Webhook != nil {
-		d.RetireSecret(def.Webhook.SecretField, current, config, *grace, s.now().UTC())
+		d.RetireSecret(def.Webhook.SecretField, current, config, *grace, e.now().UTC())
 	}
 	d.Config, d.Record.ConnectorVersion = config, def.Version
 	account := providerAccount(def, config)
@@ -204,4 +146,45 @@ func (s *Service) mergeConfig(d *edit, patch json.RawMessage, grace *time.Durati
 		d.Record.ProviderAccount = account
 	}
 	return nil
+}
+
+// CaptureSecret keeps the webhook secret that a provider handed over, in the
+// config field of that dotted path. Nobody can replace one: if the field has a
+// value by now, it is CONNECTOR_WEBHOOK_VERIFICATION_FAILED.
+func (s *Service) CaptureSecret(ctx context.Context, r records.Ref, field string, captured secret.Text) error {
+	value, err := json.Marshal(captured.Reveal())
+	if err != nil {
+		return records.EncryptError(err)
+	}
+	names := strings.Split(field, ".")
+	_, err = s.edits.change(ctx, r, noData, func(d *edit) ([]events.Kind, error) {
+		if d.Definition == nil {
+			// Without it nobody knows that the field is secret.
+			_, err := s.names.definitions.Get(r.Connector)
+			return nil, err
+		}
+		config, err := s.connections.OpenConfig(d.Record)
+		if err != nil {
+			return nil, err
+		}
+		at := records.FieldAt(config, field)
+		if len(at) > 0 && !isNull(at) && string(at) != `""` {
+			return nil, connectors.Errorf(connectors.CodeConnectorWebhookVerificationFailed, "the connection has a webhook secret already")
+		}
+		patch := json.RawMessage(value)
+		for n := len(names) - 1; n >= 0; n-- {
+			outer, err := json.Marshal(map[string]json.RawMessage{names[n]: patch})
+			if err != nil {
+				return nil, records.EncryptError(err)
+			}
+			patch = outer
+		}
+		merged, err := mergePatch(config, patch, nil)
+		if err != nil {
+			return nil, records.EncryptError(err)
+		}
+		d.Config, d.approved = merged, true
+		return []events.Kind{events.ConnectorUpdated}, nil
+	})
+	return err
 }

@@ -10,7 +10,7 @@ import (
 
 // SetState brings a connection into a state that only OAuth flows lead to.
 func (s *Service) SetState(ctx context.Context, r records.Ref, state records.State) error {
-	_, err := s.change(ctx, r, func(d *edit) ([]events.Kind, error) {
+	_, err := s.edits.change(ctx, r, noData, func(d *edit) ([]events.Kind, error) {
 		d.Record.State = state
 		return []events.Kind{events.ConnectorUpdated}, nil
 	})

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -33,7 +32,7 @@ func (s *Service) List(ctx context.Context, t events.Tenant, f Filter) ([]*View,
 	matching = Page(matching, f.Offset, f.Limit)
 	views := make([]*View, 0, len(matching))
 	for _, c := range matching {
-		views = append(views, s.view(c, secret.Text{}))
+		views = append(views, s.views.view(c, secret.Text{}))
 	}
 	return views, nil
 }
@@ -45,16 +44,16 @@ func (s *Service) Count(ctx context.Context, t events.Tenant, f Filter) (int, er
 }
 
 func (s *Service) matching(ctx context.Context, t events.Tenant, f Filter) ([]*records.Connection, error) {
-	if err := s.scopes.Check(t); err != nil {
+	if err := s.names.scopes.Check(t); err != nil {
 		return nil, err
 	}
 	if f.Offset < 0 || f.Limit != nil && *f.Limit < 0 {
 		return nil, connectors.Errorf(connectors.CodeConnectorConfigInvalid, "limit and offset cannot be negative")
 	}
 	byKey := map[string]*records.Connection{}
-	for c, err := range s.store.List(ctx, t) {
+	for c, err := range s.connections.List(ctx, t) {
 		if errors.Is(err, records.ErrForeignKey) {
-			s.onError(err)
+			s.events.onError(err)
 			continue
 		}
 		if err != nil {
@@ -62,7 +61,7 @@ func (s *Service) matching(ctx context.Context, t events.Tenant, f Filter) ([]*r
 		}
 		key := c.Ref().Key()
 		delete(byKey, key) // one that changes meanwhile comes twice
-		if def, err := s.definitions.Get(c.Connector); err == nil && f.accepts(c, def) {
+		if def, err := s.names.definitions.Get(c.Connector); err == nil && f.accepts(c, def) {
 			byKey[key] = c
 		}
 	}
@@ -79,32 +78,6 @@ func (f Filter) accepts(c *records.Connection, def *connectors.Connector) bool {
 	}
 	return f.Name == "" || f.Name == c.Connector || strings.EqualFold(f.Name, def.Metadata.Name)
 }
-
-// countTimeout bounds a count of all tenants' connections, which after a mass change
-// has to look at every one of them.
-const countTimeout = 15 * time.Second
-
-// CountByConnector returns how many connections of all tenants a connector has,
-// without reading them.
-func (s *Service) CountByConnector(ctx context.Context, connector string) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, countTimeout)
-	defer cancel()
-	return s.store.Count(ctx, connector)
-}
-
-// Connectors returns the catalogue; name narrows it to one key or display name.
-func (s *Service) Connectors(name string) []*connectors.Connector {
-	var out []*connectors.Connector
-	for _, c := range s.definitions.All() {
-		if name == "" || c.Key == name || strings.EqualFold(c.Metadata.Name, name) {
-			out = append(out, c)
-		}
-	}
-	return out
-}
-
-// Connector returns one entry of the catalogue, or CONNECTOR_NOT_FOUND.
-func (s *Service) Connector(key string) (*connectors.Connector, error) { return s.definitions.Get(key) }
 
 // Page cuts a page out of a list. A negative offset or limit is 0.
 func Page[T any](all []T, offset int, limit *int) []T {

@@ -35,18 +35,18 @@ func (r Runtime) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(r)) 
 
 // Resolve returns the runtime of a usable connection.
 func (s *Service) Resolve(ctx context.Context, r records.Ref) (*Runtime, error) {
-	def, err := s.checkConnector(r)
+	def, err := s.names.connector(r)
 	if err != nil {
 		return nil, err
 	}
-	c, err := s.store.Latest(ctx, r)
+	c, err := s.connections.Latest(ctx, r)
 	if err != nil {
 		return nil, err
 	}
 	if err := c.Usable(); err != nil {
 		return nil, err
 	}
-	config, err := s.store.OpenConfig(c)
+	config, err := s.connections.OpenConfig(c)
 	if err != nil {
 		return nil, err
 	}

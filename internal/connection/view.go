@@ -1,6 +1,7 @@
 package connection
 
 import (
+	"context"
 	"encoding/json"
 	"time"
 
@@ -53,15 +54,24 @@ type CompanionView struct {
 
 const maskedSegment = "***"
 
-// view shows a record. url is the URL's secret if the caller may see it.
-func (s *Service) view(c *records.Connection, url secret.Text) *View {
+// viewer makes views of records.
+type viewer struct {
+	connections *records.Connections
+	definitions *records.Definitions
+	grants      *records.Grants // may be nil
+	baseURL     string
+	now         func() time.Time
+}
+
+// view returns what a caller sees of a record. url is the webhook URL's secret if the caller may see it.
+func (w *viewer) view(c *records.Connection, url secret.Text) *View {
 	v := &View{
 		ID: c.ID, Scope: c.Scope, Identity: c.Identity, Connector: c.Connector, Account: c.Account,
 		ConnectorVersion: c.ConnectorVersion, State: c.State, Enabled: c.Enabled(), Tags: c.Tags,
 		CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt, Resource: c.Resource, Resources: c.Resources,
 	}
 	d := records.Draft{Record: c}
-	if def, err := s.definitions.Get(c.Connector); err == nil {
+	if def, err := w.definitions.Get(c.Connector); err == nil {
 		v.Metadata, d.Definition = def.Metadata, def
 	}
 	if c.Unreadable() != nil {
@@ -73,17 +83,17 @@ func (s *Service) view(c *records.Connection, url secret.Text) *View {
 		if !url.IsZero() {
 			segment = url.Reveal()
 		}
-		v.WebhookURL = s.WebhookURL(c.Connector, segment)
-		if p := c.Webhook.Previous; len(p) > 0 && s.now().Before(p[0].Until) {
+		v.WebhookURL = w.webhookURL(c.Connector, segment)
+		if p := c.Webhook.Previous; len(p) > 0 && w.now().Before(p[0].Until) {
 			v.PreviousURLUntil = &p[0].Until
 		}
 	}
 	for _, r := range c.Retired {
-		if s.now().Before(r.Until) && (v.PreviousSecretUntil == nil || r.Until.After(*v.PreviousSecretUntil)) {
+		if w.now().Before(r.Until) && (v.PreviousSecretUntil == nil || r.Until.After(*v.PreviousSecretUntil)) {
 			v.PreviousSecretUntil = &r.Until
 		}
 	}
-	config, err := s.store.OpenConfig(c)
+	config, err := w.connections.OpenConfig(c)
 	if err != nil {
 		// What cannot be opened is shown as masked as what can.
 		v.Error = connectors.AsError(err)
@@ -96,7 +106,37 @@ func (s *Service) view(c *records.Connection, url secret.Text) *View {
 	return v
 }
 
-// WebhookURL is the URL that a provider is given.
-func (s *Service) WebhookURL(connector, segment string) string {
-	return s.baseURL + "/connectors/" + connector + "/webhook/" + segment
+// webhookURL returns the URL that a provider is given; segment is its secret, or a mask.
+func (w *viewer) webhookURL(connector, segment string) string {
+	return w.baseURL + "/connectors/" + connector + "/webhook/" + segment
+}
+
+// addGrant adds what is known of the connection's grants. A grant that cannot be read is left out.
+func (w *viewer) addGrant(ctx context.Context, v *View, c *records.Connection) {
+	if c.Grant == "" || w.grants == nil {
+		return
+	}
+	g, err := w.grants.Get(ctx, c.Grant)
+	if err != nil {
+		return
+	}
+	v.User, v.GrantedScopes, v.ExpiresAt = g.User, g.Granted, expiryOf(g)
+	for name, key := range c.Companions {
+		g, err := w.grants.Get(ctx, key)
+		if err != nil {
+			continue
+		}
+		if v.Companions == nil {
+			v.Companions = map[string]CompanionView{}
+		}
+		v.Companions[name] = CompanionView{State: g.State, GrantedScopes: g.Granted, ExpiresAt: expiryOf(g)}
+	}
+}
+
+// expiryOf returns when the grant's access token expires, nil if it does not.
+func expiryOf(g *records.Grant) *time.Time {
+	if g.ExpiresAt.IsZero() {
+		return nil
+	}
+	return &g.ExpiresAt
 }

@@ -73,6 +73,15 @@ func (s *Connections) Latest(ctx context.Context, r Ref) (*Connection, error) {
 	return c, nil
 }
 
+// LatestByKey is [Connections.Latest] by the record's key.
+func (s *Connections) LatestByKey(ctx context.Context, key string) (*Connection, error) {
+	r, err := ParseKey(key)
+	if err != nil {
+		return nil, DatabaseError("read the connection", err)
+	}
+	return s.Latest(ctx, r)
+}
+
 // LatestOrUnreadable is [Connections.Latest] for callers that replace or delete the record: one that
 // cannot be read is returned with what its key says; see [Connection.Unreadable].
 func (s *Connections) LatestOrUnreadable(ctx context.Context, r Ref) (*Connection, error) {
@@ -119,9 +128,14 @@ func parseListed(e kvstore.Entry) (*Connection, error) {
 	return unreadableConnection(r, e.Revision, errUnreadable(err)), nil
 }
 
+// countTimeout bounds a count, which after a mass change has to read every connection.
+const countTimeout = 15 * time.Second
+
 // Count returns how many connections of all tenants a connector has, without reading them where the
 // store can count.
 func (s *Connections) Count(ctx context.Context, connector string) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, countTimeout)
+	defer cancel()
 	filter := "*.*." + events.Token(connector) + ".*"
 	if counter, ok := s.bucket.(kvstore.Counter); ok {
 		n, err := counter.Count(ctx, filter)

@@ -64,6 +64,13 @@ func (d *Definitions) All() []*connectors.Connector {
 	return all
 }
 
+// Named returns the definitions whose key or display name is name, all of them for "", in the order of their keys.
+func (d *Definitions) Named(name string) []*connectors.Connector {
+	return slices.DeleteFunc(d.All(), func(c *connectors.Connector) bool {
+		return name != "" && c.Key != name && !strings.EqualFold(c.Metadata.Name, name)
+	})
+}
+
 // Publish makes connectors known to every role. What is stored already is not
 // written again; where versions differ, the last to start wins, so that a
 // rollback is a rollback.

@@ -108,17 +108,14 @@ func NewConnection(r Ref, version string, now time.Time) *Connection {
 }
 
 // Replace makes c replace the stored record old: it is written over old's revision, and has old's id,
-// creation time, webhook URL and, unless c has some, tags. Of an old record that cannot be read
-// nothing but the revision is known.
+// creation time, webhook URL and tags. Of an old record that cannot be read nothing but the revision
+// is known.
 func (c *Connection) Replace(old *Connection) {
 	c.revision, c.indexed = old.revision, old.indexed
 	if old.unreadable != nil {
 		return
 	}
-	c.ID, c.CreatedAt, c.Webhook = old.ID, old.CreatedAt, old.Webhook
-	if c.Tags == nil {
-		c.Tags = old.Tags
-	}
+	c.ID, c.CreatedAt, c.Webhook, c.Tags = old.ID, old.CreatedAt, old.Webhook, old.Tags
 }
 
 // Unreadable returns why the stored record cannot be read, nil if it can. Such a record has
