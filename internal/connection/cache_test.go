@@ -314,8 +314,8 @@ func TestTheCacheIsBoundedByRecordsAndByBytes(t *testing.T) {
 	for i := range records.CacheSize + 100 {
 		get(i)
 	}
-	if n, bytes := s.store.CacheUse(); n != records.CacheSize || bytes > records.CacheBytes {
-		t.Errorf("the cache has %d records of %d bytes, want %d of at most %d", n, bytes, records.CacheSize, records.CacheBytes)
+	if n, bytes := s.store.CacheUse(); n > records.CacheSize || n < records.CacheSize*9/10 || bytes > records.CacheBytes {
+		t.Errorf("the cache has %d records of %d bytes, want at most %d, and not much less, of at most %d", n, bytes, records.CacheSize, records.CacheBytes)
 	}
 	filler = strings.Repeat("x", 400_000)
 	for i := range records.CacheBytes/len(filler) + 10 {

@@ -79,7 +79,7 @@ func NewApps(buckets Buckets, sealer *Sealer, getenv func(string) string) *Apps 
 		r.opened = &opened{} // an app's webhooks are verified with its secrets
 		return &r, nil
 	})
-	records.absences = true // an app of the environment: each of its webhooks asks
+	records.cacheAbsence = true // an app of the environment: each of its webhooks asks
 	return &Apps{buckets.Apps, sealer, getenv, records}
 }
 

@@ -3,213 +3,194 @@ package records
 import (
 	"context"
 	"errors"
-	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/hashicorp/golang-lru/v2/simplelru"
+	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/maypok86/otter/v2"
 
 	"github.com/hawser-io/hawser/pkg/kvstore"
 )
 
 const (
-	// A cache holds at most so many records, and so many bytes of them as they
-	// are stored, whichever is less. Parsed they take about twice as much.
+	// A cache has at most so many records, and so many bytes of them as they are stored, whichever is less.
+	// Parsed they use about twice as much.
 	cacheSize  = 10_000
 	cacheBytes = 32 << 20
-	// cacheMaxAge bounds how long a missed notification can matter.
+	// cacheMaxAge bounds how long a change that the watch has missed can have an effect.
 	cacheMaxAge = time.Minute
-	// readPatience bounds a read: callers wait for an answer, be it that there is none.
-	readPatience = 1500 * time.Millisecond
-	// rereads bounds how often a read that the watch has overtaken is repeated.
-	rereads = 3
+	// readTimeout bounds a read: callers wait for an answer, even if the answer is an error.
+	readTimeout = 1500 * time.Millisecond
+	// maxReads bounds how often a key is read to get a revision that is not older than a reported one.
+	maxReads = 4
 )
 
-// cache holds parsed records by key: a bounded number, however many exist. A watch
-// of the bucket (names and revisions only) drops what changed. What it serves was
-// read while the watch was on, and the watch has reported nothing newer since:
+// cache holds parsed records by key, in bounded memory. A watch of the bucket invalidates what changed. A record is
+// served from the cache only if it was read while the present watch was on, and the watch has reported nothing newer:
 //
-//   - While nobody watches, nothing is served from it.
-//   - A read that is older than what the watch has reported meanwhile is repeated,
-//     and not kept. Records are read from the leader, because a lagging replica
-//     can be older than a change that was reported already.
-//   - A read that began before the watch may have missed something (it was set up
-//     anew, or says Reset) is not kept.
+//   - Without a watch every read goes to the bucket.
+//   - A read during which the watch reports a change of the key is discarded and repeated by the library.
+//   - A read that is older than what the watch reported before is repeated here. Records are read from the leader;
+//     but a leader that has lost contact with its cluster may answer for some seconds with what it knows.
+//   - A watch that may have missed events (it was set up anew, or says Reset) invalidates everything before it.
 //
 // Safe for concurrent use.
 type cache[T any] struct {
 	store kvstore.Store
 	parse func(kvstore.Entry) (T, error)
-	now   func() time.Time
-	// absences are held too, where keys are few and none of a stranger's making.
-	absences bool
+	// cacheAbsence caches also that there is no record, where only few keys are asked for.
+	cacheAbsence bool
 
-	mu       sync.Mutex // guards everything below
-	watching bool
-	epoch    uint64                          // grows whenever events may have been missed
-	items    *simplelru.LRU[string, item[T]] // none while nobody watches
-	bytes    int                             // of the items
-	reported *simplelru.LRU[string, notice]  // key → what the watch has told last
-	readings map[string]*reading             // key → the reads under way
+	items    *otter.Cache[string, item[T]]
+	reported *lru.Cache[string, notice] // key → last event of the watch
+	watch    atomic.Pointer[watchID]    // nil without a watch
 }
 
-// item is a record that is held.
+// watchID is the identity of one watch between two losses of events.
+type watchID struct{ _ byte }
+
+// item is a record in the cache.
 type item[T any] struct {
 	value    T
-	absent   bool // there is no record, and the revision is 0
+	absent   bool // there is no record; the revision is 0
 	revision uint64
-	at       time.Time
 	size     int
+	readAt   time.Time
+	watch    *watchID // nil: the item must not be served again
 }
 
-// notice is what the watch has told of a key.
+// notice is what the watch has reported of a key.
 type notice struct {
 	revision uint64
 	deleted  bool
 }
 
-// overtakes reports whether what was read is older. Of a key that is not there
-// no revision is known.
-func (n notice) overtakes(revision uint64) bool {
+// newerThan reports whether a read with this revision is older than the notice. Revision 0 is a key that was not found.
+func (n notice) newerThan(revision uint64) bool {
 	if revision == 0 {
 		return n.revision > 0 && !n.deleted
 	}
 	return n.revision > revision
 }
 
-// reading is one or more reads of a key that are under way.
-type reading struct {
-	readers  int
-	reported notice // the newest, from before they began or since
-}
-
 func newCache[T any](store kvstore.Store, parse func(kvstore.Entry) (T, error)) *cache[T] {
-	c := &cache[T]{store: store, parse: parse, now: time.Now, readings: map[string]*reading{}}
-	var err error
-	c.items, err = simplelru.NewLRU(cacheSize, func(_ string, gone item[T]) { c.bytes -= gone.size })
-	if err == nil {
-		c.reported, err = simplelru.NewLRU[string, notice](cacheSize, nil)
-	}
+	reported, err := lru.New[string, notice](cacheSize)
 	if err != nil {
 		panic(err) // the size is a positive constant
 	}
-	return c
+	return &cache[T]{
+		store: store, parse: parse, reported: reported,
+		items: otter.Must(&otter.Options[string, item[T]]{
+			MaximumWeight: cacheBytes,
+			// The least weight bounds the number of items, too.
+			Weigher: func(key string, it item[T]) uint32 { return uint32(max(it.size, cacheBytes/cacheSize+1)) },
+		}),
+	}
 }
 
-// get returns the record of key, from memory if it is known to be current.
+// get returns the record of key, from the cache if it is known to be current. [ErrNotFound] if there is none.
 func (c *cache[T]) get(ctx context.Context, key string) (T, error) {
-	c.mu.Lock()
-	known, ok := c.items.Get(key)
-	ok = ok && c.now().Sub(known.at) < cacheMaxAge
-	c.mu.Unlock()
-	if ok && known.absent {
-		return known.value, kvstore.ErrNotFound
-	}
-	if ok {
-		return known.value, nil
+	if it, ok := c.items.GetIfPresent(key); ok && c.isCurrent(it) {
+		return it.result()
 	}
 	return c.read(ctx, key)
 }
 
-// holds reports whether get would answer from memory.
-func (c *cache[T]) holds(key string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	known, ok := c.items.Peek(key)
-	return ok && c.now().Sub(known.at) < cacheMaxAge
+func (it item[T]) result() (T, error) {
+	if it.absent {
+		return it.value, kvstore.ErrNotFound
+	}
+	return it.value, nil
 }
 
-// read reads the record of key from the store, and holds it.
+func (c *cache[T]) isCurrent(it item[T]) bool {
+	return it.watch != nil && it.watch == c.watch.Load() && time.Since(it.readAt) < cacheMaxAge
+}
+
+// has reports whether get would answer from the cache.
+func (c *cache[T]) has(key string) bool {
+	e, ok := c.items.GetEntryQuietly(key)
+	return ok && c.isCurrent(e.Value)
+}
+
+// read reads the record of key from the store, and caches it if there is a watch. Concurrent reads of one key share one.
 func (c *cache[T]) read(ctx context.Context, key string) (T, error) {
-	ctx, cancel := context.WithTimeout(ctx, readPatience)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	for try := 0; ; try++ {
-		c.mu.Lock()
-		r, epoch := c.beginLocked(key), c.epoch
-		c.mu.Unlock()
-
-		entry, err := latest(ctx, c.store, key)
-		var value T
-		if err == nil {
-			value, err = c.parse(entry)
+	if c.watch.Load() == nil {
+		it, err := c.load(ctx, key)
+		if err != nil {
+			return it.value, err
 		}
-
-		c.mu.Lock()
-		overtaken := r.reported.overtakes(entry.Revision)
-		c.endLocked(key, r)
-		absent := c.absences && errors.Is(err, kvstore.ErrNotFound)
-		if (err == nil || absent) && !overtaken && c.watching && epoch == c.epoch {
-			c.holdLocked(key, item[T]{value, absent, entry.Revision, c.now(), len(key) + len(entry.Value)})
+		return it.result()
+	}
+	for n := 1; ; n++ {
+		it, err := c.loadShared(ctx, key)
+		last, _ := c.reported.Get(key)
+		stale := err == nil && it.watch == nil || errors.Is(err, kvstore.ErrNotFound) && last.newerThan(0)
+		if stale && c.watch.Load() != nil && n < maxReads && ctx.Err() == nil {
+			continue
 		}
-		c.mu.Unlock()
-		if !overtaken || try == rereads || ctx.Err() != nil {
-			return value, err
+		if err != nil {
+			return it.value, err
 		}
+		return it.result()
 	}
 }
 
-func (c *cache[T]) beginLocked(key string) *reading {
-	r := c.readings[key]
-	if r == nil {
-		r = &reading{}
-		r.reported, _ = c.reported.Peek(key)
-		c.readings[key] = r
-	}
-	r.readers++
-	return r
+// loadShared calls load once for all that read the key now. A load during which the key is invalidated is repeated.
+func (c *cache[T]) loadShared(ctx context.Context, key string) (item[T], error) {
+	c.items.ComputeIfPresent(key, func(it item[T]) (item[T], otter.ComputeOp) {
+		if c.isCurrent(it) {
+			return it, otter.CancelOp
+		}
+		return it, otter.InvalidateOp
+	})
+	return c.items.Get(ctx, key, otter.LoaderFunc[string, item[T]](c.load))
 }
 
-func (c *cache[T]) endLocked(key string, r *reading) {
-	if r.readers--; r.readers == 0 {
-		delete(c.readings, key)
+// load reads a record from the store.
+func (c *cache[T]) load(ctx context.Context, key string) (item[T], error) {
+	watch := c.watch.Load()
+	last, _ := c.reported.Get(key) // a later event invalidates this load
+	entry, err := latest(ctx, c.store, key)
+	if last.newerThan(entry.Revision) {
+		watch = nil
 	}
+	it := item[T]{revision: entry.Revision, size: len(key) + len(entry.Value), readAt: time.Now(), watch: watch}
+	if err == nil {
+		it.value, err = c.parse(entry)
+	}
+	if c.cacheAbsence && errors.Is(err, kvstore.ErrNotFound) {
+		it.absent, err = true, nil
+	}
+	return it, err
 }
 
-func (c *cache[T]) holdLocked(key string, it item[T]) {
-	if known, ok := c.items.Peek(key); ok && known.revision > it.revision {
-		return // another reader was slower to begin and faster to end
-	}
-	c.items.Remove(key)
-	c.items.Add(key, it)
-	c.bytes += it.size
-	for c.bytes > cacheBytes {
-		c.items.RemoveOldest()
-	}
+// reread reads the record past the cache.
+func (c *cache[T]) reread(ctx context.Context, key string) (T, error) {
+	c.forget(key)
+	return c.read(ctx, key)
 }
 
-// forget drops what is held of a key that this process has written: whoever wrote
-// reads it next, before the watch has told.
-func (c *cache[T]) forget(key string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.items.Remove(key)
-}
+// forget drops a key that this process has written, so that the writer reads it before the watch reports it.
+func (c *cache[T]) forget(key string) { c.items.Invalidate(key) }
 
-// changed notes what the watch has told.
+// changed handles an event of the watch.
 func (c *cache[T]) changed(e kvstore.Event) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	told := notice{e.Revision, e.Kind == kvstore.Deleted}
-	c.reported.Add(e.Key, told)
-	if r := c.readings[e.Key]; r != nil {
-		r.reported = told
+	c.reported.Add(e.Key, notice{e.Revision, e.Kind == kvstore.Deleted})
+	if known, ok := c.items.GetEntryQuietly(e.Key); ok && known.Value.revision >= e.Revision {
+		return
 	}
-	if known, ok := c.items.Peek(e.Key); ok && known.revision < e.Revision {
-		c.items.Remove(e.Key)
-	}
+	c.items.Invalidate(e.Key) // and a read of it that is under way
 }
 
-// restart drops everything: events may have been missed until now. Revisions that
-// were reported mean nothing any more either, since the bucket may be a new one.
-func (c *cache[T]) restart(watching bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.watching = watching
-	c.epoch++
-	c.items.Purge()
+// restart invalidates everything: events may have been missed until now. Revisions that were reported are
+// void, too, since the bucket may be a new one.
+func (c *cache[T]) restart(watch *watchID) {
+	c.watch.Store(watch)
+	c.items.InvalidateAll()
 	c.reported.Purge()
-	for _, r := range c.readings {
-		r.reported = notice{}
-	}
 }
 
 // run watches the bucket until ctx ends.
@@ -220,22 +201,21 @@ func (c *cache[T]) run(ctx context.Context) error {
 			pause(ctx, time.Second)
 			continue
 		}
-		c.restart(true)
+		c.restart(&watchID{})
 		follow(ctx, watcher, func(event kvstore.Event) {
 			if event.Kind == kvstore.Reset {
-				c.restart(true)
+				c.restart(&watchID{})
 				return
 			}
 			c.changed(event)
 		})
-		c.restart(false)
+		c.restart(nil)
 	}
 	return nil
 }
 
-// follow hands the watcher's events to see until ctx ends or the store closes
-// the watch, and stops the watcher.
-func follow(ctx context.Context, w kvstore.Watcher, see func(kvstore.Event)) {
+// follow calls handle with the watcher's events until ctx ends or the store closes the watch, and stops the watcher.
+func follow(ctx context.Context, w kvstore.Watcher, handle func(kvstore.Event)) {
 	defer w.Stop()
 	for {
 		select {
@@ -245,7 +225,7 @@ func follow(ctx context.Context, w kvstore.Watcher, see func(kvstore.Event)) {
 			if !open {
 				return
 			}
-			see(event)
+			handle(event)
 		}
 	}
 }

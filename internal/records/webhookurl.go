@@ -126,7 +126,7 @@ func (s *Connections) ByWebhookURL(ctx context.Context, connector string, url se
 	if err == nil && !matches(c) {
 		// Providers do not retry after a refusal, and the record may have got this URL a moment ago: the
 		// index is written first, and the watch reports the record a little later.
-		c, err = s.cache.read(ctx, key)
+		c, err = s.cache.reread(ctx, key)
 	}
 	if err != nil {
 		return nil, errUnknownURL(err)
@@ -139,7 +139,7 @@ func (s *Connections) ByWebhookURL(ctx context.Context, connector string, url se
 
 // IsWebhookURLCached reports whether a webhook URL was looked up lately, without asking the store.
 func (s *Connections) IsWebhookURLCached(url secret.Text) bool {
-	return s.urls.cache.holds(hashWebhookSecret(url))
+	return s.urls.cache.has(hashWebhookSecret(url))
 }
 
 func errUnknownURL(err error) error {
