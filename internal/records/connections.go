@@ -128,7 +128,7 @@ func parseListed(e kvstore.Entry) (*Connection, error) {
 	return unreadableConnection(r, e.Revision, errUnreadable(err)), nil
 }
 
-// countTimeout bounds a count, which after a mass change has to read every connection.
+// countTimeout bounds a count, which reads the headers of every connection of the connector.
 const countTimeout = 15 * time.Second
 
 // Count returns how many connections of all tenants a connector has, without reading them where the
@@ -136,22 +136,11 @@ const countTimeout = 15 * time.Second
 func (s *Connections) Count(ctx context.Context, connector string) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, countTimeout)
 	defer cancel()
-	filter := "*.*." + events.Token(connector) + ".*"
-	if counter, ok := s.bucket.(kvstore.Counter); ok {
-		n, err := counter.Count(ctx, filter)
-		if err != nil {
-			return 0, DatabaseError("count the connections", err)
-		}
-		return n, nil
+	n, err := kvstore.Count(ctx, s.bucket, "*.*."+events.Token(connector)+".*")
+	if err != nil {
+		return 0, DatabaseError("count the connections", err)
 	}
-	keys := map[string]struct{}{} // one that changes meanwhile comes twice
-	for e, err := range s.bucket.List(ctx, filter) {
-		if err != nil {
-			return 0, DatabaseError("count the connections", err)
-		}
-		keys[e.Key] = struct{}{}
-	}
-	return len(keys), nil
+	return n, nil
 }
 
 // Write stores a sealed record: it creates one that was not read from the bucket, and updates another

@@ -105,10 +105,24 @@ type LatestGetter interface {
 	GetLatest(ctx context.Context, key string) (Entry, error)
 }
 
-// Counter is a [Store] that can count without reading.
+// Counter is a [Store] that can count without reading values.
 type Counter interface {
-	// Count returns how many keys match the filter. It sees every write that
-	// was acknowledged before the call; of writes made meanwhile, each may or
-	// may not be counted.
+	// Count returns how many keys match the filter. It may be as old as Get; of
+	// writes made meanwhile, each may or may not be counted.
 	Count(ctx context.Context, filter string) (int, error)
+}
+
+// Count returns how many keys match the filter, by [Counter] if s is one.
+func Count(ctx context.Context, s Store, filter string) (int, error) {
+	if counter, ok := s.(Counter); ok {
+		return counter.Count(ctx, filter)
+	}
+	keys := map[string]struct{}{} // one that changes meanwhile may come twice
+	for e, err := range s.List(ctx, filter) {
+		if err != nil {
+			return 0, err
+		}
+		keys[e.Key] = struct{}{}
+	}
+	return len(keys), nil
 }

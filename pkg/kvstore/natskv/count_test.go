@@ -176,35 +176,3 @@ func TestCountStaysWithinTheWritesMadeMeanwhile(t *testing.T) {
 		}
 	}
 }
-
-func TestSweepMendsTheMarkersOfOtherTools(t *testing.T) {
-	t.Parallel()
-	js := startNode(t).connect()
-	s := mustOpen(t, js, natskv.Bucket{Name: "test", MarkerTTL: time.Second}, nil)
-	kv, err := js.KeyValue(t.Context(), "test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	kept := mustCreate(t, s, "kept", "one")
-	for i := range 3 {
-		key := fmt.Sprintf("theirs.%d", i)
-		mustCreate(t, s, key, "")
-		if err := kv.Delete(t.Context(), key); err != nil {
-			t.Fatal(err)
-		}
-	}
-	mustCreate(t, s, "ours", "")
-	if err := s.Delete(t.Context(), "ours", 0); err != nil {
-		t.Fatal(err)
-	}
-	swept, err := s.Sweep(t.Context())
-	if err != nil || swept != 3 {
-		t.Fatalf("Sweep: got %d, %v, want 3", swept, err)
-	}
-	for messages(t, js) != 1 { // theirs go like ours
-	}
-	wantValue(t, s, "kept", "one", kept)
-	if swept, err := s.Sweep(t.Context()); err != nil || swept != 0 {
-		t.Errorf("Sweep again: got %d, %v, want 0", swept, err)
-	}
-}

@@ -21,7 +21,6 @@ func calls(s *natskv.Store, revision uint64) map[string]func(context.Context) er
 		"Delete":    func(ctx context.Context) error { return s.Delete(ctx, "a", revision) },
 		"Delete 0":  func(ctx context.Context) error { return s.Delete(ctx, "a", 0) },
 		"Count":     func(ctx context.Context) error { _, err := s.Count(ctx, ">"); return err },
-		"Sweep":     func(ctx context.Context) error { _, err := s.Sweep(ctx); return err },
 		"Watch":     func(ctx context.Context) error { _, err := s.Watch(ctx, ">"); return err },
 		"List": func(ctx context.Context) error {
 			for _, err := range s.List(ctx, ">") {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -58,20 +57,16 @@ func (s *Store) near(ctx context.Context, key string) (record, error) {
 	return record{key: key, value: m.Data, seq: m.Sequence, time: m.Time, header: m.Header}, nil
 }
 
-// last reads a key from the leader.
+// last reads a key from the stream's leader.
 func (s *Store) last(ctx context.Context, key string) (record, error) {
-	return s.leaderGet(ctx, leaderGet{LastFor: s.prefix + key})
-}
-
-// leaderGet asks the stream's leader for one message: the last on a subject, or
-// the first on one at or after a time. Subjects may have wildcards.
-type leaderGet struct {
-	LastFor   string     `json:"last_by_subj,omitempty"`
-	NextFor   string     `json:"next_by_subj,omitempty"`
-	StartTime *time.Time `json:"start_time,omitempty"`
-}
-
-func (s *Store) leaderGet(ctx context.Context, req leaderGet) (record, error) {
+	request, err := json.Marshal(map[string]string{"last_by_subj": s.prefix + key})
+	if err != nil {
+		return record{}, err
+	}
+	answer, err := s.nc.RequestWithContext(ctx, jetstream.DefaultAPIPrefix+"STREAM.MSG.GET."+s.name, request)
+	if err != nil {
+		return record{}, unavailable(err)
+	}
 	var reply struct {
 		Error   *jetstream.APIError
 		Message struct {
@@ -82,8 +77,8 @@ func (s *Store) leaderGet(ctx context.Context, req leaderGet) (record, error) {
 			Time    time.Time
 		}
 	}
-	if err := s.ask(ctx, "STREAM.MSG.GET", req, &reply); err != nil {
-		return record{}, err
+	if err := json.Unmarshal(answer.Data, &reply); err != nil {
+		return record{}, unavailable(err)
 	}
 	if reply.Error != nil {
 		if reply.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound {
@@ -94,29 +89,11 @@ func (s *Store) leaderGet(ctx context.Context, req leaderGet) (record, error) {
 	m := reply.Message
 	var header nats.Header
 	if len(m.Hdrs) > 0 {
-		var err error
 		if header, err = nats.DecodeHeadersMsg(m.Hdrs); err != nil {
 			return record{}, unavailable(err)
 		}
 	}
-	key := strings.TrimPrefix(m.Subject, s.prefix)
 	return record{key: key, value: m.Data, seq: m.Seq, time: m.Time, header: header}, nil
-}
-
-// ask makes one request of the JetStream API about the bucket's stream.
-func (s *Store) ask(ctx context.Context, verb string, req, reply any) error {
-	body, err := json.Marshal(req)
-	if err != nil {
-		return err
-	}
-	m, err := s.nc.RequestWithContext(ctx, jetstream.DefaultAPIPrefix+verb+"."+s.name, body)
-	if err != nil {
-		return unavailable(err)
-	}
-	if err := json.Unmarshal(m.Data, reply); err != nil {
-		return unavailable(err)
-	}
-	return nil
 }
 
 // unavailable wraps what went wrong on the way, unless it says more already.

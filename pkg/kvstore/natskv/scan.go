@@ -10,8 +10,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/hawser-io/hawser/pkg/kvstore"
 )
 
 const (
@@ -178,30 +176,4 @@ func (c *cursor) close(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	_ = c.store.js.DeleteConsumer(ctx, c.store.name, c.name)
-}
-
-// Sweep turns the deletion markers that other tools left without an end
-// (`nats kv del`) into markers that remove themselves, and returns how many.
-// Such markers are harmless to everything but Count, which would count them as
-// keys. It reads the headers of the whole bucket: for an operator, not for
-// every start.
-func (s *Store) Sweep(ctx context.Context) (int, error) {
-	swept := 0
-	var failed error
-	err := s.scan(ctx, scan{filter: ">", from: 1, headersOnly: true}, func(r record) bool {
-		if !marker(r.header) || r.header.Get(jetstream.MsgTTLHeader) != "" {
-			return true
-		}
-		ctx, cancel := s.bound(ctx)
-		defer cancel()
-		err := s.deleteAt(ctx, r.key, r.seq)
-		switch {
-		case err == nil:
-			swept++
-		case !errors.Is(err, kvstore.ErrConflict) && !errors.Is(err, kvstore.ErrNotFound):
-			failed = err // not merely that somebody else was faster
-		}
-		return failed == nil
-	})
-	return swept, s.wrap("sweep", ">", errors.Join(err, failed))
 }

@@ -20,8 +20,8 @@
 //
 // # On a cluster
 //
-// Get and List may be answered by a follower that is a little behind.
-// GetLatest, Count and every write are decided by the stream's leader.
+// Get, List and Count may be answered by a follower that is a little behind.
+// GetLatest and every write are decided by the stream's leader.
 package natskv
 
 import (
