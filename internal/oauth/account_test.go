@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
@@ -37,8 +36,7 @@ func TestTheAccountThatAnAuthorisationLearnsCannotBeTyped(t *testing.T) {
 		}
 		holds := func(when string) {
 			t.Helper()
-			c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, key, ""))
-			must(t, err)
+			c := in.connection(key, "")
 			if others, err := in.front.store.ByProviderAccount(t.Context(), key, "another's"); c.ProviderAccount != want || err != nil || len(others) > 0 {
 				t.Errorf("%s, %s: its account is %q, want %q; %d connections are of the other, %v", key, when, c.ProviderAccount, want, len(others), err)
 			}

@@ -1,7 +1,6 @@
 package oauth_test
 
 import (
-	"net/http"
 	"net/url"
 	"strings"
 	"sync"
@@ -17,11 +16,8 @@ import (
 func TestAFlowGoesThroughAnyNodeAndIsTakenOnce(t *testing.T) {
 	t.Parallel()
 	in, p := withDemo(t, nil)
-	var started struct {
-		URL string `json:"authorization_url"`
-	}
-	in.call(http.MethodPut, onDemo, map[string]any{}, &started)
-	to, cookie, err := in.join(t).flow.Starter.Open(t.Context(), "demo-oauth", started.URL[strings.LastIndex(started.URL, "/")+1:], func(string) string { return "" })
+	started := in.start(onDemo, map[string]any{})
+	to, cookie, err := in.join(t).flow.Starter.Open(t.Context(), "demo-oauth", started[strings.LastIndex(started, "/")+1:], func(string) string { return "" })
 	must(t, err)
 	_, callback, _ := newBrowser(t).post(to, approve)
 	u, err := url.Parse(callback)

@@ -19,13 +19,16 @@ import (
 
 const onDemoOfGlobex = "/scopes/organization/globex/connections/demo-oauth"
 
-// parameter replaces one parameter of a URL.
+// parameter replaces one parameter of a URL, or removes it if value is "".
 func parameter(t testing.TB, text, name, value string) string {
 	t.Helper()
 	u, err := url.Parse(text)
 	must(t, err)
 	q := u.Query()
 	q.Set(name, value)
+	if value == "" {
+		q.Del(name)
+	}
 	u.RawQuery = q.Encode()
 	return u.String()
 }
@@ -170,14 +173,11 @@ func TestCookiesOverHTTPSBelongToTheHostAlone(t *testing.T) {
 		must(t, err)
 		return resp
 	}
-	var started struct {
-		URL string `json:"authorization_url"`
+	started := in.start(onDemo, map[string]any{})
+	if !strings.HasPrefix(started, "https://") {
+		t.Errorf("the link is %s, want one over https", started)
 	}
-	in.call(http.MethodPut, onDemo, map[string]any{}, &started)
-	if !strings.HasPrefix(started.URL, "https://") {
-		t.Errorf("the link is %s, want one over https", started.URL)
-	}
-	opened := get(started.URL)
+	opened := get(started)
 	check("start", opened, func(age int) bool { return age > 590 && age <= 600 })
 	_, callback, _ := b.post(opened.Header.Get("Location"), approve)
 	done := get(callback)
@@ -208,8 +208,7 @@ func TestWhatTheCallbackSaysIsThereInEveryCall(t *testing.T) {
 		return connectors.ConfigAs[config](call)
 	}, &connectors.ActionOptions{Idempotent: true})}
 	books.DefaultConfig = json.RawMessage(`{"ledger":"third"}`)
-	in := install(t, nil, books)
-	in.setApp("books", demoApp)
+	in := installWithApp(t, nil, books)
 	in.runExecutor(t)
 	for account, tc := range map[string]struct {
 		body   map[string]any

@@ -90,14 +90,11 @@ func TestNoSecretLeavesItsPlace(t *testing.T) {
 
 	const path = "/scopes/organization/acme/connections/leaky"
 	begin := func() (b *browser, state string) {
-		var started struct {
-			URL string `json:"authorization_url"`
-		}
-		in.call(http.MethodPut, path, map[string]any{"return_url": in.url + "/done"}, &started)
+		started := in.start(path, map[string]any{"return_url": in.url + "/done"})
 		b = newBrowser(t)
-		_, authorize, _ := b.get(started.URL)
+		_, authorize, _ := b.get(started)
 		state = parameterOf(t, authorize, "state")
-		secrets = append(secrets, state, in.cookies(b)[0].Value, started.URL[strings.LastIndex(started.URL, "/")+1:])
+		secrets = append(secrets, state, in.cookies(b)[0].Value, started[strings.LastIndex(started, "/")+1:])
 		return b, state
 	}
 	callback := in.url + "/connectors/leaky/oauth/callback?"
@@ -117,8 +114,7 @@ func TestNoSecretLeavesItsPlace(t *testing.T) {
 	provider.refuse.Store(false)
 	b, state = begin()
 	tell(b.get(callback + "state=" + state + "&code=" + canary + "-code"))
-	c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "leaky", ""))
-	must(t, err)
+	c := in.connection("leaky", "")
 	provider.refuse.Store(true)
 	_, problem := in.call(http.MethodPost, path+"/refresh", nil, nil)
 	seen.WriteString(problem.Error())

@@ -324,8 +324,7 @@ func TestACallWaitsForNoOtherThatReadsTheCertificate(t *testing.T) {
 	s := newCertified(t, mine)
 	in := s.wantsCertificateOfConfig(t)
 	in.mintedTwice(t, "machine", map[string]any{"certificate": mine})
-	conn, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "machine", ""))
-	must(t, err)
+	conn := in.connection("machine", "")
 	held, released := make(chan struct{}), make(chan struct{})
 	release := sync.OnceFunc(func() { close(released) })
 	in.wrap = func(bucket string, s kvstore.Store) kvstore.Store {

@@ -214,8 +214,7 @@ func TestAKillBetweenAnswerAndStoreSaysOnceThatTheUserMustComeAgain(t *testing.T
 func TestAKillIsHealedWhereTheProviderTakesTheOldTokenAgain(t *testing.T) {
 	t.Parallel()
 	kind := newSlowServer(t, 0)
-	in := install(t, &options{CallTimeout: time.Second}, oauthConnector("kind", kind.url, nil))
-	in.setApp("kind", demoApp)
+	in := installWithApp(t, &options{CallTimeout: time.Second}, oauthConnector("kind", kind.url, nil))
 	grant := in.plant(t, "kind")
 	victim, _ := in.child(t, orders{Grant: grant, Kill: true, Timeout: time.Second})
 	_ = victim.Wait()

@@ -136,60 +136,41 @@ func chat(server string) connectors.Connector {
 func withChat(t *testing.T) (in *installation, w *workspace) {
 	t.Helper()
 	w = newWorkspace()
-	in = install(t, nil, chat(newServer(t, w)))
-	in.setApp("chat", demoApp)
+	in = installWithApp(t, nil, chat(newServer(t, w)))
 	return in, w
 }
 
 const onChat = "/scopes/organization/acme/connections/chat"
 
-// join connects an account of the connector, and returns its record.
+// connectChat connects an account of the connector, and returns its record.
 func (in *installation) connectChat(t *testing.T, account string) *records.Connection {
 	t.Helper()
-	var started struct {
-		URL string `json:"authorization_url"`
-	}
-	if status, problem := in.call(http.MethodPut, onChat+"?replace=true&account="+account, map[string]any{}, &started); status != http.StatusOK {
-		t.Fatalf("start: got %d %v", status, &problem)
-	}
-	in.finishChat(t, started.URL)
-	c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "chat", account))
-	must(t, err)
-	return c
+	in.finishChat(t, in.start(onChat+"?replace=true&account="+account, map[string]any{}))
+	return in.connection("chat", account)
 }
 
 // answerChat goes through the flow, and returns how it ended.
 func (in *installation) answerChat(t *testing.T, start string) (status int, body string) {
 	t.Helper()
-	b := newBrowser(t)
-	_, authorize, _ := b.get(start)
-	u, err := url.Parse(authorize)
-	must(t, err)
-	status, _, body = b.get(in.url + "/connectors/chat/oauth/callback?code=CODE&state=" + u.Query().Get("state"))
+	status, body, _ = in.authorize(newBrowser(t), start, "")
 	return status, body
 }
 
-// finishChat goes through the flow, and returns what was asked of the provider.
-func (in *installation) finishChat(t *testing.T, start string) (asked url.Values) {
+// finishChat goes through the flow, and returns the authorization request.
+func (in *installation) finishChat(t *testing.T, start string) (request url.Values) {
 	t.Helper()
-	b := newBrowser(t)
-	_, authorize, _ := b.get(start)
-	u, err := url.Parse(authorize)
-	must(t, err)
-	if status, _, body := b.get(in.url + "/connectors/chat/oauth/callback?code=CODE&state=" + u.Query().Get("state")); status != http.StatusOK {
+	status, body, request := in.authorize(newBrowser(t), start, "")
+	if status != http.StatusOK {
 		t.Fatalf("callback: got %d %s", status, body)
 	}
-	return u.Query()
+	return request
 }
 
 func TestABotAndAUserInOneConnection(t *testing.T) {
 	t.Parallel()
 	in, w := withChat(t)
-	var started struct {
-		URL string `json:"authorization_url"`
-	}
-	in.call(http.MethodPut, onChat, map[string]any{}, &started)
-	if asked := in.finishChat(t, started.URL); asked.Get("scope") != "chat:write" || asked.Get("user_scope") != "search:read,users:read" {
+	started := in.start(onChat, map[string]any{})
+	if asked := in.finishChat(t, started); asked.Get("scope") != "chat:write" || asked.Get("user_scope") != "search:read,users:read" {
 		t.Errorf("asked for %v, want the scopes of both", asked)
 	}
 	in.runExecutor(t)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -30,8 +31,7 @@ func TestARefreshTokenThatIsNotRepeatedStays(t *testing.T) {
 		}
 		_, _ = fmt.Fprintf(w, `{"access_token":"at-%d","expires_in":3600%s}`, asked.Load(), more)
 	}))
-	in := install(t, nil, oauthConnector("keep", server, func(o *connectors.OAuth2) { o.RefreshURL, o.UserInfoURL = server+"/refresh", "" }))
-	in.setApp("keep", demoApp)
+	in := installWithApp(t, nil, oauthConnector("keep", server, func(o *connectors.OAuth2) { o.RefreshURL, o.UserInfoURL = server+"/refresh", "" }))
 	grant := in.plant(t, "keep")
 	for range 3 {
 		in.expire(grant)
@@ -62,8 +62,7 @@ func TestWhatTheTokenEndpointHasUsWaitForIsWaitedFor(t *testing.T) {
 			t.Parallel()
 			c := oauthConnector("limited", newServer(t, answer), func(o *connectors.OAuth2) { o.UserInfoURL, o.RevocationURL = "", "" })
 			c.RateLimit = &connectors.RateLimit{Statuses: []int{403}, Windows: []connectors.RateWindow{{Remaining: "X-Remaining", Reset: "X-Reset", Form: connectors.ExpiryEpoch}}}
-			in := install(t, nil, c)
-			in.setApp("limited", demoApp)
+			in := installWithApp(t, nil, c)
 			grant := in.plant(t, "limited")
 			_, err := in.front.tokens.Source.Fresh(t.Context(), grant)
 			e := connectors.AsError(err)
@@ -90,22 +89,15 @@ func TestAPlaceThatTheRedirectNamesIsAskedForTheTokens(t *testing.T) {
 		o.Metadata = map[string]string{"accounts": "query.accounts-server"}
 	})
 	c.Config = schema
-	in := install(t, nil, c)
-	in.setApp("placed", demoApp)
+	in := installWithApp(t, nil, c)
 	const path = "/scopes/organization/acme/connections/placed"
 	connect := func(account, place string) (status int, body string) {
 		t.Helper()
-		var started struct {
-			URL string `json:"authorization_url"`
-		}
-		in.call(http.MethodPut, path+"?account="+account, map[string]any{}, &started)
-		b := newBrowser(t)
-		_, authorize, _ := b.get(started.URL)
-		callback := in.url + "/connectors/placed/oauth/callback?code=CODE&state=" + parameterOf(t, authorize, "state")
+		more := ""
 		if place != "" {
-			callback = parameter(t, callback, "accounts-server", place)
+			more = "&accounts-server=" + url.QueryEscape(place)
 		}
-		status, _, body = b.get(callback)
+		status, body, _ = in.authorize(newBrowser(t), in.start(path+"?account="+account, map[string]any{}), more)
 		return status, body
 	}
 	for account, place := range map[string]string{"eu": eu, "us": us, "unsaid": ""} {

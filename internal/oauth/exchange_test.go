@@ -61,15 +61,13 @@ func TestATokenWithoutARefreshTokenIsTradedIn(t *testing.T) {
 	t.Parallel()
 	provider := &longLived{}
 	server := newServer(t, provider)
-	in := install(t, nil, oauthConnector("photos", server, func(o *connectors.OAuth2) {
+	in := installWithApp(t, nil, oauthConnector("photos", server, func(o *connectors.OAuth2) {
 		o.UserInfoURL, o.RevocationURL, o.TokenFields = "", "", map[string]string{"account": "user_id"}
 		o.Exchange = &connectors.Exchange{URL: server + "/access_token", Method: http.MethodGet, GrantType: "ig_exchange_token", TokenParam: "access_token", Omit: []string{"client_id"}}
 		o.Renewal = &connectors.Exchange{URL: server + "/refresh_access_token", Method: http.MethodGet, GrantType: "ig_refresh_token", TokenParam: "access_token", Omit: []string{"client_id", "client_secret"}}
 	}))
-	in.setApp("photos", demoApp)
 	in.connectBlindly("photos")
-	c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "photos", ""))
-	must(t, err)
+	c := in.connection("photos", "")
 	g := in.grant(c.Grant)
 	if left := time.Until(g.ExpiresAt); g.Account != "u1" || left < 59*24*time.Hour {
 		t.Errorf("the grant is of %q and has %s left, want the account of the first reply and the life of the second", g.Account, left)
@@ -86,7 +84,7 @@ func TestATokenWithoutARefreshTokenIsTradedIn(t *testing.T) {
 	}
 	for _, left := range []time.Duration{60*24*time.Hour - time.Hour, 6 * 24 * time.Hour} {
 		age(left)
-		_, err = in.front.tokens.Source.RenewIfDue(t.Context(), in.grant(c.Grant), nil)
+		_, err := in.front.tokens.Source.RenewIfDue(t.Context(), in.grant(c.Grant), nil)
 		must(t, err)
 	}
 	want := []string{
@@ -150,8 +148,7 @@ func TestATradeIsAskedAsTheProviderWantsIt(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			provider := &listener{}
-			in := install(t, nil, oauthConnector("p", newServer(t, provider), func(o *connectors.OAuth2) { o.UserInfoURL = ""; tc.with(o) }))
-			in.setApp("p", demoApp)
+			in := installWithApp(t, nil, oauthConnector("p", newServer(t, provider), func(o *connectors.OAuth2) { o.UserInfoURL = ""; tc.with(o) }))
 			if location := in.connectBlindly("p"); !strings.Contains(location, "status=success") {
 				t.Fatalf("connect: got %s", location)
 			}
@@ -178,16 +175,13 @@ func TestATradeThatFailsGivesTheFirstTokenBack(t *testing.T) {
 		}
 		w.WriteHeader(http.StatusBadRequest)
 	})
-	in := install(t, nil, oauthConnector("gone", newServer(t, provider), func(o *connectors.OAuth2) {
+	in := installWithApp(t, nil, oauthConnector("gone", newServer(t, provider), func(o *connectors.OAuth2) {
 		o.UserInfoURL, o.Exchange = "", &connectors.Exchange{}
 	}))
-	in.setApp("gone", demoApp)
 	if location := in.connectBlindly("gone"); !strings.Contains(location, "CONNECTOR_OAUTH_TOKEN_FAILED") {
 		t.Errorf("connect: got %s, want CONNECTOR_OAUTH_TOKEN_FAILED", location)
 	}
-	if diff := cmp.Diff([]string{"short"}, provider.seen()); diff != "" {
-		t.Errorf("what was revoked (-want +got):\n%s", diff)
-	}
+	provider.revoked(t, "short")
 }
 
 // audiences is a provider whose tokens are each for one audience. It rotates refresh
@@ -289,11 +283,9 @@ func withFiles(t *testing.T, how *connectors.Exchange) (in *installation, a *aud
 		}
 		return in, resp.Body.Close()
 	}, &connectors.ActionOptions{Idempotent: true, MaxAttempts: 10})}
-	in = install(t, &options{CallTimeout: 5 * time.Second}, def)
-	in.setApp("drive", demoApp)
+	in = installWithApp(t, &options{CallTimeout: 5 * time.Second}, def)
 	in.connectBlindly("drive")
-	c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "drive", ""))
-	must(t, err)
+	c = in.connection("drive", "")
 	return in, a, c, files
 }
 

@@ -29,14 +29,12 @@ func TestARefusedExchangeIsNotTheMainGrants(t *testing.T) {
 		w.WriteHeader(http.StatusBadRequest)
 		_, _ = io.WriteString(w, `{"error":"access_denied"}`)
 	}))
-	in := install(t, nil, oauthConnector("drive", server, func(o *connectors.OAuth2) {
+	in := installWithApp(t, nil, oauthConnector("drive", server, func(o *connectors.OAuth2) {
 		o.UserInfoURL = ""
 		o.Companions = map[string]connectors.Companion{"files": {Exchange: byAudience}}
 	}))
-	in.setApp("drive", demoApp)
 	in.connectBlindly("drive")
-	c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "drive", ""))
-	must(t, err)
+	c := in.connection("drive", "")
 	if _, err := in.front.tokens.Source.Fresh(t.Context(), c.Companions["files"]); err == nil {
 		t.Error("got a token that was refused")
 	}
@@ -46,7 +44,7 @@ func TestARefusedExchangeIsNotTheMainGrants(t *testing.T) {
 	if g := in.grant(c.Companions["files"]); g.State != records.GrantRevoked {
 		t.Errorf("the companion is %s, want needs_reauth", g.State)
 	}
-	_, err = in.front.tokens.Source.Fresh(t.Context(), c.Grant)
+	_, err := in.front.tokens.Source.Fresh(t.Context(), c.Grant)
 	must(t, err)
 }
 
@@ -78,18 +76,16 @@ func TestATradeByGetIsSentOnce(t *testing.T) {
 	t.Parallel()
 	provider := &brittle{}
 	server := newServer(t, provider)
-	in := install(t, nil, oauthConnector("photos", server, func(o *connectors.OAuth2) {
+	in := installWithApp(t, nil, oauthConnector("photos", server, func(o *connectors.OAuth2) {
 		o.UserInfoURL, o.RevocationURL, o.TokenFields = "", "", map[string]string{"account": "user_id"}
 		trade := &connectors.Exchange{Method: http.MethodGet, TokenParam: "access_token"}
 		o.Exchange, o.Renewal = trade, trade
 	}))
-	in.setApp("photos", demoApp)
 	in.connectBlindly("photos")
 	if got, want := provider.form.Load(), fmt.Sprint(int64(0), []string(nil), []string(nil), []string(nil)); got != want {
 		t.Errorf("a trade came with %q, want no body, and no header of one (%q)", got, want)
 	}
-	c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "photos", ""))
-	must(t, err)
+	c := in.connection("photos", "")
 	if _, err := in.front.tokens.Source.RenewNow(t.Context(), c.Grant); err == nil {
 		t.Error("got a token from a broken connection")
 	}

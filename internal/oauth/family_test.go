@@ -24,11 +24,8 @@ func TestAFamilySharesOneGrant(t *testing.T) {
 	in.setApp("suite", demoApp) // one app serves the family
 	in.setApp("apart", demoApp)
 	asked := func(connector, tenant string) string {
-		var started struct {
-			URL string `json:"authorization_url"`
-		}
-		in.call(http.MethodPut, "/scopes/organization/"+tenant+"/connections/"+connector, map[string]any{}, &started)
-		_, authorize, _ := newBrowser(t).get(started.URL)
+		started := in.start("/scopes/organization/"+tenant+"/connections/"+connector, map[string]any{})
+		_, authorize, _ := newBrowser(t).get(started)
 		u, err := url.Parse(authorize)
 		must(t, err)
 		return u.Query().Get("scope")

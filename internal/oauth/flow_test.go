@@ -52,11 +52,8 @@ func TestTheAuthorizationRequestCannotBeOverridden(t *testing.T) {
 	app := demoApp
 	app.ExtraParams = map[string]string{"state": "mine", "Redirect_URI": "https://evil.example", "code_challenge_method": "plain", "access_type": "offline"}
 	in.setApp("sly", app)
-	var started struct {
-		URL string `json:"authorization_url"`
-	}
-	in.call(http.MethodPut, "/scopes/organization/acme/connections/sly", map[string]any{}, &started)
-	resp, err := newBrowser(t).Get(started.URL)
+	started := in.start("/scopes/organization/acme/connections/sly", map[string]any{})
+	resp, err := newBrowser(t).Get(started)
 	must(t, err)
 	_ = resp.Body.Close()
 	to, err := resp.Location()
@@ -86,22 +83,8 @@ func TestEveryRefusalHasItsReasonAndStoresNothing(t *testing.T) {
 	in := install(t, clock.options(), append(demoConnectors(p), oauthConnector("other", p.URL(), nil))...)
 	in.setApp("demo-oauth", demoApp)
 	in.setApp("other", demoApp)
-	change := func(callback, name, value string) string {
-		u, err := url.Parse(callback)
-		must(t, err)
-		q := u.Query()
-		q.Set(name, value)
-		if value == "" {
-			q.Del(name)
-		}
-		u.RawQuery = q.Encode()
-		return u.String()
-	}
-	stateOf := func(callback string) string {
-		u, err := url.Parse(callback)
-		must(t, err)
-		return u.Query().Get("state")
-	}
+	change := func(callback, name, value string) string { return parameter(t, callback, name, value) }
+	stateOf := func(callback string) string { return parameterOf(t, callback, "state") }
 	flip := func(state string, at int) string {
 		c := byte('A')
 		if state[at] == c {
@@ -173,17 +156,14 @@ func TestASecondCallbackIsAReplay(t *testing.T) {
 func TestTheFirstBrowserKeepsTheFlow(t *testing.T) {
 	t.Parallel()
 	in, _ := withDemo(t, nil)
-	var started struct {
-		URL string `json:"authorization_url"`
-	}
-	in.call(http.MethodPut, onDemo, map[string]any{}, &started)
+	started := in.start(onDemo, map[string]any{})
 	first, second := newBrowser(t), newBrowser(t)
 	for range 2 { // a reload changes nothing
-		if status, _, body := first.get(started.URL); status != http.StatusSeeOther {
+		if status, _, body := first.get(started); status != http.StatusSeeOther {
 			t.Errorf("first browser: got %d %s, want 303", status, body)
 		}
 	}
-	if status, _, body := second.get(started.URL); status != http.StatusBadRequest || !strings.Contains(body, "wrong_browser") {
+	if status, _, body := second.get(started); status != http.StatusBadRequest || !strings.Contains(body, "wrong_browser") {
 		t.Errorf("second browser: got %d %s, want wrong_browser", status, body)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
@@ -44,8 +43,7 @@ func TestTheFormMakesConfigsOfEveryKind(t *testing.T) {
 	if status != http.StatusOK {
 		t.Fatalf("got %d\n%s", status, page)
 	}
-	c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "kinds", ""))
-	must(t, err)
+	c := in.connection("kinds", "")
 	doc, err := in.front.store.OpenConfig(c)
 	must(t, err)
 	var got map[string]any

@@ -104,17 +104,13 @@ func TestAgainstAnAuthorizationServerThatIsNotOurs(t *testing.T) {
 	const path = "/scopes/organization/acme/connections/fosite"
 	connect := func(query string) string {
 		b := newBrowser(t)
-		var started struct {
-			URL string `json:"authorization_url"`
-		}
-		in.call(http.MethodPut, path+query, map[string]any{}, &started)
-		_, authorize, _ := b.get(started.URL)
+		started := in.start(path+query, map[string]any{})
+		_, authorize, _ := b.get(started)
 		_, callback, _ := b.get(authorize)
 		if status, _, body := b.get(callback); status != http.StatusOK {
 			t.Fatalf("callback: got %d %s", status, body)
 		}
-		c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "fosite", ""))
-		must(t, err)
+		c := in.connection("fosite", "")
 		return c.Grant
 	}
 	grant := connect("")

@@ -110,23 +110,16 @@ func TestALostAnswerSaysOnceThatTheUserMustComeAgain(t *testing.T) {
 // connection to be active afterwards.
 func (in *installation) reconnects(t *testing.T, id string) {
 	t.Helper()
-	var links []string
-	for _, e := range in.events() {
-		if e.Type() != events.OAuthNeedsReauth.Type() {
-			continue
-		}
-		var data events.Data
-		must(t, e.DataAs(&data))
-		links = append(links, data.URL)
+	published := in.eventsOf(events.OAuthNeedsReauth)
+	if len(published) != 1 {
+		t.Fatalf("needs_reauth was published %d times, want once", len(published))
 	}
-	if len(links) != 1 {
-		t.Fatalf("needs_reauth was said %d times, want once", len(links))
-	}
+	link := published[0].URL
 	if c := in.demoConnection(); c.State != records.NeedsReauth {
 		t.Errorf("the connection is %s, want needs_reauth", c.State)
 	}
 	b := newBrowser(t)
-	status, start, body := b.get(links[0])
+	status, start, body := b.get(link)
 	if status != http.StatusSeeOther {
 		t.Fatalf("reconnect link: got %d %s, want 303", status, body)
 	}
@@ -136,7 +129,7 @@ func (in *installation) reconnects(t *testing.T, id string) {
 	if c := in.demoConnection(); c.State != records.Active || c.ID != id {
 		t.Errorf("got %s %s, want %s active", c.ID, c.State, id)
 	}
-	if status, _, body := newBrowser(t).get(links[0]); status != http.StatusBadRequest || !strings.Contains(body, "replayed") {
+	if status, _, body := newBrowser(t).get(link); status != http.StatusBadRequest || !strings.Contains(body, "replayed") {
 		t.Errorf("the link again: got %d %s, want replayed", status, body)
 	}
 }
@@ -161,22 +154,15 @@ func TestARefusedGrantIsDeadOnceForGood(t *testing.T) {
 	if got := stats(t, p); got.Refreshes+got.Reuses != 0 {
 		t.Errorf("provider counted %+v: calls after the refusal", got)
 	}
-	n := 0
-	for _, kind := range in.kinds() {
-		if kind == "oauth.needs_reauth" {
-			n++
-		}
-	}
-	if n != 1 {
-		t.Errorf("needs_reauth was said %d times, want once", n)
+	if n := len(in.eventsOf(events.OAuthNeedsReauth)); n != 1 {
+		t.Errorf("needs_reauth was published %d times, want once", n)
 	}
 }
 
 func TestACallerWithoutPatienceDoesNotCancelTheRefresh(t *testing.T) {
 	t.Parallel()
 	slow := newSlowServer(t, 400*time.Millisecond)
-	in := install(t, nil, oauthConnector("slow", slow.url, nil))
-	in.setApp("slow", demoApp)
+	in := installWithApp(t, nil, oauthConnector("slow", slow.url, nil))
 	grant := in.plant(t, "slow")
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()

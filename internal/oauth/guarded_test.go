@@ -28,8 +28,7 @@ func machine(url string, alter func(*connectors.OAuth2)) connectors.Connector {
 func TestTwoWhoConnectAtOnceLeaveOneThatWorks(t *testing.T) {
 	t.Parallel()
 	p := startDemo(t)
-	in := install(t, nil, machine(p.URL(), nil))
-	in.setApp("machine", demoApp)
+	in := installWithApp(t, nil, machine(p.URL(), nil))
 	for round := range 20 {
 		path := fmt.Sprintf("/scopes/organization/acme/connections/machine?account=%d", round)
 		var both sync.WaitGroup
@@ -51,10 +50,9 @@ func TestAPanicInTheCodeForTokensIsAFailureOfTheirs(t *testing.T) {
 	t.Parallel()
 	p := startDemo(t)
 	const canary = "c4n4ry-token"
-	in := install(t, nil, machine(p.URL(), func(o *connectors.OAuth2) {
+	in := installWithApp(t, nil, machine(p.URL(), func(o *connectors.OAuth2) {
 		o.ParseToken = func(int, http.Header, []byte) (json.RawMessage, error) { panic(canary) }
 	}))
-	in.setApp("machine", demoApp)
 	status, problem := in.call(http.MethodPut, "/scopes/organization/acme/connections/machine", map[string]any{}, nil)
 	if status != http.StatusBadGateway || problem.Code != connectors.CodeConnectorOAuthParseTokenFailed {
 		t.Errorf("got %d %s, want 502 CONNECTOR_OAUTH_PARSE_TOKEN_FAILED", status, problem.Code)

@@ -106,6 +106,14 @@ func install(t testing.TB, opts *options, all ...connectors.Connector) *installa
 	return setup{}.install(t, opts, all...)
 }
 
+// installWithApp starts an installation with one connector, and sets its app.
+func installWithApp(t testing.TB, opts *options, c connectors.Connector) *installation {
+	t.Helper()
+	in := install(t, opts, c)
+	in.setApp(c.Key, demoApp)
+	return in
+}
+
 // setup is how an installation differs from the usual.
 type setup struct {
 	sync  string                                                      // of the NATS server's files
@@ -320,13 +328,34 @@ func (b *browser) do(req *http.Request) (status int, location, body string) {
 // begin starts a flow and returns the callback's URL that the provider leads to.
 func (in *installation) begin(b *browser, path string, body any, decision url.Values) (callback string) {
 	in.t.Helper()
+	return in.consent(b, in.start(path, body), decision)
+}
+
+// start starts a flow, and returns the URL to open in the browser.
+func (in *installation) start(path string, body any) string {
+	in.t.Helper()
 	var started struct {
 		URL string `json:"authorization_url"`
 	}
 	if status, problem := in.call(http.MethodPut, path, body, &started); status != http.StatusOK {
 		in.t.Fatalf("start: got %d %v, want 200", status, &problem)
 	}
-	return in.consent(b, started.URL, decision)
+	return started.URL
+}
+
+// authorize opens a flow, plays the provider, which sends the browser back with a code
+// and more parameters, and returns how the callback ended and the authorization request.
+func (in *installation) authorize(b *browser, start, more string) (status int, answer string, request url.Values) {
+	in.t.Helper()
+	_, to, text := b.get(start)
+	u, err := url.Parse(to)
+	must(in.t, err)
+	request = u.Query()
+	if request.Get("redirect_uri") == "" {
+		in.t.Fatalf("open: got %q %s, want an authorization request", to, text)
+	}
+	status, location, body := b.get(request.Get("redirect_uri") + "?code=CODE&state=" + url.QueryEscape(request.Get("state")) + more)
+	return status, location + body, request
 }
 
 func (in *installation) consent(b *browser, start string, decision url.Values) (callback string) {
@@ -354,9 +383,12 @@ func (in *installation) connectDemo() (grant string) {
 	return in.demoConnection().Grant
 }
 
-func (in *installation) demoConnection() *records.Connection {
+func (in *installation) demoConnection() *records.Connection { return in.connection("demo-oauth", "") }
+
+// connection returns the record of a connection of acme.
+func (in *installation) connection(connector, account string) *records.Connection {
 	in.t.Helper()
-	c, err := in.front.service.Latest(in.t.Context(), records.NewRef(acme, "demo-oauth", ""))
+	c, err := in.front.service.Latest(in.t.Context(), records.NewRef(acme, connector, account))
 	must(in.t, err)
 	return c
 }
@@ -410,6 +442,30 @@ func (in *installation) kinds() (kinds []string) {
 		kinds = append(kinds, strings.TrimPrefix(e.Type(), "hawser."))
 	}
 	return kinds
+}
+
+// eventsOf returns the data of all events of a kind so far.
+func (in *installation) eventsOf(kind events.Kind) (all []events.Data) {
+	in.t.Helper()
+	for _, e := range in.events() {
+		if e.Type() == kind.Type() {
+			var data events.Data
+			must(in.t, e.DataAs(&data))
+			all = append(all, data)
+		}
+	}
+	return all
+}
+
+// timers returns how many timers of grants have fired and were not handled, and how many
+// are set.
+func (in *installation) timers(t testing.TB) (due, set int) {
+	t.Helper()
+	fired, err := in.front.queue.Streams.SubjectCounts(t.Context(), queue.Refresh, in.front.queue.Subjects.RefreshesDue())
+	must(t, err)
+	pending, err := in.front.queue.Streams.SubjectCounts(t.Context(), queue.Refresh, in.front.queue.Subjects.RefreshTimers())
+	must(t, err)
+	return len(fired), len(pending)
 }
 
 func (in *installation) events() (out []events.Event) {

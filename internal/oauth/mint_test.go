@@ -30,8 +30,7 @@ func (in *installation) mintedTwice(t *testing.T, key string, config any) (acces
 	if status, problem := in.call(http.MethodPut, path, map[string]any{"config": config}, nil); status != http.StatusCreated {
 		t.Fatalf("connect: got %d %v, want 201; log:\n%s", status, &problem, in.logs)
 	}
-	c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, key, ""))
-	must(t, err)
+	c := in.connection(key, "")
 	in.expire(c.Grant)
 	token, err := in.front.tokens.Source.Fresh(t.Context(), c.Grant)
 	must(t, err)
@@ -125,8 +124,7 @@ func TestCredentialsOfTheConfigAreTradedForAToken(t *testing.T) {
 	if diff := cmp.Diff([]request{want, want}, listener.asked); diff != "" {
 		t.Errorf("what the provider was asked (-want +got):\n%s", diff)
 	}
-	conn, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "machine", ""))
-	must(t, err)
+	conn := in.connection("machine", "")
 	if got := in.grant(conn.Grant).Lifetime(); got.Round(time.Minute) != 20*time.Minute {
 		t.Errorf("the token lives %s, want 20m", got)
 	}
@@ -207,8 +205,7 @@ func TestATokenIsMintedByCode(t *testing.T) {
 				t.Errorf("the token is %q, want the second", got)
 			}
 			in.registry = connectors.NewRegistry() // of a program without the code
-			conn, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "machine", ""))
-			must(t, err)
+			conn := in.connection("machine", "")
 			in.expire(conn.Grant)
 			if _, err := in.join(t).tokens.Source.Fresh(t.Context(), conn.Grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
 				t.Errorf("without the code: got %v, want that it is left to who has it", err)
@@ -260,8 +257,7 @@ func TestTokenRequestsAreSignedByCode(t *testing.T) {
 		t.Errorf("asked for (-want +got):\n%s", diff)
 	}
 	in.registry = connectors.NewRegistry() // of a program without the code
-	c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "signed", ""))
-	must(t, err)
+	c := in.connection("signed", "")
 	in.expire(c.Grant)
 	if _, err := in.join(t).tokens.Source.Fresh(t.Context(), c.Grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
 		t.Errorf("without the code: got %v, want that it is left to who has it", err)
@@ -309,8 +305,7 @@ func TestCredentialsAreTradedInXML(t *testing.T) {
 	if c := got[1].Credentials; c.Name != `una "<b>"` || c.Password != "p&<>]]>" || c.Site.URL != "a&b" {
 		t.Errorf("the provider read %+v", c)
 	}
-	conn, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "machine", ""))
-	must(t, err)
+	conn := in.connection("machine", "")
 	if life := in.grant(conn.Grant).Lifetime().Round(time.Minute); life != 30*time.Minute {
 		t.Errorf("the token lives %s, want 30m", life)
 	}

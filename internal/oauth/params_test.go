@@ -112,12 +112,9 @@ func TestParametersAreSaidAsTheProviderWantsToHearThem(t *testing.T) {
 			}))
 			in.setApp("p", records.App{ClientID: "demo-client", ClientSecrets: demoApp.ClientSecrets, ExtraParams: map[string]string{"PAYLOAD": "mine", "Client_Key": "mine"}})
 			const path = "/scopes/organization/acme/connections/p"
-			var started struct {
-				URL string `json:"authorization_url"`
-			}
-			in.call(http.MethodPut, path, map[string]any{}, &started)
+			started := in.start(path, map[string]any{})
 			b := newBrowser(t)
-			_, authorize, _ := b.get(started.URL)
+			_, authorize, _ := b.get(started)
 			for name, want := range tc.asks {
 				if got := strings.TrimPrefix(parameterOf(t, authorize, name), in.url); got != want {
 					t.Errorf("authorization request: %s is %q, want %q", name, got, want)
@@ -158,8 +155,7 @@ func TestWhoLacksTheCodeToReadATokenDoesNotAskForOne(t *testing.T) {
 		o.UserInfoURL, o.RevocationURL = "", ""
 		o.ParseToken = func(_ int, _ http.Header, body []byte) (json.RawMessage, error) { return body, nil }
 	})
-	in := install(t, nil, odd)
-	in.setApp("odd", demoApp)
+	in := installWithApp(t, nil, odd)
 	grant := in.plant(t, "odd")
 	in.registry = connectors.NewRegistry() // of the programs to come
 	without := in.join(t)

@@ -51,11 +51,16 @@ func (in *installation) runExecutor(t testing.TB) *node {
 	return n
 }
 
+// refresher returns a refresher of the node.
+func (n *node) refresher(opts *refresher.Options) *refresher.Refresher {
+	return refresher.New(refresher.Parts{Queue: n.queue, Tokens: n.tokens, Grants: n.grants, Leases: n.leases}, opts)
+}
+
 // runRefresher adds a refresher process.
 func (in *installation) runRefresher(t testing.TB) *node {
 	t.Helper()
 	n := in.join(t)
-	r := refresher.New(refresher.Parts{Queue: n.queue, Tokens: n.tokens, Grants: n.grants, Leases: n.leases}, &refresher.Options{Log: zerolog.New(in.logs)})
+	r := n.refresher(&refresher.Options{Log: zerolog.New(in.logs)})
 	n.caches(t)
 	run(t, func(ctx context.Context) error { return r.Run(ctx, context.WithoutCancel(ctx), func() {}) })
 	return n
@@ -111,15 +116,13 @@ func TestOneRefreshThoughNoActionWaitsForIt(t *testing.T) {
 		}
 	}), nil)
 	slow.Actions = []connectors.Action{connectors.NewAction("still", still, &connectors.ActionOptions{Idempotent: true, Timeout: patience, MaxAttempts: 50})}
-	in := install(t, nil, slow)
-	in.setApp("slow", demoApp)
+	in := installWithApp(t, nil, slow)
 	logs = in.logs
 	b := newBrowser(t)
 	if status, _, body := b.get(in.begin(b, "/scopes/organization/acme/connections/slow", map[string]any{}, approve)); status != http.StatusOK {
 		t.Fatalf("connect: got %d %s", status, body)
 	}
-	c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "slow", ""))
-	must(t, err)
+	c := in.connection("slow", "")
 	r := newRace(t, in, p, "slow", "still", c.Grant)
 	for round := range rounds(t, 2) {
 		until.Store(logs.retries() + enough)

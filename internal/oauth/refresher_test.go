@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/refresher"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -31,11 +30,8 @@ func TestARefresherRenewsBeforeATokenExpires(t *testing.T) {
 		t.Errorf("provider counted %+v, want one refresh", got)
 	}
 	eventually(t, "the next timer, and no due message left", func() bool {
-		left, err := in.front.queue.Streams.SubjectCounts(t.Context(), queue.Refresh, in.front.queue.Subjects.RefreshTimers())
-		must(t, err)
-		due, err := in.front.queue.Streams.SubjectCounts(t.Context(), queue.Refresh, in.front.queue.Subjects.RefreshesDue())
-		must(t, err)
-		return len(left) == 1 && len(due) == 0
+		due, set := in.timers(t)
+		return due == 0 && set == 1
 	})
 }
 
@@ -47,11 +43,8 @@ func TestAStrayTimerRefreshesNothing(t *testing.T) {
 	must(t, in.front.queue.ScheduleRefresh(t.Context(), grant, time.Now()))
 	must(t, in.front.queue.ScheduleRefresh(t.Context(), "organization.nobody.none.0", time.Now()))
 	eventually(t, "both timers to be seen, and the true one to be set again", func() bool {
-		due, err := in.front.queue.Streams.SubjectCounts(t.Context(), queue.Refresh, in.front.queue.Subjects.RefreshesDue())
-		must(t, err)
-		timers, err := in.front.queue.Streams.SubjectCounts(t.Context(), queue.Refresh, in.front.queue.Subjects.RefreshTimers())
-		must(t, err)
-		return len(due) == 0 && len(timers) == 1
+		due, set := in.timers(t)
+		return due == 0 && set == 1
 	})
 	if got := stats(t, p); got.Refreshes != 0 {
 		t.Errorf("provider counted %+v, want no refresh", got)
@@ -64,7 +57,7 @@ func TestALostTimerIsHealed(t *testing.T) {
 	grant := in.connectDemo()
 	n := in.runRefresher(t)
 	in.expire(grant) // its timer lies an hour ahead: as good as lost
-	healer := refresher.New(refresher.Parts{Queue: n.queue, Tokens: n.tokens, Grants: n.grants, Leases: n.leases}, nil)
+	healer := n.refresher(nil)
 	healed, err := healer.Heal(t.Context())
 	must(t, err)
 	if healed != 1 {
@@ -98,24 +91,16 @@ func TestAnEndingRefreshTokenIsToldOnce(t *testing.T) {
 	for range 2 {
 		must(t, in.front.queue.ScheduleRefresh(t.Context(), grant, time.Now()))
 		eventually(t, "the timer to be seen", func() bool {
-			due, err := in.front.queue.Streams.SubjectCounts(t.Context(), queue.Refresh, in.front.queue.Subjects.RefreshTimers())
-			must(t, err)
-			return len(due) == 1 && in.grant(grant).ExpiryWarned
+			_, set := in.timers(t)
+			return set == 1 && in.grant(grant).ExpiryWarned
 		})
 	}
-	var told []events.Data
-	for _, e := range in.events() {
-		if e.Type() == events.OAuthExpiring.Type() {
-			var data events.Data
-			must(t, e.DataAs(&data))
-			told = append(told, data)
-		}
-	}
-	if len(told) != 1 {
-		t.Fatalf("oauth.expiring was said %d times, want once", len(told))
+	published := in.eventsOf(events.OAuthExpiring)
+	if len(published) != 1 {
+		t.Fatalf("oauth.expiring was published %d times, want once", len(published))
 	}
 	follow := func() (status int, to string) {
-		status, to, _ = newBrowser(t).get(told[0].URL)
+		status, to, _ = newBrowser(t).get(published[0].URL)
 		return status, to
 	}
 	status, start := follow()
@@ -148,8 +133,7 @@ func TestAFloodOfDueGrantsIsWorkedOff(t *testing.T) {
 		<-timer.C
 		_, _ = io.WriteString(w, `{"access_token":"new-access","refresh_token":"new-refresh","expires_in":3600}`)
 	}))
-	in := install(t, nil, oauthConnector("flood", server, nil))
-	in.setApp("flood", demoApp)
+	in := installWithApp(t, nil, oauthConnector("flood", server, nil))
 	var keys []string
 	for i := range grants {
 		key := records.GrantKey(acme, "flood", "demo-client", strconv.Itoa(i))
@@ -162,7 +146,7 @@ func TestAFloodOfDueGrantsIsWorkedOff(t *testing.T) {
 		keys = append(keys, key)
 	}
 	n := in.join(t)
-	r := refresher.New(refresher.Parts{Queue: n.queue, Tokens: n.tokens, Grants: n.grants, Leases: n.leases}, &refresher.Options{Concurrency: 16, PerProvider: atOnce})
+	r := n.refresher(&refresher.Options{Concurrency: 16, PerProvider: atOnce})
 	run(t, func(ctx context.Context) error { return r.Run(ctx, context.WithoutCancel(ctx), func() {}) })
 	eventually(t, "every grant to be renewed", func() bool {
 		return !slices.ContainsFunc(keys, func(key string) bool { return in.grant(key).Generation != 2 })

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -147,8 +146,7 @@ func TestEveryDialectOfTokenRepliesIsRead(t *testing.T) {
 			t.Errorf("%s: got %s, want success", d.name, location)
 			continue
 		}
-		c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, key, ""))
-		must(t, err)
+		c := in.connection(key, "")
 		g := in.grant(c.Grant)
 		opened, err := in.front.grants.Open(g)
 		must(t, err)
@@ -176,24 +174,13 @@ func TestEveryDialectOfTokenRepliesIsRead(t *testing.T) {
 	}
 }
 
-// connectBlindly plays the provider's part of a flow: it answers any request with a
-// code. It returns where the callback leads.
-func (in *installation) connectBlindly(connector string) (location string) {
+// connectBlindly connects at a provider of which this test plays the authorization
+// endpoint. It returns where the callback redirects to, and its body.
+func (in *installation) connectBlindly(connector string) (answer string) {
 	in.t.Helper()
-	var started struct {
-		URL string `json:"authorization_url"`
-	}
-	path := "/scopes/organization/acme/connections/" + connector
-	if status, problem := in.call(http.MethodPut, path, map[string]any{"return_url": in.url + "/done"}, &started); status != http.StatusOK {
-		in.t.Fatalf("start %s: got %d %v", connector, status, &problem)
-	}
-	b := newBrowser(in.t)
-	_, authorize, _ := b.get(started.URL)
-	u, err := url.Parse(authorize)
-	must(in.t, err)
-	connector, _, _ = strings.Cut(connector, "?")
-	_, location, body := b.get(in.url + "/connectors/" + connector + "/oauth/callback?code=CODE&realm=r1&state=" + u.Query().Get("state"))
-	return location + body
+	started := in.start("/scopes/organization/acme/connections/"+connector, map[string]any{"return_url": in.url + "/done"})
+	_, answer, _ = in.authorize(newBrowser(in.t), started, "&realm=r1")
+	return answer
 }
 
 func TestAJWTSaysItselfWhenItEnds(t *testing.T) {
@@ -202,13 +189,11 @@ func TestAJWTSaysItselfWhenItEnds(t *testing.T) {
 	server := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `{"access_token":"`+jwt(ends)+`","site":"https://eu.example"}`)
 	}))
-	in := install(t, nil, oauthConnector("jot", server, func(o *connectors.OAuth2) {
+	in := installWithApp(t, nil, oauthConnector("jot", server, func(o *connectors.OAuth2) {
 		o.UserInfoURL, o.Metadata = "", map[string]string{"site": "token.site"}
 	}))
-	in.setApp("jot", demoApp)
 	in.connectBlindly("jot")
-	c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "jot", ""))
-	must(t, err)
+	c := in.connection("jot", "")
 	if g := in.grant(c.Grant); !g.ExpiresAt.Equal(ends) {
 		t.Errorf("ends %v, want %v", g.ExpiresAt, ends)
 	}
@@ -220,14 +205,12 @@ func TestAJWTSaysItselfWhenItEnds(t *testing.T) {
 func TestClientCredentialsConnectAndRenew(t *testing.T) {
 	t.Parallel()
 	p := startDemo(t)
-	in := install(t, nil, machine(p.URL(), nil))
-	in.setApp("machine", demoApp)
+	in := installWithApp(t, nil, machine(p.URL(), nil))
 	const path = "/scopes/organization/acme/connections/machine"
 	if status, problem := in.call(http.MethodPut, path, map[string]any{}, nil); status != http.StatusCreated {
 		t.Fatalf("connect: got %d %v, want 201", status, &problem)
 	}
-	c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "machine", ""))
-	must(t, err)
+	c := in.connection("machine", "")
 	in.expire(c.Grant)
 	var runtime connection.Runtime
 	in.call(http.MethodPost, path+"/resolve", nil, &runtime)

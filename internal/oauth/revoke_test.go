@@ -12,7 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hawser-io/hawser/internal/connection"
-	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -54,6 +53,14 @@ func (v *revoker) seen() []string {
 	return slices.Clone(v.tokens)
 }
 
+// revoked expects the tokens that were revoked.
+func (v *revoker) revoked(t *testing.T, want ...string) {
+	t.Helper()
+	if diff := cmp.Diff(want, v.seen()); diff != "" {
+		t.Errorf("what was revoked (-want +got):\n%s", diff)
+	}
+}
+
 const onGone = "/scopes/organization/acme/connections/gone"
 
 // leaves disconnects and expects the connection to be gone at once.
@@ -79,23 +86,12 @@ func (in *installation) forgotten(grant string) bool {
 }
 
 // failures are the data of oauth.failed.
-func (in *installation) failures() (all []events.Data) {
-	in.t.Helper()
-	for _, e := range in.events() {
-		if e.Type() == events.OAuthFailed.Type() {
-			var data events.Data
-			must(in.t, e.DataAs(&data))
-			all = append(all, data)
-		}
-	}
-	return all
-}
+func (in *installation) failures() []events.Data { return in.eventsOf(events.OAuthFailed) }
 
 func TestAFailedRevocationIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	provider := newRevoker(500, 500)
-	in := install(t, nil, oauthConnector("gone", newServer(t, provider), nil))
-	in.setApp("gone", demoApp)
+	in := installWithApp(t, nil, oauthConnector("gone", newServer(t, provider), nil))
 	grant := in.plant(t, "gone")
 	in.leaves(t)
 	g := in.grant(grant)
@@ -107,9 +103,7 @@ func TestAFailedRevocationIsTriedAgain(t *testing.T) {
 	}
 	in.runRefresher(t)
 	eventually(t, "the grant to be forgotten", func() bool { return in.forgotten(grant) })
-	if diff := cmp.Diff([]string{"old-refresh", "old-refresh", "old-refresh"}, provider.seen()); diff != "" {
-		t.Errorf("what was revoked (-want +got):\n%s", diff)
-	}
+	provider.revoked(t, "old-refresh", "old-refresh", "old-refresh")
 	if got := in.failures(); len(got) > 0 {
 		t.Errorf("got %+v, want no failure: it was revoked in the end", got)
 	}
@@ -134,8 +128,7 @@ func TestARefusedRevocationIsToldAndForgotten(t *testing.T) {
 func TestDisconnectingNeverWaitsForTheProvider(t *testing.T) {
 	t.Parallel()
 	provider := newRevoker(0)
-	in := install(t, &options{CallTimeout: 5 * time.Second}, oauthConnector("gone", newServer(t, provider), nil))
-	in.setApp("gone", demoApp)
+	in := installWithApp(t, &options{CallTimeout: 5 * time.Second}, oauthConnector("gone", newServer(t, provider), nil))
 	grant := in.plant(t, "gone")
 	if took := in.leaves(t); took > 4*time.Second {
 		t.Errorf("it took %s while the provider hangs", took)
@@ -152,8 +145,7 @@ func TestARevocationWaitsForALimit(t *testing.T) {
 		w.WriteHeader(http.StatusForbidden)
 	})), nil)
 	def.RateLimit = &connectors.RateLimit{Statuses: []int{403}, Windows: []connectors.RateWindow{{Reset: "X-Reset", Form: connectors.ExpiryEpoch}}}
-	in := install(t, nil, def)
-	in.setApp("gone", demoApp)
+	in := installWithApp(t, nil, def)
 	grant := in.plant(t, "gone")
 	in.leaves(t)
 	eventually(t, "the first try to be counted", func() bool { return in.forgotten(grant) || in.grant(grant).Revocation.Tries == 1 })
@@ -171,14 +163,12 @@ func TestANewAuthorisationEndsTheRevocation(t *testing.T) {
 	t.Parallel()
 	provider := newRevoker(500)
 	kind := newSlowServer(t, 0)
-	in := install(t, nil, oauthConnector("gone", kind.url, func(o *connectors.OAuth2) {
+	in := installWithApp(t, nil, oauthConnector("gone", kind.url, func(o *connectors.OAuth2) {
 		o.UserInfoURL, o.RevocationURL = "", newServer(t, provider)+"/revoke"
 		o.TokenFields = map[string]string{"account": "access_token"}
 	}))
-	in.setApp("gone", demoApp)
 	in.connectBlindly("gone")
-	c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "gone", ""))
-	must(t, err)
+	c := in.connection("gone", "")
 	in.leaves(t)
 	g := in.grant(c.Grant)
 	if g.State != records.GrantUnused {
@@ -189,11 +179,8 @@ func TestANewAuthorisationEndsTheRevocation(t *testing.T) {
 	in.runRefresher(t)
 	must(t, in.front.queue.ScheduleRefresh(t.Context(), c.Grant, time.Now()))
 	eventually(t, "the timer to be seen", func() bool {
-		due, err := in.front.queue.Streams.SubjectCounts(t.Context(), queue.Refresh, in.front.queue.Subjects.RefreshesDue())
-		must(t, err)
-		timers, err := in.front.queue.Streams.SubjectCounts(t.Context(), queue.Refresh, in.front.queue.Subjects.RefreshTimers())
-		must(t, err)
-		return len(due) == 0 && len(timers) == 1
+		due, set := in.timers(t)
+		return due == 0 && set == 1
 	})
 	if now := in.grant(c.Grant); now.State != records.GrantLive || now.Revocation != nil || len(now.References) != 1 {
 		t.Errorf("the grant is %s with %v, want live with its connection", now.State, now.References)
@@ -207,8 +194,7 @@ func TestARevocationMadeOfTheConfigIsTriedAgain(t *testing.T) {
 	provider := newRevoker(503)
 	server := newServer(t, provider)
 	def := oauthConnector("gone", server, func(o *connectors.OAuth2) { o.RevocationURL = server + "/${config.site}" })
-	in := install(t, nil, def)
-	in.setApp("gone", demoApp)
+	in := installWithApp(t, nil, def)
 	key := in.plant(t, "gone")
 	var v connection.View
 	if status, problem := in.call(http.MethodPatch, onGone, map[string]any{"config": map[string]string{"site": "revoke"}}, &v); status != http.StatusOK {
@@ -233,8 +219,7 @@ func TestAGrantThatLostItsConnectionIsRevokedAfterAll(t *testing.T) {
 	provider.HandleFunc("POST /token", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte(`{"access_token":"a","refresh_token":"new-refresh","expires_in":3600}`))
 	})
-	in := install(t, nil, oauthConnector("gone", newServer(t, provider), nil))
-	in.setApp("gone", demoApp)
+	in := installWithApp(t, nil, oauthConnector("gone", newServer(t, provider), nil))
 	grant := in.plant(t, "gone")
 	if _, err := in.front.service.Disconnect(t.Context(), records.NewRef(acme, "gone", "")); err != nil { // the record alone
 		t.Fatal(err)
@@ -243,9 +228,7 @@ func TestAGrantThatLostItsConnectionIsRevokedAfterAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the grant to be forgotten", func() bool { return in.forgotten(grant) })
-	if diff := cmp.Diff([]string{"new-refresh"}, provider.seen()); diff != "" {
-		t.Errorf("what was revoked (-want +got):\n%s", diff)
-	}
+	provider.revoked(t, "new-refresh")
 }
 
 // A connection of many grants waits for the provider once.
@@ -260,8 +243,7 @@ func TestDisconnectingWaitsOnceForAllOfItsGrants(t *testing.T) {
 		}
 		w.ServeHTTP(rw, r)
 	}))
-	in := install(t, &options{CallTimeout: 5 * time.Second}, chat(server))
-	in.setApp("chat", demoApp)
+	in := installWithApp(t, &options{CallTimeout: 5 * time.Second}, chat(server))
 	c := in.connectChat(t, "")
 	began := time.Now()
 	must(t, in.front.tokens.Connections.Disconnect(t.Context(), c.Ref()))

@@ -41,8 +41,7 @@ func BenchmarkRefresherScale(b *testing.B) {
 
 func benchmarkScale(b *testing.B, n int) {
 	endpoint := newTokenEndpoint(b)
-	in := install(b, nil, oauthConnector("bench", endpoint.url, nil))
-	in.setApp("bench", demoApp)
+	in := installWithApp(b, nil, oauthConnector("bench", endpoint.url, nil))
 	began := time.Now()
 	keys := plantMany(b, in, n)
 	b.Logf("%d grants and timers stored in %s", n, time.Since(began).Round(time.Second))

@@ -74,8 +74,7 @@ func TestAFailedTradeSparesASiblingsGrant(t *testing.T) {
 		_, _ = w.Write([]byte(`{"access_token":"same","expires_in":3600}`))
 	})
 	provider.HandleFunc("GET /userinfo", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"sub":"u1"}`)) })
-	in := install(t, nil, oauthConnector("gone", newServer(t, provider), func(o *connectors.OAuth2) { o.Exchange = &connectors.Exchange{} }))
-	in.setApp("gone", demoApp)
+	in := installWithApp(t, nil, oauthConnector("gone", newServer(t, provider), func(o *connectors.OAuth2) { o.Exchange = &connectors.Exchange{} }))
 	in.connectBlindly("gone")
 	if location := in.connectBlindly("gone?account=second"); !strings.Contains(location, "CONNECTOR_OAUTH_TOKEN_FAILED") {
 		t.Errorf("connect: got %s, want CONNECTOR_OAUTH_TOKEN_FAILED", location)
@@ -127,8 +126,7 @@ func TestALinkRenewsAnAccountThatHadNoName(t *testing.T) {
 		}
 		_, _ = w.Write([]byte(`{"sub":"u1"}`))
 	})
-	in := install(t, nil, oauthConnector("gone", newServer(t, provider), nil))
-	in.setApp("gone", demoApp)
+	in := installWithApp(t, nil, oauthConnector("gone", newServer(t, provider), nil))
 	silent.Store(true)
 	in.connectBlindly("gone")
 	silent.Store(false)
@@ -138,10 +136,8 @@ func TestALinkRenewsAnAccountThatHadNoName(t *testing.T) {
 	if _, err := in.front.tokens.Source.RenewNow(t.Context(), c.Grant); err == nil {
 		t.Fatal("got a token that was refused")
 	}
-	b := newBrowser(t)
-	_, start, _ := b.get(in.front.links.ReconnectURL(c))
-	_, authorize, _ := b.get(start)
-	if status, _, body := b.get(in.url + "/connectors/gone/oauth/callback?code=CODE&state=" + parameterOf(t, authorize, "state")); status != http.StatusOK {
+	_, start, _ := newBrowser(t).get(in.front.links.ReconnectURL(c))
+	if status, body, _ := in.authorize(newBrowser(t), start, ""); status != http.StatusOK {
 		t.Errorf("the link: got %d %s", status, body)
 	}
 	now, err := in.front.service.Latest(t.Context(), ref)

@@ -4,11 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/records"
-	"github.com/hawser-io/hawser/internal/refresher"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
@@ -47,13 +44,12 @@ func TestAGrantThatNobodyRefreshesIsLetGoToo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			provider := newRevoker()
-			in := install(t, nil, oauthConnector("gone", newServer(t, provider), nil))
-			in.setApp("gone", demoApp)
+			in := installWithApp(t, nil, oauthConnector("gone", newServer(t, provider), nil))
 			grant := in.plant(t, "gone")
 			g := in.grant(grant)
 			must(t, in.front.grants.Seal(g, tc.change(g, records.GrantTokens{Access: secret.New("old-access"), Refresh: secret.New("old-refresh")})))
 			must(t, in.front.grants.Save(t.Context(), g))
-			healer := refresher.New(refresher.Parts{Queue: in.front.queue, Tokens: in.front.tokens, Grants: in.front.grants, Leases: in.front.leases}, nil)
+			healer := in.front.refresher(nil)
 			_, err := healer.Heal(t.Context())
 			must(t, err)
 			if in.forgotten(grant) {
@@ -63,9 +59,7 @@ func TestAGrantThatNobodyRefreshesIsLetGoToo(t *testing.T) {
 			_, err = healer.Heal(t.Context())
 			must(t, err)
 			eventually(t, "the grant to be forgotten", func() bool { return in.forgotten(grant) })
-			if diff := cmp.Diff(tc.revoked, provider.seen()); diff != "" {
-				t.Errorf("what was revoked (-want +got):\n%s", diff)
-			}
+			provider.revoked(t, tc.revoked...)
 		})
 	}
 }
@@ -78,12 +72,11 @@ func TestWhoAsksForATokenOfAGrantThatNobodyHasLetsItGo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := newServer(t, newRevoker())
-			in := install(t, nil, oauthConnector("gone", server, func(o *connectors.OAuth2) {
+			in := installWithApp(t, nil, oauthConnector("gone", server, func(o *connectors.OAuth2) {
 				if !kill {
 					o.TokenURL = server + "/${config.site}"
 				}
 			}))
-			in.setApp("gone", demoApp)
 			grant := in.plant(t, "gone")
 			if g := in.grant(grant); kill {
 				g.State = records.GrantRevoked
@@ -103,10 +96,9 @@ func TestAGrantIsRefreshedByTheConfigOfAConnectionThatHasIt(t *testing.T) {
 	t.Parallel()
 	provider := &listener{}
 	server := newServer(t, provider)
-	in := install(t, &options{CallTimeout: 5 * time.Second}, oauthConnector("gone", server, func(o *connectors.OAuth2) {
+	in := installWithApp(t, &options{CallTimeout: 5 * time.Second}, oauthConnector("gone", server, func(o *connectors.OAuth2) {
 		o.TokenURL, o.RevocationURL = server+"/${config.site}", ""
 	}))
-	in.setApp("gone", demoApp)
 	grant := in.plant(t, "gone")
 	first, second := records.NewRef(acme, "gone", ""), records.NewRef(acme, "gone", "second")
 	hold := records.NewGrantReference(second, time.Now())

@@ -48,10 +48,8 @@ func TestTimersKeepTheirMarginAndSpread(t *testing.T) {
 	never := in.front.grants.New(records.GrantKey(acme, "timed", "client", "never"))
 	never.RefreshToken, never.IssuedAt = "there is one", time.Now()
 	must(t, in.front.tokens.Scheduler.Schedule(t.Context(), never))
-	timers, err := in.front.queue.Streams.SubjectCounts(t.Context(), queue.Refresh, in.front.queue.Subjects.RefreshTimers())
-	must(t, err)
-	if len(timers) != 160 {
-		t.Errorf("%d timers, want one for each of 160 grants, and none for a token that does not end", len(timers))
+	if _, set := in.timers(t); set != 160 {
+		t.Errorf("%d timers, want one for each of 160 grants, and none for a token that does not end", set)
 	}
 }
 
@@ -95,7 +93,7 @@ func TestASlowProviderHoldsUpOnlyItsOwn(t *testing.T) {
 		plant("stuck", i)
 	}
 	n := in.join(t)
-	r := refresher.New(refresher.Parts{Queue: n.queue, Tokens: n.tokens, Grants: n.grants, Leases: n.leases}, &refresher.Options{Concurrency: 8, PerProvider: 2})
+	r := n.refresher(&refresher.Options{Concurrency: 8, PerProvider: 2})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx, ctx, func() {}) }()
