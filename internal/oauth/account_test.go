@@ -9,9 +9,9 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
-// An app's webhooks go to whom they are for by the provider's word, not by the word
-// of who types a config.
-func TestTheAccountThatAnAuthorisationLearnsCannotBeTyped(t *testing.T) {
+// An app-wide webhook is routed by the provider's account, so the account comes from the
+// provider and never from the config that a user enters.
+func TestTheProvidersAccountCannotBeEntered(t *testing.T) {
 	t.Parallel()
 	p := startDemo(t)
 	type config struct {
@@ -30,18 +30,18 @@ func TestTheAccountThatAnAuthorisationLearnsCannotBeTyped(t *testing.T) {
 	for key, want := range map[string]string{"known": "usr_ava", "unknown": ""} {
 		in.setApp(key, demoApp)
 		path, b := "/scopes/organization/acme/connections/"+key, newBrowser(t)
-		typed := map[string]any{"config": map[string]string{"team": "another's"}}
-		if status, _, body := b.get(in.begin(b, path, typed, approve)); status != http.StatusOK {
+		entered := map[string]any{"config": map[string]string{"team": "another's"}}
+		if status, _, body := b.get(in.begin(b, path, entered, approve)); status != http.StatusOK {
 			t.Fatalf("%s: callback: %d %s", key, status, body)
 		}
-		holds := func(when string) {
+		check := func(when string) {
 			t.Helper()
 			c := in.connection(key, "")
 			if others, err := in.front.store.ByProviderAccount(t.Context(), key, "another's"); c.ProviderAccount != want || err != nil || len(others) > 0 {
 				t.Errorf("%s, %s: its account is %q, want %q; %d connections are of the other, %v", key, when, c.ProviderAccount, want, len(others), err)
 			}
 		}
-		holds("typed when connecting")
+		check("entered when connecting")
 		for _, team := range []any{"another's", nil, 7} {
 			status, problem := in.call(http.MethodPatch, path, map[string]any{"config": map[string]any{"team": team}}, nil)
 			if team != nil || key == "known" {
@@ -49,7 +49,7 @@ func TestTheAccountThatAnAuthorisationLearnsCannotBeTyped(t *testing.T) {
 					t.Errorf("%s: a change to %v got %d %v, want 400", key, team, status, problem.Errors)
 				}
 			}
-			holds("changed")
+			check("changed")
 		}
 		if status, problem := in.call(http.MethodPatch, path, map[string]any{"config": map[string]any{"note": "n"}}, nil); status != http.StatusOK {
 			t.Errorf("%s: another change got %d %v", key, status, problem.Errors)

@@ -11,9 +11,9 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
-// A flow is begun at one node, opened at another, and comes back, again and again
-// and at once, to several: it is taken once.
-func TestAFlowGoesThroughAnyNodeAndIsTakenOnce(t *testing.T) {
+// A flow is started on one node and opened on another. Of 24 callbacks on three more
+// nodes one succeeds.
+func TestAFlowContinuesOnAnyNodeAndIsUsedOnce(t *testing.T) {
 	t.Parallel()
 	in, p := withDemo(t, nil)
 	started := in.start(onDemo, map[string]any{})

@@ -11,8 +11,8 @@ import (
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// What is stored counts; where nothing is, the environment does. A family's app
-// serves its connectors.
+// A stored app takes precedence over one from the environment. A family's app serves its
+// connectors.
 func TestAppsComeFromTheStoreOrTheEnvironment(t *testing.T) {
 	t.Parallel()
 	in := install(t, nil)
@@ -43,7 +43,7 @@ func TestAppsComeFromTheStoreOrTheEnvironment(t *testing.T) {
 	}
 	expect("from the environment, by the family", "issues", "suite", "env-id", "suite", "new", "old")
 	expect("with a dash in its name", "two-words", "", "two-words", "two-words")
-	expect("nowhere", "nobody", "", "", "")
+	expect("not set", "nobody", "", "", "")
 	in.setApp("suite", records.App{ClientID: "stored-id", ClientSecrets: []secret.Text{secret.New("s")}})
 	expect("stored beats the environment", "issues", "suite", "stored-id", "suite", "s")
 	in.setApp("issues", records.App{ClientID: "own-id"})

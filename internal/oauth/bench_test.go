@@ -20,7 +20,7 @@ import (
 const (
 	// dueGrants is how many grants come due at once.
 	dueGrants = 1000
-	// tokenLatency is what a provider's token endpoint takes, at its quickest.
+	// tokenLatency is how long the token endpoint takes at least.
 	tokenLatency = 50 * time.Millisecond
 	// callsAtOnce is what a refresher allows one provider.
 	callsAtOnce = 16
@@ -36,7 +36,7 @@ func BenchmarkRefreshThroughput(b *testing.B) {
 			endpoint := newTokenEndpoint(b)
 			in := setup{sync: sync}.install(b, nil, oauthConnector("bench", endpoint.url, nil))
 			in.setApp("bench", demoApp)
-			keys := plantMany(b, in, dueGrants)
+			keys := storeMany(b, in, dueGrants)
 			in.runRefresher(b)
 			var part, rate float64
 			for b.Loop() {
@@ -65,7 +65,7 @@ func newTokenEndpoint(b *testing.B) *tokenEndpoint {
 	return e
 }
 
-// bareLoop is how long the token endpoint needs when nothing is in the way.
+// bareLoop returns how long the calls alone take.
 func (e *tokenEndpoint) bareLoop(b *testing.B) time.Duration {
 	b.Helper()
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: callsAtOnce}}
@@ -112,7 +112,7 @@ func (e *tokenEndpoint) waitForDue(b *testing.B, in *installation, keys []string
 	return time.Since(at)
 }
 
-// benchGrant is a grant of a token that ends in a day.
+// benchGrant returns a grant whose token expires in a day.
 func benchGrant(in *installation, grants *records.Grants, i int) (*records.Grant, error) {
 	grant := grants.New(records.GrantKey(acme, "bench", "demo-client", "someone "+strconv.Itoa(i)))
 	grant.Scope, grant.Identity, grant.Family, grant.Connector = acme.Scope, acme.Identity, "bench", "bench"

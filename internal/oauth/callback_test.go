@@ -40,7 +40,7 @@ func parameterOf(t testing.TB, text, name string) string {
 	return u.Query().Get(name)
 }
 
-// cookies are what a browser has for the ingress.
+// cookies returns the browser's cookies for the ingress.
 func (in *installation) cookies(b *browser) []*http.Cookie {
 	in.t.Helper()
 	u, err := url.Parse(in.url)
@@ -48,8 +48,8 @@ func (in *installation) cookies(b *browser) []*http.Cookie {
 	return b.Jar.Cookies(u)
 }
 
-// refusedFor expects a callback to be refused for a reason, and nothing exchanged.
-func (in *installation) refusedFor(b *browser, p *demo.Provider, callback, reason string) {
+// expectRefused expects a callback to be refused for a reason, and nothing exchanged.
+func (in *installation) expectRefused(b *browser, p *demo.Provider, callback, reason string) {
 	in.t.Helper()
 	status, location, body := b.get(callback)
 	if status != http.StatusBadRequest || location != "" || !strings.Contains(body, `"reason":"`+reason+`"`) {
@@ -60,8 +60,8 @@ func (in *installation) refusedFor(b *browser, p *demo.Provider, callback, reaso
 	}
 }
 
-// unconnected expects tenants to have no connection and no grant.
-func (in *installation) unconnected(connector string, tenants ...string) {
+// expectUnconnected expects tenants to have no connection and no grant.
+func (in *installation) expectUnconnected(connector string, tenants ...string) {
 	in.t.Helper()
 	for _, tenant := range tenants {
 		if status, problem := in.call(http.MethodGet, "/scopes/organization/"+tenant+"/connections/"+connector, nil, nil); status != http.StatusNotFound {
@@ -74,9 +74,8 @@ func (in *installation) unconnected(connector string, tenants ...string) {
 	}
 }
 
-// A flow of one tenant cannot be finished by a browser that belongs to another's,
-// whichever way round: neither the victim's account lands at the attacker, nor the
-// attacker's at the victim.
+// A flow of one tenant cannot be finished by the browser of another: neither does the
+// attacker get the victim's account, nor the victim the attacker's.
 func TestACallbackOfAForeignTenantIsRefused(t *testing.T) {
 	t.Parallel()
 	t.Run("its state, in a browser with a flow of its own", func(t *testing.T) {
@@ -85,9 +84,9 @@ func TestACallbackOfAForeignTenantIsRefused(t *testing.T) {
 		attacker, victim := newBrowser(t), newBrowser(t)
 		theirs := in.begin(attacker, onDemoOfGlobex, map[string]any{}, approve)
 		ours := in.begin(victim, onDemo, map[string]any{}, approve)
-		in.refusedFor(victim, p, theirs, "wrong_browser")
-		in.unconnected("demo-oauth", "acme", "globex")
-		in.refusedFor(attacker, p, theirs, "replayed") // that flow is used up for its owner too
+		in.expectRefused(victim, p, theirs, "wrong_browser")
+		in.expectUnconnected("demo-oauth", "acme", "globex")
+		in.expectRefused(attacker, p, theirs, "replayed") // that flow is used up for its owner too
 		if status, _, body := victim.get(ours); status != http.StatusOK {
 			t.Errorf("the victim's own flow: got %d %s, want 200", status, body)
 		}
@@ -102,8 +101,8 @@ func TestACallbackOfAForeignTenantIsRefused(t *testing.T) {
 		u, err := url.Parse(in.url)
 		must(t, err)
 		forged.Jar.SetCookies(u, []*http.Cookie{{Name: in.cookies(attacker)[0].Name, Value: in.cookies(victim)[0].Value, Path: "/"}})
-		in.refusedFor(forged, p, theirs, "wrong_browser")
-		in.unconnected("demo-oauth", "acme", "globex")
+		in.expectRefused(forged, p, theirs, "wrong_browser")
+		in.expectUnconnected("demo-oauth", "acme", "globex")
 	})
 	t.Run("its code, with a state of one's own", func(t *testing.T) {
 		t.Parallel()
@@ -111,7 +110,7 @@ func TestACallbackOfAForeignTenantIsRefused(t *testing.T) {
 		attacker, victim := newBrowser(t), newBrowser(t)
 		theirs := in.begin(victim, onDemo, map[string]any{}, approve)
 		ours := in.begin(attacker, onDemoOfGlobex, map[string]any{}, approve)
-		// PKCE: the code is good only with the verifier of the flow that asked for it.
+		// PKCE: the code is valid only with the verifier of the flow that requested it.
 		injected := parameter(t, ours, "code", parameterOf(t, theirs, "code"))
 		if status, _, body := attacker.get(injected); status != http.StatusBadGateway || !strings.Contains(body, string(connectors.CodeConnectorOAuthTokenFailed)) {
 			t.Errorf("got %d %s, want 502 CONNECTOR_OAUTH_TOKEN_FAILED", status, body)
@@ -119,12 +118,12 @@ func TestACallbackOfAForeignTenantIsRefused(t *testing.T) {
 		if got := stats(t, p); got.Exchanges != 0 {
 			t.Errorf("provider counted %+v, want no exchange", got)
 		}
-		in.unconnected("demo-oauth", "acme", "globex")
+		in.expectUnconnected("demo-oauth", "acme", "globex")
 	})
 }
 
-// A flow of one connector cannot be finished at another's callback: a provider that
-// is in league with an attacker does not get at codes for others.
+// A flow of one connector cannot be finished at the callback of another: a malicious
+// provider cannot obtain codes for others (mix-up attack, RFC 9700 section 4.4).
 func TestACallbackOfAForeignConnectorIsRefused(t *testing.T) {
 	t.Parallel()
 	p := startDemo(t)
@@ -134,10 +133,10 @@ func TestACallbackOfAForeignConnectorIsRefused(t *testing.T) {
 	b := newBrowser(t) // the same one has a flow at each
 	here := in.begin(b, onDemo, map[string]any{}, approve)
 	there := in.begin(b, "/scopes/organization/acme/connections/other", map[string]any{}, approve)
-	in.refusedFor(b, p, strings.Replace(here, "/demo-oauth/", "/other/", 1), "mismatch")
-	in.refusedFor(b, p, here, "replayed")
-	in.unconnected("demo-oauth", "acme")
-	in.unconnected("other", "acme")
+	in.expectRefused(b, p, strings.Replace(here, "/demo-oauth/", "/other/", 1), "mismatch")
+	in.expectRefused(b, p, here, "replayed")
+	in.expectUnconnected("demo-oauth", "acme")
+	in.expectUnconnected("other", "acme")
 	if status, _, body := b.get(there); status != http.StatusOK {
 		t.Errorf("the other connector's own callback: got %d %s, want 200", status, body)
 	}
@@ -147,8 +146,8 @@ func TestACallbackOfAForeignConnectorIsRefused(t *testing.T) {
 	}
 }
 
-// Over https the cookies have the prefix with which browsers keep other hosts and
-// plain connections from setting them.
+// Over https the cookies have the prefix that keeps other hosts and plain connections
+// from setting them.
 func TestCookiesOverHTTPSBelongToTheHostAlone(t *testing.T) {
 	t.Parallel()
 	p := startDemo(t)
@@ -191,8 +190,8 @@ func TestCookiesOverHTTPSBelongToTheHostAlone(t *testing.T) {
 	check("connect session", get(in.session(map[string]any{}).URL), func(age int) bool { return age > 0 })
 }
 
-// Some providers say only in the callback's query what every later call needs.
-func TestWhatTheCallbackSaysIsThereInEveryCall(t *testing.T) {
+// Some providers state only in the callback's query what every later call needs.
+func TestCallbackParametersAreInTheConfigOfEveryCall(t *testing.T) {
 	t.Parallel()
 	p := startDemo(t)
 	books := oauthConnector("books", p.URL(), func(o *connectors.OAuth2) {

@@ -25,8 +25,8 @@ import (
 
 const canary = "CANARY7f3a"
 
-// leaky is a provider that writes the canary wherever it may write something, and
-// keeps what it was sent.
+// leaky is a provider that writes the canary into everything it sends, and records what
+// it receives.
 type leaky struct {
 	refuse   atomic.Bool
 	mu       sync.Mutex
@@ -50,8 +50,8 @@ func (l *leaky) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// withMoreTokens adds all that a connector may have besides one token: a trade, whose
-// parameters are in its URL, and companions from the reply and by exchange.
+// withMoreTokens adds all that a connector may have besides one token: an exchange with
+// parameters in the URL, and companions from the response and by exchange.
 func withMoreTokens(server string) func(*connectors.OAuth2) {
 	return func(o *connectors.OAuth2) {
 		o.Exchange = &connectors.Exchange{URL: server + "/long", Method: http.MethodGet, TokenParam: "access_token"}
@@ -62,7 +62,7 @@ func withMoreTokens(server string) func(*connectors.OAuth2) {
 	}
 }
 
-// secrets are what the provider was sent that nobody else may know.
+// secrets returns the PKCE verifiers that the provider received.
 func (l *leaky) secrets() (all []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -74,18 +74,18 @@ func (l *leaky) secrets() (all []string) {
 	return all
 }
 
-// TestNoSecretLeavesItsPlace plants a canary in every secret of a flow that somebody
-// else chooses (code, tokens, client secret, error bodies and descriptions), notes
-// those that we choose (states, cookies, PKCE verifiers, links), and looks for all of
-// them everywhere: logs, events with their trace context, metrics, redirects,
-// answers, and every file that the server has written.
-func TestNoSecretLeavesItsPlace(t *testing.T) {
+// TestNoSecretIsLoggedPublishedOrStoredInTheClear puts a canary into every secret of a
+// flow that others choose (code, tokens, client secret, error bodies and descriptions),
+// collects those that we choose (states, cookies, PKCE verifiers, links), and searches
+// for all of them in logs, events with their trace context, metrics, redirects,
+// responses, and every file of the server.
+func TestNoSecretIsLoggedPublishedOrStoredInTheClear(t *testing.T) {
 	t.Parallel()
 	provider, metrics := &leaky{}, prometheus.NewRegistry()
 	server := newServer(t, provider)
 	in := install(t, &options{Metrics: metrics}, oauthConnector("leaky", server, withMoreTokens(server)))
 	in.setApp("leaky", records.App{ClientID: "client", ClientSecrets: []secret.Text{secret.New(canary + "-client")}})
-	var seen strings.Builder // all that browsers and callers were told
+	var seen strings.Builder // all responses and errors
 	secrets := []string{canary}
 
 	const path = "/scopes/organization/acme/connections/leaky"
@@ -98,22 +98,22 @@ func TestNoSecretLeavesItsPlace(t *testing.T) {
 		return b, state
 	}
 	callback := in.url + "/connectors/leaky/oauth/callback?"
-	tell := func(_ int, location, body string) { seen.WriteString(location + "\n" + body + "\n") }
+	record := func(_ int, location, body string) { seen.WriteString(location + "\n" + body + "\n") }
 
 	b, state := begin()
-	tell(b.get(callback + "state=" + state + canary + "&code=" + canary))
-	tell(b.get(callback + "state=" + canary + "&code=" + canary))
-	tell(b.get(in.url + "/connectors/leaky/oauth/start/" + canary))
-	tell(b.get(in.url + "/connectors/leaky/oauth/reconnect/" + canary))
-	tell(newBrowser(t).get(callback + "state=" + state + "&code=" + canary))
+	record(b.get(callback + "state=" + state + canary + "&code=" + canary))
+	record(b.get(callback + "state=" + canary + "&code=" + canary))
+	record(b.get(in.url + "/connectors/leaky/oauth/start/" + canary))
+	record(b.get(in.url + "/connectors/leaky/oauth/reconnect/" + canary))
+	record(newBrowser(t).get(callback + "state=" + state + "&code=" + canary))
 	b, state = begin()
-	tell(b.get(callback + "state=" + state + "&error=" + canary + "&error_description=" + canary))
+	record(b.get(callback + "state=" + state + "&error=" + canary + "&error_description=" + canary))
 	provider.refuse.Store(true)
 	b, state = begin()
-	tell(b.get(callback + "state=" + state + "&code=" + canary + "-code"))
+	record(b.get(callback + "state=" + state + "&code=" + canary + "-code"))
 	provider.refuse.Store(false)
 	b, state = begin()
-	tell(b.get(callback + "state=" + state + "&code=" + canary + "-code"))
+	record(b.get(callback + "state=" + state + "&code=" + canary + "-code"))
 	c := in.connection("leaky", "")
 	provider.refuse.Store(true)
 	_, problem := in.call(http.MethodPost, path+"/refresh", nil, nil)
@@ -144,28 +144,28 @@ func TestNoSecretLeavesItsPlace(t *testing.T) {
 	}
 	look := func() {
 		t.Helper()
-		in.nowhere(t, secrets, map[string]string{"answers": seen.String(), "logs": in.logs.String(), "metrics": gathered(t, metrics) + gathered(t, refreshing) + gathered(t, in.metrics)})
+		in.expectNoSecrets(t, secrets, map[string]string{"answers": seen.String(), "logs": in.logs.String(), "metrics": gathered(t, metrics) + gathered(t, refreshing) + gathered(t, in.metrics)})
 	}
 	look()
 	in.call(http.MethodDelete, path, nil, nil) // and the revocation fails
 	look()
 }
 
-// nowhere expects the secrets in none of the texts, events and files. Letter case
-// is no disguise.
-func (in *installation) nowhere(t *testing.T, secrets []string, texts map[string]string) {
+// expectNoSecrets expects the secrets in none of the texts, events and files. Case is
+// ignored.
+func (in *installation) expectNoSecrets(t *testing.T, secrets []string, texts map[string]string) {
 	t.Helper()
-	holds := func(text string) bool {
+	contains := func(text string) bool {
 		text = strings.ToLower(text)
 		return slices.ContainsFunc(secrets, func(s string) bool { return strings.Contains(text, strings.ToLower(s)) })
 	}
 	for what, text := range texts {
-		if len(text) == 0 || holds(text) {
+		if len(text) == 0 || contains(text) {
 			t.Errorf("a secret is in the %s, or there are none:\n%s", what, text)
 		}
 	}
 	for _, e := range in.events() {
-		if data, err := e.MarshalJSON(); err != nil || holds(string(data)) {
+		if data, err := e.MarshalJSON(); err != nil || contains(string(data)) {
 			t.Errorf("a secret is in an event: %s %v", data, err)
 		}
 	}

@@ -36,7 +36,7 @@ import (
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// selfSigned is a certificate of the key, in PEM.
+// selfSigned returns a certificate of the key, in PEM.
 func selfSigned(t testing.TB, key crypto.Signer) string {
 	t.Helper()
 	template := &x509.Certificate{
@@ -48,15 +48,15 @@ func selfSigned(t testing.TB, key crypto.Signer) string {
 	return pemOf("CERTIFICATE", der)
 }
 
-// bundle is a certificate with its key, in PEM.
+// bundle returns a certificate with its key, in PEM.
 func bundle(t testing.TB) string {
 	t.Helper()
 	key := ecKey(t)
 	return selfSigned(t, key) + pkcs8(t, key)
 }
 
-// tlsServer is an authorization server and an API behind TLS that lets nobody in
-// without a certificate of its choice. Tokens are bound to who got them.
+// tlsServer is an authorization server and an API behind TLS that accepts only trusted
+// client certificates. Tokens are bound to the certificate.
 type tlsServer struct {
 	*httptest.Server
 	mu     sync.Mutex
@@ -77,7 +77,7 @@ func newCertified(t testing.TB, trusted ...string) *tlsServer {
 		pool.AddCert(leaf)
 	}
 	s.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}
-	s.Config.ErrorLog = log.New(io.Discard, "", 0) // strangers are what it is for
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // it is meant to refuse clients
 	s.EnableHTTP2 = true
 	s.StartTLS()
 	t.Cleanup(s.Close)
@@ -105,7 +105,7 @@ func (s *tlsServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				s.faults = append(s.faults, "the certificate came without the secret that belongs to it")
 			}
 		} else if form.Has("client_secret") || form.Get("client_id") != "demo-client" {
-			s.faults = append(s.faults, "more or less is said of the client than its id")
+			s.faults = append(s.faults, "the client is not authenticated by its id and certificate alone")
 		}
 		token := fmt.Sprintf("at-%d", len(s.asked))
 		s.bound[token] = who
@@ -143,14 +143,14 @@ func (s *tlsServer) install(t *testing.T, secrets []string, with func(*connector
 	return in
 }
 
-// The certificate is shown for a code, for who-am-I, for calls of the API, for a
-// refresh, and for a revocation.
-func TestAClientIsKnownByItsCertificate(t *testing.T) {
+// The certificate is presented for a code, for the user info, for calls of the API, for
+// a refresh, and for a revocation.
+func TestAClientAuthenticatesByItsCertificate(t *testing.T) {
 	t.Parallel()
 	mine := bundle(t)
 	s := newCertified(t, mine)
 	in := s.install(t, []string{mine}, func(*connectors.OAuth2) {})
-	if location := in.connectBlindly("keyed"); !strings.Contains(location, "status=success") {
+	if location := in.connectWithCode("keyed"); !strings.Contains(location, "status=success") {
 		t.Fatalf("connect: %s; %s", location, in.logs)
 	}
 	if got := in.throughProxy(t, onKeyed+"/proxy/api/me"); got != `{"id":"una"}` {
@@ -173,24 +173,24 @@ func TestAClientIsKnownByItsCertificate(t *testing.T) {
 	}
 }
 
-// A certificate that the server turns away is followed by the next, and where there is
-// none the operator is told what is wrong, in words of ours.
-func TestACertificateThatIsTurnedAwayIsFollowedByTheNext(t *testing.T) {
+// After a certificate that the server refuses the next one is tried. If there is none,
+// the error says so without quoting it.
+func TestAfterARefusedCertificateTheNextIsTried(t *testing.T) {
 	t.Parallel()
 	mine := bundle(t)
 	s := newCertified(t, mine)
 	in := s.install(t, []string{bundle(t), mine}, func(o *connectors.OAuth2) { o.MTLS, o.UserInfoURL = false, "" })
-	if location := in.connectBlindly("keyed"); !strings.Contains(location, "status=success") {
+	if location := in.connectWithCode("keyed"); !strings.Contains(location, "status=success") {
 		t.Fatalf("connect: %s; %s", location, in.logs)
 	}
 	in.call(http.MethodDelete, onKeyed, nil, nil)
 	s.report(t, "/token authorization_code", "/revoke")
 	in.setApp("keyed", records.App{ClientID: "demo-client", ClientSecrets: []secret.Text{secret.New(bundle(t))}})
-	if location := in.connectBlindly("keyed"); !strings.Contains(location, string(connectors.CodeConnectorOAuthNotConfigured)) {
+	if location := in.connectWithCode("keyed"); !strings.Contains(location, string(connectors.CodeConnectorOAuthNotConfigured)) {
 		t.Errorf("with a stranger's certificate: got %s, want CONNECTOR_OAUTH_NOT_CONFIGURED", location)
 	}
 	in.setApp("keyed", records.App{ClientID: "demo-client", ClientSecrets: []secret.Text{secret.New(pkcs8(t, ecKey(t)))}})
-	if location := in.connectBlindly("keyed"); !strings.Contains(location, string(connectors.CodeConnectorOAuthNotConfigured)) {
+	if location := in.connectWithCode("keyed"); !strings.Contains(location, string(connectors.CodeConnectorOAuthNotConfigured)) {
 		t.Errorf("with a key alone: got %s, want CONNECTOR_OAUTH_NOT_CONFIGURED", location)
 	}
 }
@@ -198,13 +198,13 @@ func TestACertificateThatIsTurnedAwayIsFollowedByTheNext(t *testing.T) {
 // alerting answers every connection with a TLS alert, before it has read a request.
 func alerting(t *testing.T, alert tls.AlertError) (address string, connections *atomic.Int32) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	recorder, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	connections = new(atomic.Int32)
 	var served sync.WaitGroup
 	served.Go(func() {
 		for {
-			conn, err := listener.Accept()
+			conn, err := recorder.Accept()
 			if err != nil {
 				return
 			}
@@ -214,14 +214,13 @@ func alerting(t *testing.T, alert tls.AlertError) (address string, connections *
 			_ = conn.Close()
 		}
 	})
-	t.Cleanup(func() { _ = listener.Close(); served.Wait() })
-	return "https://" + listener.Addr().String(), connections
+	t.Cleanup(func() { _ = recorder.Close(); served.Wait() })
+	return "https://" + recorder.Addr().String(), connections
 }
 
-// An alert that says something else than that the certificate is not taken may come at
-// any time, when the provider has done what was asked: the next certificate is not
-// tried, and nobody is told that this one is wrong.
-func TestOnlyAnAlertOfTheCertificateTurnsItAway(t *testing.T) {
+// An alert that is not about the certificate may come after the request was processed:
+// the next certificate is not tried, and the error does not name the certificate.
+func TestOnlyACertificateAlertRefusesTheCertificate(t *testing.T) {
 	t.Parallel()
 	first, second := bundle(t), bundle(t)
 	for alert, want := range map[tls.AlertError]connectors.Code{
@@ -244,7 +243,7 @@ func TestOnlyAnAlertOfTheCertificateTurnsItAway(t *testing.T) {
 	}
 }
 
-// wantsCertificateOfConfig is an installation of a connector whose config brings the
+// wantsCertificateOfConfig is an installation of a connector whose config holds the
 // certificate.
 func (s *tlsServer) wantsCertificateOfConfig(t *testing.T) *installation {
 	t.Helper()
@@ -257,15 +256,15 @@ func (s *tlsServer) wantsCertificateOfConfig(t *testing.T) *installation {
 	return in
 }
 
-// A tenant brings a certificate of its own, which comes beside the client's secret and
-// is shown in calls as well.
-func TestACertificateOfTheConfigIsShownBesideTheSecret(t *testing.T) {
+// A tenant's own certificate is presented beside the client's secret, and in calls of
+// the API.
+func TestACertificateOfTheConfigIsPresentedBesideTheSecret(t *testing.T) {
 	t.Parallel()
 	mine := bundle(t)
 	s := newCertified(t, mine)
 	in := s.wantsCertificateOfConfig(t)
 	const path = "/scopes/organization/acme/connections/machine"
-	in.mintedTwice(t, "machine", map[string]any{"certificate": mine})
+	in.connectAndRenew(t, "machine", map[string]any{"certificate": mine})
 	if got := in.throughProxy(t, path+"/proxy/api/me"); got != `{"id":"una"}` {
 		t.Errorf("through the proxy: got %s", got)
 	}
@@ -276,9 +275,9 @@ func TestACertificateOfTheConfigIsShownBesideTheSecret(t *testing.T) {
 	}
 }
 
-// A certificate is public. Who types another tenant's, with whatever key, is not let in
-// by the other's connections: nothing leaves.
-func TestAnothersCertificateIsOfNoUseWithoutItsKey(t *testing.T) {
+// A certificate is public. With another tenant's certificate and another key no request
+// is sent, and no connection of the other tenant is used.
+func TestACertificateWithAnotherKeyIsRefused(t *testing.T) {
 	t.Parallel()
 	other := events.Tenant{Scope: "organization", Identity: "globex"}
 	key, theirs := ecKey(t), ecKey(t)
@@ -301,37 +300,37 @@ func TestAnothersCertificateIsOfNoUseWithoutItsKey(t *testing.T) {
 	s.report(t, "/token client_credentials")
 }
 
-// holding keeps its first read back until it is released.
+// holding blocks its first read until it is released.
 type holding struct {
 	kvstore.Store
 	reads    *atomic.Int32
-	held     chan<- struct{}
+	blocked  chan<- struct{}
 	released <-chan struct{}
 }
 
 func (h holding) GetLatest(ctx context.Context, key string) (kvstore.Entry, error) {
 	if h.reads.Add(1) == 1 {
-		close(h.held)
+		close(h.blocked)
 		<-h.released
 	}
 	return h.Store.(kvstore.LatestGetter).GetLatest(ctx, key)
 }
 
-// A store that is slow for one call of the API is waited for by that call alone.
-func TestACallWaitsForNoOtherThatReadsTheCertificate(t *testing.T) {
+// A store that is slow for one call of the API delays that call only.
+func TestConcurrentCallsReadTheCertificateIndependently(t *testing.T) {
 	t.Parallel()
 	mine := bundle(t)
 	s := newCertified(t, mine)
 	in := s.wantsCertificateOfConfig(t)
-	in.mintedTwice(t, "machine", map[string]any{"certificate": mine})
+	in.connectAndRenew(t, "machine", map[string]any{"certificate": mine})
 	conn := in.connection("machine", "")
-	held, released := make(chan struct{}), make(chan struct{})
+	blocked, released := make(chan struct{}), make(chan struct{})
 	release := sync.OnceFunc(func() { close(released) })
 	in.wrap = func(bucket string, s kvstore.Store) kvstore.Store {
 		if bucket != "connections" {
 			return s
 		}
-		return holding{s, new(atomic.Int32), held, released}
+		return holding{s, new(atomic.Int32), blocked, released}
 	}
 	n := in.join(t)
 	def, ok := in.registry.Get("machine")
@@ -355,10 +354,10 @@ func TestACallWaitsForNoOtherThatReadsTheCertificate(t *testing.T) {
 	defer release()
 	both.Go(func() {
 		if err := ask(); err != nil {
-			t.Errorf("the call that was held: %v", err)
+			t.Errorf("the blocked call: %v", err)
 		}
 	})
-	<-held
+	<-blocked
 	second := make(chan error, 1)
 	both.Go(func() { second <- ask() })
 	select {
@@ -369,7 +368,7 @@ func TestACallWaitsForNoOtherThatReadsTheCertificate(t *testing.T) {
 	}
 }
 
-// throughProxy is what the provider answers to a call of its API.
+// throughProxy returns the provider's response to a call of its API.
 func (in *installation) throughProxy(t *testing.T, path string) string {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, in.url+path, nil)

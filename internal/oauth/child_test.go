@@ -32,11 +32,11 @@ import (
 
 const childVariable = "HAWSER_TEST_CHILD"
 
-// TestMain lets the test binary be a second process: one that is stopped or killed
-// in the middle of a refresh.
+// TestMain makes the test binary usable as a second process, which is stopped or killed
+// during a refresh.
 func TestMain(m *testing.M) {
 	if text := os.Getenv(childVariable); text != "" {
-		if err := beChild(text); err != nil {
+		if err := runChild(text); err != nil {
 			fmt.Println("error:", err)
 			os.Exit(1)
 		}
@@ -45,8 +45,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// orders are what a child is told. Its keyset is a test's own and protects nothing.
-type orders struct {
+// childOptions are the options of a child. Its keyset protects nothing.
+type childOptions struct {
 	URL, Creds, Keyset, Grant string
 	Stop                      bool // itself, between the intent and the call
 	Kill                      bool // itself, between the provider's answer and the store
@@ -61,13 +61,13 @@ func (s stopping) Update(ctx context.Context, key string, value []byte, revision
 	revision, err := s.Store.Update(ctx, key, value, revision)
 	if err == nil {
 		err = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
-		// The kernel stops the other threads a moment later than the one that asked.
+		// The kernel stops the other threads a moment later than the calling one.
 		time.Sleep(time.Second)
 	}
 	return revision, err
 }
 
-// killing kills its own process when an answer has come.
+// killing kills its own process after a response was received.
 type killing struct{}
 
 func (killing) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -80,8 +80,8 @@ func (killing) RoundTrip(r *http.Request) (*http.Response, error) {
 	select {}
 }
 
-func beChild(text string) error {
-	var o orders
+func runChild(text string) error {
+	var o childOptions
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func beChild(text string) error {
 	}
 	tokens := token.New(parts, &token.Options{CallTimeout: o.Timeout})
 	if o.Refresher {
-		return beRefresher(ctx, tokens)
+		return runAsRefresher(ctx, tokens)
 	}
 	fresh, err := tokens.Source.Fresh(ctx, o.Grant)
 	if err != nil {
@@ -139,8 +139,8 @@ func beChild(text string) error {
 	return nil
 }
 
-// child starts a second process with orders.
-func (in *installation) child(t testing.TB, o orders) (cmd *exec.Cmd, out *bufio.Reader) {
+// child starts a second process.
+func (in *installation) child(t testing.TB, o childOptions) (cmd *exec.Cmd, out *bufio.Reader) {
 	t.Helper()
 	o.URL, o.Creds, o.Keyset = in.env.URL(), in.env.Server().CredsPath(), in.keyset.Reveal()
 	text, err := json.Marshal(o)
@@ -158,13 +158,13 @@ func (in *installation) child(t testing.TB, o orders) (cmd *exec.Cmd, out *bufio
 	return cmd, bufio.NewReader(pipe)
 }
 
-func TestAHolderThatWakesPastItsLeaseDoesNotCall(t *testing.T) {
+func TestAProcessStoppedPastItsLeaseSendsNothing(t *testing.T) {
 	t.Parallel()
 	in, p := withDemo(t, &options{CallTimeout: 2 * time.Second})
 	grant := in.connectDemo()
 	in.expire(grant)
-	holder, out := in.child(t, orders{Grant: grant, Stop: true, Timeout: 2 * time.Second})
-	eventually(t, "the holder to write its intent and stop", func() bool { return in.grant(grant).Intent != nil && stopped(holder.Process.Pid) })
+	holder, out := in.child(t, childOptions{Grant: grant, Stop: true, Timeout: 2 * time.Second})
+	eventually(t, "the process to write its intent and stop", func() bool { return in.grant(grant).Intent != nil && stopped(holder.Process.Pid) })
 	token, err := in.front.tokens.Source.Fresh(t.Context(), grant)
 	must(t, err)
 	if got := stats(t, p); got.Refreshes != 1 {
@@ -174,7 +174,7 @@ func TestAHolderThatWakesPastItsLeaseDoesNotCall(t *testing.T) {
 	line, err := out.ReadString('\n')
 	must(t, err)
 	if want := fmt.Sprintf("generation %d\n", token.Generation); line != want {
-		t.Errorf("the holder got %q, want %q, what its successor stored", line, want)
+		t.Errorf("the stopped process got %q, want %q, which the other stored", line, want)
 	}
 	if got := stats(t, p); got.Refreshes != 1 || got.Reuses != 0 {
 		t.Errorf("provider counted %+v, want one refresh and no reuse", got)
@@ -197,8 +197,8 @@ func TestAKillBetweenAnswerAndStoreSaysOnceThatTheUserMustComeAgain(t *testing.T
 	grant := in.connectDemo()
 	id := in.demoConnection().ID
 	in.expire(grant)
-	victim, _ := in.child(t, orders{Grant: grant, Kill: true, Timeout: time.Second})
-	if err := victim.Wait(); err == nil {
+	killed, _ := in.child(t, childOptions{Grant: grant, Kill: true, Timeout: time.Second})
+	if err := killed.Wait(); err == nil {
 		t.Fatal("the child was not killed")
 	}
 	if got := stats(t, p); got.Refreshes != 1 {
@@ -208,19 +208,19 @@ func TestAKillBetweenAnswerAndStoreSaysOnceThatTheUserMustComeAgain(t *testing.T
 	if !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthRefreshFailed}) {
 		t.Errorf("got %v, want CONNECTOR_OAUTH_REFRESH_FAILED from a provider that detects reuse", err)
 	}
-	in.reconnects(t, id)
+	in.expectReconnect(t, id)
 }
 
-func TestAKillIsHealedWhereTheProviderTakesTheOldTokenAgain(t *testing.T) {
+func TestAfterAKillTheOldTokenIsUsedWhereTheProviderAcceptsIt(t *testing.T) {
 	t.Parallel()
 	kind := newSlowServer(t, 0)
 	in := installWithApp(t, &options{CallTimeout: time.Second}, oauthConnector("kind", kind.url, nil))
-	grant := in.plant(t, "kind")
-	victim, _ := in.child(t, orders{Grant: grant, Kill: true, Timeout: time.Second})
-	_ = victim.Wait()
+	grant := in.storeExpired(t, "kind")
+	killed, _ := in.child(t, childOptions{Grant: grant, Kill: true, Timeout: time.Second})
+	_ = killed.Wait()
 	token, err := in.front.tokens.Source.Fresh(t.Context(), grant)
 	must(t, err)
 	if got := kind.calls.Load(); got != 2 || token.Generation != 2 {
-		t.Errorf("got %d calls, generation %d; want a second call that heals", got, token.Generation)
+		t.Errorf("got %d calls, generation %d; want a second call with the old token", got, token.Generation)
 	}
 }

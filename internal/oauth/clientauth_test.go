@@ -32,8 +32,8 @@ import (
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// keyServer is an authorization server that knows a client by its JWTs, and checks
-// them by the standard library: none of what signs them.
+// keyServer is an authorization server that authenticates a client by JWTs. It verifies
+// them with the standard library only.
 type keyServer struct {
 	public    any // []byte is the secret of HS256
 	algorithm string
@@ -76,7 +76,7 @@ func (s *keyServer) check(r *http.Request, form url.Values) error {
 		}
 	}
 	if s.carried != "" && form.Has("client_id") || form.Has("client_secret") {
-		return errors.New("more is said of the client than should be")
+		return errors.New("the request authenticates the client twice")
 	}
 	parts := strings.Split(jwt, ".")
 	if len(parts) != 3 {
@@ -163,7 +163,7 @@ func ecKey(t testing.TB) *ecdsa.PrivateKey {
 	return key
 }
 
-// pkcs8 is a key in PEM.
+// pkcs8 returns a key in PEM.
 func pkcs8(t testing.TB, key any) string {
 	t.Helper()
 	der, err := x509.MarshalPKCS8PrivateKey(key)
@@ -175,7 +175,7 @@ func pemOf(kind string, der []byte) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 }
 
-// start begins an installation with one connector of the server.
+// start returns an installation with one connector of the server.
 func (s *keyServer) start(t *testing.T, kind connectors.AuthKind, with func(*connectors.OAuth2), secrets ...string) *installation {
 	t.Helper()
 	s.url = newServer(t, s)
@@ -189,7 +189,7 @@ func (s *keyServer) start(t *testing.T, kind connectors.AuthKind, with func(*con
 		c.Auth.OAuth2.AuthorizationURL = ""
 	}
 	if c.Auth.OAuth2.Mint != nil {
-		c.Validate = proves
+		c.Validate = validateNothing
 	}
 	in := install(t, nil, c)
 	if c.Validate != nil {
@@ -205,8 +205,8 @@ func (s *keyServer) start(t *testing.T, kind connectors.AuthKind, with func(*con
 
 const onKeyed = "/scopes/organization/acme/connections/keyed"
 
-// A private key in every form that there is signs for a code, for a refresh, and for
-// a revocation. What arrives is checked by other code.
+// A private key in every supported form signs for a code, for a refresh, and for a
+// revocation.
 func TestAClientIsKnownByItsPrivateKey(t *testing.T) {
 	t.Parallel()
 	private, curve := rsaKey(t), ecKey(t)
@@ -243,7 +243,7 @@ func TestAClientIsKnownByItsPrivateKey(t *testing.T) {
 			t.Parallel()
 			s := tc.server
 			in := s.start(t, connectors.AuthOAuth2, tc.with, tc.key)
-			if location := in.connectBlindly("keyed"); !strings.Contains(location, "status=success") {
+			if location := in.connectWithCode("keyed"); !strings.Contains(location, "status=success") {
 				t.Fatalf("connect: %s, the server says %q", location, s.faults)
 			}
 			if status, problem := in.call(http.MethodPost, onKeyed+"/refresh", nil, nil); status != http.StatusOK {
@@ -258,7 +258,7 @@ func TestAClientIsKnownByItsPrivateKey(t *testing.T) {
 	}
 }
 
-// Whoever trades a token in for another says who it is in the same way.
+// A token exchange authenticates the client in the same way.
 func TestATradeIsSignedByTheClientsKey(t *testing.T) {
 	t.Parallel()
 	key := ecKey(t)
@@ -266,14 +266,14 @@ func TestATradeIsSignedByTheClientsKey(t *testing.T) {
 	in := s.start(t, connectors.AuthOAuth2, func(o *connectors.OAuth2) {
 		o.Exchange, o.RevocationURL = &connectors.Exchange{Params: map[string]string{"audience": "api"}}, ""
 	}, pkcs8(t, key))
-	if location := in.connectBlindly("keyed"); !strings.Contains(location, "status=success") {
+	if location := in.connectWithCode("keyed"); !strings.Contains(location, "status=success") {
 		t.Fatalf("connect: %s, the server says %q", location, s.faults)
 	}
 	s.report(t, "token authorization_code", "token urn:ietf:params:oauth:grant-type:token-exchange")
 }
 
-// Keys are rotated as secrets are: what is refused, or is no key, is followed by the
-// next.
+// Keys are rotated as secrets are: after one that is refused, or is no key, the next is
+// tried.
 func TestKeysAreTriedInTheirOrder(t *testing.T) {
 	t.Parallel()
 	fresh, known := ecKey(t), ecKey(t)
@@ -291,8 +291,8 @@ func TestKeysAreTriedInTheirOrder(t *testing.T) {
 	}
 }
 
-// forgedJWK is the public half of one key, with its certificates, beside the private half
-// of another.
+// forgedJWK returns a JWK with the public half of one key, with its certificates, and
+// the private half of another.
 func forgedJWK(t testing.TB, public, private *ecdsa.PrivateKey, chain ...[]byte) string {
 	t.Helper()
 	point, err := public.PublicKey.Bytes()
@@ -307,7 +307,7 @@ func forgedJWK(t testing.TB, public, private *ecdsa.PrivateKey, chain ...[]byte)
 	return string(doc)
 }
 
-// Nothing of what stands in the place of the key is told.
+// The error of a client secret that is no key quotes nothing of it.
 func TestAClientSecretThatIsNoKeyIsNamed(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
@@ -326,8 +326,8 @@ func TestAClientSecretThatIsNoKeyIsNamed(t *testing.T) {
 			if e == nil || e.Code != connectors.CodeConnectorOAuthNotConfigured || !strings.Contains(e.Message, "is no private key") {
 				t.Errorf("got %v, want CONNECTOR_OAUTH_NOT_CONFIGURED", err)
 			}
-			if said := fmt.Sprint(err) + in.logs.String(); strings.Contains(said, "c4n4ry") || len(s.asked) != 0 {
-				t.Errorf("the server was asked %q; told: %s", s.asked, said)
+			if text := fmt.Sprint(err) + in.logs.String(); strings.Contains(text, "c4n4ry") || len(s.asked) != 0 {
+				t.Errorf("requests %q; error and log: %s", s.asked, text)
 			}
 		})
 	}

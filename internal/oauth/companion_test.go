@@ -18,8 +18,8 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// workspace is a provider that gives a bot's and a user's token in one reply, and
-// renews each by itself, with rotation and reuse detection, as Slack does.
+// workspace is a provider that issues a bot's and a user's token in one response, and
+// refreshes each separately, with rotation and reuse detection.
 type workspace struct {
 	*http.ServeMux
 	mu        sync.Mutex
@@ -59,7 +59,7 @@ func newWorkspace() *workspace {
 	return w
 }
 
-// kind is what a token is of: "bot", or "U1".
+// kind returns whose a token is: "bot", or "U1".
 func (w *workspace) kind(token string) string {
 	kind, _, _ := strings.Cut(token, "-")
 	return kind
@@ -106,7 +106,7 @@ func (w *workspace) with(f func()) {
 	f()
 }
 
-// chat is a connector for it. Its action asks as the bot, and as the user.
+// chat is a connector for it. Its action calls the API as the bot, and as the user.
 func chat(server string) connectors.Connector {
 	c := oauthConnector("chat", server, func(o *connectors.OAuth2) {
 		o.UserInfoURL, o.ScopeSeparator, o.Scopes = "", ",", []string{"chat:write"}
@@ -207,7 +207,7 @@ func TestABotAndAUserInOneConnection(t *testing.T) {
 	})
 }
 
-// 64 actions on four executors need both tokens, which have expired, and the timers of
+// 64 actions on four executors need both tokens, which have expired, while the timers of
 // both fire.
 func TestCompanionsAreEachRenewedOnce(t *testing.T) {
 	t.Parallel()
@@ -233,7 +233,7 @@ func TestCompanionsAreEachRenewedOnce(t *testing.T) {
 	}
 }
 
-func TestAConnectionGoesOnWithoutTheUser(t *testing.T) {
+func TestAConnectionWorksWithoutItsCompanion(t *testing.T) {
 	t.Parallel()
 	in, w := withChat(t)
 	w.silent = true
@@ -250,9 +250,9 @@ func TestAConnectionGoesOnWithoutTheUser(t *testing.T) {
 	}
 }
 
-// The user's token is refused for good. That is told, once, with a link that gets a new
-// one; the connection lives.
-func TestTheDeathOfACompanionIsNotTheConnections(t *testing.T) {
+// The user's token is refused for good. That is published once, with a link that leads
+// to a new one; the connection stays active.
+func TestARevokedCompanionKeepsTheConnectionActive(t *testing.T) {
 	t.Parallel()
 	in, w := withChat(t)
 	c := in.connectChat(t, "")
@@ -271,29 +271,30 @@ func TestTheDeathOfACompanionIsNotTheConnections(t *testing.T) {
 	if v.State != records.Active || v.Companions["user"].State != records.GrantRevoked {
 		t.Errorf("the connection is %s, the user %s; want active, needs_reauth", v.State, v.Companions["user"].State)
 	}
-	told := in.failures()
-	if len(told) != 1 || told[0].Operation != "refresh user" || told[0].URL == "" || slices.Contains(in.kinds(), "oauth.needs_reauth") {
-		t.Fatalf("told %+v, want it once, with a link", told)
+	published := in.failures()
+	if len(published) != 1 || published[0].Operation != "refresh user" || published[0].URL == "" || slices.Contains(in.kinds(), "oauth.needs_reauth") {
+		t.Fatalf("published %+v, want one event with a link", published)
 	}
 	w.with(func() { w.team = "T2" })
-	_, start, _ := newBrowser(t).get(told[0].URL)
+	_, start, _ := newBrowser(t).get(published[0].URL)
 	if status, body := in.answerChat(t, start); status != http.StatusBadRequest || !strings.Contains(body, "mismatch") {
 		t.Errorf("the link for another team: got %d %s, want 400 mismatch", status, body)
 	}
 	w.with(func() { w.team = "T1" })
-	_, start, _ = newBrowser(t).get(told[0].URL)
+	_, start, _ = newBrowser(t).get(published[0].URL)
 	in.finishChat(t, start)
 	w.with(func() { w.refuse = "" })
 	if failures := in.act(t, "chat", "both", 1, "again"); len(failures) > 0 {
 		t.Errorf("after the link: %s", failures[0])
 	}
-	if status, _, body := newBrowser(t).get(told[0].URL); status != http.StatusBadRequest || !strings.Contains(body, "replayed") {
+	if status, _, body := newBrowser(t).get(published[0].URL); status != http.StatusBadRequest || !strings.Contains(body, "replayed") {
 		t.Errorf("the link once more: got %d %s, want 400 replayed", status, body)
 	}
 }
 
-// Connections to one team share the bot; those of one user in it share the user too.
-func TestSiblingsShareCompanionsOfTheirUser(t *testing.T) {
+// Connections to one team share the bot's grant; those of one user in it share the
+// user's too.
+func TestConnectionsShareCompanionsOfTheirUser(t *testing.T) {
 	t.Parallel()
 	in, w := withChat(t)
 	first, second := in.connectChat(t, ""), in.connectChat(t, "second")
@@ -313,18 +314,19 @@ func TestSiblingsShareCompanionsOfTheirUser(t *testing.T) {
 		}
 	})
 	if g := in.grant(second.Companions["user"]); len(g.References) != 1 || g.State != records.GrantLive {
-		t.Errorf("the user's grant is %s, held by %v; want it live, held by the one that is left", g.State, g.References)
+		t.Errorf("the user's grant is %s, used by %v; want it live, used by the one that is left", g.State, g.References)
 	}
-	again := in.connectChat(t, "second") // by U2, who takes the place of U1
-	if again.Companions["user"] == second.Companions["user"] || !in.forgotten(second.Companions["user"]) {
-		t.Error("the user who was replaced is still kept")
+	again := in.connectChat(t, "second") // by U2, who replaces U1
+	if again.Companions["user"] == second.Companions["user"] || !in.deleted(second.Companions["user"]) {
+		t.Error("the grant of the replaced user is still stored")
 	}
 	if got := slices.Collect(in.front.all(t, acme)); len(got) != 2 {
 		t.Errorf("%d grants are left, want the bot's and the user's", len(got))
 	}
 }
 
-// expireFor makes the stored access token look expired, and waits for caches to know.
+// expireFor makes the stored access token look expired, and waits until all caches have
+// that.
 func (in *installation) expireFor(t *testing.T, nodes []*node, grant string) {
 	t.Helper()
 	expired := in.expire(grant)
@@ -336,7 +338,7 @@ func (in *installation) expireFor(t *testing.T, nodes []*node, grant string) {
 	}
 }
 
-// all are the grants of a tenant.
+// all returns the grants of a tenant.
 func (n *node) all(t *testing.T, tenant events.Tenant) func(func(*records.Grant) bool) {
 	return func(yield func(*records.Grant) bool) {
 		for g, err := range n.grants.List(t.Context(), tenant.Tokens()+".>") {

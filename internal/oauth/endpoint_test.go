@@ -15,9 +15,9 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
-// A refresh token that the provider does not repeat stays good, at an address of its
-// own too; what the reply does repeat takes its place.
-func TestARefreshTokenThatIsNotRepeatedStays(t *testing.T) {
+// A refresh token that a response does not replace is kept, also at a refresh URL of its
+// own; one that it replaces is replaced.
+func TestARefreshTokenThatIsNotReplacedIsKept(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int64
 	server := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -32,7 +32,7 @@ func TestARefreshTokenThatIsNotRepeatedStays(t *testing.T) {
 		_, _ = fmt.Fprintf(w, `{"access_token":"at-%d","expires_in":3600%s}`, asked.Load(), more)
 	}))
 	in := installWithApp(t, nil, oauthConnector("keep", server, func(o *connectors.OAuth2) { o.RefreshURL, o.UserInfoURL = server+"/refresh", "" }))
-	grant := in.plant(t, "keep")
+	grant := in.storeExpired(t, "keep")
 	for range 3 {
 		in.expire(grant)
 		_, err := in.front.tokens.Source.Fresh(t.Context(), grant)
@@ -40,9 +40,9 @@ func TestARefreshTokenThatIsNotRepeatedStays(t *testing.T) {
 	}
 }
 
-// When the token endpoint says in the provider's own way that it is to be asked later,
-// that is neither a refusal nor the end of the grant; and later is by its clock.
-func TestWhatTheTokenEndpointHasUsWaitForIsWaitedFor(t *testing.T) {
+// A rate limit in the provider's own form is neither a refusal nor the end of the grant.
+// Times are read by the provider's clock.
+func TestRateLimitsOfTheTokenEndpointAreRespected(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]http.HandlerFunc{
 		"a limit": func(w http.ResponseWriter, _ *http.Request) {
@@ -63,7 +63,7 @@ func TestWhatTheTokenEndpointHasUsWaitForIsWaitedFor(t *testing.T) {
 			c := oauthConnector("limited", newServer(t, answer), func(o *connectors.OAuth2) { o.UserInfoURL, o.RevocationURL = "", "" })
 			c.RateLimit = &connectors.RateLimit{Statuses: []int{403}, Windows: []connectors.RateWindow{{Remaining: "X-Remaining", Reset: "X-Reset", Form: connectors.ExpiryEpoch}}}
 			in := installWithApp(t, nil, c)
-			grant := in.plant(t, "limited")
+			grant := in.storeExpired(t, "limited")
 			_, err := in.front.tokens.Source.Fresh(t.Context(), grant)
 			e := connectors.AsError(err)
 			if e == nil || e.Code != connectors.CodeConnectorOAuthTokenFailed || e.RetryAfter < 9*time.Minute {
@@ -76,11 +76,11 @@ func TestWhatTheTokenEndpointHasUsWaitForIsWaitedFor(t *testing.T) {
 	}
 }
 
-// The provider says only in its redirect which of its places the code is for. The
-// code goes there; and the client's secret nowhere that the definition does not list.
-func TestAPlaceThatTheRedirectNamesIsAskedForTheTokens(t *testing.T) {
+// The provider states only in its redirect which token endpoint the code is for. The
+// code is sent there, and the client's secret to no URL that the schema does not list.
+func TestTheCallbackSelectsTheTokenEndpoint(t *testing.T) {
 	t.Parallel()
-	europe, america, stranger := &listener{}, &listener{}, &listener{}
+	europe, america, stranger := &recorder{}, &recorder{}, &recorder{}
 	eu, us, evil := newServer(t, europe), newServer(t, america), newServer(t, stranger)
 	schema, err := schema.Parse([]byte(`{"type":"object","properties":{"accounts":{"type":"string","enum":["` + eu + `","` + us + `"],"default":"` + us + `"}}}`))
 	must(t, err)

@@ -17,8 +17,8 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
-// longLived is a provider whose code gives an hour, which is traded for sixty days,
-// and those for the next sixty, as long as they are not over.
+// longLived is a provider whose code yields a token of an hour, which is exchanged for
+// one of sixty days, and that for the next while it is valid.
 type longLived struct {
 	mu    sync.Mutex
 	asked []string
@@ -57,7 +57,7 @@ func (l *longLived) requests() []string {
 	return slices.Clone(l.asked)
 }
 
-func TestATokenWithoutARefreshTokenIsTradedIn(t *testing.T) {
+func TestATokenWithoutARefreshTokenIsExchanged(t *testing.T) {
 	t.Parallel()
 	provider := &longLived{}
 	server := newServer(t, provider)
@@ -66,13 +66,13 @@ func TestATokenWithoutARefreshTokenIsTradedIn(t *testing.T) {
 		o.Exchange = &connectors.Exchange{URL: server + "/access_token", Method: http.MethodGet, GrantType: "ig_exchange_token", TokenParam: "access_token", Omit: []string{"client_id"}}
 		o.Renewal = &connectors.Exchange{URL: server + "/refresh_access_token", Method: http.MethodGet, GrantType: "ig_refresh_token", TokenParam: "access_token", Omit: []string{"client_id", "client_secret"}}
 	}))
-	in.connectBlindly("photos")
+	in.connectWithCode("photos")
 	c := in.connection("photos", "")
 	g := in.grant(c.Grant)
 	if left := time.Until(g.ExpiresAt); g.Account != "u1" || left < 59*24*time.Hour {
 		t.Errorf("the grant is of %q and has %s left, want the account of the first reply and the life of the second", g.Account, left)
 	}
-	// An hour later there is nothing to do; six days before its end there is.
+	// An hour later the token is not due; six days before its expiry it is.
 	age := func(left time.Duration) {
 		for {
 			g = in.grant(c.Grant)
@@ -95,13 +95,13 @@ func TestATokenWithoutARefreshTokenIsTradedIn(t *testing.T) {
 	if diff := cmp.Diff(want, provider.requests()); diff != "" {
 		t.Errorf("the provider was asked (-want +got):\n%s", diff)
 	}
-	// While it is good, a refusal is a matter of patience; after its end it is for good.
+	// While the token is valid, a refusal is retried; after its expiry it is final.
 	provider.mu.Lock()
 	provider.over = true
 	provider.mu.Unlock()
 	age(time.Hour)
 	if _, err := in.front.tokens.Source.RenewIfDue(t.Context(), in.grant(c.Grant), nil); err == nil || in.grant(c.Grant).State != records.GrantLive {
-		t.Errorf("refused while it is good: got %v, the grant is %s; want an error, and a grant that lives", err, in.grant(c.Grant).State)
+		t.Errorf("refused while it is good: got %v, the grant is %s; want an error, and a live grant", err, in.grant(c.Grant).State)
 	}
 	age(-time.Hour)
 	if _, err := in.front.tokens.Source.Fresh(t.Context(), c.Grant); err == nil || in.grant(c.Grant).State != records.GrantRevoked {
@@ -109,8 +109,7 @@ func TestATokenWithoutARefreshTokenIsTradedIn(t *testing.T) {
 	}
 }
 
-// How a trade is asked for is data.
-func TestATradeIsAskedAsTheProviderWantsIt(t *testing.T) {
+func TestAnExchangeRequestFollowsTheDefinition(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name string
@@ -147,25 +146,25 @@ func TestATradeIsAskedAsTheProviderWantsIt(t *testing.T) {
 	}} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			provider := &listener{}
+			provider := &recorder{}
 			in := installWithApp(t, nil, oauthConnector("p", newServer(t, provider), func(o *connectors.OAuth2) { o.UserInfoURL = ""; tc.with(o) }))
-			if location := in.connectBlindly("p"); !strings.Contains(location, "status=success") {
+			if location := in.connectWithCode("p"); !strings.Contains(location, "status=success") {
 				t.Fatalf("connect: got %s", location)
 			}
 			provider.mu.Lock()
 			defer provider.mu.Unlock()
 			if len(provider.asked) != 2 {
-				t.Fatalf("the provider was asked %v, want the code and the trade", provider.asked)
+				t.Fatalf("the provider was asked %v, want the code and the exchange", provider.asked)
 			}
 			if diff := cmp.Diff(tc.want, provider.asked[1]); diff != "" {
-				t.Errorf("the trade (-want +got):\n%s", diff)
+				t.Errorf("the exchange (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// A trade that fails leaves no connection, and the first token is given back.
-func TestATradeThatFailsGivesTheFirstTokenBack(t *testing.T) {
+// A failed exchange leaves no connection, and the first token is revoked.
+func TestAfterAFailedExchangeTheFirstTokenIsRevoked(t *testing.T) {
 	t.Parallel()
 	provider := newRevoker()
 	provider.HandleFunc("POST /token", func(w http.ResponseWriter, r *http.Request) {
@@ -178,22 +177,22 @@ func TestATradeThatFailsGivesTheFirstTokenBack(t *testing.T) {
 	in := installWithApp(t, nil, oauthConnector("gone", newServer(t, provider), func(o *connectors.OAuth2) {
 		o.UserInfoURL, o.Exchange = "", &connectors.Exchange{}
 	}))
-	if location := in.connectBlindly("gone"); !strings.Contains(location, "CONNECTOR_OAUTH_TOKEN_FAILED") {
+	if location := in.connectWithCode("gone"); !strings.Contains(location, "CONNECTOR_OAUTH_TOKEN_FAILED") {
 		t.Errorf("connect: got %s, want CONNECTOR_OAUTH_TOKEN_FAILED", location)
 	}
 	provider.revoked(t, "short")
 }
 
 // audiences is a provider whose tokens are each for one audience. It rotates refresh
-// tokens, and ends the grant when one is shown twice.
+// tokens, and revokes the grant when one is used twice.
 type audiences struct {
-	mu      sync.Mutex
-	n       int
-	dead    bool
-	asked   []string               // per request: of the main token, or for files
-	revoked string                 // an access token that is refused, whatever its age
-	drops   int                    // answers that are lost after the rotation
-	during  atomic.Pointer[func()] // is done, once, while a refresh is under way
+	mu           sync.Mutex
+	n            int
+	revokedGrant bool
+	asked        []string               // per request: of the main token, or for files
+	revoked      string                 // an access token that is refused, whatever its age
+	drops        int                    // answers that are lost after the rotation
+	during       atomic.Pointer[func()] // is done, once, while a refresh is under way
 }
 
 func (a *audiences) current() string { return fmt.Sprint("refresh-", a.n) }
@@ -219,8 +218,8 @@ func (a *audiences) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if r.FormValue("scope") == "files.read" {
 			word = "files"
 		}
-		if a.dead || r.FormValue("refresh_token") != a.current() {
-			a.dead, word = true, "refused "+word
+		if a.revokedGrant || r.FormValue("refresh_token") != a.current() {
+			a.revokedGrant, word = true, "refused "+word
 		}
 	case "urn:ietf:params:oauth:grant-type:token-exchange":
 		word, rotates = "exchanged", false
@@ -258,8 +257,8 @@ func (a *audiences) requests() []string {
 	return slices.Clone(a.asked)
 }
 
-// withFiles is a connection with a companion for another audience, which is at another
-// address: files says which tokens were shown there.
+// withFiles returns a connection with a companion for another audience at another URL;
+// files records the tokens that were presented there.
 func withFiles(t *testing.T, how *connectors.Exchange) (in *installation, a *audiences, c *records.Connection, files *audience) {
 	t.Helper()
 	a, files = &audiences{}, &audience{}
@@ -284,12 +283,12 @@ func withFiles(t *testing.T, how *connectors.Exchange) (in *installation, a *aud
 		return in, resp.Body.Close()
 	}, &connectors.ActionOptions{Idempotent: true, MaxAttempts: 10})}
 	in = installWithApp(t, &options{CallTimeout: 5 * time.Second}, def)
-	in.connectBlindly("drive")
+	in.connectWithCode("drive")
 	c = in.connection("drive", "")
 	return in, a, c, files
 }
 
-// audience is an API that writes down which tokens it is shown.
+// audience is an API that records the tokens that it receives.
 type audience struct {
 	mu    sync.Mutex
 	shown map[string]int
@@ -314,7 +313,7 @@ func (f *audience) seen() map[string]int {
 	return out
 }
 
-func TestACompanionIsHadForTheMainToken(t *testing.T) {
+func TestACompanionIsExchangedForTheMainToken(t *testing.T) {
 	t.Parallel()
 	in, a, c, files := withFiles(t, byAudience)
 	if got := a.requests(); len(got) != 1 {
@@ -331,7 +330,8 @@ func TestACompanionIsHadForTheMainToken(t *testing.T) {
 	if diff := cmp.Diff(map[string]int{"/v1/list Bearer files-2": 32}, files.seen()); diff != "" {
 		t.Errorf("shown to the audience (-want +got):\n%s", diff)
 	}
-	// A main token that was taken back is renewed, once, before the companion is given up.
+	// A main token that was revoked early is renewed once before the companion's request
+	// fails.
 	a.mu.Lock()
 	a.revoked = "main-2"
 	a.mu.Unlock()
@@ -342,7 +342,7 @@ func TestACompanionIsHadForTheMainToken(t *testing.T) {
 	}
 }
 
-// A companion that nobody has asked for has no token that could be given back.
+// A companion that was never used has no token to revoke.
 func TestACompanionWithoutATokenIsNotRevoked(t *testing.T) {
 	t.Parallel()
 	in, a, c, _ := withFiles(t, byAudience)
@@ -350,14 +350,14 @@ func TestACompanionWithoutATokenIsNotRevoked(t *testing.T) {
 	if diff := cmp.Diff([]string{"code", "revoked refresh-1"}, a.requests()); diff != "" {
 		t.Errorf("the provider was asked (-want +got):\n%s", diff)
 	}
-	if !in.forgotten(c.Companions["files"]) {
+	if !in.deleted(c.Companions["files"]) {
 		t.Error("the companion's grant is still there")
 	}
 }
 
-// The refresh token is the main grant's: whoever spends it for the companion does so
-// under the main grant's lease, and keeps its successor there.
-func TestACompanionSpendsTheMainRefreshTokenOnce(t *testing.T) {
+// A companion's exchange spends the main grant's refresh token under the main grant's
+// lease, and stores the successor there.
+func TestACompanionExchangeSpendsTheMainRefreshTokenOnce(t *testing.T) {
 	t.Parallel()
 	in, a, c, files := withFiles(t, byScope)
 	nodes := []*node{in.join(t), in.join(t), in.join(t), in.join(t)}
@@ -382,7 +382,7 @@ func TestACompanionSpendsTheMainRefreshTokenOnce(t *testing.T) {
 		}
 	}
 	if g := in.grant(companion); g.RefreshToken != "" || in.grant(c.Grant).Intent != nil {
-		t.Error("the companion keeps a refresh token, or the main grant an intent")
+		t.Error("the companion has a refresh token, or the main grant an intent")
 	}
 	in.runExecutor(t)
 	if failures := in.act(t, "drive", "list", 1, "list"); len(failures) > 0 || len(files.seen()) != 1 {
@@ -390,9 +390,9 @@ func TestACompanionSpendsTheMainRefreshTokenOnce(t *testing.T) {
 	}
 }
 
-// The answer to a companion's exchange is lost, and with it the successor of the main
-// refresh token. The main grant knows.
-func TestALostExchangeIsRememberedByTheMainGrant(t *testing.T) {
+// The response to a companion's exchange is lost, and with it the successor of the main
+// refresh token. The main grant's intent records that.
+func TestALostExchangeIsRecordedInTheMainGrant(t *testing.T) {
 	t.Parallel()
 	in, a, c, _ := withFiles(t, byScope)
 	a.mu.Lock()

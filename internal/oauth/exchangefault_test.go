@@ -17,9 +17,9 @@ import (
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// The main token cannot be renewed, and is good. That the provider refuses to exchange
-// it is the companion's misfortune.
-func TestARefusedExchangeIsNotTheMainGrants(t *testing.T) {
+// The main token cannot be renewed, and is valid. A refused exchange fails the companion
+// only.
+func TestARefusedExchangeKeepsTheMainGrantLive(t *testing.T) {
 	t.Parallel()
 	server := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.FormValue("grant_type") == "authorization_code" {
@@ -33,7 +33,7 @@ func TestARefusedExchangeIsNotTheMainGrants(t *testing.T) {
 		o.UserInfoURL = ""
 		o.Companions = map[string]connectors.Companion{"files": {Exchange: byAudience}}
 	}))
-	in.connectBlindly("drive")
+	in.connectWithCode("drive")
 	c := in.connection("drive", "")
 	if _, err := in.front.tokens.Source.Fresh(t.Context(), c.Companions["files"]); err == nil {
 		t.Error("got a token that was refused")
@@ -48,11 +48,11 @@ func TestARefusedExchangeIsNotTheMainGrants(t *testing.T) {
 	must(t, err)
 }
 
-// brittle is a provider that takes a trade by GET and breaks the kept connection before
-// it answers.
+// brittle is a provider that receives an exchange by GET and closes the kept connection
+// before it responds.
 type brittle struct {
-	trades atomic.Int64
-	form   atomic.Value // of the last trade: how it came
+	exchanges atomic.Int64
+	form      atomic.Value // of the last exchange
 }
 
 func (b *brittle) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -61,7 +61,7 @@ func (b *brittle) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	b.form.Store(fmt.Sprint(r.ContentLength, r.TransferEncoding, r.Header["Content-Type"], r.Header["Content-Length"]))
-	if n := b.trades.Add(1); n == 2 {
+	if n := b.exchanges.Add(1); n == 2 {
 		panic(http.ErrAbortHandler)
 	} else if n > 2 {
 		w.WriteHeader(http.StatusBadRequest)
@@ -71,30 +71,30 @@ func (b *brittle) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, `{"access_token":"long","expires_in":5184000}`)
 }
 
-// net/http sends a GET again by itself. One that spends a token must not be.
-func TestATradeByGetIsSentOnce(t *testing.T) {
+// net/http repeats a GET by itself. One that spends a token must not be repeated.
+func TestAnExchangeByGETIsSentOnce(t *testing.T) {
 	t.Parallel()
 	provider := &brittle{}
 	server := newServer(t, provider)
 	in := installWithApp(t, nil, oauthConnector("photos", server, func(o *connectors.OAuth2) {
 		o.UserInfoURL, o.RevocationURL, o.TokenFields = "", "", map[string]string{"account": "user_id"}
-		trade := &connectors.Exchange{Method: http.MethodGet, TokenParam: "access_token"}
-		o.Exchange, o.Renewal = trade, trade
+		exchange := &connectors.Exchange{Method: http.MethodGet, TokenParam: "access_token"}
+		o.Exchange, o.Renewal = exchange, exchange
 	}))
-	in.connectBlindly("photos")
+	in.connectWithCode("photos")
 	if got, want := provider.form.Load(), fmt.Sprint(int64(0), []string(nil), []string(nil), []string(nil)); got != want {
-		t.Errorf("a trade came with %q, want no body, and no header of one (%q)", got, want)
+		t.Errorf("an exchange came with %q, want no body, and no header of one (%q)", got, want)
 	}
 	c := in.connection("photos", "")
 	if _, err := in.front.tokens.Source.RenewNow(t.Context(), c.Grant); err == nil {
 		t.Error("got a token from a broken connection")
 	}
-	if n, g := provider.trades.Load(), in.grant(c.Grant); n != 2 || g.State != records.GrantLive {
-		t.Errorf("%d trades reached the provider and the grant is %s, want two and live", n, g.State)
+	if n, g := provider.exchanges.Load(), in.grant(c.Grant); n != 2 || g.State != records.GrantLive {
+		t.Errorf("%d exchanges reached the provider and the grant is %s, want two and live", n, g.State)
 	}
 }
 
-// ways are the two in which the main refresh token is spent.
+// ways are the two requests that spend the main refresh token.
 var ways = map[string]func(*installation, *records.Connection) error{
 	"by a refresh": func(in *installation, c *records.Connection) error {
 		_, err := in.front.tokens.Source.RenewNow(in.t.Context(), c.Grant)
@@ -106,7 +106,8 @@ var ways = map[string]func(*installation, *records.Connection) error{
 	},
 }
 
-// whileSpent spends the main refresh token in each way; meanwhile something happens.
+// whileSpent spends the main refresh token in each way, and runs meanwhile during the
+// request.
 func whileSpent(t *testing.T, meanwhile func(*installation, *records.Connection), afterwards func(t *testing.T, in *installation, c *records.Connection, a *audiences, err error)) {
 	t.Helper()
 	for name, spend := range ways {
@@ -119,7 +120,7 @@ func whileSpent(t *testing.T, meanwhile func(*installation, *records.Connection)
 	}
 }
 
-func TestASuccessorThatComesForAGrantThatIsGoneIsGivenBack(t *testing.T) {
+func TestASuccessorForARemovedGrantIsRevoked(t *testing.T) {
 	t.Parallel()
 	whileSpent(t, func(in *installation, c *records.Connection) {
 		if err := in.front.tokens.Connections.Disconnect(in.t.Context(), c.Ref()); err != nil {
@@ -132,8 +133,9 @@ func TestASuccessorThatComesForAGrantThatIsGoneIsGivenBack(t *testing.T) {
 	})
 }
 
-// Who found the refresh token spent has buried the grant before its successor came.
-func TestASuccessorWakesAGrantThatWasBuriedMeanwhile(t *testing.T) {
+// Another process found the refresh token spent and marked the grant as revoked before
+// the successor was stored.
+func TestASuccessorReactivatesAGrantThatWasMarkedRevoked(t *testing.T) {
 	t.Parallel()
 	whileSpent(t, func(in *installation, c *records.Connection) {
 		g := in.grant(c.Grant)
@@ -156,9 +158,9 @@ func TestASuccessorWakesAGrantThatWasBuriedMeanwhile(t *testing.T) {
 	})
 }
 
-// The reply to a new authorisation held no refresh token, so that it has kept the one
-// that is being spent.
-func TestASuccessorTakesThePlaceOfTheSpentTokenInANewAuthorisation(t *testing.T) {
+// The response to a new authorisation held no refresh token, so the grant has kept the
+// one that is being spent.
+func TestASuccessorReplacesTheSpentTokenInANewAuthorisation(t *testing.T) {
 	t.Parallel()
 	whileSpent(t, func(in *installation, c *records.Connection) {
 		g := in.grant(c.Grant)
@@ -184,9 +186,9 @@ func TestASuccessorTakesThePlaceOfTheSpentTokenInANewAuthorisation(t *testing.T)
 	})
 }
 
-// A provider's place is for one call. Who held one while he waits for the main grant
-// would keep it from those that renew that.
-func TestACompanionTakesItsTurnForItsOwnCallAlone(t *testing.T) {
+// A slot is held for one call. Held during the main grant's renewal it could block that
+// renewal.
+func TestACompanionHoldsASlotForItsOwnCallOnly(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		how  *connectors.Exchange
@@ -203,24 +205,24 @@ func TestACompanionTakesItsTurnForItsOwnCallAlone(t *testing.T) {
 				main.Intent = &records.Intent{Generation: 2, Holder: "dead", At: time.Now()}
 				must(t, in.front.grants.Save(t.Context(), main))
 			}
-			var turns [][]string
-			place := make(chan struct{}, 1)
-			turn := func(ctx context.Context) (func(), error) {
+			var slots [][]string
+			slot := make(chan struct{}, 1)
+			acquire := func(ctx context.Context) (func(), error) {
 				select {
-				case place <- struct{}{}:
+				case slot <- struct{}{}:
 				case <-ctx.Done():
 					return nil, ctx.Err()
 				}
 				before := len(a.requests())
 				return func() {
-					turns = append(turns, a.requests()[before:])
-					<-place
+					slots = append(slots, a.requests()[before:])
+					<-slot
 				}, nil
 			}
-			_, err := in.front.tokens.Source.RenewIfDue(t.Context(), in.grant(c.Companions["files"]), turn)
+			_, err := in.front.tokens.Source.RenewIfDue(t.Context(), in.grant(c.Companions["files"]), acquire)
 			must(t, err)
-			if diff := cmp.Diff(tc.want, turns); diff != "" {
-				t.Errorf("what was asked in each turn (-want +got):\n%s", diff)
+			if diff := cmp.Diff(tc.want, slots); diff != "" {
+				t.Errorf("requests in each slot (-want +got):\n%s", diff)
 			}
 		})
 	}

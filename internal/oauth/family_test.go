@@ -42,7 +42,7 @@ func TestAFamilySharesOneGrant(t *testing.T) {
 	issues := connect("issues", "acme")
 	for _, tc := range []struct{ connector, tenant, want string }{
 		{"pages", "acme", "write read profile"}, // the union
-		{"pages", "other", "write"},             // another tenant's siblings do not count
+		{"pages", "other", "write"},             // another tenant's connections do not count
 		{"apart", "acme", "read profile"},       // no family, no look-up
 	} {
 		if got := asked(tc.connector, tc.tenant); got != tc.want {
@@ -62,7 +62,7 @@ func TestAFamilySharesOneGrant(t *testing.T) {
 	in.call(http.MethodPost, "/scopes/organization/acme/connections/issues/resolve", nil, &first)
 	in.call(http.MethodPost, "/scopes/organization/acme/connections/pages/resolve", nil, &second)
 	if first.Headers["Authorization"] == "" || first.Headers["Authorization"] != second.Headers["Authorization"] {
-		t.Error("the siblings do not use the same token")
+		t.Error("the connections do not use the same token")
 	}
 	if got := stats(t, p); got.Refreshes != 1 {
 		t.Errorf("provider counted %+v, want one refresh for both", got)

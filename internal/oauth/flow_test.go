@@ -120,7 +120,7 @@ func TestEveryRefusalHasItsReasonAndStoresNothing(t *testing.T) {
 		if strings.Contains(body, stateOf(callback)) {
 			t.Errorf("%s: the answer holds the state", tc.name)
 		}
-		// Whatever the refusal was, a state of ours is used up by it.
+		// A refusal uses up the state.
 		if tc.reason == "malformed" || tc.reason == "bad_signature" {
 			continue
 		}
@@ -153,7 +153,7 @@ func TestASecondCallbackIsAReplay(t *testing.T) {
 	}
 }
 
-func TestTheFirstBrowserKeepsTheFlow(t *testing.T) {
+func TestAFlowIsBoundToTheFirstBrowser(t *testing.T) {
 	t.Parallel()
 	in, _ := withDemo(t, nil)
 	started := in.start(onDemo, map[string]any{})
@@ -168,7 +168,7 @@ func TestTheFirstBrowserKeepsTheFlow(t *testing.T) {
 	}
 }
 
-func TestADenialIsToldAsSuch(t *testing.T) {
+func TestADenialIsReported(t *testing.T) {
 	t.Parallel()
 	in, _ := withDemo(t, nil)
 	b := newBrowser(t)
@@ -204,7 +204,7 @@ func TestForeignReturnURLsAreRefused(t *testing.T) {
 	}
 }
 
-func TestAnAppIsNeededAndCanComeLate(t *testing.T) {
+func TestAnAppIsRequiredAndCanBeSetLater(t *testing.T) {
 	t.Parallel()
 	p := startDemo(t)
 	in := install(t, nil, demoConnectors(p)...)

@@ -21,7 +21,8 @@ const manyKinds = `{"type":"object","additionalProperties":false,"properties":{
 	"note":{"type":"string","format":"textarea"},
 	"strict":{"type":"boolean"}}}`
 
-// Whatever a schema asks for can be entered in the form of a connect link.
+// Values of every kind that a schema allows can be entered in the form of a connect
+// link.
 func TestTheFormMakesConfigsOfEveryKind(t *testing.T) {
 	t.Parallel()
 	schema, err := schema.Parse([]byte(manyKinds))

@@ -81,11 +81,11 @@ func TestAJWTIsAGrantToAServerThatIsNotOurs(t *testing.T) {
 		o.Mint = &connectors.Mint{GrantType: "urn:ietf:params:oauth:grant-type:jwt-bearer", AssertionParam: "assertion"}
 		o.Assertion = &connectors.Assertion{Claims: map[string]string{"sub": "${config.site}"}}
 	})
-	c.Validate = proves
+	c.Validate = validateNothing
 	in := install(t, nil, c)
 	in.runExecutor(t)
 	in.setApp("machine", records.App{ClientID: "robot", ClientSecrets: []secret.Text{secret.New(jwkOf(t, key, "key-1"))}})
-	in.mintedTwice(t, "machine", map[string]any{"site": "una"})
+	in.connectAndRenew(t, "machine", map[string]any{"site": "una"})
 	if got := server.refused.Load(); got != 0 || len(server.store.AccessTokens) != 2 {
 		t.Errorf("%d tokens there, %d refused; want two and none", len(server.store.AccessTokens), got)
 	}

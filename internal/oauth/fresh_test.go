@@ -17,7 +17,7 @@ import (
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-func TestATokenIsRenewedOnlyWhenItsTimeHasCome(t *testing.T) {
+func TestATokenIsRenewedOnlyShortlyBeforeItExpires(t *testing.T) {
 	t.Parallel()
 	in, p := withDemo(t, nil)
 	grant := in.connectDemo()
@@ -39,7 +39,7 @@ func TestATokenIsRenewedOnlyWhenItsTimeHasCome(t *testing.T) {
 	}
 }
 
-// The faults of a token endpoint: none of them costs a credential or a state.
+// No fault of a token endpoint changes a token or a state.
 func TestTransientFailuresChangeNoStateAndNoCredential(t *testing.T) {
 	t.Parallel()
 	in, p := withDemo(t, &options{CallTimeout: time.Second})
@@ -59,7 +59,7 @@ func TestTransientFailuresChangeNoStateAndNoCredential(t *testing.T) {
 		if after.Failures == 0 || after.RetryAt.IsZero() {
 			t.Errorf("%s: failures %d, retry at %v, want a backoff", mode, after.Failures, after.RetryAt)
 		}
-		// While it lasts, nobody calls.
+		// During the backoff nobody calls.
 		calls := stats(t, p)
 		if _, err := in.front.tokens.Source.Fresh(t.Context(), grant); err == nil || stats(t, p) != calls {
 			t.Errorf("%s: during the backoff: got %v, want an error without a call", mode, err)
@@ -77,7 +77,7 @@ func TestTransientFailuresChangeNoStateAndNoCredential(t *testing.T) {
 	}
 }
 
-func TestALostAnswerSaysOnceThatTheUserMustComeAgain(t *testing.T) {
+func TestALostResponseNeedsReauthOnce(t *testing.T) {
 	t.Parallel()
 	in, p := withDemo(t, &options{CallTimeout: 2 * time.Second})
 	grant := in.connectDemo()
@@ -103,12 +103,12 @@ func TestALostAnswerSaysOnceThatTheUserMustComeAgain(t *testing.T) {
 	if status, problem := in.call(http.MethodPost, onDemo+"/resolve", nil, nil); status != http.StatusUnauthorized || problem.Code != connectors.CodeConnectorOAuthRefreshFailed {
 		t.Errorf("resolve: got %d %s, want 401 CONNECTOR_OAUTH_REFRESH_FAILED", status, problem.Code)
 	}
-	in.reconnects(t, id)
+	in.expectReconnect(t, id)
 }
 
-// reconnects follows the link of the one needs_reauth event, and expects the same
+// expectReconnect follows the link of the one needs_reauth event, and expects the same
 // connection to be active afterwards.
-func (in *installation) reconnects(t *testing.T, id string) {
+func (in *installation) expectReconnect(t *testing.T, id string) {
 	t.Helper()
 	published := in.eventsOf(events.OAuthNeedsReauth)
 	if len(published) != 1 {
@@ -134,7 +134,7 @@ func (in *installation) reconnects(t *testing.T, id string) {
 	}
 }
 
-func TestARefusedGrantIsDeadOnceForGood(t *testing.T) {
+func TestARefusedGrantIsMarkedRevokedOnce(t *testing.T) {
 	t.Parallel()
 	in, p := withDemo(t, nil)
 	grant := in.connectDemo()
@@ -159,11 +159,11 @@ func TestARefusedGrantIsDeadOnceForGood(t *testing.T) {
 	}
 }
 
-func TestACallerWithoutPatienceDoesNotCancelTheRefresh(t *testing.T) {
+func TestACallersDeadlineDoesNotCancelTheRefresh(t *testing.T) {
 	t.Parallel()
 	slow := newSlowServer(t, 400*time.Millisecond)
 	in := installWithApp(t, nil, oauthConnector("slow", slow.url, nil))
-	grant := in.plant(t, "slow")
+	grant := in.storeExpired(t, "slow")
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := in.front.tokens.Source.Fresh(ctx, grant); !errors.Is(err, context.DeadlineExceeded) {
@@ -176,7 +176,7 @@ func TestACallerWithoutPatienceDoesNotCancelTheRefresh(t *testing.T) {
 	}
 }
 
-// slowServer is a token endpoint that takes its time, and refuses a second use.
+// slowServer is a token endpoint that responds after a delay.
 type slowServer struct {
 	url   string
 	calls atomic.Int64
@@ -199,20 +199,20 @@ func newSlowServer(t testing.TB, delay time.Duration) *slowServer {
 	return s
 }
 
-// plant stores an expired grant and its connection, as a flow would have.
-func (in *installation) plant(t testing.TB, connector string) (grant string) {
+// storeExpired stores an expired grant and its connection, as a flow would have.
+func (in *installation) storeExpired(t testing.TB, connector string) (grant string) {
 	t.Helper()
 	key := records.GrantKey(acme, connector, "demo-client", "someone")
 	ref := records.NewRef(acme, connector, "")
 	g := in.front.grants.New(key)
 	g.Scope, g.Identity, g.Family, g.Connector = acme.Scope, acme.Identity, connector, connector
 	g.ClientID, g.Generation = "demo-client", 1
-	hold := records.NewGrantReference(ref, time.Now().Add(-2*time.Hour))
-	g.AddReference(hold)
+	reference := records.NewGrantReference(ref, time.Now().Add(-2*time.Hour))
+	g.AddReference(reference)
 	g.IssuedAt, g.ExpiresAt = time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
 	must(t, in.front.grants.Seal(g, records.GrantTokens{Access: secret.New("old-access"), Refresh: secret.New("old-refresh")}))
 	must(t, in.front.grants.Save(t.Context(), g))
-	_, _, _, err := in.front.service.Authorize(t.Context(), ref, connection.AuthorizeInput{Grant: key, GrantReference: hold.ID})
+	_, _, _, err := in.front.service.Authorize(t.Context(), ref, connection.AuthorizeInput{Grant: key, GrantReference: reference.ID})
 	must(t, err)
 	return key
 }
@@ -231,11 +231,11 @@ func TestARotatedClientSecretLeavesNoGap(t *testing.T) {
 	in.setApp("demo-oauth", records.App{ClientID: demoApp.ClientID, ClientSecrets: []secret.Text{secret.New("wrong")}})
 	in.expire(grant)
 	if _, err := in.front.tokens.Source.Fresh(t.Context(), grant); err == nil || in.grant(grant).State != records.GrantLive {
-		t.Errorf("with a wrong secret: got %v, grant %s; want an error and a grant that lives", err, in.grant(grant).State)
+		t.Errorf("with a wrong secret: got %v, grant %s; want an error and a live grant", err, in.grant(grant).State)
 	}
 }
 
-func TestA401IsAnsweredWithANewerToken(t *testing.T) {
+func TestA401IsRetriedWithANewerToken(t *testing.T) {
 	t.Parallel()
 	in, p := withDemo(t, nil)
 	in.connectDemo()
@@ -249,14 +249,14 @@ func TestA401IsAnsweredWithANewerToken(t *testing.T) {
 	}
 }
 
-// answering is a provider that is asked in its process.
+// answering is a provider in the test's process.
 type answering func(*http.Request) (*http.Response, error)
 
 func (a answering) RoundTrip(req *http.Request) (*http.Response, error) { return a(req) }
 
-// An address is one, with the port that its scheme has anyway or without: who carries
-// the token there also answers its 401.
-func TestA401IsAnsweredHoweverThePortIsWritten(t *testing.T) {
+// A URL with its scheme's default port and one without are the same origin, so the token
+// is sent, and a 401 retried, at both.
+func TestA401IsRetriedHoweverThePortIsWritten(t *testing.T) {
 	t.Parallel()
 	in, _ := withDemo(t, nil)
 	grant := in.connectDemo()

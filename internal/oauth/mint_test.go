@@ -23,8 +23,8 @@ import (
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// mintedTwice connects, lets the token expire, and asks for another.
-func (in *installation) mintedTwice(t *testing.T, key string, config any) (access string) {
+// connectAndRenew connects, lets the token expire, and returns the next one.
+func (in *installation) connectAndRenew(t *testing.T, key string, config any) (access string) {
 	t.Helper()
 	path := "/scopes/organization/acme/connections/" + key
 	if status, problem := in.call(http.MethodPut, path, map[string]any{"config": config}, nil); status != http.StatusCreated {
@@ -37,9 +37,9 @@ func (in *installation) mintedTwice(t *testing.T, key string, config any) (acces
 	return token.Access.Reveal()
 }
 
-// A service account: a JWT for somebody, signed by the client, is the grant itself
-// (RFC 7523 section 2.1), and is signed anew when the token has expired.
-func TestATokenIsMintedByAJWTOfTheClient(t *testing.T) {
+// A service account: a JWT for a user, signed by the client, is the grant (RFC 7523
+// section 2.1), and is signed anew when the token has expired.
+func TestAJWTOfTheClientIsTheGrant(t *testing.T) {
 	t.Parallel()
 	key := rsaKey(t)
 	s := &keyServer{public: &key.PublicKey, algorithm: "RS256", carried: "assertion"}
@@ -48,7 +48,7 @@ func TestATokenIsMintedByAJWTOfTheClient(t *testing.T) {
 		o.Assertion = &connectors.Assertion{Claims: map[string]string{"sub": "${config.site}"}, ScopeClaim: "scope"}
 		o.RevocationURL = ""
 	}, pkcs8(t, key))
-	if got := in.mintedTwice(t, "keyed", map[string]any{"site": "una@example.com"}); got != "at-2" {
+	if got := in.connectAndRenew(t, "keyed", map[string]any{"site": "una@example.com"}); got != "at-2" {
 		t.Errorf("the token is %q, want the second", got)
 	}
 	s.report(t, "token urn:ietf:params:oauth:grant-type:jwt-bearer", "token urn:ietf:params:oauth:grant-type:jwt-bearer")
@@ -57,9 +57,9 @@ func TestATokenIsMintedByAJWTOfTheClient(t *testing.T) {
 	}
 }
 
-// An installation of an app: the JWT is the bearer token of a request to an address
-// of the installation, answered by 201 and a date.
-func TestATokenOfAnInstallationIsMintedByTheAppsJWT(t *testing.T) {
+// An app's installation: the JWT is the bearer token of a request to a URL of the
+// installation, which responds with 201 and a date.
+func TestAJWTOfTheAppIsTheBearerToken(t *testing.T) {
 	t.Parallel()
 	key := rsaKey(t)
 	s := &keyServer{public: &key.PublicKey, algorithm: "RS256", carried: "bearer"}
@@ -83,11 +83,11 @@ func TestATokenOfAnInstallationIsMintedByTheAppsJWT(t *testing.T) {
 		o.TokenURL = server + "/app/installations/${config.site}/access_tokens"
 	})
 	s.audience = server + "/app/installations/77/access_tokens"
-	c.Validate = proves
+	c.Validate = validateNothing
 	in := install(t, nil, c)
 	in.runExecutor(t)
 	in.setApp("machine", records.App{ClientID: "1234", ClientSecrets: []secret.Text{secret.New(pkcs8(t, key))}})
-	if got := in.mintedTwice(t, "machine", map[string]any{"site": "77"}); got != "ghs_2" {
+	if got := in.connectAndRenew(t, "machine", map[string]any{"site": "77"}); got != "ghs_2" {
 		t.Errorf("the token is %q, want the second; %q", got, s.faults)
 	}
 	if diff := cmp.Diff([]string{"POST /app/installations/77/access_tokens", "POST /app/installations/77/access_tokens"}, paths); diff != "" {
@@ -98,12 +98,12 @@ func TestATokenOfAnInstallationIsMintedByTheAppsJWT(t *testing.T) {
 	}
 }
 
-// Two steps: the config's user and password are traded for a token, which lies
-// somewhere in the reply, and again when it has expired.
-func TestCredentialsOfTheConfigAreTradedForAToken(t *testing.T) {
+// The config's user and password are exchanged for a token at a path of the response,
+// and again when it has expired.
+func TestCredentialsOfTheConfigAreExchangedForAToken(t *testing.T) {
 	t.Parallel()
-	listener := &listener{reply: `{"data":{"session":{"jwt":"tok","ttl":"20 minutes"}}}`}
-	server := newServer(t, listener)
+	recorder := &recorder{reply: `{"data":{"session":{"jwt":"tok","ttl":"20 minutes"}}}`}
+	server := newServer(t, recorder)
 	c := machine(server, func(o *connectors.OAuth2) {
 		o.ClientAuth, o.TokenBody, o.RevocationURL, o.Scopes = connectors.ClientAuthBody, connectors.TokenBodyJSON, "", nil
 		o.ClientID, o.ClientSecret = "${config.user}", "${config.password}"
@@ -119,22 +119,22 @@ func TestCredentialsOfTheConfigAreTradedForAToken(t *testing.T) {
 		Branch   string            `json:"branch,omitempty"`
 	}]()
 	in := install(t, nil, c)
-	in.mintedTwice(t, "machine", map[string]any{"user": "una", "password": "p4ss", "company": "acme & co"})
+	in.connectAndRenew(t, "machine", map[string]any{"user": "una", "password": "p4ss", "company": "acme & co"})
 	want := request{Path: "/token", Kind: "application/json", Params: map[string]string{"username": "una", "password": "p4ss", "company": "acme & co", "device": "hawser"}}
-	if diff := cmp.Diff([]request{want, want}, listener.asked); diff != "" {
+	if diff := cmp.Diff([]request{want, want}, recorder.asked); diff != "" {
 		t.Errorf("what the provider was asked (-want +got):\n%s", diff)
 	}
 	conn := in.connection("machine", "")
 	if got := in.grant(conn.Grant).Lifetime(); got.Round(time.Minute) != 20*time.Minute {
-		t.Errorf("the token lives %s, want 20m", got)
+		t.Errorf("the token expires in %s, want 20m", got)
 	}
 	if strings.Contains(in.logs.String(), "p4ss") {
 		t.Error("the password is in the log")
 	}
 }
 
-// A tenant may bring a private key of its own, with its line breaks.
-func TestAKeyOfTheConfigSigns(t *testing.T) {
+// A tenant's own private key is accepted with its line breaks.
+func TestAPrivateKeyOfTheConfigSigns(t *testing.T) {
 	t.Parallel()
 	key := ecKey(t)
 	s := &keyServer{public: &key.PublicKey, algorithm: "ES256"}
@@ -148,13 +148,13 @@ func TestAKeyOfTheConfigSigns(t *testing.T) {
 		Key connectors.Secret `json:"key"`
 	}]()
 	in := install(t, nil, c)
-	in.mintedTwice(t, "machine", map[string]any{"id": "demo-client", "key": pkcs8(t, key)})
+	in.connectAndRenew(t, "machine", map[string]any{"id": "demo-client", "key": pkcs8(t, key)})
 	s.report(t, "token client_credentials", "token client_credentials")
 }
 
-// What data cannot say, code does: a request that is signed in the provider's own way,
-// at connecting and again when the token has expired.
-func TestATokenIsMintedByCode(t *testing.T) {
+// A request in a form that a definition cannot express is made by code, at connecting
+// and again when the token has expired.
+func TestATokenIsRequestedByCode(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name string
@@ -191,7 +191,7 @@ func TestATokenIsMintedByCode(t *testing.T) {
 				_, _ = fmt.Fprintf(w, `{"access_token":"code-%d","expires_in":3600}`, asked)
 			}))
 			c := machine(server, func(o *connectors.OAuth2) { o.MintToken, o.RevocationURL = tc.mint, "" })
-			c.Validate = proves
+			c.Validate = validateNothing
 			in := install(t, nil, c)
 			in.runExecutor(t)
 			in.setApp("machine", demoApp)
@@ -201,20 +201,20 @@ func TestATokenIsMintedByCode(t *testing.T) {
 				}
 				return
 			}
-			if got := in.mintedTwice(t, "machine", map[string]any{"site": "shop"}); got != "code-2" {
+			if got := in.connectAndRenew(t, "machine", map[string]any{"site": "shop"}); got != "code-2" {
 				t.Errorf("the token is %q, want the second", got)
 			}
 			in.registry = connectors.NewRegistry() // of a program without the code
 			conn := in.connection("machine", "")
 			in.expire(conn.Grant)
 			if _, err := in.join(t).tokens.Source.Fresh(t.Context(), conn.Grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
-				t.Errorf("without the code: got %v, want that it is left to who has it", err)
+				t.Errorf("without the code: got %v, want CONNECTOR_OAUTH_NOT_CONFIGURED", err)
 			}
 		})
 	}
 }
 
-// A provider that wants each request for a token signed in its own way, over its body.
+// The provider requires a signature of its own over the body of each token request.
 func TestTokenRequestsAreSignedByCode(t *testing.T) {
 	t.Parallel()
 	var grants []string
@@ -229,11 +229,11 @@ func TestTokenRequestsAreSignedByCode(t *testing.T) {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
-		var said struct {
+		var request struct {
 			Grant string `json:"grant_type"`
 		}
-		_ = json.Unmarshal(body, &said)
-		grants = append(grants, said.Grant)
+		_ = json.Unmarshal(body, &request)
+		grants = append(grants, request.Grant)
 		_, _ = io.WriteString(w, `{"access_token":"tok","refresh_token":"r","expires_in":3600}`)
 	}))
 	in := install(t, nil, oauthConnector("signed", server, func(o *connectors.OAuth2) {
@@ -246,7 +246,7 @@ func TestTokenRequestsAreSignedByCode(t *testing.T) {
 		}
 	}))
 	in.setApp("signed", records.App{ClientID: "demo-client", ClientSecrets: []secret.Text{secret.New("not yet known"), secret.New("demo-secret")}})
-	if location := in.connectBlindly("signed"); !strings.Contains(location, "status=success") {
+	if location := in.connectWithCode("signed"); !strings.Contains(location, "status=success") {
 		t.Fatalf("connect: %s", location)
 	}
 	const path = "/scopes/organization/acme/connections/signed"
@@ -260,13 +260,13 @@ func TestTokenRequestsAreSignedByCode(t *testing.T) {
 	c := in.connection("signed", "")
 	in.expire(c.Grant)
 	if _, err := in.join(t).tokens.Source.Fresh(t.Context(), c.Grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
-		t.Errorf("without the code: got %v, want that it is left to who has it", err)
+		t.Errorf("without the code: got %v, want CONNECTOR_OAUTH_NOT_CONFIGURED", err)
 	}
 }
 
-// A login in XML, with attributes, a namespace, and characters that XML has to escape;
-// what arrives is read by another reader than ours.
-func TestCredentialsAreTradedInXML(t *testing.T) {
+// A login in XML, with attributes, a namespace, and characters that XML has to escape,
+// is read by the standard library's decoder.
+func TestCredentialsAreExchangedInXML(t *testing.T) {
 	t.Parallel()
 	type login struct {
 		XMLName     xml.Name `xml:"https://x.example/api tsRequest"`
@@ -295,11 +295,11 @@ func TestCredentialsAreTradedInXML(t *testing.T) {
 		o.TokenParams = map[string]string{"@xmlns": "https://x.example/api", "credentials.site.@url": "${config.site}"}
 		o.TokenFields = map[string]string{"access_token": "credentials.@token", "expires_in": "credentials.@estimatedTimeToExpiration"}
 	})
-	c.Validate = proves
+	c.Validate = validateNothing
 	in := install(t, nil, c)
 	in.runExecutor(t)
 	in.setApp("machine", records.App{ClientID: `una "<b>"`, ClientSecrets: []secret.Text{secret.New("p&<>]]>")}})
-	if access := in.mintedTwice(t, "machine", map[string]any{"site": "a&b"}); access != "tok" || len(got) != 2 {
+	if access := in.connectAndRenew(t, "machine", map[string]any{"site": "a&b"}); access != "tok" || len(got) != 2 {
 		t.Fatalf("the token is %q after %d requests", access, len(got))
 	}
 	if c := got[1].Credentials; c.Name != `una "<b>"` || c.Password != "p&<>]]>" || c.Site.URL != "a&b" {
@@ -307,6 +307,6 @@ func TestCredentialsAreTradedInXML(t *testing.T) {
 	}
 	conn := in.connection("machine", "")
 	if life := in.grant(conn.Grant).Lifetime().Round(time.Minute); life != 30*time.Minute {
-		t.Errorf("the token lives %s, want 30m", life)
+		t.Errorf("the token expires in %s, want 30m", life)
 	}
 }

@@ -18,20 +18,20 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
-// listener is a provider that writes down what it is asked.
-type listener struct {
+// recorder is a provider that records its requests.
+type recorder struct {
 	reply string // default: a token
 	mu    sync.Mutex
 	asked []request
 }
 
-// request is one request, its parameters by name.
+// request is one request, with its parameters by name.
 type request struct {
 	Path, Kind, Basic string
 	Params            map[string]string
 }
 
-func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (l *recorder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
 	asked := request{Path: r.URL.Path, Kind: kind, Params: map[string]string{}}
@@ -56,9 +56,8 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, cmp.Or(l.reply, `{"access_token":"tok","refresh_token":"r","expires_in":3600}`))
 }
 
-// Providers have their own names for parameters, and their own kinds of bodies. All
-// of that is data.
-func TestParametersAreSaidAsTheProviderWantsToHearThem(t *testing.T) {
+// Parameter names and content types are data of the definition.
+func TestTokenRequestsFollowTheDefinition(t *testing.T) {
 	t.Parallel()
 	renamed := map[string]string{"client_id": "client_key", "redirect_uri": "redirect_url", "response_type": "", "state": "payload", "code": "auth_code"}
 	const json, form = "application/json", "application/x-www-form-urlencoded"
@@ -105,7 +104,7 @@ func TestParametersAreSaidAsTheProviderWantsToHearThem(t *testing.T) {
 	}} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			provider := &listener{}
+			provider := &recorder{}
 			in := install(t, nil, oauthConnector("p", newServer(t, provider), func(o *connectors.OAuth2) {
 				o.UserInfoURL = ""
 				tc.with(o)
@@ -147,17 +146,17 @@ func TestParametersAreSaidAsTheProviderWantsToHearThem(t *testing.T) {
 }
 
 // A program that has only the definition of a connector spends no code and no refresh
-// token on replies that it cannot read.
-func TestWhoLacksTheCodeToReadATokenDoesNotAskForOne(t *testing.T) {
+// token on responses that it cannot read.
+func TestAProgramWithoutTheConnectorsCodeRequestsNoToken(t *testing.T) {
 	t.Parallel()
-	provider := &listener{}
+	provider := &recorder{}
 	odd := oauthConnector("odd", newServer(t, provider), func(o *connectors.OAuth2) {
 		o.UserInfoURL, o.RevocationURL = "", ""
 		o.ParseToken = func(_ int, _ http.Header, body []byte) (json.RawMessage, error) { return body, nil }
 	})
 	in := installWithApp(t, nil, odd)
-	grant := in.plant(t, "odd")
-	in.registry = connectors.NewRegistry() // of the programs to come
+	grant := in.storeExpired(t, "odd")
+	in.registry = connectors.NewRegistry() // of the processes that join from here on
 	without := in.join(t)
 	if _, err := without.tokens.Source.Fresh(t.Context(), grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
 		t.Errorf("fresh: got %v, want CONNECTOR_OAUTH_NOT_CONFIGURED", err)

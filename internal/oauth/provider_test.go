@@ -18,7 +18,7 @@ import (
 
 func demoConnectors(p *demo.Provider) []connectors.Connector { return demo.Connectors(p.URL()) }
 
-// oauthConnector is a connector for an authorization server laid out as the demo's.
+// oauthConnector returns a connector for an authorization server with the demo's paths.
 func oauthConnector(key, server string, change func(*connectors.OAuth2)) connectors.Connector {
 	o := &connectors.OAuth2{
 		AuthorizationURL: server + "/authorize", TokenURL: server + "/token", UserInfoURL: server + "/userinfo",
@@ -35,8 +35,8 @@ func oauthConnector(key, server string, change func(*connectors.OAuth2)) connect
 	}
 }
 
-// proves stands for code that has the provider's word for whose the config's account is.
-func proves(context.Context, *connectors.Call) error { return nil }
+// validateNothing stands for code that asks the provider for the account of a config.
+func validateNothing(context.Context, *connectors.Call) error { return nil }
 
 func get(ctx context.Context, call *connectors.Call, _ struct{}) (struct{}, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, call.BaseURL+"/api/me", nil)
@@ -80,13 +80,13 @@ func optionsWithReturn(allowed string) *options {
 	return &options{ReturnURLs: []string{allowed}}
 }
 
-// slowProxy stands before a provider, and lets requests for one path through only
-// when wait returns.
+// slowProxy is a proxy to a provider that delays requests for one path until wait
+// returns.
 func slowProxy(t testing.TB, provider, path string, wait func()) string {
 	t.Helper()
 	target, err := url.Parse(provider)
 	must(t, err)
-	quiet := log.New(io.Discard, "", 0) // clients that give up are what it is for
+	quiet := log.New(io.Discard, "", 0) // it is meant to have clients that time out
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }, ErrorLog: quiet}
 	return newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == path {

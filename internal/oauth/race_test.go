@@ -22,7 +22,7 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// rounds of a race: usual, or HAWSER_SOAK_ROUNDS=200, which is what `make soak` runs.
+// rounds returns the number of rounds of a race: usual, or HAWSER_SOAK_ROUNDS.
 func rounds(t *testing.T, usual int) int {
 	text := os.Getenv("HAWSER_SOAK_ROUNDS")
 	if text == "" {
@@ -83,10 +83,10 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// TestOneRefreshForAllWhoNeedIt is the promise of this package: four executors with
-// 64 actions and two refreshers meet an expired, rotating token, and the provider
-// sees one refresh and no reuse, round after round.
-func TestOneRefreshForAllWhoNeedIt(t *testing.T) {
+// TestOneRefreshForConcurrentActions is the guarantee of this package: four executors
+// with 64 actions and two refreshers need an expired, rotating token, and the provider
+// counts one refresh and no reuse, round after round.
+func TestOneRefreshForConcurrentActions(t *testing.T) {
 	t.Parallel()
 	in, p := withDemo(t, nil)
 	r := newRace(t, in, p, "demo-oauth", "me", in.connectDemo())
@@ -95,15 +95,14 @@ func TestOneRefreshForAllWhoNeedIt(t *testing.T) {
 	}
 }
 
-// TestOneRefreshThoughNoActionWaitsForIt is the same race before a token endpoint that
-// takes longer than an action may: it answers only when enough actions have given up.
-// They leave the refresh to go on, and find its token when they are tried again.
-func TestOneRefreshThoughNoActionWaitsForIt(t *testing.T) {
+// TestOneRefreshThatOutlastsItsActions is the same race with a token endpoint that takes
+// longer than an action may: it responds only after enough actions have timed out. The
+// refresh continues without them, and their retries find its token.
+func TestOneRefreshThatOutlastsItsActions(t *testing.T) {
 	t.Parallel()
-	// Who gives up is tried again after half a second, a second, and so on: on a busy
-	// machine too few of those must not be enough, so an action does nothing that
-	// takes time but to get its token.
-	const patience, enough = time.Second, 16
+	// A retry comes after half a second, a second, and so on. So that enough actions
+	// time out on a busy machine, an action does nothing but get its token.
+	const actionTimeout, enough = time.Second, 16
 	p := startDemo(t)
 	var logs *lines
 	var until atomic.Int64 // how many actions have to have given up
@@ -115,7 +114,7 @@ func TestOneRefreshThoughNoActionWaitsForIt(t *testing.T) {
 			}
 		}
 	}), nil)
-	slow.Actions = []connectors.Action{connectors.NewAction("still", still, &connectors.ActionOptions{Idempotent: true, Timeout: patience, MaxAttempts: 50})}
+	slow.Actions = []connectors.Action{connectors.NewAction("still", doNothing, &connectors.ActionOptions{Idempotent: true, Timeout: actionTimeout, MaxAttempts: 50})}
 	in := installWithApp(t, nil, slow)
 	logs = in.logs
 	b := newBrowser(t)
@@ -150,8 +149,8 @@ func newRace(t *testing.T, in *installation, p *demo.Provider, connector, action
 	return r
 }
 
-// run is one round: the token expires, first goes ahead, 64 actions and a timer meet
-// it, and the provider has counted as many refreshes as there were rounds.
+// run is one round: the token expires, first runs, 64 actions and a timer need the
+// token, and the provider has counted as many refreshes as there were rounds.
 func (r *race) run(t *testing.T, round int, first func()) {
 	t.Helper()
 	expired := r.expire(r.grant)
@@ -175,7 +174,7 @@ func (r *race) run(t *testing.T, round int, first func()) {
 	}
 }
 
-// act runs an action n times at once and returns what the failed ones said.
+// act runs an action n times concurrently and returns the errors of those that failed.
 func (in *installation) act(t testing.TB, connector, action string, n int, id string) (failures []string) {
 	t.Helper()
 	var mu sync.Mutex
@@ -205,7 +204,7 @@ func (in *installation) act(t testing.TB, connector, action string, n int, id st
 	return failures
 }
 
-func TestSiblingsShareOneRotation(t *testing.T) {
+func TestConnectionsShareOneRotation(t *testing.T) {
 	t.Parallel()
 	in, p := withDemo(t, nil)
 	grant := in.connectDemo()

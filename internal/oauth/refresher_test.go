@@ -35,7 +35,7 @@ func TestARefresherRenewsBeforeATokenExpires(t *testing.T) {
 	})
 }
 
-func TestAStrayTimerRefreshesNothing(t *testing.T) {
+func TestATimerOfAGrantThatIsNotDueRefreshesNothing(t *testing.T) {
 	t.Parallel()
 	in, p := withDemo(t, nil)
 	grant := in.connectDemo()
@@ -51,22 +51,22 @@ func TestAStrayTimerRefreshesNothing(t *testing.T) {
 	}
 }
 
-func TestALostTimerIsHealed(t *testing.T) {
+func TestALostTimerIsSetAgain(t *testing.T) {
 	t.Parallel()
 	in, _ := withDemo(t, nil)
 	grant := in.connectDemo()
 	n := in.runRefresher(t)
-	in.expire(grant) // its timer lies an hour ahead: as good as lost
-	healer := n.refresher(nil)
-	healed, err := healer.Heal(t.Context())
+	in.expire(grant) // its timer is an hour ahead, as if it were lost
+	sweeper := n.refresher(nil)
+	healed, err := sweeper.Heal(t.Context())
 	must(t, err)
 	if healed != 1 {
-		t.Errorf("healed %d timers, want 1", healed)
+		t.Errorf("set %d timers, want 1", healed)
 	}
 	eventually(t, "the refresh", func() bool { return in.grant(grant).Generation == 2 })
 }
 
-func TestATransientFailureIsTriedAgainLater(t *testing.T) {
+func TestATransientFailureIsRetriedLater(t *testing.T) {
 	t.Parallel()
 	in, p := withDemo(t, nil)
 	grant := in.connectDemo()
@@ -80,7 +80,7 @@ func TestATransientFailureIsTriedAgainLater(t *testing.T) {
 	}
 }
 
-func TestAnEndingRefreshTokenIsToldOnce(t *testing.T) {
+func TestAnExpiringRefreshTokenIsPublishedOnce(t *testing.T) {
 	t.Parallel()
 	in, _ := withDemo(t, nil)
 	grant := in.connectDemo()
@@ -116,9 +116,9 @@ func TestAnEndingRefreshTokenIsToldOnce(t *testing.T) {
 	}
 }
 
-// A flood of one provider's grants must not run out of deliveries while it waits for
-// the provider's share, nor call the provider more often at once than it may.
-func TestAFloodOfDueGrantsIsWorkedOff(t *testing.T) {
+// Many due grants of one provider must not exceed their max deliveries while they wait,
+// nor the provider's concurrency limit.
+func TestManyDueGrantsAreRenewedWithinTheProvidersLimit(t *testing.T) {
 	t.Parallel()
 	const grants, atOnce = 24, 2
 	var calls, running, most atomic.Int64
@@ -159,7 +159,7 @@ func TestAFloodOfDueGrantsIsWorkedOff(t *testing.T) {
 	}
 }
 
-// What a refresher has read before it took the lease may be old by then.
+// A refresher may have read the grant before it acquired the lease.
 func TestAGrantThatWasRenewedMeanwhileIsNotRenewedAgain(t *testing.T) {
 	t.Parallel()
 	in, p := withDemo(t, nil)
@@ -174,9 +174,9 @@ func TestAGrantThatWasRenewedMeanwhileIsNotRenewedAgain(t *testing.T) {
 	}
 }
 
-// Who waits for his turn so long that his lease would not cover the call gives the
-// lease back before he calls.
-func TestWhoWaitsTooLongForHisTurnDoesNotCall(t *testing.T) {
+// A process that waits for a slot until its lease no longer covers the call releases the
+// lease and sends nothing.
+func TestALongWaitForASlotReleasesTheLease(t *testing.T) {
 	t.Parallel()
 	in, p := withDemo(t, &options{CallTimeout: time.Second})
 	grant := in.connectDemo()
@@ -186,7 +186,7 @@ func TestWhoWaitsTooLongForHisTurnDoesNotCall(t *testing.T) {
 		if waits++; waits == 1 {
 			<-ctx.Done()
 			if got := stats(t, p); got.Refreshes != 0 {
-				t.Errorf("while it waits the provider counted %+v", got)
+				t.Errorf("while it waited the provider counted %+v", got)
 			}
 			return nil, ctx.Err()
 		}
@@ -194,6 +194,6 @@ func TestWhoWaitsTooLongForHisTurnDoesNotCall(t *testing.T) {
 	})
 	must(t, err)
 	if got := stats(t, p); waits != 2 || g.Generation != 2 || got.Refreshes != 1 {
-		t.Errorf("got %d turns, generation %d, provider counted %+v; want a second turn, and one refresh", waits, g.Generation, got)
+		t.Errorf("got %d slots, generation %d, provider counted %+v; want a second slot, and one refresh", waits, g.Generation, got)
 	}
 }

@@ -27,26 +27,26 @@ const (
 	repairSecret = "a-secret-to-sign-with"
 )
 
-// mender is a provider with rotation and reuse detection, that gives new tokens to a
-// client that proves itself by a JWT.
-type mender struct {
-	mu    sync.Mutex
-	n     int
-	dead  bool
-	drops int      // answers that are lost after the rotation
-	asked []string // what was asked for
+// repairServer is a provider with rotation and reuse detection, which issues new tokens
+// to a client that authenticates by a JWT.
+type repairServer struct {
+	mu           sync.Mutex
+	n            int
+	revokedGrant bool
+	drops        int      // answers that are lost after the rotation
+	asked        []string // what was asked for
 }
 
-func (m *mender) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (m *repairServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch grant := r.FormValue("grant_type"); {
 	case grant == repairGrant && verified(r.Header.Get("Authorization")):
-		m.asked, m.dead = append(m.asked, "repair"), false
-	case grant == "refresh_token" && !m.dead && r.FormValue("refresh_token") == m.token():
+		m.asked, m.revokedGrant = append(m.asked, "repair"), false
+	case grant == "refresh_token" && !m.revokedGrant && r.FormValue("refresh_token") == m.token():
 		m.asked = append(m.asked, "refresh")
 	default:
-		m.asked, m.dead = append(m.asked, "refused "+grant), true
+		m.asked, m.revokedGrant = append(m.asked, "refused "+grant), true
 		w.WriteHeader(http.StatusBadRequest)
 		_, _ = io.WriteString(w, `{"error":"invalid_grant"}`)
 		return
@@ -59,20 +59,20 @@ func (m *mender) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprintf(w, `{"access_token":"a","refresh_token":%q,"expires_in":3600}`, m.token())
 }
 
-func (m *mender) token() string {
+func (m *repairServer) token() string {
 	if m.n == 0 {
 		return "old-refresh"
 	}
 	return fmt.Sprint("refresh-", m.n)
 }
 
-func (m *mender) requests() []string {
+func (m *repairServer) requests() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return append([]string{}, m.asked...)
 }
 
-// verified checks an assertion as a provider would, with code of its own.
+// verified verifies an assertion with code of its own.
 func verified(header string) bool {
 	parts := strings.Split(strings.TrimPrefix(header, "Bearer "), ".")
 	if len(parts) != 3 {
@@ -90,28 +90,28 @@ func verified(header string) bool {
 		left() > 0 && left() <= time.Minute && parts[2] == base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-var menderApp = records.App{ClientID: "demo-client", ClientSecrets: []secret.Text{secret.New(repairSecret)}}
+var repairApp = records.App{ClientID: "demo-client", ClientSecrets: []secret.Text{secret.New(repairSecret)}}
 
-func withMender(t *testing.T, repair func(*connectors.OAuth2)) (in *installation, m *mender, grant string) {
+func withRepair(t *testing.T, repair func(*connectors.OAuth2)) (in *installation, m *repairServer, grant string) {
 	t.Helper()
-	m = &mender{}
+	m = &repairServer{}
 	in = install(t, &options{CallTimeout: time.Second}, oauthConnector("mend", newServer(t, m), func(o *connectors.OAuth2) {
 		o.UserInfoURL, o.RevocationURL = "", ""
 		repair(o)
 	}))
-	in.setApp("mend", menderApp)
-	return in, m, in.plant(t, "mend")
+	in.setApp("mend", repairApp)
+	return in, m, in.storeExpired(t, "mend")
 }
 
 func byAssertion(o *connectors.OAuth2) { o.Repair = &connectors.Repair{GrantType: repairGrant} }
 
-// A process is killed between the provider's answer and the store. The successor
-// finds the intent, and asks by the way of repair; the spent token is never shown.
-func TestAKillIsHealedByTheWayOfRepair(t *testing.T) {
+// A process is killed between the provider's response and the store. The next one finds
+// the intent and requests a repair; the spent token is not used again.
+func TestAKillIsRepaired(t *testing.T) {
 	t.Parallel()
-	in, m, grant := withMender(t, byAssertion)
-	victim, _ := in.child(t, orders{Grant: grant, Kill: true, Timeout: time.Second})
-	if err := victim.Wait(); err == nil {
+	in, m, grant := withRepair(t, byAssertion)
+	killed, _ := in.child(t, childOptions{Grant: grant, Kill: true, Timeout: time.Second})
+	if err := killed.Wait(); err == nil {
 		t.Fatal("the child was not killed")
 	}
 	token, err := in.front.tokens.Source.Fresh(t.Context(), grant)
@@ -124,15 +124,15 @@ func TestAKillIsHealedByTheWayOfRepair(t *testing.T) {
 		t.Errorf("history ends with %q, intent %v, %s; want repaired, none, live", last.Outcome, g.Intent, g.State)
 	}
 	in.expire(grant)
-	_, err = in.front.tokens.Source.Fresh(t.Context(), grant) // and what the repair gave is rotated as any
+	_, err = in.front.tokens.Source.Fresh(t.Context(), grant) // the token of the repair is rotated like any
 	must(t, err)
 }
 
-// The answers to a refresh and to its repair are lost. That a rotation may be lost
-// is remembered until there are tokens.
-func TestALostRotationIsRememberedUntilItIsRepaired(t *testing.T) {
+// The responses to a refresh and to its repair are lost. The intent says so until there
+// are tokens.
+func TestALostRotationIsRecordedUntilItIsRepaired(t *testing.T) {
 	t.Parallel()
-	in, m, grant := withMender(t, byAssertion)
+	in, m, grant := withRepair(t, byAssertion)
 	m.drops = 2
 	for range 2 {
 		if _, err := in.front.tokens.Source.Fresh(t.Context(), grant); err == nil {
@@ -147,11 +147,11 @@ func TestALostRotationIsRememberedUntilItIsRepaired(t *testing.T) {
 	}
 }
 
-// A token that somebody else has spent is refused, and the grant repaired before it
-// is given up.
-func TestARefusedTokenIsRepairedBeforeTheGrantIsGivenUp(t *testing.T) {
+// A token that another party has spent is refused, and the grant repaired before it is
+// marked as revoked.
+func TestARefusedTokenIsRepairedBeforeTheGrantIsRevoked(t *testing.T) {
 	t.Parallel()
-	in, m, grant := withMender(t, byAssertion)
+	in, m, grant := withRepair(t, byAssertion)
 	m.n = 7
 	_, err := in.front.tokens.Source.Fresh(t.Context(), grant)
 	must(t, err)
@@ -160,7 +160,7 @@ func TestARefusedTokenIsRepairedBeforeTheGrantIsGivenUp(t *testing.T) {
 	}
 }
 
-func TestARepairInCode(t *testing.T) {
+func TestARepairByCode(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name   string
@@ -186,7 +186,7 @@ func TestARepairInCode(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			in, m, grant := withMender(t, func(o *connectors.OAuth2) { o.RepairToken = tc.repair })
+			in, m, grant := withRepair(t, func(o *connectors.OAuth2) { o.RepairToken = tc.repair })
 			m.drops = 1
 			if _, err := in.front.tokens.Source.Fresh(t.Context(), grant); err == nil {
 				t.Fatal("a lost answer gave a token")
@@ -194,13 +194,13 @@ func TestARepairInCode(t *testing.T) {
 			in.expire(grant)
 			in.registry = connectors.NewRegistry()
 			if _, err := in.join(t).tokens.Source.Fresh(t.Context(), grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
-				t.Errorf("without the code: got %v, want that it is left to who has it", err)
+				t.Errorf("without the code: got %v, want CONNECTOR_OAUTH_NOT_CONFIGURED", err)
 			}
 			token, err := in.front.tokens.Source.Fresh(t.Context(), grant)
 			if tc.code == "" {
 				must(t, err)
 				if token.Access.Reveal() != "by-code" {
-					t.Error("the token is not the one that the code gave")
+					t.Error("the token is not the code's")
 				}
 			} else if !errors.Is(err, &connectors.Error{Code: tc.code}) {
 				t.Errorf("got %v, want %s", err, tc.code)

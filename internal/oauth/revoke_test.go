@@ -18,7 +18,8 @@ import (
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// revoker is a provider whose revocation endpoint answers as it is told.
+// revoker is a provider whose revocation endpoint responds with given statuses; 0 is no
+// response.
 type revoker struct {
 	*http.ServeMux
 	mu      sync.Mutex
@@ -63,8 +64,8 @@ func (v *revoker) revoked(t *testing.T, want ...string) {
 
 const onGone = "/scopes/organization/acme/connections/gone"
 
-// leaves disconnects and expects the connection to be gone at once.
-func (in *installation) leaves(t *testing.T) (took time.Duration) {
+// disconnects disconnects and expects the connection to be removed at once.
+func (in *installation) disconnects(t *testing.T) (took time.Duration) {
 	t.Helper()
 	began := time.Now()
 	if status, problem := in.call(http.MethodDelete, onGone, nil, nil); status != http.StatusNoContent {
@@ -80,44 +81,44 @@ func (in *installation) leaves(t *testing.T) (took time.Duration) {
 	return took
 }
 
-func (in *installation) forgotten(grant string) bool {
+func (in *installation) deleted(grant string) bool {
 	_, err := in.front.grants.Latest(in.t.Context(), grant)
 	return errors.Is(err, records.ErrNotFound)
 }
 
-// failures are the data of oauth.failed.
+// failures returns the data of oauth.failed.
 func (in *installation) failures() []events.Data { return in.eventsOf(events.OAuthFailed) }
 
-func TestAFailedRevocationIsTriedAgain(t *testing.T) {
+func TestAFailedRevocationIsRetried(t *testing.T) {
 	t.Parallel()
 	provider := newRevoker(500, 500)
 	in := installWithApp(t, nil, oauthConnector("gone", newServer(t, provider), nil))
-	grant := in.plant(t, "gone")
-	in.leaves(t)
+	grant := in.storeExpired(t, "gone")
+	in.disconnects(t)
 	g := in.grant(grant)
 	if g.State != records.GrantUnused || len(g.References) != 0 {
-		t.Errorf("the grant is %s with %v, want one that leaves, without connections", g.State, g.References)
+		t.Errorf("the grant is %s with %v, want one that is unused, without connections", g.State, g.References)
 	}
 	if _, err := in.front.tokens.Source.Fresh(t.Context(), grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthRefreshFailed}) {
 		t.Errorf("a token of it: got %v, want CONNECTOR_OAUTH_REFRESH_FAILED", err)
 	}
 	in.runRefresher(t)
-	eventually(t, "the grant to be forgotten", func() bool { return in.forgotten(grant) })
+	eventually(t, "the grant to be deleted", func() bool { return in.deleted(grant) })
 	provider.revoked(t, "old-refresh", "old-refresh", "old-refresh")
 	if got := in.failures(); len(got) > 0 {
 		t.Errorf("got %+v, want no failure: it was revoked in the end", got)
 	}
 }
 
-func TestARefusedRevocationIsToldAndForgotten(t *testing.T) {
+func TestARefusedRevocationIsPublishedAndTheGrantDeleted(t *testing.T) {
 	t.Parallel()
 	provider := newRevoker(401, 400) // the first secret is not the client's any more
 	in := install(t, nil, oauthConnector("gone", newServer(t, provider), nil))
 	in.setApp("gone", records.App{ClientID: "demo-client", ClientSecrets: []secret.Text{secret.New("new"), secret.New("old")}})
-	grant := in.plant(t, "gone")
-	in.leaves(t)
-	if !in.forgotten(grant) || len(provider.seen()) != 2 {
-		t.Errorf("forgotten %t after %d tries, want one try with each secret, and no more", in.forgotten(grant), len(provider.seen()))
+	grant := in.storeExpired(t, "gone")
+	in.disconnects(t)
+	if !in.deleted(grant) || len(provider.seen()) != 2 {
+		t.Errorf("deleted %t after %d tries, want one try with each secret, and no more", in.deleted(grant), len(provider.seen()))
 	}
 	got := in.failures()
 	if len(got) != 1 || got[0].Operation != "revoke" || got[0].ErrorCode != "CONNECTOR_OAUTH_TOKEN_FAILED" {
@@ -125,20 +126,20 @@ func TestARefusedRevocationIsToldAndForgotten(t *testing.T) {
 	}
 }
 
-func TestDisconnectingNeverWaitsForTheProvider(t *testing.T) {
+func TestADisconnectDoesNotWaitForASlowProvider(t *testing.T) {
 	t.Parallel()
 	provider := newRevoker(0)
 	in := installWithApp(t, &options{CallTimeout: 5 * time.Second}, oauthConnector("gone", newServer(t, provider), nil))
-	grant := in.plant(t, "gone")
-	if took := in.leaves(t); took > 4*time.Second {
+	grant := in.storeExpired(t, "gone")
+	if took := in.disconnects(t); took > 4*time.Second {
 		t.Errorf("it took %s while the provider hangs", took)
 	}
 	in.runRefresher(t)
-	eventually(t, "the grant to be forgotten", func() bool { return in.forgotten(grant) })
+	eventually(t, "the grant to be deleted", func() bool { return in.deleted(grant) })
 }
 
-// A limit, told in the provider's own way, is no refusal of the revocation either.
-func TestARevocationWaitsForALimit(t *testing.T) {
+// A rate limit in the provider's own form is no refusal of the revocation.
+func TestARevocationRespectsARateLimit(t *testing.T) {
 	t.Parallel()
 	def := oauthConnector("gone", newServer(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Reset", fmt.Sprint(time.Now().Add(10*time.Minute).Unix()))
@@ -146,19 +147,19 @@ func TestARevocationWaitsForALimit(t *testing.T) {
 	})), nil)
 	def.RateLimit = &connectors.RateLimit{Statuses: []int{403}, Windows: []connectors.RateWindow{{Reset: "X-Reset", Form: connectors.ExpiryEpoch}}}
 	in := installWithApp(t, nil, def)
-	grant := in.plant(t, "gone")
-	in.leaves(t)
-	eventually(t, "the first try to be counted", func() bool { return in.forgotten(grant) || in.grant(grant).Revocation.Tries == 1 })
-	if in.forgotten(grant) {
-		t.Fatal("the grant was forgotten, want that the provider is asked again")
+	grant := in.storeExpired(t, "gone")
+	in.disconnects(t)
+	eventually(t, "the first try to be counted", func() bool { return in.deleted(grant) || in.grant(grant).Revocation.Tries == 1 })
+	if in.deleted(grant) {
+		t.Fatal("the grant was deleted, want another try")
 	}
 	if g := in.grant(grant); g.RetryAt.Before(time.Now().Add(9 * time.Minute)) {
 		t.Errorf("it is to be asked at %s, want in ten minutes", g.RetryAt)
 	}
 }
 
-// Whoever authorises the account again wants its tokens: revoking the old ones now
-// would end the new ones too at many providers.
+// After a new authorisation of the account the old tokens are not revoked: at many
+// providers that would revoke the new ones too.
 func TestANewAuthorisationEndsTheRevocation(t *testing.T) {
 	t.Parallel()
 	provider := newRevoker(500)
@@ -167,15 +168,15 @@ func TestANewAuthorisationEndsTheRevocation(t *testing.T) {
 		o.UserInfoURL, o.RevocationURL = "", newServer(t, provider)+"/revoke"
 		o.TokenFields = map[string]string{"account": "access_token"}
 	}))
-	in.connectBlindly("gone")
+	in.connectWithCode("gone")
 	c := in.connection("gone", "")
-	in.leaves(t)
+	in.disconnects(t)
 	g := in.grant(c.Grant)
 	if g.State != records.GrantUnused {
-		t.Fatalf("the grant is %s, want leaving", g.State)
+		t.Fatalf("the grant is %s, want unused", g.State)
 	}
-	in.connectBlindly("gone")
-	must(t, in.front.tokens.Revoker.Revoke(t.Context(), g)) // a timer that read it before; it must not forget the new one
+	in.connectWithCode("gone")
+	must(t, in.front.tokens.Revoker.Revoke(t.Context(), g)) // a timer that read it before: it must not delete the new one
 	in.runRefresher(t)
 	must(t, in.front.queue.ScheduleRefresh(t.Context(), c.Grant, time.Now()))
 	eventually(t, "the timer to be seen", func() bool {
@@ -187,52 +188,52 @@ func TestANewAuthorisationEndsTheRevocation(t *testing.T) {
 	}
 }
 
-// What the revocation's address is made of goes with the connection; the grant keeps
-// it, sealed, for as long as it is needed.
-func TestARevocationMadeOfTheConfigIsTriedAgain(t *testing.T) {
+// The config that the revocation's URL needs is removed with the connection; the grant
+// keeps it, sealed, until it is revoked.
+func TestARevocationAtAURLOfTheConfigIsRetried(t *testing.T) {
 	t.Parallel()
 	provider := newRevoker(503)
 	server := newServer(t, provider)
 	def := oauthConnector("gone", server, func(o *connectors.OAuth2) { o.RevocationURL = server + "/${config.site}" })
 	in := installWithApp(t, nil, def)
-	key := in.plant(t, "gone")
+	key := in.storeExpired(t, "gone")
 	var v connection.View
 	if status, problem := in.call(http.MethodPatch, onGone, map[string]any{"config": map[string]string{"site": "revoke"}}, &v); status != http.StatusOK {
 		t.Fatalf("set the site: got %d %v", status, &problem)
 	}
-	in.leaves(t)
+	in.disconnects(t)
 	if g := in.grant(key); g.Revocation == nil || len(g.Revocation.Config) < 8 || g.Revocation.Config[:7] != "enc:v1:" || !slices.Contains(g.Sealed, "/leaving/config") {
 		t.Errorf("kept %+v, want the config as an envelope", g.Revocation)
 	}
 	in.runRefresher(t)
-	eventually(t, "the grant to be forgotten", func() bool { return in.forgotten(key) })
+	eventually(t, "the grant to be deleted", func() bool { return in.deleted(key) })
 	if got := provider.seen(); len(got) != 2 {
 		t.Errorf("%d tries, want two", len(got))
 	}
 }
 
-// Whoever disconnects may die between the connection and its grant. The next refresh
-// finds out that nobody uses the grant, and has it revoked.
-func TestAGrantThatLostItsConnectionIsRevokedAfterAll(t *testing.T) {
+// The process that disconnects may end after it has removed the connection and before it
+// releases the grant. The next refresh finds no connection, and the grant is revoked.
+func TestAnOrphanedGrantIsRevokedAfterItsNextRefresh(t *testing.T) {
 	t.Parallel()
 	provider := newRevoker()
 	provider.HandleFunc("POST /token", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte(`{"access_token":"a","refresh_token":"new-refresh","expires_in":3600}`))
 	})
 	in := installWithApp(t, nil, oauthConnector("gone", newServer(t, provider), nil))
-	grant := in.plant(t, "gone")
-	if _, err := in.front.service.Disconnect(t.Context(), records.NewRef(acme, "gone", "")); err != nil { // the record alone
+	grant := in.storeExpired(t, "gone")
+	if _, err := in.front.service.Disconnect(t.Context(), records.NewRef(acme, "gone", "")); err != nil { // the record only
 		t.Fatal(err)
 	}
 	if _, err := in.front.tokens.Source.RenewIfDue(t.Context(), in.grant(grant), nil); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the grant to be forgotten", func() bool { return in.forgotten(grant) })
+	eventually(t, "the grant to be deleted", func() bool { return in.deleted(grant) })
 	provider.revoked(t, "new-refresh")
 }
 
-// A connection of many grants waits for the provider once.
-func TestDisconnectingWaitsOnceForAllOfItsGrants(t *testing.T) {
+// A disconnect waits for the provider once, however many grants there are.
+func TestADisconnectWaitsOnceForAllItsGrants(t *testing.T) {
 	t.Parallel()
 	w := newWorkspace()
 	server := newServer(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {

@@ -22,11 +22,10 @@ import (
 	"github.com/hawser-io/hawser/pkg/kvstore"
 )
 
-// BenchmarkRefresherScale renews 1,000 due grants among few and among many others
-// that are not due. What it costs the refresher, a process of its own here, must
-// depend on the first number only: its CPU, its memory, and the time to its first
-// look at what is due. The many are HAWSER_BENCH_GRANTS, default 100,000; a million
-// take some minutes to store.
+// BenchmarkRefresherScale renews 1,000 due grants among few and among many others that
+// are not due. The refresher's CPU, memory and start time must depend on the first
+// number only. The many are HAWSER_BENCH_GRANTS, default 100,000; a million take some
+// minutes to store.
 func BenchmarkRefresherScale(b *testing.B) {
 	many := 100_000
 	if text := os.Getenv("HAWSER_BENCH_GRANTS"); text != "" {
@@ -43,10 +42,10 @@ func benchmarkScale(b *testing.B, n int) {
 	endpoint := newTokenEndpoint(b)
 	in := installWithApp(b, nil, oauthConnector("bench", endpoint.url, nil))
 	began := time.Now()
-	keys := plantMany(b, in, n)
+	keys := storeMany(b, in, n)
 	b.Logf("%d grants and timers stored in %s", n, time.Since(began).Round(time.Second))
 	began = time.Now()
-	child, out := in.child(b, orders{Refresher: true})
+	child, out := in.child(b, childOptions{Refresher: true})
 	line, err := out.ReadString('\n')
 	must(b, err)
 	if line != "serving\n" {
@@ -77,11 +76,11 @@ func benchmarkScale(b *testing.B, n int) {
 	b.ReportMetric(float64(peakMemory(b, pid))/(1<<20), "peak-MiB-with-sweep")
 }
 
-// sweepSignal has the refresher of [beRefresher] sweep.
+// sweepSignal makes the refresher of [runAsRefresher] sweep.
 const sweepSignal = syscall.SIGUSR1
 
-// beRefresher is a refresher until its process is killed. At a signal it sweeps.
-func beRefresher(ctx context.Context, tokens *token.Service) error {
+// runAsRefresher runs a refresher until its process is killed. At a signal it sweeps.
+func runAsRefresher(ctx context.Context, tokens *token.Service) error {
 	parts := tokens.Parts
 	r := refresher.New(refresher.Parts{Queue: parts.Queue, Tokens: tokens, Grants: parts.Grants, Leases: parts.Leases}, nil)
 	var g errgroup.Group
@@ -103,7 +102,7 @@ func beRefresher(ctx context.Context, tokens *token.Service) error {
 	return g.Wait()
 }
 
-// cpuOf is the CPU time that a process has used.
+// cpuOf returns the CPU time that a process has used.
 func cpuOf(b *testing.B, pid int) time.Duration {
 	b.Helper()
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
@@ -118,7 +117,7 @@ func cpuOf(b *testing.B, pid int) time.Duration {
 	return time.Duration(user+system) * tick
 }
 
-// peakMemory is the most that a process has held, in bytes.
+// peakMemory returns the most memory that a process has held, in bytes.
 func peakMemory(b *testing.B, pid int) int {
 	b.Helper()
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -129,16 +128,16 @@ func peakMemory(b *testing.B, pid int) int {
 	return kib << 10
 }
 
-// plantMany stores n grants with their timers, a day ahead, and returns the keys of
-// the first dueGrants. It waits for none of the acks before the end.
-func plantMany(b *testing.B, in *installation, n int) (keys []string) {
+// storeMany stores n grants with their timers, a day ahead, and returns the keys of the
+// first dueGrants. It waits for the acks at its end.
+func storeMany(b *testing.B, in *installation, n int) (keys []string) {
 	b.Helper()
 	nc := in.env.Conn(b)
 	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(4096), jetstream.WithPublishAsyncErrHandler(
 		func(_ jetstream.JetStream, m *nats.Msg, err error) { b.Errorf("%s: %v", m.Subject, err) }))
 	must(b, err)
 	buckets := in.front.buckets
-	buckets.Grants = planting{buckets.Grants, js, "$KV." + in.front.bus.Subjects.Bucket("grants") + "."}
+	buckets.Grants = asyncStore{buckets.Grants, js, "$KV." + in.front.bus.Subjects.Bucket("grants") + "."}
 	grants := records.NewGrants(buckets, records.NewSealer(in.keys, "hawser"))
 	at := "@at " + time.Now().Add(24*time.Hour).UTC().Format(time.RFC3339Nano)
 	for i := range n {
@@ -157,14 +156,14 @@ func plantMany(b *testing.B, in *installation, n int) (keys []string) {
 	return keys
 }
 
-// planting creates records without waiting.
-type planting struct {
+// asyncStore creates records without waiting for acks.
+type asyncStore struct {
 	kvstore.Store
 	js     jetstream.JetStream
 	prefix string
 }
 
-func (p planting) Create(_ context.Context, key string, value []byte, _ time.Duration) (uint64, error) {
+func (p asyncStore) Create(_ context.Context, key string, value []byte, _ time.Duration) (uint64, error) {
 	_, err := p.js.PublishAsync(p.prefix+key, value)
 	return 0, err
 }

@@ -74,9 +74,9 @@ func TestASessionLeadsThroughChoiceConsentAndSite(t *testing.T) {
 	}
 }
 
-// A user who goes back and begins again has two ways to the provider, of which one
-// leads to a connection.
-func TestOfTheFlowsOfASessionTheLastIsTaken(t *testing.T) {
+// A user who goes back and starts again has two authorisations, of which one leads to a
+// connection.
+func TestTheLastFlowOfASessionIsAccepted(t *testing.T) {
 	t.Parallel()
 	in, p := withDemo(t, nil)
 	made := in.session(map[string]any{"connectors": []string{"demo-oauth"}})
@@ -87,7 +87,7 @@ func TestOfTheFlowsOfASessionTheLastIsTaken(t *testing.T) {
 		_, _, body := b.post(made.URL, url.Values{"connector": {"demo-oauth"}})
 		callbacks = append(callbacks, in.consent(b, linkOf(t, body), approve))
 	}
-	in.refusedFor(b, p, callbacks[0], "replayed")
+	in.expectRefused(b, p, callbacks[0], "replayed")
 	if status, _, body := b.get(callbacks[1]); status != http.StatusOK {
 		t.Fatalf("the last: got %d\n%s", status, body)
 	}
@@ -131,7 +131,7 @@ func TestASessionBelongsToItsBrowserAndItsConnectors(t *testing.T) {
 	}
 }
 
-func TestASessionEnds(t *testing.T) {
+func TestASessionExpires(t *testing.T) {
 	t.Parallel()
 	clock := newClock()
 	in, _ := withDemo(t, clock.options())
@@ -149,7 +149,7 @@ func TestASessionEnds(t *testing.T) {
 	}
 }
 
-func TestTheOnlySiteIsChosenWithoutAsking(t *testing.T) {
+func TestAnOnlySiteIsChosenAutomatically(t *testing.T) {
 	t.Parallel()
 	in, _ := withDemo(t, nil)
 	in.connectDemo()
@@ -170,7 +170,7 @@ func TestSiteSelectionIsNeverSilent(t *testing.T) {
 	if status != http.StatusConflict || problem.Code != "CONNECTOR_OAUTH_SITE_SELECTION_REQUIRED" || len(problem.Errors) != 3 {
 		t.Errorf("resolve: got %d %s with %v, want 409 with three sites", status, problem.Code, problem.Errors)
 	}
-	if status, _ := in.call(http.MethodPost, onDemo+"/select", map[string]any{"resource_id": "site-nowhere"}, nil); status != http.StatusBadRequest {
+	if status, _ := in.call(http.MethodPost, onDemo+"/select", map[string]any{"resource_id": "site-expectNoSecrets"}, nil); status != http.StatusBadRequest {
 		t.Errorf("an unknown site: got %d, want 400", status)
 	}
 	var v connection.View

@@ -15,9 +15,9 @@ import (
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// A token is renewed a quarter of its life before its end, at most a quarter of an
-// hour, and a tenth of that sooner or later, so that not all come at once. Each grant
-// has one timer.
+// A token is renewed a quarter of its lifetime before it expires, at most a quarter of
+// an hour, and a tenth of that sooner or later, to spread the load. Each grant has one
+// timer.
 func TestTimersKeepTheirMarginAndSpread(t *testing.T) {
 	t.Parallel()
 	in := install(t, nil)
@@ -53,7 +53,7 @@ func TestTimersKeepTheirMarginAndSpread(t *testing.T) {
 	}
 }
 
-// timer is when the grant's timer fires.
+// timer returns when the grant's timer fires.
 func (in *installation) timer(t *testing.T, grant string) time.Time {
 	t.Helper()
 	stream, err := in.front.bus.JetStream().Stream(t.Context(), in.front.bus.Subjects.StreamName(queue.Refresh))
@@ -65,8 +65,8 @@ func (in *installation) timer(t *testing.T, grant string) time.Time {
 	return at
 }
 
-// A provider that does not answer holds up its own grants only.
-func TestASlowProviderHoldsUpOnlyItsOwn(t *testing.T) {
+// A provider that does not respond delays its own grants only.
+func TestASlowProviderDelaysOnlyItsOwnGrants(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
 	stuck := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -80,7 +80,7 @@ func TestASlowProviderHoldsUpOnlyItsOwn(t *testing.T) {
 	in := install(t, nil, oauthConnector("stuck", stuck, nil), oauthConnector("quick", quick.url, nil))
 	in.setApp("stuck", demoApp)
 	in.setApp("quick", demoApp)
-	plant := func(connector string, i int) string {
+	storeExpired := func(connector string, i int) string {
 		g := in.front.grants.New(records.GrantKey(acme, connector, "demo-client", strings.Repeat("x", i+1)))
 		g.Scope, g.Identity, g.Family, g.Connector = acme.Scope, acme.Identity, connector, connector
 		g.Generation, g.IssuedAt, g.ExpiresAt = 1, time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
@@ -90,7 +90,7 @@ func TestASlowProviderHoldsUpOnlyItsOwn(t *testing.T) {
 		return g.Key()
 	}
 	for i := range 40 {
-		plant("stuck", i)
+		storeExpired("stuck", i)
 	}
 	n := in.join(t)
 	r := n.refresher(&refresher.Options{Concurrency: 8, PerProvider: 2})
@@ -104,7 +104,7 @@ func TestASlowProviderHoldsUpOnlyItsOwn(t *testing.T) {
 		}
 	})
 	for i := range 12 {
-		key := plant("quick", i)
+		key := storeExpired("quick", i)
 		eventually(t, "a grant of the quick provider to be renewed", func() bool { return in.grant(key).Generation == 2 })
 	}
 }

@@ -60,7 +60,7 @@ func reporting(t *testing.T) (*http.Client, string) {
 		}
 	}))
 	server.EnableHTTP2, server.TLS = true, &tls.Config{ClientAuth: tls.RequestClientCert}
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // forgers are what it is for
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // it is meant to refuse clients
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	opts := allowLoopback()

@@ -59,7 +59,7 @@ func FuzzXML(f *testing.F) {
 		if bytes.Contains(body, []byte("<!DOCTYPE")) && !bytes.Contains(body, []byte("CDATA")) && !bytes.Contains(body, []byte("<!--")) && !bytes.Contains(body, []byte("<?")) {
 			t.Errorf("%q: read a document with a DTD", body)
 		}
-		// Whatever a reply holds can be said in a request, and means the same there.
+		// Text that a response holds can be sent in a request, and is read as the same text.
 		text, _ := valueAt(doc, "a").(string)
 		back, err := decodeXML([]byte(encodeXML("r", url.Values{"x.y": {text}, "x.@z": {text}})))
 		if err != nil || valueAt(back, "x.@z") != text || strings.TrimSpace(scalar(valueAt(back, "x.y"))) != strings.TrimSpace(text) {

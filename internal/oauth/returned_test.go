@@ -11,9 +11,9 @@ import (
 	"github.com/hawser-io/hawser/pkg/kvstore"
 )
 
-// A grant goes while its token is being renewed. What the provider gives is given
-// back, at the address that the connection's config made while it was there.
-func TestWhatComesForAGrantThatIsGoneIsGivenBack(t *testing.T) {
+// A grant is removed during its renewal. The new tokens are revoked, at the URL that the
+// connection's config gave before.
+func TestTokensForARemovedGrantAreRevoked(t *testing.T) {
 	t.Parallel()
 	provider := newRevoker()
 	var begun atomic.Pointer[func()]
@@ -23,7 +23,7 @@ func TestWhatComesForAGrantThatIsGoneIsGivenBack(t *testing.T) {
 	})
 	server := newServer(t, provider)
 	in := installWithApp(t, nil, oauthConnector("gone", server, func(o *connectors.OAuth2) { o.RevocationURL = server + "/${config.site}" }))
-	grant := in.plant(t, "gone")
+	grant := in.storeExpired(t, "gone")
 	if status, problem := in.call(http.MethodPatch, onGone, map[string]any{"config": map[string]string{"site": "revoke"}}, nil); status != http.StatusOK {
 		t.Fatalf("set the site: got %d %v", status, &problem)
 	}
@@ -36,13 +36,12 @@ func TestWhatComesForAGrantThatIsGoneIsGivenBack(t *testing.T) {
 		}
 	}))
 	if _, err := in.front.tokens.Source.Fresh(t.Context(), grant); err == nil {
-		t.Error("got a token of a grant that is gone")
+		t.Error("got a token of a removed grant")
 	}
 	provider.revoked(t, "new-refresh")
 }
 
-// Tokens that cannot be stored are nobody's.
-func TestTokensThatCannotBeStoredAreGivenBack(t *testing.T) {
+func TestTokensThatCannotBeStoredAreRevoked(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*connectors.Connector){
 		"a client's own": func(c *connectors.Connector) {
@@ -72,7 +71,7 @@ func TestTokensThatCannotBeStoredAreGivenBack(t *testing.T) {
 				if status, _ := in.call(http.MethodPut, onGone, map[string]any{}, nil); status/100 == 2 {
 					t.Errorf("connect: got %d, want that it fails", status)
 				}
-			} else if location := in.connectBlindly("gone"); !strings.Contains(location, "status=error") {
+			} else if location := in.connectWithCode("gone"); !strings.Contains(location, "status=error") {
 				t.Errorf("connect: got %s, want that it fails", location)
 			}
 			provider.revoked(t, "new-access")

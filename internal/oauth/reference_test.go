@@ -13,7 +13,7 @@ import (
 	"github.com/hawser-io/hawser/pkg/kvstore"
 )
 
-// hooked is a bucket whose writes go through a hook, which carries them out by do.
+// hooked is a bucket whose writes go through a hook, which performs them by do.
 type hooked struct {
 	kvstore.Store
 	hook *atomic.Pointer[func(op, key string, do func() error) error]
@@ -44,8 +44,8 @@ func (h hooked) write(op, key string, do func() error) error {
 	return do()
 }
 
-// withHook is an installation with the demo provider, the writes of one of whose
-// buckets go through what set sets.
+// withHook returns an installation with the demo provider. set sets the hook for the
+// writes of one of its buckets.
 func withHook(t *testing.T, bucket string) (in *installation, p *demo.Provider, set func(func(op, key string, do func() error) error)) {
 	t.Helper()
 	hook := &atomic.Pointer[func(string, string, func() error) error]{}
@@ -60,7 +60,7 @@ func withHook(t *testing.T, bucket string) (in *installation, p *demo.Provider, 
 	return in, p, func(f func(string, string, func() error) error) { hook.Store(&f) }
 }
 
-// await waits for what another goroutine of the test does.
+// await waits for another goroutine of the test.
 func await(t *testing.T, what string, done <-chan struct{}) {
 	t.Helper()
 	select {
@@ -72,22 +72,22 @@ func await(t *testing.T, what string, done <-chan struct{}) {
 
 var onAcme = records.NewRef(acme, "demo-oauth", "")
 
-// usable expects the connection to be there, with a grant that holds it and lives.
-func (in *installation) usable(t *testing.T) {
+// expectUsable expects a connection with a live grant that can be renewed.
+func (in *installation) expectUsable(t *testing.T) {
 	t.Helper()
 	c := in.demoConnection()
 	g, err := in.front.grants.Latest(t.Context(), c.Grant)
 	if err != nil || g.State != records.GrantLive {
-		t.Fatalf("the connection's grant: got %v, %v; want one that lives", g, err)
+		t.Fatalf("the connection's grant: got %v, %v; want a live one", g, err)
 	}
 	if _, err := in.front.tokens.Source.RenewNow(t.Context(), c.Grant); err != nil {
 		t.Errorf("its refresh token: %v", err)
 	}
 }
 
-// A disconnect has removed the record, and has yet to leave the grant. Meanwhile the
-// account is authorised anew: the grant has its tokens, and no record names it yet.
-func TestAReconnectKeepsTheGrantThatADisconnectIsLeaving(t *testing.T) {
+// A disconnect has removed the record, and not yet released the grant. Meanwhile the
+// account is authorised again: the grant has new tokens, and no record names it yet.
+func TestAReconnectKeepsTheGrantThatADisconnectReleases(t *testing.T) {
 	t.Parallel()
 	in, _, hook := withHook(t, "connections")
 	in.connectDemo()
@@ -117,12 +117,12 @@ func TestAReconnectKeepsTheGrantThatADisconnectIsLeaving(t *testing.T) {
 	if status, _, body := b.get(callback); status != http.StatusOK {
 		t.Fatalf("reconnect: got %d %s", status, body)
 	}
-	in.usable(t)
+	in.expectUsable(t)
 }
 
-// Two authorise the account at once. The slower fails for good while the record of
-// the faster is still on its way.
-func TestAFailedConnectLeavesTheGrantToAnotherOnItsWay(t *testing.T) {
+// The account is authorised twice concurrently. The slower fails for good before the
+// record of the faster is stored.
+func TestAFailedConnectKeepsTheGrantOfAConcurrentOne(t *testing.T) {
 	t.Parallel()
 	in, _, hook := withHook(t, "connections")
 	var callbacks [2]func() int
@@ -154,11 +154,11 @@ func TestAFailedConnectLeavesTheGrantToAnotherOnItsWay(t *testing.T) {
 	if status := callbacks[0](); status != http.StatusOK {
 		t.Errorf("the faster: got %d", status)
 	}
-	in.usable(t)
+	in.expectUsable(t)
 }
 
-// Whichever comes first, a connection that is there has a grant that lives, and a
-// grant that nobody has is given back.
+// In any order, a connection that exists has a live grant, and a grant without a
+// connection is revoked.
 func TestDisconnectAgainstReconnect(t *testing.T) {
 	t.Parallel()
 	in, p := withDemo(t, nil)
@@ -176,9 +176,9 @@ func TestDisconnectAgainstReconnect(t *testing.T) {
 		})
 		both.Wait()
 		if _, err := in.front.service.Latest(t.Context(), onAcme); err == nil {
-			in.usable(t)
+			in.expectUsable(t)
 		} else {
-			eventually(t, "the grant to be given back", func() bool { return in.forgotten(grant) })
+			eventually(t, "the grant to be revoked", func() bool { return in.deleted(grant) })
 		}
 	}
 	if got := stats(t, p); got.Reuses != 0 {

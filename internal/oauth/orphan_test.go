@@ -10,21 +10,22 @@ import (
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// leave removes the record of the connection, as who dies before its grant is let go.
+// leave removes the record of the connection only, like a process that ends before it
+// releases the grant.
 func (in *installation) leave(t *testing.T, r records.Ref) {
 	t.Helper()
 	_, err := in.front.service.Disconnect(t.Context(), r)
 	must(t, err)
 }
 
-// A hold that no record names is in no refresh's way, and is found where none comes to.
-func TestAGrantThatNobodyRefreshesIsLetGoToo(t *testing.T) {
+// Orphans of grants that are never refreshed are removed by the sweep.
+func TestAnOrphanedGrantThatIsNeverRefreshedIsRemoved(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		change  func(*records.Grant, records.GrantTokens) records.GrantTokens
 		revoked []string
 	}{
-		"dead": {func(g *records.Grant, old records.GrantTokens) records.GrantTokens {
+		"revoked": {func(g *records.Grant, old records.GrantTokens) records.GrantTokens {
 			g.State = records.GrantRevoked
 			return old
 		}, nil},
@@ -45,69 +46,69 @@ func TestAGrantThatNobodyRefreshesIsLetGoToo(t *testing.T) {
 			t.Parallel()
 			provider := newRevoker()
 			in := installWithApp(t, nil, oauthConnector("gone", newServer(t, provider), nil))
-			grant := in.plant(t, "gone")
+			grant := in.storeExpired(t, "gone")
 			g := in.grant(grant)
 			must(t, in.front.grants.Seal(g, tc.change(g, records.GrantTokens{Access: secret.New("old-access"), Refresh: secret.New("old-refresh")})))
 			must(t, in.front.grants.Save(t.Context(), g))
-			healer := in.front.refresher(nil)
-			_, err := healer.Heal(t.Context())
+			sweeper := in.front.refresher(nil)
+			_, err := sweeper.Heal(t.Context())
 			must(t, err)
-			if in.forgotten(grant) {
-				t.Fatal("a grant was taken from its connection")
+			if in.deleted(grant) {
+				t.Fatal("the grant of a connection was removed")
 			}
 			in.leave(t, records.NewRef(acme, "gone", ""))
-			_, err = healer.Heal(t.Context())
+			_, err = sweeper.Heal(t.Context())
 			must(t, err)
-			eventually(t, "the grant to be forgotten", func() bool { return in.forgotten(grant) })
+			eventually(t, "the grant to be deleted", func() bool { return in.deleted(grant) })
 			provider.revoked(t, tc.revoked...)
 		})
 	}
 }
 
-// Where the token endpoint is made of the config, a grant without a connection cannot
-// be refreshed; and a dead one is not.
-func TestWhoAsksForATokenOfAGrantThatNobodyHasLetsItGo(t *testing.T) {
+// A grant without a connection cannot be refreshed where the token endpoint's URL needs
+// the config; a revoked one never is.
+func TestATokenRequestRemovesAnOrphanedGrant(t *testing.T) {
 	t.Parallel()
-	for name, kill := range map[string]bool{"made of the config": false, "dead": true} {
+	for name, revoked := range map[string]bool{"at a URL of the config": false, "revoked": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := newServer(t, newRevoker())
 			in := installWithApp(t, nil, oauthConnector("gone", server, func(o *connectors.OAuth2) {
-				if !kill {
+				if !revoked {
 					o.TokenURL = server + "/${config.site}"
 				}
 			}))
-			grant := in.plant(t, "gone")
-			if g := in.grant(grant); kill {
+			grant := in.storeExpired(t, "gone")
+			if g := in.grant(grant); revoked {
 				g.State = records.GrantRevoked
 				must(t, in.front.grants.Save(t.Context(), g))
 			}
 			in.leave(t, records.NewRef(acme, "gone", ""))
 			if _, err := in.front.tokens.Source.Fresh(t.Context(), grant); err == nil {
-				t.Error("got a token of a grant that nobody has")
+				t.Error("got a token of an orphaned grant")
 			}
-			eventually(t, "the grant to be forgotten", func() bool { return in.forgotten(grant) })
+			eventually(t, "the grant to be deleted", func() bool { return in.deleted(grant) })
 		})
 	}
 }
 
-// A record that has gone over to another grant has the config of that one.
-func TestAGrantIsRefreshedByTheConfigOfAConnectionThatHasIt(t *testing.T) {
+// A connection that has another grant now has the config of that one.
+func TestARefreshUsesTheConfigOfAReferencingConnection(t *testing.T) {
 	t.Parallel()
-	provider := &listener{}
+	provider := &recorder{}
 	server := newServer(t, provider)
 	in := installWithApp(t, &options{CallTimeout: 5 * time.Second}, oauthConnector("gone", server, func(o *connectors.OAuth2) {
 		o.TokenURL, o.RevocationURL = server+"/${config.site}", ""
 	}))
-	grant := in.plant(t, "gone")
+	grant := in.storeExpired(t, "gone")
 	first, second := records.NewRef(acme, "gone", ""), records.NewRef(acme, "gone", "second")
-	hold := records.NewGrantReference(second, time.Now())
+	reference := records.NewGrantReference(second, time.Now())
 	g := in.grant(grant)
-	g.AddReference(hold)
+	g.AddReference(reference)
 	must(t, in.front.grants.Save(t.Context(), g))
 	for r, input := range map[records.Ref]connection.AuthorizeInput{
 		first:  {Grant: records.GrantKey(acme, "gone", "demo-client", "another"), GrantReference: "another", Replace: true, Config: []byte(`{"site":"left"}`)},
-		second: {Grant: grant, GrantReference: hold.ID, Config: []byte(`{"site":"right"}`)},
+		second: {Grant: grant, GrantReference: reference.ID, Config: []byte(`{"site":"right"}`)},
 	} {
 		_, _, _, err := in.front.service.Authorize(t.Context(), r, input)
 		must(t, err)
@@ -119,5 +120,5 @@ func TestAGrantIsRefreshedByTheConfigOfAConnectionThatHasIt(t *testing.T) {
 		t.Errorf("asked %v, want once, at the second's site", provider.asked)
 	}
 	provider.mu.Unlock()
-	eventually(t, "the hold of the first to be let go", func() bool { return len(in.grant(grant).References) == 1 })
+	eventually(t, "the reference of the first to be removed", func() bool { return len(in.grant(grant).References) == 1 })
 }

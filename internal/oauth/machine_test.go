@@ -23,9 +23,9 @@ func machine(url string, alter func(*connectors.OAuth2)) connectors.Connector {
 	return c
 }
 
-// Who connects twice at once, as after a timeout, gets one connection that works:
-// the slower must not take away the grant that the faster uses.
-func TestTwoWhoConnectAtOnceLeaveOneThatWorks(t *testing.T) {
+// Two concurrent connects, as after a timeout, leave one working connection: the slower
+// must not remove the grant of the faster.
+func TestConcurrentConnectsLeaveOneWorkingConnection(t *testing.T) {
 	t.Parallel()
 	p := startDemo(t)
 	in := installWithApp(t, nil, machine(p.URL(), nil))
@@ -45,8 +45,8 @@ func TestTwoWhoConnectAtOnceLeaveOneThatWorks(t *testing.T) {
 	}
 }
 
-// A panic would end the process, and the next that takes the same grant.
-func TestAPanicInTheCodeForTokensIsAFailureOfTheirs(t *testing.T) {
+// A panic would end the process.
+func TestAPanicInTokenCodeIsAnError(t *testing.T) {
 	t.Parallel()
 	p := startDemo(t)
 	const canary = "c4n4ry-token"
@@ -58,6 +58,6 @@ func TestAPanicInTheCodeForTokensIsAFailureOfTheirs(t *testing.T) {
 		t.Errorf("got %d %s, want 502 CONNECTOR_OAUTH_PARSE_TOKEN_FAILED", status, problem.Code)
 	}
 	if strings.Contains(problem.Message+in.logs.String(), canary) {
-		t.Error("what was thrown is told")
+		t.Error("the panic's value is in the error or the log")
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
-// dialect is a provider in one answer of its token endpoint.
+// dialect is one response of a token endpoint, and what is read from it.
 type dialect struct {
 	name, contentType, body string
 	header                  string // X-Session-Token
@@ -106,7 +106,7 @@ func dialects() []dialect {
 	}
 }
 
-func TestEveryDialectOfTokenRepliesIsRead(t *testing.T) {
+func TestTokenResponsesInEveryDialect(t *testing.T) {
 	t.Parallel()
 	all := dialects()
 	server := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -135,7 +135,7 @@ func TestEveryDialectOfTokenRepliesIsRead(t *testing.T) {
 	for i, d := range all {
 		key := defs[i].Key
 		in.setApp(key, demoApp)
-		location := in.connectBlindly(key)
+		location := in.connectWithCode(key)
 		if d.code != "" {
 			if !strings.Contains(location, "error="+string(d.code)) || strings.Contains(location, "CANARY") {
 				t.Errorf("%s: got %s, want %s", d.name, location, d.code)
@@ -157,10 +157,10 @@ func TestEveryDialectOfTokenRepliesIsRead(t *testing.T) {
 			t.Errorf("%s: refresh token %q, want %q", d.name, got, d.refresh)
 		}
 		if got := g.Lifetime(); (got - d.life).Abs() > 30*time.Second {
-			t.Errorf("%s: lives %s, want %s", d.name, got, d.life)
+			t.Errorf("%s: expires in %s, want %s", d.name, got, d.life)
 		}
 		if d.granted == nil {
-			d.granted = []string{"read", "profile"} // as asked
+			d.granted = []string{"read", "profile"} // as requested
 		}
 		if diff := gocmp.Diff(d.granted, g.Granted); diff != "" {
 			t.Errorf("%s: granted scopes (-want +got):\n%s", d.name, diff)
@@ -174,16 +174,16 @@ func TestEveryDialectOfTokenRepliesIsRead(t *testing.T) {
 	}
 }
 
-// connectBlindly connects at a provider of which this test plays the authorization
+// connectWithCode connects at a provider of which this test plays the authorization
 // endpoint. It returns where the callback redirects to, and its body.
-func (in *installation) connectBlindly(connector string) (answer string) {
+func (in *installation) connectWithCode(connector string) (answer string) {
 	in.t.Helper()
 	started := in.start("/scopes/organization/acme/connections/"+connector, map[string]any{"return_url": in.url + "/done"})
 	_, answer, _ = in.authorize(newBrowser(in.t), started, "&realm=r1")
 	return answer
 }
 
-func TestAJWTSaysItselfWhenItEnds(t *testing.T) {
+func TestAJWTStatesItsExpiry(t *testing.T) {
 	t.Parallel()
 	ends := time.Now().Add(90 * time.Minute).Truncate(time.Second)
 	server := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -192,7 +192,7 @@ func TestAJWTSaysItselfWhenItEnds(t *testing.T) {
 	in := installWithApp(t, nil, oauthConnector("jot", server, func(o *connectors.OAuth2) {
 		o.UserInfoURL, o.Metadata = "", map[string]string{"site": "token.site"}
 	}))
-	in.connectBlindly("jot")
+	in.connectWithCode("jot")
 	c := in.connection("jot", "")
 	if g := in.grant(c.Grant); !g.ExpiresAt.Equal(ends) {
 		t.Errorf("ends %v, want %v", g.ExpiresAt, ends)

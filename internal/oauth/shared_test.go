@@ -15,9 +15,9 @@ import (
 	"github.com/hawser-io/hawser/pkg/kvstore"
 )
 
-// bury has the provider refuse the connection's grant, and returns the link that its
-// owner is told.
-func (in *installation) bury(t *testing.T, w *workspace, c *records.Connection) (link string) {
+// refuseGrant makes the provider refuse the connection's grant, and returns the
+// reconnect link.
+func (in *installation) refuseGrant(t *testing.T, w *workspace, c *records.Connection) (link string) {
 	t.Helper()
 	w.with(func() { w.refuse = "bot" })
 	in.expire(c.Grant)
@@ -30,15 +30,16 @@ func (in *installation) bury(t *testing.T, w *workspace, c *records.Connection) 
 	return in.front.links.ReconnectURL(c)
 }
 
-// A link is followed in another workspace, to which the tenant is connected elsewhere.
-// What came of it is of no use, but it is not only the link's.
-func TestAMismatchSparesASiblingsGrant(t *testing.T) {
+// A reconnect link is followed in another workspace, to which the tenant is connected
+// elsewhere. The new tokens are not stored, and those of the other connection not
+// revoked.
+func TestAMismatchKeepsTheGrantOfAnotherConnection(t *testing.T) {
 	t.Parallel()
 	in, w := withChat(t)
 	first := in.connectChat(t, "")
 	w.with(func() { w.team, w.user = "T2", "U2" })
 	second := in.connectChat(t, "second")
-	link := in.bury(t, w, first)
+	link := in.refuseGrant(t, w, first)
 	for _, tc := range []struct {
 		team, user string
 		revoked    []string
@@ -55,18 +56,18 @@ func TestAMismatchSparesASiblingsGrant(t *testing.T) {
 		})
 	}
 	if g := in.grant(second.Grant); g.State != records.GrantLive {
-		t.Errorf("the sibling's grant is %s", g.State)
+		t.Errorf("the other connection's grant is %s", g.State)
 	}
 }
 
-// A trade fails before anybody has asked whose the token is.
-func TestAFailedTradeSparesASiblingsGrant(t *testing.T) {
+// The exchange fails before the user info was requested.
+func TestAFailedExchangeKeepsTheGrantOfAnotherConnection(t *testing.T) {
 	t.Parallel()
 	provider := newRevoker()
-	trades := 0
+	exchanges := 0
 	provider.HandleFunc("POST /token", func(w http.ResponseWriter, r *http.Request) {
 		if r.FormValue("grant_type") != "authorization_code" {
-			if trades++; trades > 1 {
+			if exchanges++; exchanges > 1 {
 				w.WriteHeader(http.StatusBadRequest)
 				return
 			}
@@ -75,22 +76,22 @@ func TestAFailedTradeSparesASiblingsGrant(t *testing.T) {
 	})
 	provider.HandleFunc("GET /userinfo", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"sub":"u1"}`)) })
 	in := installWithApp(t, nil, oauthConnector("gone", newServer(t, provider), func(o *connectors.OAuth2) { o.Exchange = &connectors.Exchange{} }))
-	in.connectBlindly("gone")
-	if location := in.connectBlindly("gone?account=second"); !strings.Contains(location, "CONNECTOR_OAUTH_TOKEN_FAILED") {
+	in.connectWithCode("gone")
+	if location := in.connectWithCode("gone?account=second"); !strings.Contains(location, "CONNECTOR_OAUTH_TOKEN_FAILED") {
 		t.Errorf("connect: got %s, want CONNECTOR_OAUTH_TOKEN_FAILED", location)
 	}
 	if got := provider.seen(); len(got) > 0 {
-		t.Errorf("revoked %v, want nothing: a sibling lives by it", got)
+		t.Errorf("revoked %v, want nothing: another connection uses it", got)
 	}
 }
 
-// The operator has moved to another app. The grants of the old one are of no use to it,
-// and their links lead to new ones.
-func TestALinkRenewsTheSameAccountByAnotherApp(t *testing.T) {
+// The operator has set another app. Reconnect links of grants of the old one lead to
+// grants of the new one.
+func TestAReconnectLinkWorksAfterTheAppHasChanged(t *testing.T) {
 	t.Parallel()
 	in, w := withChat(t)
 	c := in.connectChat(t, "")
-	link := in.bury(t, w, c)
+	link := in.refuseGrant(t, w, c)
 	in.setApp("chat", records.App{ClientID: "another-client", ClientSecrets: demoApp.ClientSecrets})
 	w.with(func() { w.team = "T2" })
 	_, start, _ := newBrowser(t).get(link)
@@ -102,13 +103,13 @@ func TestALinkRenewsTheSameAccountByAnotherApp(t *testing.T) {
 	in.finishChat(t, start)
 	now, err := in.front.service.Latest(t.Context(), c.Ref())
 	must(t, err)
-	if now.ID != c.ID || now.State != records.Active || now.Grant == c.Grant || !in.forgotten(c.Grant) {
+	if now.ID != c.ID || now.State != records.Active || now.Grant == c.Grant || !in.deleted(c.Grant) {
 		t.Errorf("the connection is %s by %s, which was %s; want the same one, by a grant of the new app alone", now.State, now.Grant, c.Grant)
 	}
 }
 
-// Whose account it is could not be asked at first.
-func TestALinkRenewsAnAccountThatHadNoName(t *testing.T) {
+// The user info endpoint failed at first.
+func TestAReconnectLinkWorksForAnAccountThatWasUnknown(t *testing.T) {
 	t.Parallel()
 	provider, silent := http.NewServeMux(), &atomic.Bool{}
 	provider.HandleFunc("POST /token", func(w http.ResponseWriter, r *http.Request) {
@@ -128,7 +129,7 @@ func TestALinkRenewsAnAccountThatHadNoName(t *testing.T) {
 	})
 	in := installWithApp(t, nil, oauthConnector("gone", newServer(t, provider), nil))
 	silent.Store(true)
-	in.connectBlindly("gone")
+	in.connectWithCode("gone")
 	silent.Store(false)
 	ref := records.NewRef(acme, "gone", "")
 	c, err := in.front.service.Latest(t.Context(), ref)
@@ -147,8 +148,8 @@ func TestALinkRenewsAnAccountThatHadNoName(t *testing.T) {
 	}
 }
 
-// A client id that was mistyped is the operator's fault, and no end of anybody's grant.
-func TestAMistypedClientIsNoEndOfAGrant(t *testing.T) {
+// A wrong client id is the operator's mistake, and does not end a grant.
+func TestAWrongClientIDDoesNotRevokeAGrant(t *testing.T) {
 	t.Parallel()
 	in, p := withDemo(t, nil)
 	grant := in.connectDemo()
@@ -160,7 +161,7 @@ func TestAMistypedClientIsNoEndOfAGrant(t *testing.T) {
 		t.Errorf("got %v, want CONNECTOR_OAUTH_NOT_CONFIGURED, which names the client id", err)
 	}
 	if g := in.grant(grant); g.State != records.GrantLive || g.RetryAt.IsZero() {
-		t.Errorf("the grant is %s, left in peace until %s; want it live, for a while", g.State, g.RetryAt)
+		t.Errorf("the grant is %s, to be retried at %s; want it live, with a backoff", g.State, g.RetryAt)
 	}
 	fault(t, p, "token", "none", 0)
 	in.setApp("demo-oauth", demoApp)
@@ -168,13 +169,13 @@ func TestAMistypedClientIsNoEndOfAGrant(t *testing.T) {
 	must(t, err)
 }
 
-// A link gives tokens to a connection; whether it is on is its owner's matter.
-func TestALinkSwitchesNothingOn(t *testing.T) {
+// A reconnect link renews tokens; it does not enable a connection.
+func TestAReconnectLinkKeepsAConnectionDisabled(t *testing.T) {
 	t.Parallel()
 	in, w := withChat(t)
 	c := in.connectChat(t, "")
 	in.call(http.MethodPost, onChat+"/toggle", nil, nil)
-	_, start, _ := newBrowser(t).get(in.bury(t, w, c))
+	_, start, _ := newBrowser(t).get(in.refuseGrant(t, w, c))
 	in.finishChat(t, start)
 	now, err := in.front.service.Latest(t.Context(), c.Ref())
 	must(t, err)
@@ -188,9 +189,9 @@ func TestALinkSwitchesNothingOn(t *testing.T) {
 	}
 }
 
-// A dead grant that siblings share is authorised anew, and the connection that this was
-// for does not come to be. The siblings have their tokens.
-func TestAFailedConnectWakesTheSiblings(t *testing.T) {
+// A revoked grant that several connections share is authorised again, and the connection
+// of that flow is not stored. The others have tokens again.
+func TestAFailedConnectReactivatesTheOtherConnections(t *testing.T) {
 	t.Parallel()
 	in, p, hook := withHook(t, "connections")
 	grant := in.connectDemo()
@@ -211,13 +212,14 @@ func TestAFailedConnectWakesTheSiblings(t *testing.T) {
 		t.Error("the second connected")
 	}
 	if c := in.demoConnection(); c.State != records.Active {
-		t.Errorf("the sibling is %s, want active: its grant is %s", c.State, in.grant(grant).State)
+		t.Errorf("the other connection is %s, want active: its grant is %s", c.State, in.grant(grant).State)
 	}
-	in.usable(t)
+	in.expectUsable(t)
 }
 
-// Whoever authorised a dead grant died before its connections were woken.
-func TestARefreshWakesWhoSleepsOverALiveGrant(t *testing.T) {
+// The process that authorised a revoked grant ended before it reactivated its
+// connections.
+func TestARefreshReactivatesAConnectionOfALiveGrant(t *testing.T) {
 	t.Parallel()
 	in, _ := withDemo(t, nil)
 	grant := in.connectDemo()
