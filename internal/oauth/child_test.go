@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,16 +16,9 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/hawser-io/hawser/internal/connection"
-	"github.com/hawser-io/hawser/internal/oauth/endpoint"
-	"github.com/hawser-io/hawser/internal/oauth/flow"
 	"github.com/hawser-io/hawser/internal/oauth/token"
-	"github.com/hawser-io/hawser/internal/queue"
-	"github.com/hawser-io/hawser/internal/records"
-	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/crypto"
 	"github.com/hawser-io/hawser/pkg/kvstore"
-	"github.com/hawser-io/hawser/pkg/kvstore/natskv"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -96,42 +88,23 @@ func runChild(text string) error {
 		return err
 	}
 	defer nc.Close()
-	q, err := queue.New(nc, &queue.Options{PublishTimeout: 30 * time.Second})
-	if err != nil {
-		return err
-	}
-	buckets, err := records.BucketsFrom(func(name string) (kvstore.Store, error) {
-		return natskv.Open(ctx, q.Bus.JetStream(), natskv.Bucket{Name: q.Bus.Subjects.Bucket(name), TTL: records.BucketTTL(name)}, &natskv.Options{Timeout: 30 * time.Second})
-	})
-	if err != nil {
-		return err
-	}
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
-	if o.Stop {
-		buckets.Grants = stopping{buckets.Grants}
-	}
 	if o.Kill {
 		client.Transport = killing{}
 	}
-	store := records.NewConnections(buckets, records.NewSealer(keys, "hawser"))
-	definitions := records.NewDefinitions(buckets)
-	if err := definitions.Load(ctx); err != nil {
-		return err
-	}
-	scopes, err := connection.ParseScopes(connection.DefaultScopes)
+	n, err := assembly{nc: nc, keys: keys, http: client, options: token.Options{CallTimeout: o.Timeout}, wrap: func(bucket string, s kvstore.Store) kvstore.Store {
+		if o.Stop && bucket == "grants" {
+			return stopping{s}
+		}
+		return s
+	}}.assemble(ctx)
 	if err != nil {
 		return err
 	}
-	links := &flow.Links{Key: secret.New("unused"), Now: time.Now}
-	parts := token.Parts{
-		Queue: q, Connections: connection.NewService(store, definitions, scopes, q.Bus, nil), Grants: records.NewGrants(buckets, store.Sealer()), Leases: records.NewLeases(buckets),
-		Servers: &endpoint.Servers{Definitions: definitions, Apps: records.NewApps(buckets, store.Sealer(), nil)}, HTTP: client, ReconnectURL: links.ReconnectURL,
-	}
-	tokens := token.New(parts, &token.Options{CallTimeout: o.Timeout})
 	if o.Refresher {
-		return runAsRefresher(ctx, tokens)
+		return runAsRefresher(ctx, n)
 	}
-	fresh, err := tokens.Source.Fresh(ctx, o.Grant)
+	fresh, err := n.tokens.Source.Fresh(ctx, o.Grant)
 	if err != nil {
 		return err
 	}
@@ -189,26 +162,6 @@ func stopped(pid int) bool {
 	}
 	_, rest, _ := strings.Cut(string(data), ") ")
 	return strings.HasPrefix(rest, "T")
-}
-
-func TestAKillBetweenAnswerAndStoreSaysOnceThatTheUserMustComeAgain(t *testing.T) {
-	t.Parallel()
-	in, p := withDemo(t, &options{CallTimeout: time.Second})
-	grant := in.connectDemo()
-	id := in.demoConnection().ID
-	in.expire(grant)
-	killed, _ := in.child(t, childOptions{Grant: grant, Kill: true, Timeout: time.Second})
-	if err := killed.Wait(); err == nil {
-		t.Fatal("the child was not killed")
-	}
-	if got := stats(t, p); got.Refreshes != 1 {
-		t.Fatalf("before the kill: provider counted %+v, want one refresh", got)
-	}
-	_, err := in.front.tokens.Source.Fresh(t.Context(), grant)
-	if !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthRefreshFailed}) {
-		t.Errorf("got %v, want CONNECTOR_OAUTH_REFRESH_FAILED from a provider that detects reuse", err)
-	}
-	in.expectReconnect(t, id)
 }
 
 func TestAfterAKillTheOldTokenIsUsedWhereTheProviderAcceptsIt(t *testing.T) {

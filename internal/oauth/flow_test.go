@@ -139,20 +139,6 @@ func TestEveryRefusalHasItsReasonAndStoresNothing(t *testing.T) {
 	}
 }
 
-func TestASecondCallbackIsAReplay(t *testing.T) {
-	t.Parallel()
-	in, p := withDemo(t, nil)
-	b := newBrowser(t)
-	callback := in.begin(b, onDemo, map[string]any{}, approve)
-	b.get(callback)
-	if status, _, body := b.get(callback); status != http.StatusBadRequest || !strings.Contains(body, `"reason":"replayed"`) {
-		t.Errorf("got %d %s, want 400 replayed", status, body)
-	}
-	if got := stats(t, p); got.Exchanges != 1 {
-		t.Errorf("exchanges: got %d, want 1", got.Exchanges)
-	}
-}
-
 func TestAFlowIsBoundToTheFirstBrowser(t *testing.T) {
 	t.Parallel()
 	in, _ := withDemo(t, nil)

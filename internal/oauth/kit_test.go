@@ -8,32 +8,24 @@ import (
 	"io"
 	"net/http"
 	"net/http/cookiejar"
-	"net/netip"
 	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
-	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/demo"
 	"github.com/hawser-io/hawser/internal/ingress"
-	"github.com/hawser-io/hawser/internal/oauth/endpoint"
-	"github.com/hawser-io/hawser/internal/oauth/flow"
-	"github.com/hawser-io/hawser/internal/oauth/token"
 	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
-	"github.com/hawser-io/hawser/internal/safehttp"
 	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/crypto"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/kvstore"
-	"github.com/hawser-io/hawser/pkg/kvstore/natskv"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -63,25 +55,6 @@ type options struct {
 	ReturnURLs  []string
 	Metrics     prometheus.Registerer
 	Now         func() time.Time
-}
-
-// node is what a process has of its own.
-type node struct {
-	nc          *nats.Conn
-	queue       *queue.Queue
-	bus         *events.Bus
-	buckets     records.Buckets
-	store       *records.Connections
-	definitions *records.Definitions
-	scopes      connection.Scopes
-	service     *connection.Service
-	grants      *records.Grants
-	leases      *records.Leases
-	apps        *records.Apps
-	links       *flow.Links
-	tokens      *token.Service
-	flow        *flow.Service
-	http        *http.Client
 }
 
 // lines collects logs.
@@ -144,6 +117,10 @@ func (s setup) install(t testing.TB, opts *options, all ...connectors.Connector)
 		server, in.client = s.door(t, mux)
 	}
 	in.url = server + "/api/v1"
+	q, err := queue.New(in.env.Conn(t), nil)
+	must(t, err)
+	_, err = q.Ensure(t.Context(), queue.Topology{})
+	must(t, err)
 	in.front = in.join(t)
 	must(t, in.front.definitions.Publish(t.Context(), in.registry.All()))
 	in.token = records.NewAPIToken()
@@ -156,60 +133,6 @@ func (s setup) install(t testing.TB, opts *options, all ...connectors.Connector)
 	}, &ingress.Options{BaseURL: server, HTTP: in.front.http, Metrics: in.metrics, Log: zerolog.New(in.logs)})
 	mux.set(front.Handler())
 	return in
-}
-
-// join is a further process: a connection, caches and flights of its own.
-func (in *installation) join(t testing.TB) *node {
-	t.Helper()
-	n := &node{nc: in.env.Conn(t)}
-	var err error
-	n.queue, err = queue.New(n.nc, &queue.Options{PublishTimeout: 30 * time.Second})
-	must(t, err)
-	n.bus = n.queue.Bus
-	ctx := t.Context()
-	_, err = n.queue.Ensure(ctx, queue.Topology{})
-	must(t, err)
-	n.buckets, err = records.BucketsFrom(func(name string) (kvstore.Store, error) {
-		s, err := natskv.Open(ctx, n.bus.JetStream(), natskv.Bucket{Name: n.bus.Subjects.Bucket(name), TTL: records.BucketTTL(name)}, &natskv.Options{Timeout: 30 * time.Second})
-		if err != nil || in.wrap == nil {
-			return s, err
-		}
-		return in.wrap(name, s), nil
-	})
-	must(t, err)
-	n.store = records.NewConnections(n.buckets, records.NewSealer(in.keys, "hawser"))
-	n.definitions = records.NewDefinitions(n.buckets)
-	must(t, n.definitions.Load(ctx))
-	n.scopes, err = connection.ParseScopes(connection.DefaultScopes)
-	must(t, err)
-	sealer := n.store.Sealer()
-	n.grants, n.leases = records.NewGrants(n.buckets, sealer), records.NewLeases(n.buckets)
-	n.apps = records.NewApps(n.buckets, sealer, nil)
-	n.service = connection.NewService(n.store, n.definitions, n.scopes, n.bus, &connection.ServiceOptions{
-		BaseURL: in.url, Grants: n.grants, OnError: func(err error) { t.Log(err) },
-	})
-	key, err := records.SigningKey(ctx, n.buckets, sealer)
-	must(t, err)
-	n.http = safehttp.New(&safehttp.Options{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Roots: in.roots})
-	t.Cleanup(n.http.CloseIdleConnections)
-	n.links = &flow.Links{BaseURL: in.url, Key: key, Now: time.Now}
-	if in.options.Now != nil {
-		n.links.Now = in.options.Now
-	}
-	n.tokens = token.New(token.Parts{
-		Queue: n.queue, Connections: n.service, Grants: n.grants, Leases: n.leases, HTTP: n.http, ReconnectURL: n.links.ReconnectURL,
-		Servers: &endpoint.Servers{Definitions: n.definitions, Apps: n.apps, Registry: in.registry},
-	}, &token.Options{CallTimeout: in.options.CallTimeout, Metrics: in.options.Metrics, Now: in.options.Now, Log: zerolog.New(in.logs)})
-	n.flow = flow.New(flow.Parts{
-		Tokens: n.tokens, Flows: records.NewFlows(n.buckets, sealer), Sessions: records.NewSessions(n.buckets),
-		Links: n.links, ReturnURLs: in.options.ReturnURLs,
-	})
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-		defer cancel()
-		n.tokens.Drain(ctx)
-	})
-	return n
 }
 
 // run runs f until the test ends, and waits for it.

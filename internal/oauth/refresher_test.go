@@ -116,6 +116,18 @@ func TestAnExpiringRefreshTokenIsPublishedOnce(t *testing.T) {
 	}
 }
 
+// storeDue stores an expired grant without a connection, whose timer fires now.
+func (in *installation) storeDue(t *testing.T, connector string, i int) (grant string) {
+	t.Helper()
+	g := in.front.grants.New(records.GrantKey(acme, connector, "demo-client", strconv.Itoa(i)))
+	g.Scope, g.Identity, g.Family, g.Connector = acme.Scope, acme.Identity, connector, connector
+	g.Generation, g.IssuedAt, g.ExpiresAt = 1, time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
+	must(t, in.front.grants.Seal(g, records.GrantTokens{Access: secret.New("a"), Refresh: secret.New("r")}))
+	must(t, in.front.grants.Save(t.Context(), g))
+	must(t, in.front.queue.ScheduleRefresh(t.Context(), g.Key(), time.Now()))
+	return g.Key()
+}
+
 // Many due grants of one provider must not exceed their max deliveries while they wait,
 // nor the provider's concurrency limit.
 func TestManyDueGrantsAreRenewedWithinTheProvidersLimit(t *testing.T) {
@@ -136,14 +148,7 @@ func TestManyDueGrantsAreRenewedWithinTheProvidersLimit(t *testing.T) {
 	in := installWithApp(t, nil, oauthConnector("flood", server, nil))
 	var keys []string
 	for i := range grants {
-		key := records.GrantKey(acme, "flood", "demo-client", strconv.Itoa(i))
-		g := in.front.grants.New(key)
-		g.Scope, g.Identity, g.Family, g.Connector = acme.Scope, acme.Identity, "flood", "flood"
-		g.Generation, g.IssuedAt, g.ExpiresAt = 1, time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
-		must(t, in.front.grants.Seal(g, records.GrantTokens{Access: secret.New("a"), Refresh: secret.New("r")}))
-		must(t, in.front.grants.Save(t.Context(), g))
-		must(t, in.front.queue.ScheduleRefresh(t.Context(), key, time.Now()))
-		keys = append(keys, key)
+		keys = append(keys, in.storeDue(t, "flood", i))
 	}
 	n := in.join(t)
 	r := n.refresher(&refresher.Options{Concurrency: 16, PerProvider: atOnce})

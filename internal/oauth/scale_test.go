@@ -17,8 +17,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/hawser-io/hawser/internal/oauth/token"
-	"github.com/hawser-io/hawser/internal/refresher"
 	"github.com/hawser-io/hawser/pkg/kvstore"
 )
 
@@ -80,12 +78,11 @@ func benchmarkScale(b *testing.B, n int) {
 const sweepSignal = syscall.SIGUSR1
 
 // runAsRefresher runs a refresher until its process is killed. At a signal it sweeps.
-func runAsRefresher(ctx context.Context, tokens *token.Service) error {
-	parts := tokens.Parts
-	r := refresher.New(refresher.Parts{Queue: parts.Queue, Tokens: tokens, Grants: parts.Grants, Leases: parts.Leases}, nil)
+func runAsRefresher(ctx context.Context, n *node) error {
+	r := n.refresher(nil)
 	var g errgroup.Group
-	g.Go(func() error { return parts.Grants.Run(ctx) })
-	g.Go(func() error { return parts.Servers.Apps.Run(ctx) })
+	g.Go(func() error { return n.grants.Run(ctx) })
+	g.Go(func() error { return n.apps.Run(ctx) })
 	g.Go(func() error { return r.Run(ctx, ctx, func() { fmt.Println("serving") }) })
 	g.Go(func() error {
 		sweeps := make(chan os.Signal, 1)

@@ -12,7 +12,6 @@ import (
 	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/refresher"
-	"github.com/hawser-io/hawser/pkg/secret"
 )
 
 // A token is renewed a quarter of its lifetime before it expires, at most a quarter of
@@ -80,31 +79,14 @@ func TestASlowProviderDelaysOnlyItsOwnGrants(t *testing.T) {
 	in := install(t, nil, oauthConnector("stuck", stuck, nil), oauthConnector("quick", quick.url, nil))
 	in.setApp("stuck", demoApp)
 	in.setApp("quick", demoApp)
-	storeExpired := func(connector string, i int) string {
-		g := in.front.grants.New(records.GrantKey(acme, connector, "demo-client", strings.Repeat("x", i+1)))
-		g.Scope, g.Identity, g.Family, g.Connector = acme.Scope, acme.Identity, connector, connector
-		g.Generation, g.IssuedAt, g.ExpiresAt = 1, time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
-		must(t, in.front.grants.Seal(g, records.GrantTokens{Access: secret.New("a"), Refresh: secret.New("r")}))
-		must(t, in.front.grants.Save(t.Context(), g))
-		must(t, in.front.queue.ScheduleRefresh(t.Context(), g.Key(), time.Now()))
-		return g.Key()
-	}
 	for i := range 40 {
-		storeExpired("stuck", i)
+		in.storeDue(t, "stuck", i)
 	}
 	n := in.join(t)
 	r := n.refresher(&refresher.Options{Concurrency: 8, PerProvider: 2})
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	done := make(chan error, 1)
-	go func() { done <- r.Run(ctx, ctx, func() {}) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	run(t, func(ctx context.Context) error { return r.Run(ctx, ctx, func() {}) })
 	for i := range 12 {
-		key := storeExpired("quick", i)
+		key := in.storeDue(t, "quick", i)
 		eventually(t, "a grant of the quick provider to be renewed", func() bool { return in.grant(key).Generation == 2 })
 	}
 }
