@@ -14,38 +14,39 @@ import (
 
 type certificateKey struct{}
 
-// WithCertificate is a context whose requests, made by a client of New, present the
-// certificate to servers that ask for one. They share connections with requests that
-// present the same with the same key, and with no others. The key must be one of
-// crypto/rsa, crypto/ecdsa or crypto/ed25519: requests with others fail.
+// WithCertificate returns a context whose requests, made by a client of New, present the
+// certificate to servers that request one. They share connections only with requests
+// that present the same certificate with the same key. The key must be of crypto/rsa,
+// crypto/ecdsa or crypto/ed25519: requests with others fail.
 func WithCertificate(ctx context.Context, certificate *tls.Certificate) context.Context {
 	return context.WithValue(ctx, certificateKey{}, certificate)
 }
 
-// maxCertificates bounds the transports that are kept for certificates.
+// maxCertificates bounds the transports for certificates.
 const maxCertificates = 256
 
-// presenters are transports that differ from base in the certificate that they
-// present: a connection is made with one, and can serve no other.
-type presenters struct {
+// transports has a transport for each client certificate, since a connection is made
+// with one certificate and cannot be used with another. base has none.
+type transports struct {
 	base *http.Transport
 	all  *lru.Cache[[sha256.Size]byte, *http.Transport] // see poolKey → transport
 }
 
-func newPresenters(base *http.Transport) *presenters {
+func newTransports(base *http.Transport) *transports {
 	all, err := lru.NewWithEvict(maxCertificates, func(_ [sha256.Size]byte, t *http.Transport) { t.CloseIdleConnections() })
 	if err != nil {
 		panic("safehttp: " + err.Error()) // only a size below one is refused
 	}
-	return &presenters{base, all}
+	return &transports{base, all}
 }
 
-// poolKey names who shows a certificate. A chain is public, so its key is part of the
-// name: the connections that were made with it are for those only who have it.
+// poolKey returns the key of a certificate's transport. A certificate is public, so the
+// private key is part of it: only requests that have the private key use connections
+// that were made with it.
 func poolKey(certificate *tls.Certificate) ([sha256.Size]byte, error) {
 	private, err := x509.MarshalPKCS8PrivateKey(certificate.PrivateKey)
 	if err != nil {
-		return [sha256.Size]byte{}, errors.New("safehttp: the certificate's private key is of no kind that is known here")
+		return [sha256.Size]byte{}, errors.New("safehttp: the certificate's private key must be RSA, ECDSA or Ed25519")
 	}
 	hash := sha256.New()
 	for _, der := range append(slices.Clone(certificate.Certificate), private) {
@@ -55,8 +56,8 @@ func poolKey(certificate *tls.Certificate) ([sha256.Size]byte, error) {
 	return [sha256.Size]byte(hash.Sum(nil)), nil
 }
 
-// of is the transport for a request.
-func (p *presenters) of(req *http.Request) (*http.Transport, error) {
+// forRequest returns the transport for a request.
+func (p *transports) forRequest(req *http.Request) (*http.Transport, error) {
 	certificate, _ := req.Context().Value(certificateKey{}).(*tls.Certificate)
 	if certificate == nil {
 		return p.base, nil
@@ -69,12 +70,13 @@ func (p *presenters) of(req *http.Request) (*http.Transport, error) {
 		return t, nil
 	}
 	t := p.base.Clone()
-	// Over HTTP/2 a server that turns the certificate away is seldom heard: its alert is
-	// lost behind our own writing, and looks like any broken connection.
+	// Over HTTP/2 the alert of a server that refuses the certificate is usually lost while
+	// the client writes, and looks like any broken connection.
 	t.Protocols, t.ForceAttemptHTTP2 = new(http.Protocols), false
 	t.Protocols.SetHTTP1(true)
 	t.TLSClientConfig.NextProtos = []string{"http/1.1"}
-	// Also to a server that names other authorities: it then says so itself.
+	// The certificate is also sent to a server that names other authorities: its alert says
+	// why it is refused.
 	t.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate, nil }
 	if first, raced, _ := p.all.PeekOrAdd(key, t); raced {
 		return first, nil
@@ -82,7 +84,7 @@ func (p *presenters) of(req *http.Request) (*http.Transport, error) {
 	return t, nil
 }
 
-func (p *presenters) closeIdle() {
+func (p *transports) closeIdle() {
 	p.base.CloseIdleConnections()
 	for _, t := range p.all.Values() {
 		t.CloseIdleConnections()

@@ -31,8 +31,8 @@ func certificate(t *testing.T, serial int64) *tls.Certificate {
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// asks has the server say what it saw.
-func asks(t *testing.T, client *http.Client, url string, shown *tls.Certificate) (string, error) {
+// request returns the serial number of the certificate that the server received.
+func request(t *testing.T, client *http.Client, url string, shown *tls.Certificate) (string, error) {
 	t.Helper()
 	ctx := t.Context()
 	if shown != nil {
@@ -51,8 +51,9 @@ func asks(t *testing.T, client *http.Client, url string, shown *tls.Certificate)
 	return string(got), err
 }
 
-// reporting is a server that says whose certificate it saw, and a client that trusts it.
-func reporting(t *testing.T) (*http.Client, string) {
+// newServer returns the URL of a server that responds with the serial number of the
+// certificate that it received, and a client that trusts it.
+func newServer(t *testing.T) (*http.Client, string) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if len(r.TLS.PeerCertificates) > 0 {
@@ -71,38 +72,38 @@ func reporting(t *testing.T) (*http.Client, string) {
 	return client, server.URL
 }
 
-// Who shows a certificate never uses a connection that was made with another, or with
-// none, and who shows none uses none of theirs.
-func TestACertificateIsShownByItsOwnRequestsOnly(t *testing.T) {
+// A request uses only connections that were made with its own certificate, or with none
+// if it has none.
+func TestACertificateIsPresentedByItsOwnRequestsOnly(t *testing.T) {
 	t.Parallel()
-	client, url := reporting(t)
+	client, url := newServer(t)
 	seven, eight := certificate(t, 7), certificate(t, 8)
 	for range 3 {
 		for want, shown := range map[string]*tls.Certificate{"": nil, "7": seven, "8": eight} {
-			if got, err := asks(t, client, url, shown); got != want || err != nil {
-				t.Errorf("the server saw %q, %v; want %q", got, err, want)
+			if got, err := request(t, client, url, shown); got != want || err != nil {
+				t.Errorf("the server received %q, %v; want %q", got, err, want)
 			}
 		}
 	}
 }
 
-// A certificate is public: who has another's, and not its key, gets none of the
-// connections that the other has made, nor does the other get his.
+// A certificate is public: requests with the same certificate and another key share no
+// connections.
 func TestACertificateWithAnotherKeySharesNoConnection(t *testing.T) {
 	t.Parallel()
-	client, url := reporting(t)
+	client, url := newServer(t)
 	seven := certificate(t, 7)
 	forged := &tls.Certificate{Certificate: seven.Certificate, PrivateKey: certificate(t, 8).PrivateKey}
 	for range 3 {
-		if got, err := asks(t, client, url, forged); err == nil {
-			t.Errorf("without its key the server saw %q, want that the handshake fails", got)
+		if got, err := request(t, client, url, forged); err == nil {
+			t.Errorf("without its key the server received %q, want that the handshake fails", got)
 		}
-		if got, err := asks(t, client, url, seven); got != "7" || err != nil {
-			t.Errorf("with its key the server saw %q, %v; want 7", got, err)
+		if got, err := request(t, client, url, seven); got != "7" || err != nil {
+			t.Errorf("with its key the server received %q, %v; want 7", got, err)
 		}
 	}
-	if got, err := asks(t, client, url, &tls.Certificate{Certificate: seven.Certificate}); err == nil {
-		t.Errorf("with no key the server saw %q, want an error", got)
+	if got, err := request(t, client, url, &tls.Certificate{Certificate: seven.Certificate}); err == nil {
+		t.Errorf("with no key the server received %q, want an error", got)
 	}
 }
 

@@ -25,8 +25,8 @@ const (
 	maxBody        = 8 << 20
 )
 
-// ErrBodyTooLarge is returned when a provider's answer exceeds the bound.
-var ErrBodyTooLarge = errors.New("safehttp: the answer is larger than 8 MiB")
+// ErrBodyTooLarge is the error of a response body that exceeds the bound.
+var ErrBodyTooLarge = errors.New("safehttp: the response is larger than 8 MiB")
 
 // Options of a client.
 type Options struct {
@@ -34,13 +34,12 @@ type Options struct {
 	Allow []netip.Prefix
 	// Timeout bounds a whole call, default 60 s. A context may be shorter.
 	Timeout time.Duration
-	// Roots are the authorities that servers' certificates are checked against.
-	// Default: those of the system.
+	// Roots are the authorities of servers' certificates. Default: those of the system.
 	Roots *x509.CertPool
 }
 
-// New returns a client for providers. Its transport is shared by all who use the
-// client, so make one per process.
+// New returns a client for providers. Make one per process, so that its connections are
+// shared.
 func New(opts *Options) *http.Client {
 	if opts == nil {
 		opts = &Options{}
@@ -61,7 +60,7 @@ func New(opts *Options) *http.Client {
 	}
 	return &http.Client{
 		Timeout: timeout,
-		Transport: bounded{newPresenters(&http.Transport{
+		Transport: boundedTransport{newTransports(&http.Transport{
 			DialContext:           dialer.DialContext,
 			ForceAttemptHTTP2:     true,
 			MaxIdleConns:          256,
@@ -95,11 +94,11 @@ func ParseNetworks(list []string) ([]netip.Prefix, error) {
 	return out, nil
 }
 
-// bounded caps the bodies of answers.
-type bounded struct{ transports *presenters }
+// boundedTransport bounds the bodies of responses.
+type boundedTransport struct{ transports *transports }
 
-func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
-	transport, err := b.transports.of(req)
+func (b boundedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	transport, err := b.transports.forRequest(req)
 	if err != nil {
 		if req.Body != nil {
 			_ = req.Body.Close() // as a RoundTripper has to
@@ -110,20 +109,20 @@ func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp.Body = &cappedBody{body: resp.Body, left: maxBody}
+	resp.Body = &boundedBody{body: resp.Body, left: maxBody}
 	return resp, nil
 }
 
-// CloseIdleConnections lets http.Client.CloseIdleConnections reach the pools.
-func (b bounded) CloseIdleConnections() { b.transports.closeIdle() }
+// CloseIdleConnections closes those of all transports, for http.Client.
+func (b boundedTransport) CloseIdleConnections() { b.transports.closeIdle() }
 
-type cappedBody struct {
+type boundedBody struct {
 	body io.ReadCloser
 	left int64
 }
 
-func (c *cappedBody) Read(p []byte) (int, error) {
-	// One byte more than the bound tells a full body from one too large.
+func (c *boundedBody) Read(p []byte) (int, error) {
+	// One byte more than the bound distinguishes a full body from one too large.
 	if int64(len(p)) > c.left+1 {
 		p = p[:c.left+1]
 	}
@@ -134,4 +133,4 @@ func (c *cappedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (c *cappedBody) Close() error { return c.body.Close() }
+func (c *boundedBody) Close() error { return c.body.Close() }

@@ -64,7 +64,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
-func TestAnswersAreBounded(t *testing.T) {
+func TestResponsesAreBounded(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		size := 8 << 20
@@ -86,7 +86,7 @@ func TestAnswersAreBounded(t *testing.T) {
 	}
 }
 
-func TestAHangingServerIsGivenUpOn(t *testing.T) {
+func TestAServerThatDoesNotRespondTimesOut(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -99,6 +99,6 @@ func TestAHangingServerIsGivenUpOn(t *testing.T) {
 	opts := allowLoopback()
 	opts.Timeout = 50 * time.Millisecond
 	if _, err := get(t, safehttp.New(opts), server.URL); err == nil {
-		t.Error("got an answer, want a timeout")
+		t.Error("got a response, want a timeout")
 	}
 }

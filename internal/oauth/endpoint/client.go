@@ -3,8 +3,7 @@
 //
 //	client.go      Client: sends requests within a deadline
 //	server.go      Server: whose endpoints, as which OAuth client, with which config
-//	grants.go      token requests: code, refresh token, client credentials, JWT bearer
-//	exchange.go    token exchange (RFC 8693)
+//	grants.go      token requests: code, refresh token, client credentials, exchange, repair
 //	code.go        token requests made by a connector's own code
 //	request.go     a token request: parameters, content, client authentication
 //	response.go    a token response, in every dialect
