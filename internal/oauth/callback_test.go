@@ -151,7 +151,7 @@ func TestACallbackOfAForeignConnectorIsRefused(t *testing.T) {
 func TestCookiesOverHTTPSBelongToTheHostAlone(t *testing.T) {
 	t.Parallel()
 	p := startDemo(t)
-	in := setup{door: newTLSServer}.install(t, nil, demoConnectors(p)...)
+	in := setup{serve: newTLSServer}.install(t, nil, demoConnectors(p)...)
 	in.setApp("demo-oauth", demoApp)
 	b := newBrowser(t)
 	b.Transport = in.client.Transport

@@ -69,10 +69,10 @@ func (l *lines) Write(p []byte) (int, error) {
 	return l.Log.Write(p)
 }
 
-// retries is how many attempts at actions have failed and will be repeated.
+// retries is how many attempts at actions have failed and will be retried.
 func (l *lines) retries() int64 { return l.retrying.Load() }
 
-// install starts an installation that knows all, with an ingress on loopback.
+// install starts an installation of connectors, with an ingress on loopback.
 func install(t testing.TB, opts *options, all ...connectors.Connector) *installation {
 	t.Helper()
 	return setup{}.install(t, opts, all...)
@@ -89,7 +89,7 @@ func installWithApp(t testing.TB, opts *options, c connectors.Connector) *instal
 // setup is how an installation differs from the usual.
 type setup struct {
 	sync  string                                                      // of the NATS server's files
-	door  func(testing.TB, http.Handler) (url string, _ *http.Client) // of the ingress; nil: plain HTTP
+	serve func(testing.TB, http.Handler) (url string, _ *http.Client) // of the ingress; nil: plain HTTP
 	wrap  func(bucket string, s kvstore.Store) kvstore.Store          // of every node; nil: as they are
 	roots *x509.CertPool                                              // of providers
 }
@@ -108,12 +108,12 @@ func (s setup) install(t testing.TB, opts *options, all ...connectors.Connector)
 	for _, c := range all {
 		must(t, in.registry.Register(c))
 	}
-	mux := &late{}
+	mux := &settableHandler{}
 	var server string
-	if s.door == nil {
+	if s.serve == nil {
 		server = newServer(t, mux)
 	} else {
-		server, in.client = s.door(t, mux)
+		server, in.client = s.serve(t, mux)
 	}
 	in.url = server + "/api/v1"
 	q, err := queue.New(in.env.Conn(t), nil)

@@ -24,7 +24,7 @@ import (
 	"github.com/hawser-io/hawser/pkg/kvstore/natskv"
 )
 
-// node is what a process has of its own.
+// node is one process.
 type node struct {
 	queue       *queue.Queue
 	bus         *events.Bus
