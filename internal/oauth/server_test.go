@@ -12,7 +12,9 @@ type settableHandler struct{ handler atomic.Pointer[http.Handler] }
 
 func (l *settableHandler) set(h http.Handler) { l.handler.Store(&h) }
 
-func (l *settableHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) { (*l.handler.Load()).ServeHTTP(w, r) }
+func (l *settableHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	(*l.handler.Load()).ServeHTTP(w, r)
+}
 
 func newServer(t testing.TB, h http.Handler) (url string) {
 	t.Helper()

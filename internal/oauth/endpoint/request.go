@@ -27,6 +27,8 @@ type tokenRequest struct {
 	method    string          // "" is POST
 	omit      []string        // parameters that the server does not accept
 	assertion *assertionGrant // in the place of client authentication; nil: none
+	// revocation is a request of the revocation endpoint.
+	revocation bool
 }
 
 // assertionGrant says how a JWT that the client signs is the grant (RFC 7523 section
@@ -49,6 +51,9 @@ func (c Client) request(ctx context.Context, r tokenRequest) (Response, error) {
 	values, err := def.TokenRequest(r.server.Config)
 	if err != nil {
 		return Response{}, invalidConfig(err)
+	}
+	if r.revocation {
+		values.Params = nil
 	}
 	certificate, err := def.ClientCertificate(r.server.Config)
 	if err != nil {
@@ -107,6 +112,13 @@ func (c Client) send(ctx context.Context, r tokenRequest, cred credential, value
 		return Response{}, unreadable(resp.StatusCode)
 	case limit.RateLimited:
 		return Response{}, &Error{Kind: Transient, Code: connectors.CodeConnectorOAuthTokenFailed, Status: resp.StatusCode, RetryAfter: limit.RetryAfter}
+	}
+	if r.revocation {
+		failed := parseRevocation(resp.StatusCode)
+		if failed != nil {
+			failed.RetryAfter = limit.RetryAfter
+		}
+		return Response{}, failed
 	}
 	got, failed := parseResponse(r.oauth2, rawResponse{resp.StatusCode, resp.Header, body}, c.Now())
 	if failed != nil && failed.Kind == Transient {

@@ -19,6 +19,9 @@ import (
 // three hours.
 const maxRevocations = 20
 
+// revocationFailed is the text of a revocation that failed for good.
+const revocationFailed = "the tokens could not be revoked at the provider; they remain valid until they expire, or until the user removes the access there"
+
 // Revoker revokes tokens at the provider (RFC 7009).
 type Revoker struct {
 	grants      *records.Grants
@@ -38,8 +41,8 @@ func (r *Revoker) Revoke(ctx context.Context, g *records.Grant) error {
 	if g.State != records.GrantUnused || g.Revocation == nil {
 		return nil
 	}
-	failed := r.revokeGrant(ctx, g)
-	if failed != nil && failed.Retry && g.Revocation.Tries+1 < maxRevocations {
+	err := r.revokeGrant(ctx, g)
+	if failed, ok := errors.AsType[*endpoint.Error](err); ok && failed.Kind == endpoint.Transient && g.Revocation.Tries+1 < maxRevocations {
 		g.Revocation.Tries++
 		g.RetryAt = r.opts.Now().Add(backoff(g.Revocation.Tries, failed.RetryAfter)).UTC()
 		if err := r.scheduler.scheduleAt(ctx, g, g.RetryAt); err != nil {
@@ -50,12 +53,12 @@ func (r *Revoker) Revoke(ctx context.Context, g *records.Grant) error {
 	if err := r.grants.Delete(ctx, g); err != nil {
 		return ignoreConflict(err)
 	}
-	if failed != nil {
+	if err != nil {
 		r.opts.Log.Warn().Str("connector", g.Connector).Int("tries", g.Revocation.Tries+1).
 			Msg("a grant could not be revoked at the provider; it was deleted here")
 		c := &records.Connection{Scope: g.Scope, Identity: g.Identity, Connector: g.Connector, Account: g.Revocation.Account}
 		r.connections.Announce(ctx, events.OAuthFailed, c, events.Data{
-			Operation: "revoke", ErrorCode: string(connectors.CodeConnectorOAuthTokenFailed), ErrorMessage: failed.Error(),
+			Operation: "revoke", ErrorCode: string(connectors.CodeConnectorOAuthTokenFailed), ErrorMessage: revocationFailed,
 		})
 	}
 	return nil
@@ -70,43 +73,44 @@ func ignoreConflict(err error) error {
 	return err
 }
 
-func (r *Revoker) revokeGrant(ctx context.Context, g *records.Grant) *endpoint.RevocationError {
+// revokeGrant revokes the grant's tokens. Errors of kind Transient are worth a retry.
+func (r *Revoker) revokeGrant(ctx context.Context, g *records.Grant) error {
 	config, err := r.grants.RevocationConfig(g)
 	if err != nil {
 		r.opts.Warn(err)
-		return &endpoint.RevocationError{}
+		return err
 	}
 	opened, err := r.grants.Open(g)
 	if err != nil {
 		r.opts.Warn(err)
-		return &endpoint.RevocationError{}
+		return err
 	}
 	def, err := r.servers.ConnectorOf(g)
 	if err != nil {
-		return &endpoint.RevocationError{Retry: true} // its definition may come back
+		return &endpoint.Error{Kind: endpoint.Transient} // the definition may be applied again
 	}
 	if !hasRevocation(def, config) {
 		return nil
 	}
 	server, err := r.servers.Server(ctx, def, config)
 	if err != nil {
-		return &endpoint.RevocationError{Retry: true}
+		return &endpoint.Error{Kind: endpoint.Transient}
 	}
 	return r.revoke(ctx, server, opened)
 }
 
 // revoke revokes tokens, if the server has a revocation endpoint.
-func (r *Revoker) revoke(ctx context.Context, server endpoint.Server, tokens records.GrantTokens) *endpoint.RevocationError {
+func (r *Revoker) revoke(ctx context.Context, server endpoint.Server, tokens records.GrantTokens) error {
 	if server.URLs.Revocation == "" {
 		return nil
 	}
-	failed := r.client.Revoke(ctx, server, tokens)
+	err := r.client.Revoke(ctx, server, tokens)
 	outcome := "revoked"
-	if failed != nil {
+	if err != nil {
 		outcome = "revocation_failed"
 	}
 	r.calls.WithLabelValues(server.Connector.Key, outcome).Inc()
-	return failed
+	return err
 }
 
 // canRevoke reports whether the grant can be revoked at the provider.
@@ -163,7 +167,7 @@ func (r *Revoker) RevokeUnused(ctx context.Context, key string, server endpoint.
 		r.opts.Warn(err)
 		return // there may be a live grant
 	}
-	r.revoke(ctx, server, tokensOf(got))
+	_ = r.revoke(ctx, server, tokensOf(got)) // there is no grant that could be tried again
 }
 
 // revokeReturned revokes tokens that a request returned after their grant was removed.
@@ -173,6 +177,6 @@ func (r *Revoker) revokeReturned(ctx context.Context, g *records.Grant, config [
 		return
 	}
 	if server, err := r.servers.Server(ctx, def, config); err == nil {
-		r.revoke(ctx, server, tokens)
+		_ = r.revoke(ctx, server, tokens)
 	}
 }
