@@ -168,13 +168,17 @@ func (w *GrantWriter) store(ctx context.Context, o outcome, fill func(*records.G
 	if err := fill(g); err != nil {
 		return stored{}, err
 	}
+	waitForTimer := w.scheduler.scheduleMeanwhile(ctx, g)
+	defer waitForTimer()
 	for {
 		err := w.grants.Save(ctx, g)
 		if err == nil {
 			if revoked && g.State == records.GrantLive {
 				w.notifier.Reactivate(ctx, g)
 			}
-			w.schedule(ctx, g)
+			if overtaken {
+				w.scheduler.reschedule(ctx, waitForTimer, g)
+			}
 			return stored{g, overtaken}, nil
 		}
 		if ctx.Err() != nil {
@@ -194,11 +198,11 @@ func (w *GrantWriter) store(ctx context.Context, o outcome, fill func(*records.G
 		case newest.State == records.GrantUnused:
 			return stored{}, w.addToRevocation(ctx, newest, o)
 		case newest.Generation > before && newest.AccessToken == g.AccessToken && !overtaken:
-			w.schedule(ctx, newest)
 			return stored{grant: newest}, nil // a write of this loop, whose ack was lost
 		case newest.Generation > before:
 			g, overtaken = newest, true
 			if spent, err := w.replaceSpent(g, o); err != nil || !spent {
+				w.scheduler.reschedule(ctx, waitForTimer, g)
 				return stored{g, true}, err
 			}
 			continue
@@ -208,14 +212,6 @@ func (w *GrantWriter) store(ctx context.Context, o outcome, fill func(*records.G
 			return stored{}, err
 		}
 		g = newest
-	}
-}
-
-// schedule sets the timer of a stored grant. If the process ends before it did, the
-// refresher's sweep sets it.
-func (w *GrantWriter) schedule(ctx context.Context, g *records.Grant) {
-	if err := w.scheduler.Schedule(ctx, g); err != nil {
-		w.opts.Warn(err)
 	}
 }
 
@@ -246,6 +242,10 @@ func (w *GrantWriter) addToRevocation(ctx context.Context, g *records.Grant, o o
 	if err != nil {
 		w.opts.Warn(err)
 		w.revoker.revokeReturned(ctx, g, o.config, tokens)
+	}
+	// The renewal's timer may have replaced that of the revocation.
+	if err := w.scheduler.scheduleAt(ctx, g, g.RetryAt); err != nil {
+		w.opts.Warn(err)
 	}
 	return errNoGrant()
 }

@@ -114,3 +114,31 @@ func (s *Scheduler) Schedule(ctx context.Context, g *records.Grant) error {
 func (s *Scheduler) scheduleAt(ctx context.Context, g *records.Grant, at time.Time) error {
 	return s.queue.ScheduleRefresh(ctx, g.Key(), at)
 }
+
+// scheduleMeanwhile sets the grant's timer while the caller stores the grant; wait waits
+// for it. The timer neither delays the store nor comes after it, where it could replace
+// the timer of a later writer. If the process ends in between, a timer too early finds
+// the grant not due and sets the right one, and one too late is set again by the
+// refresher's sweep.
+func (s *Scheduler) scheduleMeanwhile(ctx context.Context, g *records.Grant) (wait func()) {
+	at, key, done := nextTimer(g, s.opts.Now()), g.Key(), make(chan struct{})
+	go func() {
+		defer close(done)
+		if at.IsZero() {
+			return
+		}
+		if err := s.queue.ScheduleRefresh(ctx, key, at); err != nil {
+			s.opts.Warn(err)
+		}
+	}()
+	return func() { <-done }
+}
+
+// reschedule sets a grant's timer again after wait: the timer that it waits for may have
+// replaced the grant's own.
+func (s *Scheduler) reschedule(ctx context.Context, wait func(), g *records.Grant) {
+	wait()
+	if err := s.Schedule(ctx, g); err != nil {
+		s.opts.Warn(err)
+	}
+}
