@@ -101,7 +101,7 @@ func (p *sns) confirmation(id, address string) string {
 func TestASubscriptionIsConfirmedByAVisitToTheProvider(t *testing.T) {
 	t.Parallel()
 	p := newSNS(t)
-	w := catalog.Webhooks()["aws-sns"]
+	w, _ := catalog.Webhook("aws-sns")
 	c := connectors.Connector{Key: "aws-sns", Config: schema.For[struct{}](), Auth: connectors.Auth{Kind: connectors.AuthNone}, Webhook: &connectors.Webhook{Descriptor: w}}
 	s := newSite(t, siteOptions{noExecutor: true, ingress: ingress.Options{HTTP: &http.Client{Transport: p, Timeout: 5 * time.Second}}}, c)
 	var conn connected

@@ -20,7 +20,7 @@ func BenchmarkDelivery(b *testing.B) {
 		"slack":  {"X-Slack-Signature", "v0=" + hexDigest("v0:"+at+":"+body), "X-Slack-Request-Timestamp", at},
 	} {
 		b.Run(name, func(b *testing.B) {
-			w := catalog.Webhooks()[name]
+			w, _ := catalog.Webhook(name)
 			e, err := webhook.Compile(&w, nil)
 			if err != nil {
 				b.Fatal(err)

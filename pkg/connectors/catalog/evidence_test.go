@@ -124,7 +124,7 @@ func evidenceTable(t *testing.T) string {
 		if best[scheme] >= 0 {
 			kind = kinds[best[scheme]].name
 		}
-		w := catalog.Webhooks()[scheme]
+		w, _ := catalog.Webhook(scheme)
 		fmt.Fprintf(&b, "| [%s](%s) | %s | %s | %s |\n", scheme, w.Source, kind, strings.Join(rows[scheme], "<br>"), answered(w.Answer))
 	}
 	return b.String()

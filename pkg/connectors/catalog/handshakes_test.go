@@ -116,7 +116,7 @@ func TestHandshakesOfProviders(t *testing.T) {
 
 func (c *call) send(t *testing.T) (*webhook.Reply, error) {
 	t.Helper()
-	w := catalog.Webhooks()[c.provider]
+	w, _ := catalog.Webhook(c.provider)
 	e, err := webhook.Compile(&w, nil)
 	if err != nil {
 		t.Fatal(err)

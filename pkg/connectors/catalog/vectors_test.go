@@ -83,7 +83,7 @@ func (v *vector) secrets() []secret.Text {
 // addresses only.
 func (v *vector) engine(t *testing.T) *webhook.Engine {
 	t.Helper()
-	w, ok := catalog.Webhooks()[v.Provider]
+	w, ok := catalog.Webhook(v.Provider)
 	if !ok {
 		t.Fatalf("no descriptor %q", v.Provider)
 	}
