@@ -4,8 +4,14 @@ import (
 	"cmp"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
+)
+
+var (
+	xmlName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
+	xmlPath = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_-]*\.)*@?[A-Za-z_][A-Za-z0-9_-]*$`)
 )
 
 // reservedParams are set by the flow: a definition that could set them could switch
@@ -271,4 +277,13 @@ func (c *definitionCheck) mint(o *OAuth2) {
 	if o.Mint != nil && slices.Contains(reservedParams, o.Mint.AssertionParam) {
 		c.invalid("auth.oauth2.mint.assertion_param", "is set by the flow itself")
 	}
+}
+
+// joined returns names as a list for a message.
+func joined[T ~string](names []T) string {
+	text := make([]string, len(names))
+	for i, name := range names {
+		text[i] = string(name)
+	}
+	return strings.Join(text, ", ")
 }

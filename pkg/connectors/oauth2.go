@@ -1,15 +1,12 @@
 package connectors
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
-
-	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
 // OAuth2 describes a provider's authorization server, as data. URLs are templates
@@ -18,47 +15,48 @@ import (
 // Names of TokenFields (name → dotted path in the reply of the token endpoint):
 //
 //	access_token refresh_token scope
-//	expires_in           when the access token ends, in the form that Expiry says
-//	refresh_expires_in   when the refresh token ends, in the same form
-//	account              the provider's account, where who-am-I does not tell it
-//	error                where an error lies inside a reply with status 200
+//	expires_in           when the access token expires, in the form that Expiry says
+//	refresh_expires_in   when the refresh token expires, in the same form
+//	account              the provider's account, where the user info does not have it
+//	error                where an error is inside a reply with status 200
 //
-// Instead of a path, "$header.<name>" is a header of the reply, and "$body" all of it.
+// Instead of a path, "$header.<name>" is a header of the reply, and "$body" the whole body.
 // Replies can be JSON, a form, or XML: paths then begin in the root element, an attribute
 // has an @ before its name, and the text of an element that has attributes is "#text".
 //
 // Names of UserFields: id, name, email, avatar. Names of ResourceFields: id, name,
-// url, and list for where the list lies in the reply ("" is the reply itself).
-// Names that are missing are looked for where the standards and common habit put
+// url, and list for the place of the list in the reply ("" is the reply itself).
+// Fields that are not named are looked for where the standards and common usage have
 // them.
 //
-// Anybody who connects could type a host that the config names. So where the client is
-// the operator's (ClientID is "") or its secret everybody's (a ClientSecret without a
-// field, one of the connector's DefaultConfig), [Registry.Register] refuses a field in
+// A tenant could set a host that the config contains. So where the client is the
+// operator's (ClientID is "") or its secret is shared (a ClientSecret without a config
+// field, or one in the connector's DefaultConfig), [Registry.Register] refuses a field in
 // the host of a URL to which the secret, or what it signs, is sent: TokenURL, RefreshURL,
-// RevocationURL, the URL of an [Exchange] that does not omit it, and those of companions;
-// without a user the connector's BaseURL too, which gets the operator's token. It takes
+// RevocationURL, the URL of an [Exchange] that does not omit the secret, and those of
+// companions; without a user also the connector's BaseURL, which gets the operator's
+// token. It accepts
 //
 //	https://${config.region}.example.com    region with an enum or const in the schema
-//	https://${config.site}.example.com      a host that goes on with a domain of two names
-//	                                        or more: no value can leave that
+//	https://${config.site}.example.com      a host below a domain of at least two names:
+//	                                        no value can leave the domain
 //	https://${config.host}                  a client that the config brings, as self-hosted
 //	                                        providers need (ClientID and ClientSecret), or
 //	                                        one without a secret (a ClientID alone)
 //
-// What it cannot see is left to the author: that the domain is the provider's, and nobody
-// else can have a name in it; what is secret among the constants of TokenParams and of an
-// exchange's Params; and where MintToken, RepairToken and SignToken, which are given the
-// secret, take it. An app of the operator's that has no secret counts as if it had one.
+// It cannot check, so the author has to: that the domain is the provider's, and nobody
+// else can have a name in it; whether constants of TokenParams and of an exchange's
+// Params are secret; and where MintToken, RepairToken and SignToken, which get the
+// secret, send it. An app of the operator's without a secret is treated as if it had one.
 type OAuth2 struct {
 	AuthorizationURL string `json:"authorization_url,omitempty" yaml:"authorization_url,omitempty"`
 	TokenURL         string `json:"token_url,omitempty" yaml:"token_url,omitempty"`
-	// RefreshURL takes refreshes where that is not TokenURL.
+	// RefreshURL is the token endpoint of refreshes where that is not TokenURL.
 	RefreshURL    string `json:"refresh_url,omitempty" yaml:"refresh_url,omitempty"`
 	RevocationURL string `json:"revocation_url,omitempty" yaml:"revocation_url,omitempty"`
 	UserInfoURL   string `json:"userinfo_url,omitempty" yaml:"userinfo_url,omitempty"`
-	// ResourcesURL lists the sites that a token reaches. Where it is set, a
-	// connection belongs to one of them: the only one, or the one that was chosen.
+	// ResourcesURL lists the sites that a token can access. Where it is set, a
+	// connection belongs to one of them: the only one, or the one that was selected.
 	ResourcesURL string `json:"resources_url,omitempty" yaml:"resources_url,omitempty"`
 	// Issuer, if set, must be the "iss" of the authorization response (RFC 9207).
 	Issuer         string   `json:"issuer,omitempty" yaml:"issuer,omitempty"`
@@ -66,41 +64,40 @@ type OAuth2 struct {
 	OptionalScopes []string `json:"optional_scopes,omitempty" yaml:"optional_scopes,omitempty"`
 	// ScopeSeparator joins scopes; "" means a space.
 	ScopeSeparator string `json:"scope_separator,omitempty" yaml:"scope_separator,omitempty"`
-	// ClientAuth is how the client authenticates at the token endpoint and where it
-	// revokes; "" means body.
+	// ClientAuth is how the client authenticates at the token and revocation endpoints;
+	// "" means body.
 	ClientAuth ClientAuth `json:"client_auth,omitempty" yaml:"client_auth,omitempty"`
-	// Assertion shapes the JWT with which the client says who it is, where that is not
-	// of the usual form.
+	// Assertion changes the JWTs that the client signs.
 	Assertion *Assertion `json:"assertion,omitempty" yaml:"assertion,omitempty"`
-	// MTLS is that tokens are bound to the client's certificate (RFC 8705 section 3):
-	// it is presented where tokens are asked for, to UserInfoURL and ResourcesURL, and
-	// by the connection's calls of BaseURL. It lies in the client secret, beside the key.
+	// MTLS means that tokens are bound to the client's certificate (RFC 8705 section 3):
+	// it is presented to the token endpoint, to UserInfoURL and ResourcesURL, and by the
+	// connection's calls of BaseURL. The client secret contains it, beside the key.
 	MTLS bool `json:"mtls,omitempty" yaml:"mtls,omitempty"`
-	// Certificate is the template of one that every tenant brings, with its key, in PEM or
-	// as a JWK with x5c: it is presented where tokens are asked for, whatever ClientAuth
-	// is, and with MTLS in calls too.
+	// Certificate is the template of a certificate of each tenant, with its key, in PEM or
+	// as a JWK with x5c. It is presented to the token endpoint, whatever ClientAuth is, and
+	// with MTLS in calls too.
 	Certificate string `json:"certificate,omitempty" yaml:"certificate,omitempty"`
 	// ClientID and ClientSecret are templates for providers where every tenant
-	// brings a client of its own; a ClientID of "" means the operator's app, whatever
+	// brings its own client; a ClientID of "" means the operator's app, whatever
 	// ClientSecret is.
 	ClientID     string `json:"client_id,omitempty" yaml:"client_id,omitempty"`
 	ClientSecret string `json:"client_secret,omitempty" yaml:"client_secret,omitempty"`
 	// ExtraParams are added to the authorization URL, TokenParams to every request to
-	// the token endpoint. Neither can take the place of what the flow itself sends.
-	// The values of TokenParams are templates; one that lacks its field is left out.
+	// the token endpoint. Neither can replace what the flow itself sends.
+	// The values of TokenParams are templates; one whose field is absent is left out.
 	ExtraParams map[string]string `json:"extra_params,omitempty" yaml:"extra_params,omitempty"`
 	TokenParams map[string]string `json:"token_params,omitempty" yaml:"token_params,omitempty"`
-	// ParamNames says what the provider calls the parameters of the standard, in the
-	// authorization request, its answer, the exchange and the revocation: client_id →
-	// client_key, state → payload. response_type and scope can be "": left out; so can
-	// grant_type, client_id and client_secret in the kind client_credentials, for
-	// providers that give tokens for something else.
+	// ParamNames are the provider's names for parameters of the standard, in the
+	// authorization request, its response, the token requests and the revocation:
+	// client_id → client_key, state → payload. response_type and scope can be "": left
+	// out; so can grant_type, client_id and client_secret in the kind client_credentials,
+	// for providers whose tokens need other parameters.
 	ParamNames map[string]string `json:"param_names,omitempty" yaml:"param_names,omitempty"`
-	// TokenBody is how requests to the token endpoint are written; "" means form.
+	// TokenBody is how requests to the token endpoint are encoded; "" means form.
 	TokenBody TokenBody `json:"token_body,omitempty" yaml:"token_body,omitempty"`
 	// TokenRoot is the root element of requests in XML; "" means request.
 	TokenRoot string `json:"token_root,omitempty" yaml:"token_root,omitempty"`
-	// Mint is how the kind client_credentials asks for tokens where that is not by the
+	// Mint is how the kind client_credentials requests tokens where that is not by the
 	// grant of that name.
 	Mint *Mint `json:"mint,omitempty" yaml:"mint,omitempty"`
 	// Family names the providers that share grants; "" means the connector alone.
@@ -109,55 +106,54 @@ type OAuth2 struct {
 	TokenFields    map[string]string `json:"token_fields,omitempty" yaml:"token_fields,omitempty"`
 	UserFields     map[string]string `json:"user_fields,omitempty" yaml:"user_fields,omitempty"`
 	ResourceFields map[string]string `json:"resource_fields,omitempty" yaml:"resource_fields,omitempty"`
-	// Expiry is the form of the expiry in token replies; "" finds it out.
+	// Expiry is the form of expiry times in token replies; "" detects it.
 	Expiry ExpiryForm `json:"expiry,omitempty" yaml:"expiry,omitempty"`
-	// Metadata puts what only the flow can know into the connection's config:
+	// Metadata sets fields of the connection's config that only the flow can know:
 	// config field → "token.<path>", "query.<name>" (of the callback), "user.<name>"
-	// or "resource.<name>". What the query says is there before the code is exchanged;
-	// where the host of TokenURL, RefreshURL or RevocationURL is made of it, the config's
-	// schema must list its values, since a browser could say anything.
+	// or "resource.<name>". Values of the query are set before the code is exchanged;
+	// where the host of TokenURL, RefreshURL or RevocationURL contains one, the config's
+	// schema must list its values, since a browser could send any.
 	Metadata map[string]string `json:"metadata,omitempty" yaml:"metadata,omitempty"`
-	// TokenHeader and TokenPrefix say how requests carry the token; "" means
+	// TokenHeader and TokenPrefix are how requests carry the token; "" means
 	// "Authorization" and "Bearer ".
 	TokenHeader string `json:"token_header,omitempty" yaml:"token_header,omitempty"`
 	TokenPrefix string `json:"token_prefix,omitempty" yaml:"token_prefix,omitempty"`
-	// Exchange trades the token that the code gave, at once: for one that lives longer.
+	// Exchange replaces the token that the code gave, at once: by a long-lived one.
 	Exchange *Exchange `json:"exchange,omitempty" yaml:"exchange,omitempty"`
-	// Renewal renews a token by trading it in while it is good, where the provider
-	// gives no refresh tokens.
+	// Renewal renews a token by exchanging it before it expires, where the provider
+	// has no refresh tokens.
 	Renewal *Exchange `json:"renewal,omitempty" yaml:"renewal,omitempty"`
-	// Companions are further tokens that the same authorisation gives, by the names
-	// under which handlers ask for them.
+	// Companions are further tokens of the same authorisation, by the names that handlers
+	// use in [Call.WithCompanion].
 	Companions map[string]Companion `json:"companions,omitempty" yaml:"companions,omitempty"`
-	// Hooks are the names of the functions below that the connector's code has, for
-	// programs that have its definition only. [Connector.Definition] fills it in.
+	// Hooks are the names of those functions below that the connector's code has, for
+	// programs that have its definition only. [Connector.Definition] sets it.
 	Hooks []string `json:"hooks,omitempty" yaml:"-"`
 	// ParseToken reads replies of the token endpoint that the fields above cannot
 	// describe: it returns a reply in the standard form (RFC 6749 section 5). An ingress
-	// that does not have the connector's code refuses to begin an authorisation, and a
-	// refresher leaves its grants to executors, which have it.
+	// without the connector's code refuses to begin an authorisation, and a refresher
+	// without it does not renew its grants: executors do, which have it.
 	ParseToken func(status int, header http.Header, body []byte) (json.RawMessage, error) `json:"-" yaml:"-"`
-	// Repair is how new tokens are had when a rotation may have been lost: the
-	// provider has rotated, and its answer has not arrived. It is used in place of
-	// the old refresh token, which a provider that detects reuse would punish.
+	// Repair is how new tokens are requested when the reply to a refresh was lost after
+	// the provider may have rotated the refresh token. It replaces a second use of the old
+	// refresh token, for which a provider with reuse detection would revoke the grant.
 	Repair *Repair `json:"repair,omitempty" yaml:"repair,omitempty"`
-	// RepairToken is a way of repair that Repair cannot describe. It returns a reply
-	// in the standard form; nil, nil: there is no repair, the old token is tried.
+	// RepairToken is a repair that Repair cannot describe. It returns a reply in the
+	// standard form; nil, nil means that there is no repair, and the old token is tried.
 	RepairToken func(ctx context.Context, lost *LostToken) (json.RawMessage, error) `json:"-" yaml:"-"`
-	// MintToken is a way to tokens of the kind client_credentials that Mint cannot
-	// describe. It returns a reply in the standard form. Programs that lack the
-	// connector's code leave it to those that have it.
+	// MintToken requests tokens of the kind client_credentials where Mint cannot describe
+	// how. It returns a reply in the standard form. Programs without the connector's code
+	// do not request them.
 	MintToken func(ctx context.Context, m *MintRequest) (json.RawMessage, error) `json:"-" yaml:"-"`
-	// SignToken adds to each request to the token endpoint what the provider wants it
-	// signed with: headers, or parameters of the URL. body is what the request holds and
-	// stays as it is. Programs that lack the connector's code leave tokens to those that
-	// have it.
+	// SignToken signs each request to the token endpoint: it adds headers, or parameters
+	// of the URL. body is the request's body, which it must not change. Programs without
+	// the connector's code do not request tokens.
 	SignToken func(r *http.Request, body []byte, clientSecret Secret) error `json:"-" yaml:"-"`
 }
 
-// Repair asks the refresh URL for new tokens with a JWT that the client signs (with its
-// private key if ClientAuth is private_key_jwt, else HS256 with its secret; iss and sub
-// are its id, it is good for a minute).
+// Repair requests new tokens from the refresh URL with a JWT that the client signs (with
+// its private key if ClientAuth is private_key_jwt, else HS256 with its secret; iss and sub
+// are its id; it expires after a minute).
 type Repair struct {
 	GrantType string `json:"grant_type" yaml:"grant_type"`
 	// AssertionParam is the parameter that carries the JWT; "" means that it is the
@@ -165,22 +161,13 @@ type Repair struct {
 	AssertionParam string `json:"assertion_param,omitempty" yaml:"assertion_param,omitempty"`
 }
 
-// LostToken is what a repair has to work with.
+// LostToken is the argument of RepairToken.
 type LostToken struct {
 	HTTP         *http.Client // with a deadline
 	URL          string       // of refreshes
 	ClientID     string
 	ClientSecret Secret
-	Refresh      Secret // the old one, spent for all we know
-}
-
-// ParamName is what the provider calls a parameter of the standard; "" is that it
-// does not want it.
-func (o *OAuth2) ParamName(name string) string {
-	if own, ok := o.ParamNames[name]; ok {
-		return own
-	}
-	return name
+	Refresh      Secret // the old refresh token, which may have been used
 }
 
 // Names of Hooks.
@@ -222,15 +209,16 @@ func (o *OAuth2) TokenHooksPresent() bool {
 // RepairHookPresent reports whether this program has RepairToken, if Hooks names it.
 func (o *OAuth2) RepairHookPresent() bool { return !o.lacksHook(hookRepairToken) }
 
-// GrantFamily is the name under which the connector's grants are kept.
-func (c *Connector) GrantFamily() string {
-	if o := c.Auth.OAuth2; o != nil && o.Family != "" {
-		return o.Family
+// ParamName returns the provider's name for a parameter of the standard; "" means that it
+// is not sent.
+func (o *OAuth2) ParamName(name string) string {
+	if own, ok := o.ParamNames[name]; ok {
+		return own
 	}
-	return c.Key
+	return name
 }
 
-// JoinScopes writes scopes as the provider wants them.
+// JoinScopes returns the value of the parameter scope.
 func (o *OAuth2) JoinScopes(scopes []string) string {
 	separator := o.ScopeSeparator
 	if separator == "" {
@@ -239,9 +227,9 @@ func (o *OAuth2) JoinScopes(scopes []string) string {
 	return strings.Join(scopes, separator)
 }
 
-// AuthorizationHeader returns the header that carries the token, and what stands before
-// the token in it.
-func (o *OAuth2) AuthorizationHeader() (header, prefix string) {
+// AuthorizationHeader returns the name of the header that carries the token, and the text
+// before the token in it.
+func (o *OAuth2) AuthorizationHeader() (name, prefix string) {
 	if o.TokenHeader != "" {
 		return o.TokenHeader, o.TokenPrefix
 	}
@@ -251,50 +239,11 @@ func (o *OAuth2) AuthorizationHeader() (header, prefix string) {
 	return "Authorization", "Bearer "
 }
 
-// Endpoints are an authorization server's URLs, resolved for one config.
-type Endpoints struct {
-	Authorization, Token, Refresh, Revocation, UserInfo, Resources, Exchange, Renewal string
-}
-
-// OAuthEndpoints fills the templates of the OAuth URLs in. CONNECTOR_CONFIG_INVALID
-// if the config cannot, or names a host that the schema does not list, where it lists any.
-func (c *Connector) OAuthEndpoints(config []byte) (Endpoints, error) {
-	o := c.Auth.OAuth2
-	if o == nil {
-		return Endpoints{}, Errorf(CodeConnectorOAuthNotConfigured, "%s is not an OAuth connector", c.Key)
-	}
-	doc, bad := decodeConfig(config)
-	if bad != nil {
-		return Endpoints{}, c.unresolved(*bad)
-	}
-	var e Endpoints
-	for _, at := range []struct {
-		template string
-		to       *string
-	}{
-		{o.AuthorizationURL, &e.Authorization}, {o.TokenURL, &e.Token}, {o.RefreshURL, &e.Refresh},
-		{o.RevocationURL, &e.Revocation}, {o.UserInfoURL, &e.UserInfo}, {o.ResourcesURL, &e.Resources},
-		{o.Exchange.url(), &e.Exchange}, {o.Renewal.url(), &e.Renewal},
-	} {
-		if at.template == "" {
-			continue
-		}
-		var wrong *schema.FieldError
-		if *at.to, wrong = c.expandSecretURL(at.template, doc); wrong != nil {
-			return Endpoints{}, c.unresolved(*wrong)
-		}
-	}
-	for _, at := range []*string{&e.Refresh, &e.Exchange, &e.Renewal} {
-		*at = cmp.Or(*at, e.Token)
-	}
-	return e, nil
-}
-
 // QueryFillsConfig reports whether the redirect's query sets fields of the config: that
 // has to happen before the code is exchanged, since URLs may contain them.
 func (o *OAuth2) QueryFillsConfig() bool { return len(o.queryFields()) > 0 }
 
-// queryFields returns the config's fields that Metadata fills from the redirect's query.
+// queryFields returns the config's fields that Metadata sets from the redirect's query.
 func (o *OAuth2) queryFields() (fields []string) {
 	for _, field := range slices.Sorted(maps.Keys(o.Metadata)) {
 		if strings.HasPrefix(o.Metadata[field], "query.") {
@@ -304,9 +253,10 @@ func (o *OAuth2) queryFields() (fields []string) {
 	return fields
 }
 
-// NeedsConfig reports whether reaching the authorization server needs the
-// connection's config.
-func (o *OAuth2) NeedsConfig() bool {
-	all := o.TokenURL + o.RefreshURL + o.RevocationURL + o.UserInfoURL + o.ResourcesURL + o.ClientID + o.ClientSecret + o.Certificate + o.Exchange.url() + o.Renewal.url()
-	return strings.Contains(all, fieldMark) || o.requestUsesConfig()
+// GrantFamily returns the name under which the connector's grants are stored.
+func (c *Connector) GrantFamily() string {
+	if o := c.Auth.OAuth2; o != nil && o.Family != "" {
+		return o.Family
+	}
+	return c.Key
 }

@@ -1,26 +1,26 @@
 package connectors
 
 import (
-	"strings"
+	"cmp"
 
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// ClientAuth is a way for an OAuth client to authenticate at the token endpoint.
-// Where it needs a key or a certificate, that is what the app has as its client
-// secret: sealed, and tried in order, like any.
+// ClientAuth is how an OAuth client authenticates at the token endpoint. Where that needs
+// a key or a certificate, it is the client secret of the app: sealed, and tried in order,
+// like any.
 type ClientAuth string
 
-// The ways.
+// The methods of client authentication.
 const (
 	ClientAuthBody  ClientAuth = "body"  // the secret, in the body
 	ClientAuthBasic ClientAuth = "basic" // the secret, in the Authorization header
 	// ClientAuthSecretJWT signs a JWT with the secret (OpenID Connect Core 9).
 	ClientAuthSecretJWT ClientAuth = "client_secret_jwt"
 	// ClientAuthKeyJWT signs a JWT with a private key (RFC 7523): the secret is the
-	// key, in PEM (PKCS #8, PKCS #1, SEC 1) or as a JWK. A JWK's kid is told, and
-	// so is the thumbprint of a certificate that lies beside the key.
+	// key, in PEM (PKCS #8, PKCS #1, SEC 1) or as a JWK. The JWT has the JWK's kid, and
+	// the thumbprint of a certificate beside the key.
 	ClientAuthKeyJWT ClientAuth = "private_key_jwt"
 	// ClientAuthTLS presents a certificate (RFC 8705 section 2): the secret is its
 	// chain, with its key, in PEM or as a JWK with x5c.
@@ -41,15 +41,15 @@ func (o *OAuth2) UsesClientCertificate() bool {
 	return o.ClientAuth == ClientAuthTLS || o.MTLS || o.Certificate != ""
 }
 
-// Assertion shapes the JWTs that a client signs: of ClientAuth, of [Mint] and of
-// [Repair]. Its iss and sub are the client's id, its aud the token URL (there is none
-// in a repair); it has a jti and is good for a minute.
+// Assertion changes the JWTs that a client signs: of ClientAuth, of [Mint] and of
+// [Repair]. Their iss and sub are the client's id, their aud the token URL (there is none
+// in a repair); they have a jti and expire after a minute.
 type Assertion struct {
-	// Algorithm is how it is signed. "" goes by the key: as the JWK says, else RS256,
-	// ES256, ES384, ES512 or EdDSA; HS256 with a secret that is no key.
+	// Algorithm is the signature algorithm. "" is chosen by the key: as the JWK says, else
+	// RS256, ES256, ES384, ES512 or EdDSA; HS256 with a secret that is no key.
 	Algorithm string `json:"algorithm,omitempty" yaml:"algorithm,omitempty"`
-	// Claims are added, or take the place of iss, sub and aud: name → template. One
-	// that lacks its field is left out.
+	// Claims are added, or replace iss, sub and aud: name → template. One whose field is
+	// absent is left out.
 	Claims map[string]string `json:"claims,omitempty" yaml:"claims,omitempty"`
 	// ScopeClaim is the claim that carries the scopes of a [Mint]; "" means that the
 	// parameter scope does.
@@ -62,17 +62,27 @@ var (
 	keyAlgorithms    = []string{"", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 )
 
-// timeClaims are made for each assertion anew.
+// timeClaims are set in each assertion.
 var timeClaims = []string{"iat", "exp", "nbf", "jti"}
 
-// joined writes names as a list for people.
-func joined[T ~string](names []T) string {
-	text := make([]string, len(names))
-	for i, name := range names {
-		text[i] = string(name)
-	}
-	return strings.Join(text, ", ")
-}
+// TokenBody is how the parameters of a token request are encoded.
+type TokenBody string
+
+// The encodings of token requests.
+const (
+	TokenBodyForm  TokenBody = "form"
+	TokenBodyJSON  TokenBody = "json"  // an object of strings
+	TokenBodyQuery TokenBody = "query" // in the URL; the body is empty
+	// TokenBodyXML is a document with the root element TokenRoot. A parameter's name
+	// is the dotted path of an element in it, with an @ before that of an attribute:
+	// "credentials.@name" is <request><credentials name="…">.
+	TokenBodyXML TokenBody = "xml"
+)
+
+var tokenBodies = []TokenBody{TokenBodyForm, TokenBodyJSON, TokenBodyQuery, TokenBodyXML}
+
+// XMLRoot returns the name of the root element of XML bodies.
+func (o *OAuth2) XMLRoot() string { return cmp.Or(o.TokenRoot, "request") }
 
 // Client is an OAuth client.
 type Client struct {

@@ -3,23 +3,7 @@ package connectors
 import (
 	"regexp"
 	"strings"
-
-	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
-
-// expandSecretURL is expandURL for a URL that gets something of the client. The schema
-// is asked again whether it lists the values in the host: the config may have been stored
-// under an older one, or be that of another connector of the family.
-func (c *Connector) expandSecretURL(template string, config configValues) (string, *schema.FieldError) {
-	if c.Config != nil && strings.Contains(template, fieldMark) {
-		for _, f := range hostFields(template) {
-			if value, found := config.lookup(f.name); found && !c.Config.AllowsValue(f.name, value) {
-				return "", &schema.FieldError{Path: f.name, Message: "is none of the values that the schema lists"}
-			}
-		}
-	}
-	return expandURL(template, config)
-}
 
 // hostField is a field in the host of a URL's template.
 type hostField struct {
