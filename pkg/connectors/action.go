@@ -21,7 +21,7 @@ type ActionOptions struct {
 }
 
 // NewAction makes an action of a Go function. The schemas come from In and Out (see
-// [SchemaFor]); the handler is a thin closure that decodes, calls and encodes. nil
+// [SchemaFor]); the handler is a closure that decodes, calls and encodes. nil
 // opts work. It panics where SchemaFor does.
 //
 // A nil slice in Out becomes [] in the output, if its place is a list in the schema.
@@ -36,7 +36,7 @@ func NewAction[In, Out any](key string, handler func(context.Context, *Call, In)
 		Handler: func(ctx context.Context, call *Call, input json.RawMessage) (json.RawMessage, error) {
 			in, err := decodeInput[In](input)
 			if err != nil {
-				return nil, undecodable(err)
+				return nil, inputTypeError(err)
 			}
 			out, err := handler(ctx, call, in)
 			if err != nil {
@@ -51,9 +51,9 @@ func NewAction[In, Out any](key string, handler func(context.Context, *Call, In)
 	}
 }
 
-// undecodable is for input that fits the schema but not the Go type, such as a
+// inputTypeError is for input that fits the schema but not the Go type, such as a
 // number that is too large for an int8. The decoder's text can quote the value.
-func undecodable(err error) error {
+func inputTypeError(err error) error {
 	e := Errorf(CodeConnectorActionInputInvalid, "the input is invalid")
 	e.Cause = err
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
@@ -62,19 +62,19 @@ func undecodable(err error) error {
 	return e
 }
 
-// Run performs one attempt: it checks the input and fills in defaults, calls the
+// Run performs one attempt: it checks the input and adds defaults, calls the
 // handler under the action's timeout, and checks the output. An empty input is {}.
 //
 // A failure is an *[Error] whose Cause is what the handler returned, so that
 // [IsPermanent], [RetryDelay] and errors.Is see through it:
 //   - CONNECTOR_ACTION_INPUT_INVALID, with all errors: the handler was not called;
 //   - CONNECTOR_ACTION_OUTPUT_INVALID, with all errors: the handler has done its work;
-//   - CONNECTOR_ACTION_TIMEOUT: the handler gave up because its time was over;
+//   - CONNECTOR_ACTION_TIMEOUT: the handler stopped because its time was over;
 //   - the code of an [Error] that the handler returned;
 //   - CONNECTOR_RATE_LIMITED or CONNECTOR_ACTION_FAILED for a [ProviderError];
 //   - CONNECTOR_ACTION_FAILED for everything else, a panic included (see [PanicError]).
 //
-// Messages are freed from call.Secrets and from the URLs of requests. Run returns
+// call.Secrets and the URLs of requests are removed from messages. Run returns
 // when the handler does, so a handler has to respect its context.
 func (a *Action) Run(ctx context.Context, call *Call, input json.RawMessage) (json.RawMessage, error) {
 	checked, err := a.CheckInput(input)
@@ -84,13 +84,27 @@ func (a *Action) Run(ctx context.Context, call *Call, input json.RawMessage) (js
 	return a.RunChecked(ctx, call, checked)
 }
 
+// CheckInput is the first step of [Action.Run] alone: it returns the input with
+// its defaults, or CONNECTOR_ACTION_INPUT_INVALID with all errors.
+func (a *Action) CheckInput(input json.RawMessage) (json.RawMessage, error) {
+	checked, wrong := a.Input.Validate(orEmptyObject(input))
+	if wrong != nil {
+		return nil, &Error{Code: CodeConnectorActionInputInvalid, Message: "the input is invalid", Errors: wrong}
+	}
+	return checked, nil
+}
+
 // RunChecked is Run of an input that CheckInput has returned.
 func (a *Action) RunChecked(ctx context.Context, call *Call, checked json.RawMessage) (json.RawMessage, error) {
 	ctx, cancel := context.WithTimeout(ctx, a.TimeLimit())
 	defer cancel()
-	out, err := a.call(ctx, call, checked)
+	var out json.RawMessage
+	err := recovered(func() (err error) {
+		out, err = a.Handler(ctx, call, checked)
+		return err
+	})
 	if err != nil {
-		return nil, failure(err, call)
+		return nil, publicError(err, call)
 	}
 	output, wrong := a.Output.ValidateOutput(out)
 	if wrong != nil {
@@ -99,55 +113,45 @@ func (a *Action) RunChecked(ctx context.Context, call *Call, checked json.RawMes
 	return output, nil
 }
 
-// call runs the handler and turns a panic into an error.
-func (a *Action) call(ctx context.Context, call *Call, input json.RawMessage) (_ json.RawMessage, err error) {
-	defer func() {
-		if value := recover(); value != nil {
-			err = newPanic(value)
-		}
-	}()
-	return a.Handler(ctx, call, input)
+// TimeLimit returns Timeout, or its default.
+func (a *Action) TimeLimit() time.Duration {
+	if a.Timeout <= 0 {
+		return defaultTimeout
+	}
+	return a.Timeout
 }
 
-// Panic is the Cause of the error of a handler that panicked.
+// AttemptLimit returns MaxAttempts, or its default.
+func (a *Action) AttemptLimit() int {
+	if a.MaxAttempts <= 0 {
+		return defaultMaxAttempts
+	}
+	return a.MaxAttempts
+}
+
+// PanicError is the Cause of the error of a handler that panicked.
 type PanicError struct {
-	// What is the text of an error of the Go runtime, and else the type of the
-	// value only: nobody knows what a value holds.
-	What  string
-	Stack []byte
+	// Message is the text of an error of the Go runtime. Of any other value it is the
+	// type only: the value may hold a secret.
+	Message string
+	Stack   []byte
 }
 
-func newPanic(value any) *PanicError {
-	p := &PanicError{What: fmt.Sprintf("a value of type %T", value), Stack: debug.Stack()}
-	if err, ok := value.(runtime.Error); ok {
-		p.What = err.Error()
-	}
-	return p
-}
+// Error returns the message, without the stack.
+func (p *PanicError) Error() string { return "the handler panicked: " + p.Message }
 
-// Error says what was thrown, without the stack.
-func (p *PanicError) Error() string { return "the handler panicked: " + p.What }
-
-// failure gives a handler's error its code, and a text that people may see.
-func failure(err error, call *Call) *Error {
-	if e, ok := errors.AsType[*Error](err); ok {
-		public := *e
-		public.Message = redact(e.Message, call)
-		public.Errors = nil
-		for _, field := range e.Errors {
-			public.Errors = append(public.Errors, schema.FieldError{Path: redact(field.Path, call), Message: redact(field.Message, call)})
+// recovered calls f and returns its panic as a [PanicError].
+func recovered(f func() error) (err error) {
+	defer func() {
+		value := recover()
+		if value == nil {
+			return
 		}
-		public.Reason = redact(e.Reason, call)
-		public.Cause = err
-		if d, ok := RetryDelay(err); ok {
-			public.RetryAfter = d
+		p := &PanicError{Message: fmt.Sprintf("a value of type %T", value), Stack: debug.Stack()}
+		if cause, ok := value.(runtime.Error); ok {
+			p.Message = cause.Error()
 		}
-		return &public
-	}
-	e := AsError(err)
-	if e.Code == CodeInternal { // neither a provider's error nor the deadline
-		e.Code, e.Message = CodeConnectorActionFailed, publicText(err)
-	}
-	e.Message = redact(e.Message, call)
-	return e
+		err = p
+	}()
+	return f()
 }

@@ -7,49 +7,51 @@ import (
 	"time"
 )
 
-// ExpiryForm is how a provider says when something ends: a token, or its patience.
+// ExpiryForm is the form in which a provider writes when something ends: a token, or the
+// window of a rate limit.
 type ExpiryForm string
 
-// The forms. Texts such as a date, "1h", "7d" or "20 minutes" are read in all but the
+// The forms. Texts such as a date, "1h", "7d" or "20 minutes" are accepted in all but the
 // last two.
 const (
-	ExpiryAuto         ExpiryForm = ""             // by what it looks like
+	ExpiryAuto         ExpiryForm = ""             // detected
 	ExpirySeconds      ExpiryForm = "seconds"      // from now
 	ExpiryMilliseconds ExpiryForm = "milliseconds" // from now
 	ExpiryEpoch        ExpiryForm = "epoch"        // seconds since 1970
 	ExpiryEpochMillis  ExpiryForm = "epoch_ms"     // milliseconds since 1970
 	ExpiryDate         ExpiryForm = "date"         // RFC 3339
 	ExpiryJWT          ExpiryForm = "jwt"          // the exp of the access token
-	ExpiryNone         ExpiryForm = "none"         // tokens do not end
+	ExpiryNone         ExpiryForm = "none"         // tokens do not expire
 )
 
-// resetForms are those of what is no token.
-var resetForms = []ExpiryForm{ExpiryAuto, ExpirySeconds, ExpiryMilliseconds, ExpiryEpoch, ExpiryEpochMillis, ExpiryDate}
-
-var expiryForms = append(resetForms[:len(resetForms):len(resetForms)], ExpiryJWT, ExpiryNone)
+// resetForms are those of rate limits, expiryForms those of tokens.
+var (
+	resetForms  = []ExpiryForm{ExpiryAuto, ExpirySeconds, ExpiryMilliseconds, ExpiryEpoch, ExpiryEpochMillis, ExpiryDate}
+	expiryForms = append(resetForms[:len(resetForms):len(resetForms)], ExpiryJWT, ExpiryNone)
+)
 
 const (
-	// From these on, a number is a point in time: nothing lives for 31 years.
-	epochSeconds = 1_000_000_000
-	epochMillis  = 1_000_000_000_000
-	longestLife  = 100 * 365 * 24 * time.Hour
+	// From these on, a number is a point in time: no token lives for 31 years.
+	minEpoch       = 1_000_000_000
+	minEpochMillis = 1_000_000_000_000
+	maxLifetime    = 100 * 365 * 24 * time.Hour
 )
 
-// Time reads when something ends that is written in this form. It is false for what
-// cannot be read; a number that is not above zero is the zero time.
+// Time returns the time that a text in this form means. It is false for what cannot be
+// parsed; a number that is not above zero is the zero time.
 func (f ExpiryForm) Time(text string, now time.Time) (time.Time, bool) {
 	number, err := strconv.ParseFloat(text, 64)
 	if err != nil || math.IsNaN(number) || math.IsInf(number, 0) {
-		return dateOrSpan(strings.TrimSpace(text), now)
+		return parseDateOrDuration(strings.TrimSpace(text), now)
 	}
 	if number <= 0 {
 		return time.Time{}, true
 	}
 	if f == ExpiryAuto {
 		switch {
-		case number >= epochMillis:
+		case number >= minEpochMillis:
 			f = ExpiryEpochMillis
-		case number >= epochSeconds:
+		case number >= minEpoch:
 			f = ExpiryEpoch
 		}
 	}
@@ -61,23 +63,23 @@ func (f ExpiryForm) Time(text string, now time.Time) (time.Time, bool) {
 	case ExpiryMilliseconds:
 		number /= 1000
 	}
-	return now.Add(time.Duration(min(number, longestLife.Seconds()) * float64(time.Second))).UTC(), true
+	return now.Add(time.Duration(min(number, maxLifetime.Seconds()) * float64(time.Second))).UTC(), true
 }
 
-// dateOrSpan reads "2026-01-02T03:04:05Z" and "1h".
-func dateOrSpan(text string, now time.Time) (time.Time, bool) {
+// parseDateOrDuration reads "2026-01-02T03:04:05Z" and "1h".
+func parseDateOrDuration(text string, now time.Time) (time.Time, bool) {
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", time.DateTime, time.RFC1123, time.DateOnly} {
 		if at, err := time.Parse(layout, text); err == nil {
 			return at.UTC(), true
 		}
 	}
-	span := spanOf(strings.ToLower(text))
-	return now.Add(span).UTC(), span > 0
+	d := parseDuration(strings.ToLower(text))
+	return now.Add(d).UTC(), d > 0
 }
 
-// spans are what people call the units of a span. Of each, the first letters will do;
-// of two that begin so, the first is meant.
-var spans = []struct {
+// units are names of units of time. A text may have the first letters of one; the first
+// that begins so is meant.
+var units = []struct {
 	name string
 	unit time.Duration
 }{
@@ -86,10 +88,10 @@ var spans = []struct {
 	{"ms", time.Millisecond}, {"milliseconds", time.Millisecond},
 }
 
-// spanOf reads "1h", "1h30m", "7d" and "20 minutes"; 0 is none of them.
-func spanOf(text string) time.Duration {
-	if span, err := time.ParseDuration(text); err == nil {
-		return min(max(span, 0), longestLife)
+// parseDuration reads "1h", "1h30m", "7d" and "20 minutes"; 0 is none of them.
+func parseDuration(text string) time.Duration {
+	if d, err := time.ParseDuration(text); err == nil {
+		return min(max(d, 0), maxLifetime)
 	}
 	i := strings.IndexFunc(text, func(r rune) bool { return (r < '0' || r > '9') && r != '.' })
 	if i <= 0 {
@@ -97,9 +99,9 @@ func spanOf(text string) time.Duration {
 	}
 	number, err := strconv.ParseFloat(text[:i], 64)
 	word := strings.TrimSpace(text[i:])
-	for _, s := range spans {
-		if err == nil && word != "" && strings.HasPrefix(s.name, word) {
-			return time.Duration(min(number*s.unit.Seconds(), longestLife.Seconds()) * float64(time.Second))
+	for _, u := range units {
+		if err == nil && word != "" && strings.HasPrefix(u.name, word) {
+			return time.Duration(min(number*u.unit.Seconds(), maxLifetime.Seconds()) * float64(time.Second))
 		}
 	}
 	return 0

@@ -8,6 +8,13 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
+// Webhook is how a provider calls the connector, and the code that handles its deliveries.
+type Webhook struct {
+	webhooks.Descriptor `yaml:",inline"`
+	// Handler, if set, handles deliveries in executors.
+	Handler WebhookHandler `json:"-" yaml:"-"`
+}
+
 // Delivery is a verified webhook as its handler gets it.
 type Delivery struct {
 	// ID is the id of the stored event: the same at every attempt.
@@ -18,24 +25,17 @@ type Delivery struct {
 	Method     string
 	Header     http.Header // the provider's, without credentials
 	Body       []byte      // the raw bytes
-	// Payload is the JSON document: the body, or the form field that holds it.
+	// Payload is the JSON document: the body, or the form field that contains it.
 	Payload  []byte
 	Received time.Time
-	// ReplayOf is the id of the event that this one repeats by an operator's wish.
+	// ReplayOf is the id of the event that an operator has replayed as this one.
 	ReplayOf string
 }
 
-// Webhook is how a provider calls the connector, and what is done about it.
-type Webhook struct {
-	webhooks.Descriptor `yaml:",inline"`
-	// Handler, if set, acts on deliveries in executors.
-	Handler WebhookHandler `json:"-" yaml:"-"`
-}
-
-// WebhookHandler acts on a delivery. It runs in executors, after the provider
-// was answered, and may run more than once for one delivery. Its errors are
-// instructions as those of an action's handler: nil is done, [Permanent] gives
-// up, [RetryAfter] asks for a time, anything else is tried again later.
+// WebhookHandler handles a delivery. It runs in executors, after the provider has its
+// answer, and may run more than once for one delivery. Its errors mean the same as those of
+// an action's handler: nil is done, [Permanent] is not retried, [RetryAfter] is retried
+// after its delay, any other error later.
 type WebhookHandler func(ctx context.Context, call *Call, d *Delivery) error
 
 // Default limits of a webhook's handler.
@@ -44,7 +44,7 @@ const (
 	defaultWebhookAttempts = 5
 )
 
-// TimeLimit is how long one attempt of the handler may take.
+// TimeLimit returns how long one attempt of the handler may take.
 func (w *Webhook) TimeLimit() time.Duration {
 	if w.Timeout > 0 {
 		return time.Duration(w.Timeout)
@@ -52,7 +52,7 @@ func (w *Webhook) TimeLimit() time.Duration {
 	return defaultWebhookTimeout
 }
 
-// AttemptLimit is how often the handler is tried.
+// AttemptLimit returns how often the handler is tried.
 func (w *Webhook) AttemptLimit() int {
 	if w.MaxAttempts > 0 {
 		return w.MaxAttempts
@@ -60,22 +60,13 @@ func (w *Webhook) AttemptLimit() int {
 	return defaultWebhookAttempts
 }
 
-// Handle performs one attempt, under the time limit. A failure is an *[Error] as
-// of [Action.Run]; a panic is one too.
+// Handle performs one attempt, under the time limit. A failure, a panic included, is an
+// *[Error] as of [Action.Run].
 func (w *Webhook) Handle(ctx context.Context, call *Call, d *Delivery) error {
 	ctx, cancel := context.WithTimeout(ctx, w.TimeLimit())
 	defer cancel()
-	if err := w.protected(ctx, call, d); err != nil {
-		return failure(err, call)
+	if err := recovered(func() error { return w.Handler(ctx, call, d) }); err != nil {
+		return publicError(err, call)
 	}
 	return nil
-}
-
-func (w *Webhook) protected(ctx context.Context, call *Call, d *Delivery) (err error) {
-	defer func() {
-		if value := recover(); value != nil {
-			err = newPanic(value)
-		}
-	}()
-	return w.Handler(ctx, call, d)
 }

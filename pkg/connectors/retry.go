@@ -7,24 +7,24 @@ import (
 	"time"
 )
 
-// An instruction is an error that also says what to do with the work that failed:
-// a handler returns Permanent(err) or RetryAfter(d, err), and anything else means
-// "again, after a delay that grows with the attempts". Handlers never see acks.
-type instruction struct {
+// A retryError is an error of a handler that says whether to try again: Permanent(err) or
+// RetryAfter(d, err). Any other error means: again, after a delay that grows with the
+// attempts. Handlers never see acknowledgements of messages.
+type retryError struct {
 	err       error
 	permanent bool
 	after     time.Duration
 }
 
-func (i *instruction) Error() string { return i.err.Error() }
-func (i *instruction) Unwrap() error { return i.err }
+func (e *retryError) Error() string { return e.err.Error() }
+func (e *retryError) Unwrap() error { return e.err }
 
 // Permanent marks err: no retry can help. Permanent(nil) is nil.
 func Permanent(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &instruction{err: err, permanent: true}
+	return &retryError{err: err, permanent: true}
 }
 
 // RetryAfter marks err: try again when d has passed, not earlier. A d below zero
@@ -33,22 +33,21 @@ func RetryAfter(d time.Duration, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &instruction{err: err, after: max(d, 0)}
+	return &retryError{err: err, after: max(d, 0)}
 }
 
-// IsPermanent reports whether the outermost instruction in err's chain is
-// [Permanent].
+// IsPermanent reports whether the outermost mark in err's chain is [Permanent].
 func IsPermanent(err error) bool {
-	i, ok := errors.AsType[*instruction](err)
-	return ok && i.permanent
+	e, ok := errors.AsType[*retryError](err)
+	return ok && e.permanent
 }
 
 // RetryDelay returns the delay that err asks for: that of [RetryAfter], else the
 // RetryAfter of an [Error] or [ProviderError] in the chain. It is false if err
 // asks for none.
 func RetryDelay(err error) (time.Duration, bool) {
-	if i, ok := errors.AsType[*instruction](err); ok {
-		return i.after, !i.permanent
+	if e, ok := errors.AsType[*retryError](err); ok {
+		return e.after, !e.permanent
 	}
 	if e, ok := errors.AsType[*Error](err); ok && e.RetryAfter > 0 {
 		return e.RetryAfter, true
@@ -59,16 +58,16 @@ func RetryDelay(err error) (time.Duration, bool) {
 	return 0, false
 }
 
-// IsRetryable reports whether trying again may help. An instruction in the chain
-// decides; without one a provider's status does (408, 425, 429, 5xx and its limit may
+// IsRetryable reports whether a retry may help. [Permanent] and [RetryAfter] decide;
+// without them a provider's status does (408, 425, 429, 5xx and its rate limit may
 // help, other 4xx will not), and then the [Code]. Errors without any of these may be
 // transient, so they are retryable.
 func IsRetryable(err error) bool {
 	if err == nil {
 		return false
 	}
-	if i, ok := errors.AsType[*instruction](err); ok {
-		return !i.permanent
+	if e, ok := errors.AsType[*retryError](err); ok {
+		return !e.permanent
 	}
 	e := AsError(err)
 	switch s := e.ProviderStatus; {
@@ -80,13 +79,14 @@ func IsRetryable(err error) bool {
 	return e.Code.Retryable()
 }
 
-// ProviderError is what a handler returns when the provider answered, but not
-// with a 2xx; [Call.ResponseError] makes it. [Action.Run] turns it into an [Error].
+// ProviderError is what a handler returns when the provider answered with another status
+// than 2xx; [Call.ResponseError] makes it. [Action.Run] turns it into an [Error].
 type ProviderError struct {
 	Status     int           // HTTP status
 	RetryAfter time.Duration // what the provider asked for; 0 if it did not
-	Message    string        // the provider's words, for people: no body, no credential
-	// RateLimited says that too much was asked of the provider, whatever the status.
+	Message    string        // the provider's message, for people: no body, no credential
+	// RateLimited means that the request was refused because of a rate limit, whatever
+	// the status.
 	RateLimited bool
 }
 
