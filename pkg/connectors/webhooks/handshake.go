@@ -1,31 +1,31 @@
 package webhooks
 
-// Handshake is a call that has to be answered at once and is no delivery: it
+// Handshake is a call that is answered at once and is not a delivery: it
 // is never queued and emits no event. The first one that matches answers.
 type Handshake struct {
-	// Name says in logs which handshake it was.
+	// Name identifies the handshake in logs.
 	Name string `json:"name" yaml:"name"`
 	// Methods it comes with. None means POST.
 	Methods []string `json:"methods,omitempty" yaml:"methods,omitempty"`
 	// When lists the conditions; all have to hold.
 	When []Match `json:"when,omitempty" yaml:"when,omitempty"`
-	// Verified demands a signature that holds, as for a delivery; otherwise
-	// the call is refused as one.
+	// Verified requires a valid signature, as for a delivery; without one the call is
+	// refused as a delivery is.
 	Verified bool `json:"verified,omitempty" yaml:"verified,omitempty"`
-	// BareRefusal says that a refusal of this handshake has a status and no body,
-	// where the provider demands that.
+	// BareRefusal means that a refusal of this handshake has a status and no body,
+	// because the provider requires that.
 	BareRefusal bool `json:"bare_refusal,omitempty" yaml:"bare_refusal,omitempty"`
 	// Token is the place of a verify token, which has to equal the one of
 	// [Descriptor.TokenField] (or a verification secret, if that is not set);
 	// another token is refused.
 	Token Source `json:"token,omitzero" yaml:"token,omitempty"`
-	// Capture is the place of a secret that the provider hands us now, to be
-	// kept as the connection's webhook secret. It matches only while there is
-	// none, so that nobody can replace one.
+	// Capture is the place of a secret that this call brings, which is stored as the
+	// connection's webhook secret. It matches only while there is none, so that nobody
+	// can replace one.
 	Capture Source `json:"capture,omitzero" yaml:"capture,omitempty"`
-	// Visit is a template of an address that has to be fetched to confirm.
+	// Visit is the template of a URL that is requested as confirmation.
 	Visit string `json:"visit,omitempty" yaml:"visit,omitempty"`
-	// Addresses are the patterns that address has to match: see [URLPattern].
+	// Addresses are the patterns that the URL has to match: see [URLPattern].
 	Addresses []string `json:"addresses,omitempty" yaml:"addresses,omitempty"`
 	Respond   Response `json:"respond,omitzero" yaml:"respond,omitempty"`
 }

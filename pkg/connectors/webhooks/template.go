@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// Template is a parsed template: text with placeholders that stand for
-// values of a request.
+// Template is a parsed template: text with placeholders for values of a
+// request.
 //
 //	{ref}            the value; the whole template fails where it is absent
 //	{ref|ref}        the first that is present
-//	{ref~prefix}     the value has to begin with prefix, which is taken off
-//	[text {ref}]     left out, text and all, where a placeholder in it is absent
+//	{ref~prefix}     the value has to begin with prefix, which is removed
+//	[text {ref}]     left out where a placeholder in it is absent
 //
 // There are no escapes: braces and brackets cannot be literal text, and
 // groups do not nest. References are listed at [Reference].
@@ -43,11 +43,11 @@ type TemplatePart struct {
 //	timestamp  id  secret  hmac  claim.<name>
 //	                              only where the field's comment says so
 type Reference struct {
-	Kind string // what stands before the first dot
-	Name string // what stands after it
+	Kind string // before the first dot
+	Name string // after the first dot
 }
 
-// HasEvery reports whether the reference is a body path with the step *,
+// HasWildcard reports whether the reference is a body path with the step *,
 // which stands for every element of an array.
 func (r Reference) HasWildcard() bool {
 	return (r.Kind == "body" || r.Kind == "each") && slices.Contains(strings.Split(r.Name, "."), "*")
@@ -60,10 +60,10 @@ func (r Reference) String() string {
 	return r.Kind + "." + r.Name
 }
 
-// maxTemplate bounds what a definition from outside can make us hold.
+// maxTemplate is the size limit of templates, in bytes.
 const maxTemplate = 4096
 
-// ParseTemplate reads a template. The empty text is the empty template.
+// ParseTemplate parses a template. The empty text is the empty template.
 func ParseTemplate(text string) (Template, error) {
 	if len(text) > maxTemplate {
 		return nil, fmt.Errorf("template: longer than %d bytes", maxTemplate)
@@ -138,7 +138,7 @@ func parseGroup(text string) (TemplatePart, string, error) {
 	return TemplatePart{Group: group}, rest, nil
 }
 
-// ParseReference reads a reference without its braces.
+// ParseReference parses a reference without its braces.
 func ParseReference(text string) (Reference, error) {
 	kind, name, dotted := strings.Cut(text, ".")
 	ref := Reference{Kind: kind, Name: name}

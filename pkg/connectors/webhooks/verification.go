@@ -2,13 +2,13 @@ package webhooks
 
 import "time"
 
-// Verification is one accepted way to sign a delivery. Which fields count
-// depends on the scheme; [Descriptor.Check] refuses the others.
+// Verification is one accepted kind of signature. The scheme decides which fields are
+// used; [Descriptor.Check] refuses the others.
 type Verification struct {
 	Scheme Scheme `json:"scheme" yaml:"scheme"`
-	// When limits this way to requests that match every condition.
+	// When limits it to requests that match every condition.
 	When []Match `json:"when,omitempty" yaml:"when,omitempty"`
-	// Signature is where the signature, token or shared secret stands.
+	// Signature is where the signature, token or shared secret is.
 	Signature Source `json:"signature,omitzero" yaml:"signature,omitempty"`
 	// Encoding is the signature's encoding: hex or base64 (no default), for
 	// shared secrets text (default) or base64 (HTTP basic).
@@ -17,17 +17,17 @@ type Verification struct {
 	Algorithm Algorithm `json:"algorithm,omitempty" yaml:"algorithm,omitempty"`
 	// Signed is the template of the signed bytes.
 	Signed string `json:"signed,omitempty" yaml:"signed,omitempty"`
-	// Key says how the configured secret becomes a key.
+	// Key is how the configured secret becomes a key.
 	Key Key `json:"key,omitzero" yaml:"key,omitempty"`
-	// Timestamp, if set, has to be there and near to now.
+	// Timestamp, if set, has to be present and within its tolerance.
 	Timestamp *Timestamp `json:"timestamp,omitempty" yaml:"timestamp,omitempty"`
 	// Each is the dotted path of an array in the body whose every element
-	// carries its own signature; all have to hold. "each.<path>" then refers to
+	// has its own signature; all have to be valid. "each.<path>" then refers to
 	// the element.
 	Each string `json:"each,omitempty" yaml:"each,omitempty"`
 	// BodyHash, if set, is a digest of the body that the signature covers.
 	BodyHash *BodyHash `json:"body_hash,omitempty" yaml:"body_hash,omitempty"`
-	// JWT holds what the scheme jwt needs.
+	// JWT has the settings of the scheme jwt.
 	JWT *JWT `json:"jwt,omitempty" yaml:"jwt,omitempty"`
 }
 
@@ -43,8 +43,8 @@ const (
 	SchemeRSA          Scheme = "rsa"   // PKCS #1 v1.5
 	SchemeJWT          Scheme = "jwt"
 	SchemeSharedSecret Scheme = "shared_secret" // equality
-	SchemeUnsigned     Scheme = "unsigned"      // explicit: everything is accepted
-	SchemeHook         Scheme = "hook"          // Webhook.Hook decides
+	SchemeUnsigned     Scheme = "unsigned"      // every request is accepted
+	SchemeHook         Scheme = "hook"          // Descriptor.Hook verifies
 )
 
 // Algorithm is a hash function.
@@ -57,7 +57,7 @@ const (
 	SHA512 Algorithm = "sha512"
 )
 
-// Encoding is how bytes are written as text. Only the canonical form is read:
+// Encoding is how bytes are encoded as text. Only the canonical form is accepted:
 // hex in lower case, base64 with padding, base64url without.
 type Encoding string
 
@@ -78,27 +78,27 @@ type Source struct {
 	From string `json:"from,omitempty" yaml:"from,omitempty"`
 	// Separator, if set, splits the value into several candidates.
 	Separator string `json:"separator,omitempty" yaml:"separator,omitempty"`
-	// Prefix has to begin a candidate and is taken off; with a Separator,
-	// candidates without it are passed over.
+	// Prefix has to begin a candidate and is removed; with a Separator,
+	// candidates without it are ignored.
 	Prefix string `json:"prefix,omitempty" yaml:"prefix,omitempty"`
 }
 
-// Key says how a configured secret becomes the bytes of a key.
+// Key is how a configured secret becomes the bytes of a key.
 type Key struct {
-	// Prefix is taken off if the secret begins with it ("whsec_").
+	// Prefix is removed if the secret begins with it ("whsec_").
 	Prefix string `json:"prefix,omitempty" yaml:"prefix,omitempty"`
 	// Encoding of the rest: text (default), hex (of either case), base64,
 	// base64url or pem.
 	// Public keys are raw (ed25519) or SPKI after decoding.
 	Encoding Encoding `json:"encoding,omitempty" yaml:"encoding,omitempty"`
-	// CertificateURL is a reference to the address of the PEM certificate that
-	// holds the public key, in place of a configured secret.
+	// CertificateURL is a reference to the URL of the PEM certificate that
+	// contains the public key, instead of a configured secret.
 	CertificateURL string `json:"certificate_url,omitempty" yaml:"certificate_url,omitempty"`
-	// Addresses are the patterns that address has to match: see [URLPattern].
+	// Addresses are the patterns that the URL has to match: see [URLPattern].
 	Addresses []string `json:"addresses,omitempty" yaml:"addresses,omitempty"`
 }
 
-// Timestamp is the time that a provider puts beside its signature.
+// Timestamp is the time of a request, which its signature covers.
 type Timestamp struct {
 	Source `yaml:",inline"`
 	Format TimeFormat `json:"format,omitempty" yaml:"format,omitempty"`
@@ -109,7 +109,7 @@ type Timestamp struct {
 	Future Duration `json:"future,omitempty" yaml:"future,omitempty"`
 }
 
-// TimeFormat is how a timestamp is written.
+// TimeFormat is the format of a timestamp.
 type TimeFormat string
 
 // The formats. Unix is the default.
@@ -119,13 +119,13 @@ const (
 	RFC3339     TimeFormat = "rfc3339" // with or without a fraction
 )
 
-// Duration is a time.Duration that is written as text ("5m0s") in JSON and YAML.
+// Duration is a time.Duration that is a text ("5m0s") in JSON and YAML.
 type Duration time.Duration
 
-// MarshalText writes what time.Duration prints.
+// MarshalText returns the text of time.Duration.String.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
 
-// UnmarshalText reads what time.ParseDuration reads.
+// UnmarshalText parses by time.ParseDuration.
 func (d *Duration) UnmarshalText(b []byte) error {
 	v, err := time.ParseDuration(string(b))
 	*d = Duration(v)
@@ -138,15 +138,15 @@ type BodyHash struct {
 	From      string    `json:"from" yaml:"from"`
 	Algorithm Algorithm `json:"algorithm" yaml:"algorithm"`
 	Encoding  Encoding  `json:"encoding" yaml:"encoding"`
-	// Optional lets requests without it pass.
+	// Optional accepts requests without it.
 	Optional bool `json:"optional,omitempty" yaml:"optional,omitempty"`
 }
 
-// JWT is what a JSON Web Token has to say. exp is always required and checked.
+// JWT is what a JSON Web Token has to contain. exp is always required and checked.
 type JWT struct {
 	// Algorithm is HS256 (key: the secret) or RS256 (keys: JWKS).
 	Algorithm string `json:"algorithm" yaml:"algorithm"`
-	// JWKS is the https address of the provider's keys.
+	// JWKS is the https URL of the provider's keys.
 	JWKS string `json:"jwks,omitempty" yaml:"jwks,omitempty"`
 	// Issuer lists the accepted issuers; none means that iss is not checked.
 	Issuer []string `json:"issuer,omitempty" yaml:"issuer,omitempty"`

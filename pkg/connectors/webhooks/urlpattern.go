@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// URLPattern accepts https addresses that a request names and that we would
-// fetch. It is written like an address, with * for one or more letters,
-// digits, hyphens, dots (in the path only) or underscores:
+// URLPattern limits which https URLs of a request may be requested. It is written
+// like a URL, with * for one or more letters, digits, hyphens, dots (in the path only) or
+// underscores:
 //
 //	https://sns.*.amazonaws.com/SimpleNotificationService-*.pem
 //	https://sns.*.amazonaws.com/?*     any query
@@ -20,7 +20,7 @@ type URLPattern struct {
 	query      bool
 }
 
-// ParseURLPattern reads a pattern.
+// ParseURLPattern parses a pattern.
 func ParseURLPattern(text string) (URLPattern, error) {
 	rest, found := strings.CutPrefix(text, "https://")
 	host, path, _ := strings.Cut(rest, "/")
@@ -30,22 +30,22 @@ func ParseURLPattern(text string) (URLPattern, error) {
 	}
 	for i, label := range labels {
 		if label == "" || strings.Count(label, "*") > 1 || (i >= len(labels)-2 && strings.Contains(label, "*")) {
-			return URLPattern{}, fmt.Errorf("%q: * may stand once in each label of the host but the last two", text)
+			return URLPattern{}, fmt.Errorf("%q: * is allowed once in each label of the host, and not in the last two", text)
 		}
 	}
 	path, query := strings.CutSuffix("/"+path, "?*")
 	if strings.ContainsAny(path, "?#%") {
-		return URLPattern{}, fmt.Errorf("%q: the path has a ?, # or %%", text)
+		return URLPattern{}, fmt.Errorf("%q: the path contains ?, # or %%", text)
 	}
 	for segment := range strings.SplitSeq(path, "/") {
 		if strings.Count(segment, "*") > 1 {
-			return URLPattern{}, fmt.Errorf("%q: * may stand once in each part of the path", text)
+			return URLPattern{}, fmt.Errorf("%q: * is allowed once in each part of the path", text)
 		}
 	}
 	return URLPattern{host: strings.ToLower(host), path: path, query: query}, nil
 }
 
-// Match reports whether address is one that the pattern accepts.
+// Match reports whether the pattern accepts the URL.
 func (p URLPattern) Match(address string) bool {
 	if p.host == "" || len(address) > maxTemplate {
 		return false
