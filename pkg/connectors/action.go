@@ -132,7 +132,7 @@ func (a *Action) AttemptLimit() int {
 // PanicError is the Cause of the error of a handler that panicked.
 type PanicError struct {
 	// Message is the text of an error of the Go runtime. Of any other value it is the
-	// type only: the value may hold a secret.
+	// type only: the value may contain a secret.
 	Message string
 	Stack   []byte
 }

@@ -1,6 +1,6 @@
 package connectors
 
-// AuthKind says how requests to a provider are authenticated.
+// AuthKind is how requests to a provider are authenticated.
 type AuthKind string
 
 // The kinds. "" is the same as none.
@@ -8,14 +8,14 @@ const (
 	AuthNone              AuthKind = "none"
 	AuthAPIKey            AuthKind = "api_key"            // one key of the config, in a header or the query
 	AuthBasic             AuthKind = "basic"              // user and password of the config
-	AuthMapped            AuthKind = "mapped"             // several fields of the config, shaped by templates
+	AuthMapped            AuthKind = "mapped"             // several fields of the config, in templates
 	AuthOAuth2            AuthKind = "oauth2"             // authorization code, with PKCE
 	AuthClientCredentials AuthKind = "client_credentials" // OAuth 2.0 without a user
 )
 
 // Auth is how a connector authenticates, as data. Values are templates: text in
-// which ${config.<dotted path>} stands for a field of the connection's config, e.g.
-// "Bearer ${config.apiKey}". There is no other syntax; any other "${" is a mistake.
+// which ${config.<dotted path>} is replaced by a field of the connection's config, e.g.
+// "Bearer ${config.apiKey}". There is no other syntax; any other "${" is invalid.
 type Auth struct {
 	Kind AuthKind `json:"kind,omitempty" yaml:"kind,omitempty"`
 	// Headers and Query are added to every request: name → template. One whose
@@ -25,6 +25,6 @@ type Auth struct {
 	// Username and Password are the templates of kind basic.
 	Username string `json:"username,omitempty" yaml:"username,omitempty"`
 	Password string `json:"password,omitempty" yaml:"password,omitempty"`
-	// OAuth2 is needed by the kinds oauth2 and client_credentials.
+	// OAuth2 is required by the kinds oauth2 and client_credentials.
 	OAuth2 *OAuth2 `json:"oauth2,omitempty" yaml:"oauth2,omitempty"`
 }

@@ -132,9 +132,9 @@ func TestResolveRefusesWhatBreaksOut(t *testing.T) {
 		{"another host by an escape", host, `{"v":"evil.example%2f"}`, schema.FieldError{Path: "v", Message: "must be a host name, or a part of one"}},
 		{"another host by a backslash", host, `{"v":"evil.example\\"}`, schema.FieldError{Path: "v", Message: "must be a host name, or a part of one"}},
 		{"a port within the host", host, `{"v":"evil.example:443"}`, schema.FieldError{Message: "does not make a valid URL"}},
-		{"up the path", path, `{"v":".."}`, schema.FieldError{Path: "v", Message: "must be a step of a path"}},
+		{"up the path", path, `{"v":".."}`, schema.FieldError{Path: "v", Message: "must be a segment of a path"}},
 		{"a broken config", path, `{"v":`, schema.FieldError{Path: "v", Message: "is not valid JSON: it ends too early, at byte 5"}},
-		{"a broken template", connectors.Connector{BaseURL: "https://${v}"}, `{}`, schema.FieldError{Message: `the template of the URL may hold "${" only in "${config.<dotted path>}"`}},
+		{"a broken template", connectors.Connector{BaseURL: "https://${v}"}, `{}`, schema.FieldError{Message: `the template of the URL may contain "${" only in "${config.<dotted path>}"`}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -9,13 +9,12 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
-// Where a field stands in the template of a URL decides what its value may hold,
-// so that no config can move a request to another host or path than the template
-// means:
+// The place of a field in the template of a URL decides which values are allowed, so
+// that no config can change the host or path of the template:
 //
 //	${config.baseUrl}/v2                  the whole URL: http or https, a host, no user
 //	https://${config.region}.example.com  a host: letters, digits, dots, dashes; a port
-//	https://example.com/${config.org}/v1  a step of the path: escaped, not ".."
+//	https://example.com/${config.org}/v1  a segment of the path: escaped, not ".."
 type place uint8
 
 const (
@@ -24,7 +23,7 @@ const (
 	inPath
 )
 
-// placeAfter returns where a field stands that follows the text.
+// placeAfter returns the place of a field that follows the text.
 func placeAfter(text string) (place, error) {
 	if text == "" {
 		return wholeURL, nil
@@ -40,11 +39,11 @@ func placeAfter(text string) (place, error) {
 	}
 }
 
-// hostValue is what a field inside a host may hold. Names in other scripts have to
-// come in their ASCII form.
+// hostValue is an allowed value of a field inside a host. Internationalised names have to
+// be in their ASCII form.
 var hostValue = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$`)
 
-// expandURL fills the template of a URL in. Every field has to be there.
+// expandURL fills in the template of a URL. Every field is required.
 func expandURL(template string, config configValues) (string, *schema.FieldError) {
 	t, err := parseValueTemplate(template)
 	if err != nil {
@@ -79,7 +78,7 @@ func expandURL(template string, config configValues) (string, *schema.FieldError
 			}
 		case inPath:
 			if value == "." || value == ".." {
-				return "", &schema.FieldError{Path: p.field, Message: "must be a step of a path"}
+				return "", &schema.FieldError{Path: p.field, Message: "must be a segment of a path"}
 			}
 			value = url.PathEscape(value)
 		}
@@ -92,7 +91,7 @@ func expandURL(template string, config configValues) (string, *schema.FieldError
 	return expanded, nil
 }
 
-// checkURL demands a URL that paths can be added to.
+// checkURL requires a URL that paths can be appended to.
 func checkURL(text string) error {
 	u, err := url.Parse(text)
 	switch {
@@ -103,15 +102,15 @@ func checkURL(text string) error {
 	case u.Hostname() == "":
 		return fmt.Errorf("has no host")
 	case u.User != nil:
-		return fmt.Errorf("must not hold a user")
+		return fmt.Errorf("must not contain a user")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.HasSuffix(text, "#"):
-		return fmt.Errorf("must not hold a query or a fragment")
+		return fmt.Errorf("must not contain a query or a fragment")
 	}
 	return nil
 }
 
-// checkURLTemplate checks a template before there is a config: its literal parts
-// with a plain word in each field's place.
+// checkURLTemplate checks a template without a config: its literal parts, with a
+// placeholder for each field.
 func checkURLTemplate(template string) error {
 	t, err := parseValueTemplate(template)
 	if err != nil {

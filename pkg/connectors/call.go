@@ -11,8 +11,8 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
-// Call is what a handler knows about the request that it serves. It holds the
-// config in the clear, so it prints (fmt, slog, JSON) as its ids only.
+// Call is the request that a handler serves. It contains the config in the clear, so it
+// prints (fmt, slog, JSON) as its ids only.
 type Call struct {
 	Scope, Identity string // the tenant
 	Connector       string // key
@@ -21,29 +21,29 @@ type Call struct {
 	Action          string // key; "" in Validate
 	RequestID       string
 	Attempt         int // from 1
-	// IdempotencyKey is the same for every attempt of one request. Hand it to the
-	// provider if it takes one.
+	// IdempotencyKey is the same for every attempt of one request. Send it to the
+	// provider if it accepts one.
 	IdempotencyKey string
 	// Config is the connection's config, opened: secrets are in the clear. Read it
 	// with [ConfigAs]; never log it.
 	Config json.RawMessage
 	// Context is what Connector.Context made for this call.
 	Context any
-	// BaseURL is the provider's, resolved, without a slash at the end. It may hold a
-	// credential (some providers want theirs in the path).
+	// BaseURL is the provider's, resolved, without a slash at the end. It may contain
+	// a credential (some providers require it in the path).
 	BaseURL string
-	// HTTP already carries the connection's credentials, to BaseURL's host only.
+	// HTTP adds the connection's credentials to requests, to BaseURL's host only.
 	HTTP *http.Client
 	// RateLimit is the connector's; see [Call.ResponseError].
 	RateLimit *RateLimit
-	// Companions are the connection's further tokens, if there are any; see [Call.WithCompanion].
+	// Companions opens the connection's further tokens, if there are any; see [Call.WithCompanion].
 	Companions *Companions
-	// Secrets are values that must not leave in a text. [Action.Run] removes them
-	// from the messages of errors.
+	// Secrets are values that no message may contain: [Action.Run] removes them from
+	// errors.
 	Secrets []Secret
 }
 
-// ids is everything that may be shown of a Call.
+// ids are the parts of a Call that may be shown.
 type ids struct {
 	Scope        string `json:"scope,omitempty"`
 	Identity     string `json:"identity,omitempty"`
@@ -81,8 +81,8 @@ func (c Call) LogValue() slog.Value {
 func (c Call) MarshalJSON() ([]byte, error) { return json.Marshal(c.ids()) }
 
 // ConfigAs decodes the call's config into T. Members that T does not have are
-// passed over. It fails with CONNECTOR_CONFIG_INVALID and, like every text here,
-// names the field but not its value.
+// ignored. It fails with CONNECTOR_CONFIG_INVALID; the error names the field but not its
+// value.
 func ConfigAs[T any](c *Call) (T, error) {
 	var config T
 	if len(c.Config) == 0 {
@@ -93,7 +93,7 @@ func ConfigAs[T any](c *Call) (T, error) {
 		return config, nil
 	}
 	e := Errorf(CodeConnectorConfigInvalid, "the config of %s does not fit %T", c.Connector, config)
-	// The decoder's own message can quote the value, so it is not passed on.
+	// The decoder's own message can quote the value, so it is not used.
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		e.Errors = []schema.FieldError{{Path: wrong.Field, Message: "must be of type " + wrong.Type.String()}}
 	}

@@ -63,7 +63,7 @@ func (c *definitionCheck) report(code Code, path, format string, args ...any) {
 	c.problems = append(c.problems, schema.FieldError{Path: path, Message: fmt.Sprintf(format, args...)})
 }
 
-// invalid reports a problem that has no code of its own: a mistake of the program.
+// invalid reports a problem that has no code of its own: a mistake in the definition.
 func (c *definitionCheck) invalid(path, format string, args ...any) {
 	c.report(CodeInternal, path, format, args...)
 }
@@ -138,7 +138,7 @@ func (c *definitionCheck) config(needsCode bool) {
 	c.connector.DefaultConfig = normal
 }
 
-// maxTimeout is how long one attempt of an action may take.
+// maxTimeout is the longest allowed timeout of one attempt.
 const maxTimeout = time.Hour
 
 func (c *definitionCheck) actions(needsCode bool) {

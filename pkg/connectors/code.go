@@ -6,13 +6,11 @@ import (
 	"slices"
 )
 
-// Code names one way in which Hawser can fail. The same codes appear in HTTP
-// problem documents, NATS replies, results, events and logs, and they never
-// change their meaning.
+// Code is the kind of a failure. The same codes appear in HTTP problem documents, NATS
+// replies, results, events and logs, and they never change their meaning.
 type Code string
 
-// The whole set. INTERNAL is what is left when nothing else fits: our bug, or an
-// error that nobody gave a code.
+// The codes. INTERNAL is a bug in Hawser, or an error without a code.
 const (
 	CodeConnectorNotFound                   Code = "CONNECTOR_NOT_FOUND"
 	CodeConnectorNotConnected               Code = "CONNECTOR_NOT_CONNECTED"
@@ -54,13 +52,13 @@ const (
 	CodeInternal                            Code = "INTERNAL"
 )
 
-// meaning is what a code says beyond its name.
+// meaning is the HTTP status of a code, and whether a retry may help.
 type meaning struct {
 	status    int
 	retryable bool
 }
 
-// meanings is never written to.
+// meanings is read-only.
 var meanings = map[Code]meaning{
 	CodeConnectorNotFound:                   {http.StatusNotFound, false},
 	CodeConnectorNotConnected:               {http.StatusNotFound, false},
@@ -106,7 +104,7 @@ var meanings = map[Code]meaning{
 func Codes() []Code { return slices.Sorted(maps.Keys(meanings)) }
 
 // HTTPStatus returns the status of the HTTP reply that carries the code; 500 for
-// a code that is not in the set (one of a newer version, say).
+// an unknown code, such as one of a newer version.
 func (c Code) HTTPStatus() int {
 	if m, ok := meanings[c]; ok {
 		return m.status

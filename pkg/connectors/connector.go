@@ -1,7 +1,7 @@
-// Package connectors is what the author of a connector sees: a [Connector] is a
-// struct, data with a few functions hung on it. It has a config schema, an [Auth],
-// [Action] values and a [Webhook]; [NewAction] makes an action from a Go function;
-// a [Registry] checks it all at start-up. Failures carry a [Code].
+// Package connectors is what the author of a connector uses: a [Connector] is a struct of
+// data and a few functions. It has a config schema, an [Auth], [Action] values and a
+// [Webhook]. [NewAction] makes an action from a Go function. A [Registry] checks the
+// connectors at start-up. Failures have a [Code].
 package connectors
 
 import (
@@ -26,46 +26,42 @@ type Connector struct {
 	// Key is the connector's name in subjects, URLs and records:
 	// [a-z][a-z0-9-]*, at most 64 bytes.
 	Key string
-	// Version is a semantic version; "" means "1.0.0". A connection keeps the
-	// version that made it.
+	// Version is a semantic version; "" means "1.0.0". A connection
+	// stores the version that it was made with.
 	Version  string
 	Metadata Metadata
 	// Config is the schema of a connection's config, an object. Required.
 	Config *schema.Schema
-	// DefaultConfig is used by actions that run without a connection, and is what a
-	// connection by OAuth begins with that brings no config. Optional; it has to satisfy
+	// DefaultConfig is used by actions that run without a connection, and is the first
+	// config of an OAuth connection that is made without one. Optional; it has to satisfy
 	// Config.
 	DefaultConfig json.RawMessage
-	// BaseURL is a template of the URL that the provider's API lies under, e.g.
+	// BaseURL is a template of the base URL of the provider's API, e.g.
 	// "https://${config.region}.example.com/v1". Credentials are sent to its
 	// host only.
 	BaseURL string
 	Auth    Auth
-	// RateLimit says how the provider tells that too much was asked of it; nil is by
+	// RateLimit is how the provider reports that its rate limit is exceeded; nil means by
 	// status 429 and Retry-After alone.
 	RateLimit *RateLimit
 	Actions   []Action
 	Webhook   *Webhook
 	// Validate is called on connect, after the config has passed its schema; it
-	// may ask the provider. Optional.
+	// may call the provider. Optional.
 	Validate func(ctx context.Context, call *Call) error `json:"-"`
-	// Context makes, before each action and webhook, the value that their
-	// handlers find in Call.Context. Optional.
+	// Context returns, before each action and webhook, the value of Call.Context.
+	// Optional.
 	Context func(ctx context.Context, call *Call) (any, error) `json:"-"`
 
-	validates bool // a definition's word for Validate != nil
+	validates bool // of a parsed definition: the publisher has a Validate
 }
 
-// HasValidate reports whether the connector checks new connections by code, be
-// it here or in the program that published the definition.
+// HasValidate reports whether code checks new connections, in this program or in the one
+// that published the definition.
 func (c *Connector) HasValidate() bool { return c.Validate != nil || c.validates }
 
-// provesAccount reports whether the account in Webhook.AccountField is the tenant's
-// for sure: Validate has the provider's word for it, or [Connector.LearnsAccount].
-func (c *Connector) provesAccount() bool { return c.HasValidate() || c.AccountFromProvider() }
-
-// LearnsAccount reports whether a user's authorisation fills Webhook.AccountField
-// with what the provider says. A callback's query is not: browsers write it.
+// AccountFromProvider reports whether a user's authorisation sets Webhook.AccountField to
+// a value of the provider. The callback's query is not one: browsers can change it.
 func (c *Connector) AccountFromProvider() bool {
 	if c.Webhook == nil || c.Webhook.AccountField == "" || c.Auth.Kind != AuthOAuth2 || c.Auth.OAuth2 == nil {
 		return false
@@ -83,22 +79,22 @@ type Metadata struct {
 	DocsURL     string   `json:"docs_url,omitempty" yaml:"docs_url,omitempty"`
 }
 
-// Action is a typed operation of a connector, on the raw floor: JSON in, JSON out.
-// [NewAction] builds one from a Go function, [Action.Run] calls it.
+// Action is a typed operation of a connector: JSON in, JSON out. [NewAction] makes one from
+// a Go function, [Action.Run] calls it.
 type Action struct {
 	Key         string // [A-Za-z][A-Za-z0-9_-]*, at most 64 bytes
 	Description string
 	// Input and Output are checked by [Action.Run]; nil accepts every document.
 	Input, Output *schema.Schema
-	// Idempotent says that calling twice is the same as calling once (or that the
-	// provider takes Call.IdempotencyKey). If false, the call is claimed before it
+	// Idempotent means that calling twice has the effect of calling once (or that the
+	// provider accepts Call.IdempotencyKey). If false, the call is claimed before it
 	// runs and is never repeated when its outcome is unknown.
 	Idempotent  bool
 	Timeout     time.Duration // of one attempt; 0 means 30 s
 	MaxAttempts int           // 0 means 5
 	// Handler does the work. It validates nothing and is called by several
-	// goroutines at once. Its errors are instructions: see [Permanent],
-	// [RetryAfter], [ProviderError].
+	// goroutines at once. Its errors decide about retries: see
+	// [Permanent], [RetryAfter], [ProviderError].
 	Handler func(ctx context.Context, call *Call, input json.RawMessage) (json.RawMessage, error) `json:"-"`
 }
 

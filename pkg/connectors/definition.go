@@ -26,7 +26,7 @@ type definition struct {
 	RateLimit     *RateLimit         `json:"rate_limit,omitempty"`
 	Actions       []actionDefinition `json:"actions,omitempty"`
 	Webhook       *Webhook           `json:"webhook,omitempty"`
-	// Validates tells roles that do not have the code that there is some to ask.
+	// Validates means that the connector's code has a Validate.
 	Validates bool `json:"validates,omitempty"`
 }
 
@@ -42,8 +42,8 @@ type actionDefinition struct {
 
 // Definition returns the connector's data as JSON: compact, members in a fixed
 // order, those of schemas in the order of their source, so the same connector
-// always gives the same bytes. Secrets of DefaultConfig are left out, because a
-// definition lies in the open.
+// always has the same bytes. Secrets of DefaultConfig are left out, because
+// definitions are not sealed.
 func (c *Connector) Definition() ([]byte, error) {
 	d := definition{
 		Format: definitionFormat, Key: c.Key, Version: c.Version, Metadata: c.Metadata,
@@ -70,10 +70,9 @@ func (c *Connector) Definition() ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// ParseDefinition reads what [Connector.Definition] wrote: the same connector minus
-// its code (no handlers, hooks or secret defaults). It is checked like a registered
-// one. Members that this version does not know are an error: they could be what
-// makes the connector safe.
+// ParseDefinition parses the JSON of [Connector.Definition]: the same connector without
+// its code (handlers, hooks) and secret defaults. It is checked like a registered one.
+// Unknown members are an error: they could be what makes the connector safe.
 func ParseDefinition(doc []byte) (*Connector, error) {
 	if _, wrong := schema.Decode(doc); wrong != nil {
 		return nil, fmt.Errorf("connector definition: %w", schema.FieldErrors{*wrong})

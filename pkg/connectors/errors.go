@@ -13,10 +13,10 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
-// Error is a failure with a [Code]. It is what seams of Hawser hand to each other
-// and what an API client gets to see, so Message is written for people and holds
-// neither secrets nor bodies. Cause is for the program (errors.Is, errors.As) and
-// for whoever debugs it: it is never printed with the error and never serialised.
+// Error is a failure with a [Code]. The packages of Hawser return it, and API clients see
+// it, so Message is written for people and contains neither secrets nor bodies. Cause is
+// for the program (errors.Is, errors.As) and for debugging: it is never printed with the
+// error and never serialised.
 //
 // JSON form:
 //
@@ -34,20 +34,20 @@ type Error struct {
 	Cause          error
 }
 
-// Errorf makes an Error. An operand of %w becomes its Cause, and the cause's text
+// Errorf returns an Error. An operand of %w becomes its Cause, and the cause's text
 // part of the message: do that only with texts that people may see.
 func Errorf(code Code, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
 	return &Error{Code: code, Message: err.Error(), Cause: errors.Unwrap(err)}
 }
 
-// AsError gives every error its code.
+// AsError returns the error with its code.
 //   - An *Error in the chain is returned as it is.
 //   - A [ProviderError] becomes CONNECTOR_RATE_LIMITED (a limit, 429) or
 //     CONNECTOR_ACTION_FAILED.
 //   - context.DeadlineExceeded becomes CONNECTOR_ACTION_TIMEOUT.
-//   - Everything else becomes INTERNAL, with a fixed message: its text was not
-//     written for strangers.
+//   - Everything else becomes INTERNAL, with a fixed message: its text may not be
+//     for the public.
 //
 // nil stays nil.
 func AsError(err error) *Error {
@@ -126,8 +126,7 @@ func (e Error) MarshalJSON() ([]byte, error) {
 	return json.Marshal(w)
 }
 
-// UnmarshalJSON reads the form shown at [Error]. Codes that this version does not
-// know are kept.
+// UnmarshalJSON parses the form shown at [Error]. Unknown codes are kept.
 func (e *Error) UnmarshalJSON(b []byte) error {
 	var w wireError
 	if err := json.Unmarshal(b, &w); err != nil {

@@ -141,7 +141,7 @@ func expandSecret(template, what string, config configValues) (Secret, *schema.F
 	if err != nil {
 		return Secret{}, &schema.FieldError{Message: "the template of the " + what + " " + err.Error()}
 	}
-	text, _, wrong := t.expand(config)
+	text, wrong := t.expand(config)
 	return secret.New(text), wrong
 }
 

@@ -235,7 +235,7 @@ func TestAnInvalidTemplateIsNamed(t *testing.T) {
 	_, ofSecret := c.ConfigClient(nil)
 	for what, err := range map[string]error{"certificate": ofCertificate, "client secret": ofSecret} {
 		e := connectors.AsError(err)
-		if e == nil || len(e.Errors) != 1 || !strings.HasPrefix(e.Errors[0].Message, "the template of the "+what+" may hold") {
+		if e == nil || len(e.Errors) != 1 || !strings.HasPrefix(e.Errors[0].Message, "the template of the "+what+" may contain") {
 			t.Errorf("got %+v, want that the template of the %s cannot be read", e, what)
 		}
 	}

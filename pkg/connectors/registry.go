@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// Registry holds the connectors of a process, in the order in which they came.
+// Registry contains the connectors of a process, in the order of registration.
 // Safe for concurrent use.
 type Registry struct {
 	mu      sync.RWMutex
@@ -20,14 +20,14 @@ func NewRegistry() *Registry {
 }
 
 // Register checks a connector (schemas, default config, auth, templates, actions,
-// webhook), fills in its defaults and adds it. The error lists everything that is
+// webhook), sets its defaults and adds it. The error lists everything that is
 // wrong. It has the code CONNECTOR_BUILD_CONFIG_REQUIRED without a config schema,
 // CONNECTOR_OAUTH_NOT_CONFIGURED for an incomplete OAuth2, CONNECTOR_CONFIG_INVALID
-// for a bad default config, and INTERNAL for other mistakes of the program, such as
-// a key that is taken.
+// for a bad default config, and INTERNAL for other mistakes, such as a key
+// that is already registered.
 //
-// The registry keeps its own copy of c and of its Actions; what they point to must
-// not change afterwards.
+// The registry copies c and its Actions; the values that they point to must not change
+// afterwards.
 func (r *Registry) Register(c Connector) error {
 	own := c
 	own.Actions = slices.Clone(c.Actions)
@@ -38,9 +38,8 @@ func (r *Registry) Register(c Connector) error {
 }
 
 // RegisterDefinition adds a connector whose code runs in another process: what
-// [ParseDefinition] returned. It takes the place of an earlier definition with its
-// key (what has fetched the old one keeps it), but never of a registered
-// connector: then it fails.
+// [ParseDefinition] returned. It replaces an earlier definition with its key. It fails if
+// the key is that of a connector that Register added.
 func (r *Registry) RegisterDefinition(c *Connector) error {
 	own := *c
 	own.Actions = slices.Clone(c.Actions)
@@ -53,22 +52,22 @@ func (r *Registry) RegisterDefinition(c *Connector) error {
 func (r *Registry) add(c *Connector, foreign bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	old, taken := r.byKey[c.Key]
-	if !taken {
+	old, exists := r.byKey[c.Key]
+	if !exists {
 		r.byKey[c.Key], r.foreign[c.Key] = c, foreign
 		r.order = append(r.order, c)
 		return nil
 	}
 	if !foreign || !r.foreign[c.Key] {
-		return Errorf(CodeInternal, "connector %q: the key is taken", c.Key)
+		return Errorf(CodeInternal, "connector %q: the key is already registered", c.Key)
 	}
 	r.byKey[c.Key] = c
 	r.order[slices.Index(r.order, old)] = c
 	return nil
 }
 
-// RemoveDefinition takes out what RegisterDefinition has added; it reports whether
-// there was anything.
+// RemoveDefinition removes a connector that RegisterDefinition has added. It reports whether
+// there was one.
 func (r *Registry) RemoveDefinition(key string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -90,7 +89,7 @@ func (r *Registry) Get(key string) (*Connector, bool) {
 	return c, ok
 }
 
-// All returns the connectors, in the order in which they were first registered.
+// All returns the connectors, in the order of their first registration.
 func (r *Registry) All() []*Connector {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

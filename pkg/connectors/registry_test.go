@@ -121,13 +121,13 @@ func TestRegisterRefusesEveryMistake(t *testing.T) {
 		{"a default config that is no JSON", func(c *connectors.Connector) { c.DefaultConfig = json.RawMessage(`{`) }, "CONNECTOR_CONFIG_INVALID", "default_config is not valid JSON"},
 		{"a bad base URL", func(c *connectors.Connector) { c.BaseURL = "chat.example" }, "INTERNAL", "base_url must begin with http"},
 		{"a placeholder as the scheme", func(c *connectors.Connector) { c.BaseURL = "h${config.region}://x" }, "INTERNAL", "base_url must not have a field before ://"},
-		{"a user in the base URL", func(c *connectors.Connector) { c.BaseURL = "https://u@${config.region}" }, "INTERNAL", "base_url must not hold a user"},
-		{"a query in the base URL", func(c *connectors.Connector) { c.BaseURL = "https://x.example/?k=${config.apiKey}" }, "INTERNAL", "base_url must not hold a query"},
+		{"a user in the base URL", func(c *connectors.Connector) { c.BaseURL = "https://u@${config.region}" }, "INTERNAL", "base_url must not contain a user"},
+		{"a query in the base URL", func(c *connectors.Connector) { c.BaseURL = "https://x.example/?k=${config.apiKey}" }, "INTERNAL", "base_url must not contain a query"},
 		{"credentials without a base URL", func(c *connectors.Connector) { c.BaseURL = "" }, "INTERNAL", "base_url is required"},
 		{"an unknown field in the base URL", func(c *connectors.Connector) { c.BaseURL = "https://${config.site}.example" }, "INTERNAL", `base_url names the config field "site", which does not exist`},
 		{"an unknown field in a header", func(c *connectors.Connector) { c.Auth.Headers["X"] = "${config.apikey}" }, "INTERNAL", `auth.headers.X names the config field "apikey"`},
-		{"another placeholder", func(c *connectors.Connector) { c.Auth.Headers["X"] = "${token}" }, "INTERNAL", `auth.headers.X may hold "${" only in "${config.<dotted path>}"`},
-		{"an open placeholder", func(c *connectors.Connector) { c.Auth.Headers["X"] = "${config.apiKey" }, "INTERNAL", "auth.headers.X may hold"},
+		{"another placeholder", func(c *connectors.Connector) { c.Auth.Headers["X"] = "${token}" }, "INTERNAL", `auth.headers.X may contain "${" only in "${config.<dotted path>}"`},
+		{"an open placeholder", func(c *connectors.Connector) { c.Auth.Headers["X"] = "${config.apiKey" }, "INTERNAL", "auth.headers.X may contain"},
 		{"a line break in a header", func(c *connectors.Connector) { c.Auth.Headers["X"] = "a\nb" }, "INTERNAL", "auth.headers.X must not contain control characters"},
 		{"a bad header name", func(c *connectors.Connector) { c.Auth.Headers["X Y"] = "a" }, "INTERNAL", "auth.headers.X Y is not the name of a header"},
 		{"the Host header", func(c *connectors.Connector) { c.Auth.Headers["host"] = "a" }, "INTERNAL", "auth.headers.host is not the name of a header"},
@@ -217,18 +217,18 @@ func TestRegisterReportsAllMistakesAtOnce(t *testing.T) {
 	}
 }
 
-func TestAKeyIsTakenOnlyOnce(t *testing.T) {
+func TestAKeyIsRegisteredOnlyOnce(t *testing.T) {
 	t.Parallel()
 	r := connectors.NewRegistry()
 	if err := r.Register(chat()); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Register(chat()); !errors.Is(err, &connectors.Error{Code: connectors.CodeInternal}) || !strings.Contains(err.Error(), "the key is taken") {
-		t.Errorf("Register = %v, want that the key is taken", err)
+	if err := r.Register(chat()); !errors.Is(err, &connectors.Error{Code: connectors.CodeInternal}) || !strings.Contains(err.Error(), "the key is already registered") {
+		t.Errorf("Register = %v, want that the key is already registered", err)
 	}
 	c := chat()
 	if err := r.RegisterDefinition(&c); err == nil {
-		t.Error("a definition has taken the place of a connector with code")
+		t.Error("a definition has replaced a connector with code")
 	}
 	if r.RemoveDefinition("chat") {
 		t.Error("a connector with code was removed")

@@ -24,14 +24,13 @@ type Runtime struct {
 	Query   map[string]secret.Text
 }
 
-// Resolve shapes the runtime from a connection's config, opened. It fails with
-// CONNECTOR_CONFIG_INVALID if the config cannot fill the templates in: a value
-// would break out of its place in a URL or a header, or nothing is left that
-// could authenticate; or it names the host of a client's own token, and is not listed
-// where the schema lists any.
+// Resolve returns the runtime for an opened config. It fails with CONNECTOR_CONFIG_INVALID
+// if the config does not fit the templates: a value could change the host or path of a URL,
+// or add a header; there is no value for any credential; or the host of a client's own token
+// is not one that the schema lists, where it lists any.
 //
-// For the kinds oauth2 and client_credentials the runtime lacks the token: whoever
-// holds the grant adds the Authorization header.
+// For the kinds oauth2 and client_credentials the runtime lacks the token: the owner of
+// the grant adds the Authorization header.
 func (c *Connector) Resolve(config []byte) (Runtime, error) {
 	doc, bad := decodeConfig(config)
 	if bad != nil {
@@ -65,7 +64,7 @@ func (c *Connector) Resolve(config []byte) (Runtime, error) {
 		}
 		rt.Headers["Authorization"] = authorization
 	case AuthAPIKey, AuthMapped:
-		// Fail closed: a request without the credential would go out as a stranger's.
+		// Without a credential the request would be anonymous.
 		if !c.Auth.carries(rt) {
 			return Runtime{}, c.unresolved(schema.FieldError{Message: "has no value for any credential"})
 		}
@@ -79,7 +78,7 @@ func (c *Connector) unresolved(wrong schema.FieldError) error {
 	return e
 }
 
-// expandAll fills the templates in and leaves out those that lack a field.
+// expandAll fills in the templates and leaves out those whose field is absent.
 func expandAll(templates map[string]string, config configValues) (map[string]secret.Text, *schema.FieldError) {
 	if len(templates) == 0 {
 		return nil, nil
@@ -90,11 +89,11 @@ func expandAll(templates map[string]string, config configValues) (map[string]sec
 		if err != nil {
 			return nil, &schema.FieldError{Message: "the template of " + name + " " + err.Error()}
 		}
-		value, ok, wrong := t.expand(config)
+		value, wrong := t.expand(config)
 		if wrong != nil {
 			return nil, wrong
 		}
-		if ok {
+		if value != "" {
 			if values == nil {
 				values = map[string]secret.Text{}
 			}
@@ -113,11 +112,11 @@ func (a *Auth) basic(config configValues) (secret.Text, *schema.FieldError) {
 		if err != nil {
 			return secret.Text{}, &schema.FieldError{Message: "a template of the credentials " + err.Error()}
 		}
-		value, ok, wrong := t.expand(config)
+		value, wrong := t.expand(config)
 		if wrong != nil {
 			return secret.Text{}, wrong
 		}
-		filled = filled || ok && len(t.fields()) > 0
+		filled = filled || value != "" && len(t.fields()) > 0
 		pair[i] = value
 	}
 	if !filled {
@@ -130,8 +129,7 @@ func (a *Auth) basic(config configValues) (secret.Text, *schema.FieldError) {
 	return secret.New("Basic " + encoded), nil
 }
 
-// carries reports whether a header or parameter that is made from the config is in
-// the runtime.
+// carries reports whether the runtime has a header or parameter with a config value.
 func (a *Auth) carries(rt Runtime) bool {
 	in := func(templates map[string]string, values map[string]secret.Text) bool {
 		for name := range values {
@@ -171,8 +169,8 @@ func (r Runtime) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, r.String
 // LogValue covers log/slog.
 func (r Runtime) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
-// MarshalJSON writes what String shows. A reply that has to hand the runtime over
-// writes it itself, from the revealed values.
+// MarshalJSON writes what String shows. A reply that has to contain the secrets is
+// made from the revealed values.
 func (r Runtime) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		BaseURL string                 `json:"base_url,omitempty"`

@@ -9,7 +9,7 @@ import (
 )
 
 // A valueTemplate is the parsed form of a template of [Auth]: texts and fields of
-// the config in turn.
+// the config.
 //
 //	Bearer ${config.apiKey}   →   "Bearer ", apiKey
 type valueTemplate []valuePart
@@ -19,7 +19,7 @@ type valuePart struct{ text, field string }
 
 const fieldMark = "${config."
 
-// parseValueTemplate reads a template. "${" is allowed only as the beginning of
+// parseValueTemplate parses a template. "${" is allowed only as the beginning of
 // "${config.<dotted path>}".
 func parseValueTemplate(source string) (valueTemplate, error) {
 	if len(source) > maxTemplate {
@@ -37,7 +37,7 @@ func parseValueTemplate(source string) (valueTemplate, error) {
 		placeholder, after, closed := strings.Cut("${"+rest, "}")
 		field, ok := strings.CutPrefix(placeholder, fieldMark)
 		if !closed || !ok || !dottedPath.MatchString(field) || strings.ContainsAny(field, "${ ") {
-			return nil, fmt.Errorf(`may hold "${" only in "${config.<dotted path>}"`)
+			return nil, fmt.Errorf(`may contain "${" only in "${config.<dotted path>}"`)
 		}
 		t = append(t, valuePart{field: field})
 		source = after
@@ -45,7 +45,7 @@ func parseValueTemplate(source string) (valueTemplate, error) {
 	return t, nil
 }
 
-// fields lists the fields that the template names.
+// fields returns the fields that the template names.
 func (t valueTemplate) fields() (fields []string) {
 	for _, p := range t {
 		if p.field != "" {
@@ -55,7 +55,7 @@ func (t valueTemplate) fields() (fields []string) {
 	return fields
 }
 
-// templateFields lists the fields that a template names; none if it is invalid, which the
+// templateFields returns the fields that a template names; none if it is invalid, which the
 // definition check reports.
 func templateFields(source string) []string {
 	t, err := parseValueTemplate(source)
@@ -65,9 +65,9 @@ func templateFields(source string) []string {
 	return t.fields()
 }
 
-// expand fills the template in. It is false if a field is absent, null or "".
+// expand fills in the template. It returns "" if a field is absent, null or "".
 // The error is about the config's value and does not quote it.
-func (t valueTemplate) expand(config configValues) (string, bool, *schema.FieldError) {
+func (t valueTemplate) expand(config configValues) (string, *schema.FieldError) {
 	var b strings.Builder
 	for _, p := range t {
 		if p.field == "" {
@@ -76,17 +76,17 @@ func (t valueTemplate) expand(config configValues) (string, bool, *schema.FieldE
 		}
 		value, err := config.text(p.field)
 		if err != nil || value == "" {
-			return "", false, err
+			return "", err
 		}
 		b.WriteString(value)
 	}
-	return b.String(), true, nil
+	return b.String(), nil
 }
 
 var (
 	// headerName is a token of RFC 9110 section 5.6.2.
 	headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
-	// dottedPath is made of steps that are not empty.
+	// dottedPath consists of non-empty steps.
 	dottedPath = regexp.MustCompile(`^[^.]+(\.[^.]+)*$`)
 )
 

@@ -11,8 +11,8 @@ import (
 // NewTransport returns a transport that adds the runtime's headers and query
 // parameters to requests for the scheme, host and port of its base URL, and sends
 // all others through base as they are: a redirect to another host, or from https
-// to http, does not take the credentials along. A runtime without a base URL adds
-// nothing. What it adds takes the place of what the request has under that name.
+// to http, does not get the credentials. A runtime without a base URL adds
+// nothing. What it adds replaces headers and parameters of the request with that name.
 //
 // The credentials are never part of the request that the caller sees, before or
 // after, so no error or log of the caller can hold them. base nil means
@@ -24,14 +24,14 @@ func NewTransport(base http.RoundTripper, rt Runtime) http.RoundTripper {
 	return &transport{base: base, origin: rt.origin(), headers: rt.Headers, query: rt.Query}
 }
 
-// Carries reports whether [NewTransport] adds the runtime's credentials to requests for
+// SameOrigin reports whether [NewTransport] adds the runtime's credentials to requests for
 // u: whether its scheme, host and port are those of BaseURL.
 func (r Runtime) SameOrigin(u *url.URL) bool {
 	own := r.origin()
 	return own != "" && origin(u) == own
 }
 
-// origin is that of the base URL; "" if there is none.
+// origin returns the origin of the base URL; "" if there is none.
 func (r Runtime) origin() string {
 	u, err := url.Parse(r.BaseURL)
 	if err != nil || u.Host == "" {
@@ -66,8 +66,8 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// addTo returns the query with the credentials. The parameters of the request keep
-// their order and spelling.
+// addTo returns the query with the credentials. The order and encoding of the request's
+// parameters stay the same.
 func (t *transport) addTo(query string) string {
 	var kept []string
 	for pair := range strings.SplitSeq(query, "&") {
@@ -91,7 +91,7 @@ func (t *transport) CloseIdleConnections() {
 	}
 }
 
-// origin is scheme, host and port, in one spelling; "" for other schemes.
+// origin returns scheme, host and port in their normal form; "" for other schemes.
 func origin(u *url.URL) string {
 	port := u.Port()
 	switch scheme := strings.ToLower(u.Scheme); scheme {
