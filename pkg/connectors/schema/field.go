@@ -14,20 +14,20 @@ import (
 	"github.com/hawser-io/hawser/internal/jsondoc"
 )
 
-// Field is one input of the form that asks a person for a config. It comes from
-// the schema alone; secrets are marked there, never guessed by name.
+// Field is one input of the form in which a person enters a config. It is derived from
+// the schema alone; secrets are those that it marks.
 type Field struct {
 	// Name is the member's name. Members of an object that the schema describes
-	// stand in the form themselves, with dotted names: "proxy.host".
+	// are fields of their own, with dotted names: "proxy.host".
 	Name  string    `json:"name"`
-	Label string    `json:"label"` // the title, else made from the name: "apiKey" → "Api Key"
+	Label string    `json:"label"` // the title, else from the name: "apiKey" → "Api Key"
 	Type  FieldType `json:"type"`
 	// Required is false for what has a default.
 	Required    bool            `json:"required"`
 	Default     json.RawMessage `json:"default,omitempty"` // never that of a secret
 	Options     []Option        `json:"options,omitempty"`
 	Description string          `json:"description,omitempty"`
-	// Secret says that the value is a secret, or holds one.
+	// Secret means that the value is a secret, or contains one.
 	Secret bool `json:"secret,omitempty"`
 }
 
@@ -41,7 +41,7 @@ type Option struct {
 type FieldType string
 
 // The kinds. Textarea is for texts of several lines (format textarea) and, as
-// JSON, for what has no simpler form: maps, objects of any shape, lists of them.
+// JSON, for maps, objects of any shape, and lists of them.
 const (
 	FieldString      FieldType = "string"
 	FieldNumber      FieldType = "number"
@@ -93,12 +93,12 @@ func formFields(s *jsonschema.Schema, secrets []string, o order) []Field {
 type form struct {
 	order   order
 	secrets []string             // the schema's
-	open    []*jsonschema.Schema // objects that are being spread out
+	open    []*jsonschema.Schema // objects that are being expanded
 	fields  []Field
 }
 
-// deepestForm is how many objects inside each other a form spreads out.
-const deepestForm = 4
+// maxFormDepth is how many nested objects a form expands.
+const maxFormDepth = 4
 
 func (f *form) object(schemas []*jsonschema.Schema, prefix string, required bool, depth int) {
 	outer := f.open
@@ -127,7 +127,7 @@ func (f *form) object(schemas []*jsonschema.Schema, prefix string, required bool
 
 // field adds the field, or the fields, of one member that the schemas apply to.
 func (f *form) field(schemas []*jsonschema.Schema, path, name string, required bool, depth int) {
-	field := Field{Name: path, Label: Label(name), Type: FieldString, Required: required}
+	field := Field{Name: path, Label: label(name), Type: FieldString, Required: required}
 	var titled, described, typed bool
 	for _, s := range schemas {
 		if s.Title != "" && !titled {
@@ -146,11 +146,11 @@ func (f *form) field(schemas []*jsonschema.Schema, path, name string, required b
 			field.Type, field.Options, typed = fieldType(s)
 		}
 	}
-	whole, inside := holdsSecret(f.secrets, strings.Split(path, "."))
-	spread := field.Type == FieldTextarea && !whole && field.Default == nil && depth < deepestForm &&
+	whole, inside := secretAt(f.secrets, strings.Split(path, "."))
+	expand := field.Type == FieldTextarea && !whole && field.Default == nil && depth < maxFormDepth &&
 		slices.ContainsFunc(schemas, func(s *jsonschema.Schema) bool { return len(s.Properties) > 0 }) &&
 		!slices.ContainsFunc(schemas, func(s *jsonschema.Schema) bool { return slices.Contains(f.open, s) })
-	if spread {
+	if expand {
 		f.object(schemas, path+".", field.Required, depth+1)
 		return
 	}
@@ -160,8 +160,8 @@ func (f *form) field(schemas []*jsonschema.Schema, path, name string, required b
 	f.fields = append(f.fields, field)
 }
 
-// fieldType returns the kind of input that the schema asks for; false if it does
-// not say.
+// fieldType returns the kind of input for the schema; false if the schema does not
+// determine it.
 func fieldType(s *jsonschema.Schema) (FieldType, []Option, bool) {
 	if s.Enum != nil {
 		return FieldSelect, options(s.Enum.Values), true
@@ -214,7 +214,7 @@ func options(values []any) []Option {
 	all := make([]Option, 0, len(values))
 	for _, v := range values {
 		if v == nil {
-			continue // "none of them" is not a choice of the list
+			continue // an optional field is left empty instead
 		}
 		all = append(all, Option{fmt.Sprint(v), encode(v)})
 	}
@@ -241,9 +241,9 @@ func titledOptions(s *jsonschema.Schema) []Option {
 	return all
 }
 
-// Label makes words of a name: "apiKey", "api_key" and "api-key" become "Api Key",
-// "baseURL" becomes "Base URL".
-func Label(name string) string {
+// label returns the words of a name: of "apiKey", "api_key" and "api-key" it is
+// "Api Key", of "baseURL" "Base URL".
+func label(name string) string {
 	var words []string
 	var word []rune
 	flush := func() {

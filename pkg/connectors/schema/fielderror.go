@@ -2,17 +2,18 @@ package schema
 
 import "strings"
 
-// FieldError says what is wrong with one place of a JSON document. The message
-// never holds the value that was found there.
+// FieldError describes what is wrong with one place of a JSON document. The message
+// never contains the value of that place.
 type FieldError struct {
 	// Path is dotted: "apiKey", "a.b", "items.0.name"; "" is the document itself.
 	Path    string `json:"path"`
 	Message string `json:"message"`
 }
 
-// FieldErrors is an error that reads as a list of field errors.
+// FieldErrors is a list of field errors as one error.
 type FieldErrors []FieldError
 
+// Error returns every path and message, separated by semicolons.
 func (l FieldErrors) Error() string {
 	var b strings.Builder
 	for i, e := range l {

@@ -7,21 +7,19 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// Questions about the places that a schema describes. Paths are dotted.
-
-// IsObject reports whether only objects fit.
+// IsObject reports whether only objects are valid.
 func (s *Schema) IsObject() bool {
 	return slices.ContainsFunc(applying(s.compiled), func(each *jsonschema.Schema) bool {
 		return each.Types != nil && slices.Equal(each.Types.ToStrings(), []string{"object"})
 	})
 }
 
-// AllowsField reports whether a document may have the field: it is described, or
-// members that are not described are allowed.
+// AllowsField reports whether a document may have the field at the dotted path: the schema
+// describes it, or allows members that it does not describe.
 func (s *Schema) AllowsField(path string) bool {
 	here := applying(s.compiled)
 	for name := range strings.SplitSeq(path, ".") {
-		below := described(here, name)
+		below := propertySchemas(here, name)
 		if len(below) == 0 {
 			return !slices.ContainsFunc(here, func(each *jsonschema.Schema) bool { return each.AdditionalProperties == false })
 		}
@@ -30,8 +28,8 @@ func (s *Schema) AllowsField(path string) bool {
 	return true
 }
 
-// described returns what the schemas say of a member.
-func described(here []*jsonschema.Schema, name string) (members []*jsonschema.Schema) {
+// propertySchemas returns the schemas of a property.
+func propertySchemas(here []*jsonschema.Schema, name string) (members []*jsonschema.Schema) {
 	for _, each := range here {
 		if property, ok := each.Properties[name]; ok {
 			members = append(members, property)
@@ -40,23 +38,23 @@ func described(here []*jsonschema.Schema, name string) (members []*jsonschema.Sc
 	return members
 }
 
-// listings returns the schemas of a field that list all values that it may have.
-func (s *Schema) listings(path string) []*jsonschema.Schema {
+// enumerations returns the schemas of a field that list all values that it may have.
+func (s *Schema) enumerations(path string) []*jsonschema.Schema {
 	here := applying(s.compiled)
 	for name := range strings.SplitSeq(path, ".") {
-		here = applying(described(here, name)...)
+		here = applying(propertySchemas(here, name)...)
 	}
 	return slices.DeleteFunc(here, func(each *jsonschema.Schema) bool { return each.Enum == nil && each.Const == nil })
 }
 
 // Enumerates reports whether the schema lists all values that a field may have.
-func (s *Schema) Enumerates(path string) bool { return len(s.listings(path)) > 0 }
+func (s *Schema) Enumerates(path string) bool { return len(s.enumerations(path)) > 0 }
 
 // AllowsValue reports whether a decoded value is among those that the schema lists for
 // the field. It is true where the schema lists none.
 func (s *Schema) AllowsValue(path string, value any) bool {
-	for _, listing := range s.listings(path) {
-		if listing.Validate(value) != nil {
+	for _, enumeration := range s.enumerations(path) {
+		if enumeration.Validate(value) != nil {
 			return false
 		}
 	}

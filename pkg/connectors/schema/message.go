@@ -14,7 +14,7 @@ import (
 // maxErrors is how many errors one document can cause.
 const maxErrors = 256
 
-// fieldErrors writes a failed validation down for people: sorted by path, without
+// fieldErrors returns the errors of a failed validation for people: sorted by path, without
 // repetitions, at most maxErrors, and never with a value of the document.
 func fieldErrors(failure *jsonschema.ValidationError) []FieldError {
 	var all []FieldError
@@ -34,8 +34,8 @@ func fieldErrors(failure *jsonschema.ValidationError) []FieldError {
 	return all
 }
 
-// leaves returns the errors that say something. Those that only gather others are
-// passed through.
+// leaves returns the errors without causes. Of an error that only combines others it
+// returns those.
 func leaves(e *jsonschema.ValidationError) []*jsonschema.ValidationError {
 	switch e.ErrorKind.(type) {
 	case *kind.AnyOf, *kind.OneOf:
@@ -56,8 +56,8 @@ func leaves(e *jsonschema.ValidationError) []*jsonschema.ValidationError {
 	return all
 }
 
-// fitting returns the one alternative that wants a value of the type that is
-// there, e.g. the object of "object or null"; nil if there is not just one.
+// fitting returns the one alternative that fits the type of the value, e.g. the object
+// of "object or null"; nil unless there is exactly one.
 func fitting(e *jsonschema.ValidationError) *jsonschema.ValidationError {
 	var found *jsonschema.ValidationError
 	for _, branch := range e.Causes {
@@ -79,7 +79,7 @@ func fitting(e *jsonschema.ValidationError) *jsonschema.ValidationError {
 	return found
 }
 
-// describe writes one error down; several if it is about several members.
+// describe returns the field errors of one error; several if it is about several members.
 func describe(e *jsonschema.ValidationError) []FieldError {
 	each := func(names []string, message string) []FieldError {
 		all := make([]FieldError, len(names))
@@ -101,7 +101,7 @@ func describe(e *jsonschema.ValidationError) []FieldError {
 	return []FieldError{{joinPath(e.InstanceLocation), message(e.ErrorKind)}}
 }
 
-// message says what the schema wants. What was found is not mentioned.
+// message returns what the schema requires. It does not mention the value.
 func message(k jsonschema.ErrorKind) string {
 	switch k := k.(type) {
 	case *kind.Type:
@@ -163,7 +163,7 @@ func message(k jsonschema.ErrorKind) string {
 	}
 }
 
-// typeNames writes ["string","null"] as "a string or null".
+// typeNames returns "a string or null" for ["string","null"].
 func typeNames(types []string) string {
 	words := make([]string, len(types))
 	for i, t := range types {
@@ -179,7 +179,7 @@ func typeNames(types []string) string {
 	return strings.Join(words, " or ")
 }
 
-// allowedValues lists the values that a schema allows.
+// allowedValues returns the values that a schema allows, as a message.
 func allowedValues(values []any) string {
 	const most = 20
 	words := make([]string, 0, min(len(values), most))
@@ -213,7 +213,7 @@ func counted(n int, noun string) string {
 	return strconv.Itoa(n) + " " + noun + "s"
 }
 
-// decimal writes the number of a schema as its author did, more or less.
+// decimal returns a number of a schema for a message.
 func decimal(n *big.Rat) string {
 	if n.IsInt() {
 		return n.Num().String()

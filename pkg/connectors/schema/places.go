@@ -16,9 +16,9 @@ const maxPlaces = 100_000
 
 var errTooManyPlaces = errors.New("it describes too many places")
 
-// applying returns the schemas that hold for a place whenever the given ones do:
-// themselves, and what they reach by $ref, allOf, and "this or null". In that order,
-// each once.
+// applying returns the schemas that apply to a place whenever the given ones do:
+// themselves, and those that they refer to by $ref, allOf, and "this or null". In that
+// order, each once.
 func applying(schemas ...*jsonschema.Schema) []*jsonschema.Schema {
 	all := make([]*jsonschema.Schema, 0, len(schemas)+1)
 	var add func(s *jsonschema.Schema)
@@ -65,7 +65,7 @@ func alternatives(s *jsonschema.Schema) []*jsonschema.Schema {
 	return slices.AppendSeq(all, maps.Values(s.DependentSchemas))
 }
 
-// anyStep stands for every item or member in a path.
+// anyStep in a path means every item or member.
 const anyStep = "*"
 
 // places returns the schemas of the places below one that s applies to, by step.
@@ -119,7 +119,7 @@ func propertyNames(schemas []*jsonschema.Schema) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// memberSchemas returns what the schemas of an object say about a member.
+// memberSchemas returns the schemas of a member of an object.
 func memberSchemas(schemas []*jsonschema.Schema, name string) (of []*jsonschema.Schema) {
 	for _, s := range schemas {
 		if property, ok := s.Properties[name]; ok {
@@ -139,7 +139,7 @@ func additional(s *jsonschema.Schema) []*jsonschema.Schema {
 	return nil
 }
 
-// itemSchemas returns what the schemas of an array say about an item.
+// itemSchemas returns the schemas of an item of an array.
 func itemSchemas(schemas []*jsonschema.Schema, i int) (of []*jsonschema.Schema) {
 	for _, s := range schemas {
 		if i < len(s.PrefixItems) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,17 +26,17 @@ import (
 //   - a type can bring its own schema by a method JSONSchema() *jsonschema.Schema
 //     (github.com/invopop/jsonschema).
 //
-// It panics if T has no JSON form or a tag makes a bad schema: that is a mistake in
+// It panics if T has no JSON form or a tag makes a bad schema: that is a bug of
 // the program, found when it starts.
 func For[T any]() *Schema {
 	t := reflect.TypeFor[T]()
 	doc, err := reflected(t)
 	if err != nil {
-		panic(fmt.Sprintf("schema: schema of %s: %v", t, err))
+		panic(fmt.Sprintf("schema.For[%s]: %v", t, err))
 	}
 	s, err := Parse(doc)
 	if err != nil {
-		panic(fmt.Sprintf("schema: schema of %s: %v", t, err))
+		panic(fmt.Sprintf("schema.For[%s]: %v", t, err))
 	}
 	return s
 }
@@ -45,12 +46,12 @@ func reflected(t reflect.Type) ([]byte, error) {
 	names := typeNamer{names: map[reflect.Type]string{}, taken: map[string]bool{}}
 	r := jsonschema.Reflector{Anonymous: true, Mapper: mapType, Namer: names.name}
 	s := r.ReflectFromType(t)
-	tidy(s)
+	eachSchema(s, requireWithoutDefault)
 	expandRoot(s)
 	return json.Marshal(s)
 }
 
-// mapType gives types whose JSON differs from their Go shape their schema.
+// mapType returns the schema of types whose JSON differs from their Go structure.
 func mapType(t reflect.Type) *jsonschema.Schema {
 	switch t {
 	case reflect.TypeFor[secret.Text]():
@@ -74,7 +75,8 @@ func has[I any](t reflect.Type) bool {
 	return t.Implements(reflect.TypeFor[I]()) || reflect.PointerTo(t).Implements(reflect.TypeFor[I]())
 }
 
-// typeNamer gives every named type a name of its own that fits a JSON pointer.
+// typeNamer returns a unique name for every named type, without characters that JSON
+// pointers escape.
 type typeNamer struct {
 	names map[reflect.Type]string
 	taken map[string]bool
@@ -93,76 +95,59 @@ func (n *typeNamer) name(t reflect.Type) string {
 	return name
 }
 
-// tidy visits every schema: what has a default is not required.
-func tidy(s *jsonschema.Schema) {
+// eachSchema calls f for the schema and every one inside it.
+func eachSchema(s *jsonschema.Schema, f func(*jsonschema.Schema)) {
 	if s == nil {
 		return
 	}
+	f(s)
 	if s.Properties != nil {
-		var required []string
-		for _, name := range s.Required {
-			if p, ok := s.Properties.Get(name); !ok || p.Default == nil {
-				required = append(required, name)
-			}
-		}
-		s.Required = required
 		for p := s.Properties.Oldest(); p != nil; p = p.Next() {
-			tidy(p.Value)
+			eachSchema(p.Value, f)
 		}
 	}
-	for _, def := range s.Definitions {
-		tidy(def)
+	for _, definition := range s.Definitions {
+		eachSchema(definition, f)
 	}
 	for _, p := range s.PatternProperties {
-		tidy(p)
+		eachSchema(p, f)
 	}
-	tidy(s.Items)
-	tidy(s.AdditionalProperties)
+	eachSchema(s.Items, f)
+	eachSchema(s.AdditionalProperties, f)
 	for _, alternative := range s.OneOf {
-		tidy(alternative)
+		eachSchema(alternative, f)
 	}
 }
 
-// expandRoot puts the definition that the root refers to in its place, so that a
-// reader finds the properties at the top.
+// requireWithoutDefault makes properties with a default optional.
+func requireWithoutDefault(s *jsonschema.Schema) {
+	if s.Properties == nil {
+		return
+	}
+	s.Required = slices.DeleteFunc(s.Required, func(name string) bool {
+		p, ok := s.Properties.Get(name)
+		return ok && p.Default != nil
+	})
+}
+
+// expandRoot replaces a root that is a reference by its definition, so that the properties
+// are at the top of the document.
 func expandRoot(s *jsonschema.Schema) {
 	name, ok := strings.CutPrefix(s.Ref, "#/$defs/")
-	def := s.Definitions[name]
-	if !ok || def == nil {
+	definition := s.Definitions[name]
+	if !ok || definition == nil {
 		return
 	}
 	definitions, version := s.Definitions, s.Version
 	delete(definitions, name)
-	*s = *def
+	*s = *definition
 	s.Version, s.Definitions = version, definitions
 	if len(definitions) == 0 {
 		s.Definitions = nil
 	}
-	redirect(s, "#/$defs/"+name, "#")
-}
-
-// redirect changes references to from into references to to.
-func redirect(s *jsonschema.Schema, from, to string) {
-	if s == nil {
-		return
-	}
-	if s.Ref == from {
-		s.Ref = to
-	}
-	if s.Properties != nil {
-		for p := s.Properties.Oldest(); p != nil; p = p.Next() {
-			redirect(p.Value, from, to)
+	eachSchema(s, func(each *jsonschema.Schema) {
+		if each.Ref == "#/$defs/"+name {
+			each.Ref = "#"
 		}
-	}
-	for _, def := range s.Definitions {
-		redirect(def, from, to)
-	}
-	for _, p := range s.PatternProperties {
-		redirect(p, from, to)
-	}
-	redirect(s.Items, from, to)
-	redirect(s.AdditionalProperties, from, to)
-	for _, alternative := range s.OneOf {
-		redirect(alternative, from, to)
-	}
+	})
 }

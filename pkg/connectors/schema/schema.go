@@ -18,8 +18,8 @@ import (
 
 // Schema is a compiled JSON Schema (draft 2020-12). It marshals as the schema
 // document that it was made from. Formats are asserted; patterns are RE2 (Go's
-// regexp), so they take linear time. References lead to places of the same
-// document only; nothing is ever loaded.
+// regexp), so they take linear time. References to other
+// documents are refused; nothing is ever loaded.
 //
 // A schema never changes and is safe for concurrent use. A nil *Schema accepts
 // every JSON document.
@@ -47,7 +47,7 @@ const (
 
 // Parse compiles a schema document of at most 256 KiB and 5,000 values. It fails for
 // what is no schema of draft 2020-12, for defaults that break their own schema, and for
-// secrets inside a schema that contains itself (they could lie at any depth, so they
+// secrets inside a schema that contains itself (they could be at any depth, so they
 // could not all be sealed).
 func Parse(doc []byte) (*Schema, error) {
 	s, err := parse(doc)
@@ -115,7 +115,7 @@ func compile(value any) (*jsonschema.Schema, error) {
 	c.AssertFormat()
 	c.UseLoader(noLoader{})
 	for _, name := range []string{formatPassword, formatTextarea} {
-		// Known, so that they can be found in the compiled schema.
+		// Unknown formats would be missing in the compiled schema.
 		c.RegisterFormat(&jsonschema.Format{Name: name, Validate: func(any) error { return nil }})
 	}
 	if err := c.AddResource(schemaURL, value); err != nil {
@@ -133,7 +133,7 @@ func compile(value any) (*jsonschema.Schema, error) {
 	return nil, err
 }
 
-// Formats that say how a field is shown and kept, and nothing about its value.
+// Formats of how a field is shown and stored. Any value is valid.
 const (
 	formatPassword = "password"
 	formatTextarea = "textarea"
@@ -163,7 +163,7 @@ func (s *Schema) MarshalJSON() ([]byte, error) {
 	return s.doc, nil
 }
 
-// UnmarshalJSON is [Parse].
+// UnmarshalJSON parses by [Parse].
 func (s *Schema) UnmarshalJSON(doc []byte) error {
 	parsed, err := Parse(doc)
 	if err != nil {
@@ -188,16 +188,6 @@ func (s *Schema) Equal(other *Schema) bool {
 		return s == other
 	}
 	return bytes.Equal(s.doc, other.doc)
-}
-
-// SecretPaths returns where secrets lie (writeOnly, or format password): JSON
-// pointers (RFC 6901) in which the step "*" stands for every item of an array or
-// every member of an object. No place is matched by two of them. Sorted.
-func (s *Schema) SecretPaths() []string {
-	if s == nil {
-		return nil
-	}
-	return slices.Clone(s.secrets)
 }
 
 // Fields returns the form fields of an object's schema, in the order in which the

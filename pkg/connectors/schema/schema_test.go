@@ -104,14 +104,15 @@ func TestFieldsComeFromTheSchema(t *testing.T) {
 	}
 }
 
-func TestLabelMakesWordsOfAName(t *testing.T) {
+func TestTheLabelOfAFieldIsTheWordsOfItsName(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
 		"apiKey": "Api Key", "api_key": "Api Key", "api-key": "Api Key", "APIKey": "API Key", "baseURL": "Base URL",
 		"x": "X", "": "", "oauth2Token": "Oauth2 Token", "élan": "Élan", "__a": "A",
 	} {
-		if got := schema.Label(name); got != want {
-			t.Errorf("Label(%q) = %q, want %q", name, got, want)
+		fields := mustSchema(t, `{"type":"object","properties":{"`+name+`":{"type":"string"}}}`).Fields()
+		if got := fields[0].Label; got != want {
+			t.Errorf("the label of %q is %q, want %q", name, got, want)
 		}
 	}
 }
@@ -135,7 +136,7 @@ func TestParseSchemaRefusesWhatCannotWork(t *testing.T) {
 		`{"properties":{"a":{"type":"integer","default":"x"}}}`:                                              `default of "a": must be an integer`,
 		`{"properties":{"a":{"required":["b"],"default":{}}}}`:                                               `default of "a": b is required`,
 		`{"properties":{"a":{"$ref":"#","default":{}}}}`:                                                     `default of "a": has a default that contains itself`,
-		`{"properties":{"a":{"$ref":"#"},"k":{"type":"string","writeOnly":true}}}`:                           "a schema that contains itself cannot hold secrets",
+		`{"properties":{"a":{"$ref":"#"},"k":{"type":"string","writeOnly":true}}}`:                           "a schema that contains itself cannot have secrets",
 		strings.Repeat(`{"items":`, 300) + `{}` + strings.Repeat(`}`, 300):                                   "is nested deeper than 200 levels",
 		`{"allOf":[` + strings.TrimSuffix(strings.Repeat(`{"$ref":"#/$defs/a"},`, 60), ",") + `],"$defs":{"a":{"allOf":[` +
 			strings.TrimSuffix(strings.Repeat(`{"$ref":"#/$defs/b"},`, 60), ",") + `]},"b":{"allOf":[` +
