@@ -27,7 +27,7 @@ var table = map[string][]string{
 	"pkg/app":    {"internal/...", "pkg/..."},
 	"pkg/client": {"pkg/events", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/secret"},
 
-	"internal/jsondoc": {},
+	"internal/jsondoc": {}, "internal/golden": {},
 
 	"internal/ingress":         {"internal/queue", "internal/ingress/...", "internal/connectpage", "internal/console", "internal/oauth/flow", "internal/connection", "internal/records", "pkg/events", "pkg/connectors"},
 	"internal/ingress/api":     {"internal/queue", "internal/natsmicro", "internal/ingress/receive", "internal/ingress/problem", "internal/oauth/flow", "internal/connection", "internal/records", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/connectors/schema", "pkg/secret"},

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/hawser-io/hawser/internal/golden"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
@@ -39,7 +40,7 @@ func TestDefinitionCarriesTheConnectorWithoutCodeAndSecrets(t *testing.T) {
 	t.Parallel()
 	c := registered(t, chat())
 	doc := mustDefine(t, c)
-	golden(t, "definitions/chat.json", json.RawMessage(doc))
+	golden.JSON(t, "definitions/chat.json", json.RawMessage(doc))
 	if strings.Contains(string(doc), "canary-7f3a") {
 		t.Errorf("the definition holds a secret:\n%s", doc)
 	}
@@ -90,7 +91,7 @@ func TestDefinitionOfAnOAuthConnector(t *testing.T) {
 			Assertion: &connectors.Assertion{Algorithm: "PS256", Claims: map[string]string{"aud": "https://docs.example"}},
 		}},
 	})
-	golden(t, "definitions/docs.json", c)
+	golden.JSON(t, "definitions/docs.json", c)
 	back, err := connectors.ParseDefinition(mustDefine(t, c))
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/hawser-io/hawser/internal/golden"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
@@ -197,7 +198,7 @@ func TestDefinitionOfAConnectorWithoutAUser(t *testing.T) {
 		o.TokenBody, o.TokenRoot, o.TokenParams = connectors.TokenBodyXML, "login", map[string]string{"user.@name": "${config.user}"}
 		o.ParamNames = map[string]string{"client_secret": "", "client_id": "user.key"}
 	}))
-	golden(t, "definitions/service.json", c)
+	golden.JSON(t, "definitions/service.json", c)
 	back, err := connectors.ParseDefinition(mustDefine(t, c))
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hawser-io/hawser/internal/golden"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
@@ -69,15 +70,15 @@ func TestSchemasAreDerivedFromTypes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			golden(t, "schemas/"+name+".json", s)
+			golden.JSON(t, "schemas/"+name+".json", s)
 		})
 	}
 }
 
 func TestFieldsComeFromTheSchema(t *testing.T) {
 	t.Parallel()
-	golden(t, "fields/everything.json", schema.For[Everything]().Fields())
-	golden(t, "fields/document.json", mustSchema(t, `{"type":"object","required":["region","proxy","plan"],"properties":{
+	golden.JSON(t, "fields/everything.json", schema.For[Everything]().Fields())
+	golden.JSON(t, "fields/document.json", mustSchema(t, `{"type":"object","required":["region","proxy","plan"],"properties":{
 		"region":{"oneOf":[{"const":"eu","title":"Europe"},{"const":"us"}],"description":"Where it runs"},
 		"plan":{"enum":[1,2.50,null]},
 		"proxy":{"$ref":"#/$defs/proxy","title":"Proxy"},
