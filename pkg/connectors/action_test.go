@@ -46,11 +46,11 @@ func run(t *testing.T, input string, handler func(context.Context, *connectors.C
 	return "", failure
 }
 
-func TestRunChecksCallsAndChecks(t *testing.T) {
+func TestRunCallsTheHandlerWithDefaults(t *testing.T) {
 	t.Parallel()
 	got, err := run(t, ` {"text":"hi"}`, func(_ context.Context, _ *connectors.Call, in sendIn) (sendOut, error) {
 		if in != (sendIn{"hi", 1}) {
-			t.Errorf("the handler got %+v, want the default filled in", in)
+			t.Errorf("the handler got %+v, want the default", in)
 		}
 		return sendOut{ID: "m1", Parts: []string{"<hi>"}}, nil
 	})
@@ -94,7 +94,7 @@ func TestRunChecksTheOutput(t *testing.T) {
 		return sendOut{ID: "x", Note: func() {}}, nil
 	})
 	if err == nil || err.Code != connectors.CodeConnectorActionOutputInvalid {
-		t.Errorf("what does not encode gives %v, want CONNECTOR_ACTION_OUTPUT_INVALID", err)
+		t.Errorf("a value that does not encode gives %v, want CONNECTOR_ACTION_OUTPUT_INVALID", err)
 	}
 	raw := connectors.Action{Handler: func(context.Context, *connectors.Call, json.RawMessage) (json.RawMessage, error) {
 		return json.RawMessage(`{"half":`), nil
@@ -104,7 +104,7 @@ func TestRunChecksTheOutput(t *testing.T) {
 	}
 }
 
-func TestNilSlicesOfTheOutputBecomeEmptyLists(t *testing.T) {
+func TestNilSlicesInTheOutputBecomeEmptyArrays(t *testing.T) {
 	t.Parallel()
 	got, err := run(t, `{"text":"a"}`, func(context.Context, *connectors.Call, sendIn) (sendOut, error) { return sendOut{ID: "x"}, nil })
 	if want := `{"id":"x","parts":[]}`; err != nil || got != want {
@@ -127,7 +127,7 @@ func TestNilSlicesOfTheOutputBecomeEmptyLists(t *testing.T) {
 	}
 }
 
-func TestRunGivesEveryFailureACode(t *testing.T) {
+func TestRunReturnsEveryFailureWithACode(t *testing.T) {
 	t.Parallel()
 	coded := &connectors.Error{Code: connectors.CodeForbidden, Message: "canary-7f3a is no admin", Errors: errorsOf("a", "canary-7f3a"), Reason: "canary-7f3a"}
 	request := &url.Error{Op: "Get", URL: "http://10.0.0.1/?key=x", Err: io.ErrUnexpectedEOF}
@@ -150,7 +150,7 @@ func TestRunGivesEveryFailureACode(t *testing.T) {
 		{"a code", fmt.Errorf("send: %w", coded), "FORBIDDEN", "[redacted] is no admin", 0, 0, false},
 		{"a code, later", connectors.RetryAfter(time.Hour, coded), "FORBIDDEN", "[redacted] is no admin", 0, time.Hour, false},
 		{"a failed request", fmt.Errorf("send: %w", request), "CONNECTOR_ACTION_FAILED", "the request to the provider failed", 0, 0, false},
-		{"a request that took too long", &url.Error{Err: timeout{}}, "CONNECTOR_ACTION_FAILED", "the provider did not answer in time", 0, 0, false},
+		{"a request that timed out", &url.Error{Err: timeout{}}, "CONNECTOR_ACTION_FAILED", "the provider did not answer in time", 0, 0, false},
 		{"the deadline", fmt.Errorf("send: %w", context.DeadlineExceeded), "CONNECTOR_ACTION_TIMEOUT", "the deadline has passed", 0, 0, false},
 		{"a long text", errors.New(strings.Repeat("ä", 1000)), "CONNECTOR_ACTION_FAILED", strings.Repeat("ä", 250) + "…", 0, 0, false},
 	}
@@ -162,7 +162,7 @@ func TestRunGivesEveryFailureACode(t *testing.T) {
 				t.Errorf("got %s %q, status %d, after %s; want %s %q, %d, %s", got.Code, got.Message, got.ProviderStatus, got.RetryAfter, tt.code, tt.message, tt.status, tt.after)
 			}
 			if connectors.IsPermanent(got) != tt.permanent || !errors.Is(got, tt.err) {
-				t.Errorf("%v has lost its instruction or its cause", got)
+				t.Errorf("%v has lost its mark or its cause", got)
 			}
 			mustNotShow(t, "canary-7f3a", got)
 		})
@@ -174,19 +174,19 @@ type timeout struct{}
 func (timeout) Error() string { return "timeout" }
 func (timeout) Timeout() bool { return true }
 
-func TestPanicsCountAsFailures(t *testing.T) {
+func TestRunReturnsPanicsAsErrors(t *testing.T) {
 	t.Parallel()
 	var none map[string]int
 	for _, tt := range []struct {
-		throw func()
-		want  string
+		panics func()
+		want   string
 	}{
 		{func() { panic("canary-7f3a") }, "the handler panicked: a value of type string"},
 		{func() { panic(errors.New("canary-7f3a")) }, "the handler panicked: a value of type *errors.errorString"},
 		{func() { none["canary-7f3a"] = 1 }, "the handler panicked: assignment to entry in nil map"},
 	} {
 		_, err := run(t, `{"text":"a"}`, func(context.Context, *connectors.Call, sendIn) (sendOut, error) {
-			tt.throw()
+			tt.panics()
 			return sendOut{}, nil
 		})
 		if err == nil || err.Code != connectors.CodeConnectorActionFailed || err.Message != tt.want {
@@ -216,7 +216,7 @@ func TestRunEndsWithTheActionsTimeout(t *testing.T) {
 	}
 }
 
-func TestRunValidateTellsABadConfigFromABadDay(t *testing.T) {
+func TestRunValidateBlamesTheConfigOnlyForItsOwnFaults(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
@@ -248,8 +248,8 @@ func TestRunValidateTellsABadConfigFromABadDay(t *testing.T) {
 	if err := (&connectors.Connector{}).RunValidate(t.Context(), &connectors.Call{}); err != nil {
 		t.Errorf("without Validate: %v, want nil", err)
 	}
-	thrown := connectors.Connector{Validate: func(context.Context, *connectors.Call) error { panic("canary-7f3a") }}
-	if err := thrown.RunValidate(t.Context(), &connectors.Call{}); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorActionFailed}) {
+	panics := connectors.Connector{Validate: func(context.Context, *connectors.Call) error { panic("canary-7f3a") }}
+	if err := panics.RunValidate(t.Context(), &connectors.Call{}); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorActionFailed}) {
 		t.Errorf("a panic gives %v, want CONNECTOR_ACTION_FAILED", err)
 	}
 }

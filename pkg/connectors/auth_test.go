@@ -15,7 +15,7 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
-// revealed writes a runtime's values in the clear.
+// revealed returns a runtime's values in the clear.
 func revealed(rt connectors.Runtime) map[string]string {
 	all := map[string]string{"base": rt.BaseURL}
 	for name, v := range rt.Headers {
@@ -27,7 +27,7 @@ func revealed(rt connectors.Runtime) map[string]string {
 	return all
 }
 
-func TestResolveShapesTheRuntime(t *testing.T) {
+func TestResolveFillsInTheTemplates(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name      string
@@ -101,7 +101,7 @@ func TestResolveShapesTheRuntime(t *testing.T) {
 	}
 }
 
-func TestResolveRefusesWhatBreaksOut(t *testing.T) {
+func TestResolveRefusesValuesThatChangeTheirContext(t *testing.T) {
 	t.Parallel()
 	header := connectors.Connector{BaseURL: "https://a.example", Auth: connectors.Auth{Kind: connectors.AuthAPIKey, Headers: map[string]string{"X-Key": "${config.v}"}}}
 	query := connectors.Connector{BaseURL: "https://a.example", Auth: connectors.Auth{Kind: connectors.AuthMapped, Query: map[string]string{"k": "x${config.v}"}}}
@@ -151,7 +151,7 @@ func TestResolveRefusesWhatBreaksOut(t *testing.T) {
 	}
 }
 
-// echo answers with what it was asked: path, query and the key's header.
+// echo answers with the request's path, query and key header.
 func echo(w http.ResponseWriter, r *http.Request) {
 	if target := r.URL.Query().Get("to"); target != "" {
 		http.Redirect(w, r, target, http.StatusTemporaryRedirect)
@@ -162,9 +162,9 @@ func echo(w http.ResponseWriter, r *http.Request) {
 
 func TestTransportSendsCredentialsToTheProviderOnly(t *testing.T) {
 	t.Parallel()
-	provider, stranger := httptest.NewServer(http.HandlerFunc(echo)), httptest.NewServer(http.HandlerFunc(echo))
+	provider, other := httptest.NewServer(http.HandlerFunc(echo)), httptest.NewServer(http.HandlerFunc(echo))
 	defer provider.Close()
-	defer stranger.Close()
+	defer other.Close()
 	rt := connectors.Runtime{
 		BaseURL: strings.ToUpper(provider.URL[:4]) + provider.URL[4:] + "/v1",
 		Headers: map[string]connectors.Secret{"x-key": newSecret(t, "canary-7f3a")},
@@ -177,10 +177,10 @@ func TestTransportSendsCredentialsToTheProviderOnly(t *testing.T) {
 		{"the provider", provider.URL + "/v1/a", "/v1/a?" + query + " key=canary-7f3a referer="},
 		{"beside the base path", provider.URL + "/b", "/b?" + query + " key=canary-7f3a referer="},
 		{"with parameters", provider.URL + "/a?z=%41&token=mine&b;=1", "/a?z=%41&b;=1&" + query + " key=canary-7f3a referer="},
-		{"a stranger", stranger.URL + "/a?b=1", "/a?b=1 key= referer="},
-		{"redirected to a stranger", provider.URL + "/a?to=" + url.QueryEscape(stranger.URL+"/stolen"), "/stolen key= referer=" + provider.URL + "/a?to=" + url.QueryEscape(stranger.URL+"/stolen")},
+		{"another host", other.URL + "/a?b=1", "/a?b=1 key= referer="},
+		{"redirected to another host", provider.URL + "/a?to=" + url.QueryEscape(other.URL+"/stolen"), "/stolen key= referer=" + provider.URL + "/a?to=" + url.QueryEscape(other.URL+"/stolen")},
 		{"redirected within", provider.URL + "/a?to=/b", "/b?" + query + " key=canary-7f3a referer=" + provider.URL + "/a?to=/b"},
-		{"redirected by a stranger", stranger.URL + "/a?to=" + url.QueryEscape(provider.URL+"/b"), "/b?" + query + " key=canary-7f3a referer=" + stranger.URL + "/a?to=" + url.QueryEscape(provider.URL+"/b")},
+		{"redirected by another host", other.URL + "/a?to=" + url.QueryEscape(provider.URL+"/b"), "/b?" + query + " key=canary-7f3a referer=" + other.URL + "/a?to=" + url.QueryEscape(provider.URL+"/b")},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -210,7 +210,7 @@ func TestTransportSendsCredentialsToTheProviderOnly(t *testing.T) {
 	}
 }
 
-// recorder keeps the request that reaches it.
+// recorder stores the last request.
 type recorder struct {
 	last   *http.Request
 	closed bool
@@ -256,7 +256,7 @@ func TestTransportComparesOrigins(t *testing.T) {
 			t.Errorf("base %q, request %q: credentials %v, want %v", tt.base, tt.url, got, tt.want)
 		}
 		if got := runtime.SameOrigin(u); got != tt.want {
-			t.Errorf("base %q: Carries(%q) = %v, want %v", tt.base, tt.url, got, tt.want)
+			t.Errorf("base %q: SameOrigin(%q) = %v, want %v", tt.base, tt.url, got, tt.want)
 		}
 		(&http.Client{Transport: rt}).CloseIdleConnections()
 		if !base.closed {

@@ -11,7 +11,7 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
-func TestACallAsACompanion(t *testing.T) {
+func TestWithCompanionReplacesClientAndBaseURL(t *testing.T) {
 	t.Parallel()
 	client := &http.Client{}
 	call := &connectors.Call{Connector: "chat", RequestID: "r1", BaseURL: "https://bot.example", Companions: connectors.NewCompanions(
@@ -23,19 +23,18 @@ func TestACallAsACompanion(t *testing.T) {
 		})}
 	user, err := call.WithCompanion(t.Context(), "user")
 	if err != nil || user.HTTP != client || user.BaseURL != "https://user.example" || user.RequestID != "r1" {
-		t.Errorf("As = %v, %v, want the call with the user's client and base URL", user, err)
+		t.Errorf("WithCompanion = %v, %v, want the call with the user's client and base URL", user, err)
 	}
 	if call.BaseURL != "https://bot.example" || call.HTTP != nil {
-		t.Errorf("As has changed the call that it was asked of: %v", call)
+		t.Errorf("WithCompanion has changed its receiver: %v", call)
 	}
 	for _, c := range []*connectors.Call{call, {Connector: "chat"}} {
 		if _, err := c.WithCompanion(t.Context(), "nobody"); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
-			t.Errorf("As of nobody = %v, want CONNECTOR_OAUTH_NOT_CONFIGURED", err)
+			t.Errorf("WithCompanion of nobody = %v, want CONNECTOR_OAUTH_NOT_CONFIGURED", err)
 		}
 	}
 }
 
-// What a companion's token says is no more for strangers than what the main one says.
 func TestACompanionsTokenIsRemovedFromErrors(t *testing.T) {
 	t.Parallel()
 	action := connectors.NewAction("leak", func(ctx context.Context, call *connectors.Call, in struct{}) (struct{}, error) {

@@ -36,7 +36,7 @@ func mustDefine(t testing.TB, c *connectors.Connector) []byte {
 	return doc
 }
 
-func TestDefinitionCarriesTheConnectorWithoutCodeAndSecrets(t *testing.T) {
+func TestDefinitionContainsTheConnectorWithoutCodeAndSecrets(t *testing.T) {
 	t.Parallel()
 	c := registered(t, chat())
 	doc := mustDefine(t, c)
@@ -133,7 +133,7 @@ func TestADefinitionNamesTheHooksOfItsOAuth(t *testing.T) {
 	}
 }
 
-func TestParseDefinitionRefusesWhatItDoesNotUnderstand(t *testing.T) {
+func TestParseDefinitionRefusesInvalidDocuments(t *testing.T) {
 	t.Parallel()
 	const good = `{"format":1,"key":"a","version":"1.0.0","config":{"type":"object"}}`
 	if _, err := connectors.ParseDefinition([]byte(good)); err != nil {
@@ -158,7 +158,7 @@ func TestParseDefinitionRefusesWhatItDoesNotUnderstand(t *testing.T) {
 	}
 }
 
-func TestSecretsInListsLeaveTheirPlacesInADefinition(t *testing.T) {
+func TestSecretsInArraysBecomeNullInADefinition(t *testing.T) {
 	t.Parallel()
 	c := registered(t, connectors.Connector{
 		Key: "a", DefaultConfig: json.RawMessage(`{"l":["x", "y"],"o":{"s":{"k":1},"p":[1.50 , "<"]}}`),

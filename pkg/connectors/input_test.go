@@ -9,7 +9,7 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
-func TestAWholeNumberIsAnIntegerHoweverItIsWritten(t *testing.T) {
+func TestWholeNumbersDecodeAsIntegers(t *testing.T) {
 	t.Parallel()
 	type input struct {
 		Count int8              `json:"count"`

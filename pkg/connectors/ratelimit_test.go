@@ -14,7 +14,7 @@ import (
 )
 
 // Every way in which providers are known to tell of their limits, said as data.
-func TestLimitsAreReadAsTheProviderTellsOfThem(t *testing.T) {
+func TestResponseErrorReadsTheProvidersRateLimit(t *testing.T) {
 	t.Parallel()
 	inAnHour := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
 	epoch, millis := fmt.Sprint(inAnHour.Unix()), fmt.Sprint(inAnHour.UnixMilli())
@@ -99,7 +99,7 @@ func TestLimitsAreReadAsTheProviderTellsOfThem(t *testing.T) {
 	}
 }
 
-func TestMistakesInALimitAreFound(t *testing.T) {
+func TestRegisterRefusesAnInvalidRateLimit(t *testing.T) {
 	t.Parallel()
 	c := service(func(c *connectors.Connector, _ *connectors.OAuth2) {
 		c.RateLimit = &connectors.RateLimit{Statuses: []int{403, 200}, Text: "(a)(b)", Windows: []connectors.RateWindow{

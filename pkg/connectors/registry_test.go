@@ -48,7 +48,7 @@ type chatConfig struct {
 	Channel       string            `json:"channel" jsonschema:"default=general"`
 }
 
-func TestRegistryKeepsConnectorsInOrder(t *testing.T) {
+func TestRegistryReturnsConnectorsInOrder(t *testing.T) {
 	t.Parallel()
 	r := connectors.NewRegistry()
 	for _, key := range []string{"zeta", "alpha", "mid-1"} {
@@ -184,6 +184,7 @@ func TestRegisterRefusesEveryMistake(t *testing.T) {
 		{"a bad timeout", func(c *connectors.Connector) { c.Actions[0].Timeout = -1 }, "INTERNAL", "actions.send.timeout must be between"},
 		{"bad attempts", func(c *connectors.Connector) { c.Actions[0].MaxAttempts = 101 }, "INTERNAL", "actions.send.max_attempts must be between"},
 		{"a bad webhook", func(c *connectors.Connector) { c.Webhook.Verify = nil }, "INTERNAL", "webhook.verify "},
+		{"a webhook account that does not exist", func(c *connectors.Connector) { c.Webhook.AccountField = "teem" }, "INTERNAL", `webhook.account_field names the config field "teem", which does not exist`},
 		{"a webhook secret that does not exist", func(c *connectors.Connector) { c.Webhook.SecretField = "signing" }, "INTERNAL", `webhook.secret_field names the config field "signing", which does not exist`},
 		{"a webhook secret that is not marked secret", func(c *connectors.Connector) { c.Webhook.SecretField = "channel" }, "INTERNAL", `webhook.secret_field names the config field "channel", which is not marked secret`},
 	}
@@ -235,7 +236,7 @@ func TestAKeyIsRegisteredOnlyOnce(t *testing.T) {
 	}
 }
 
-func TestDefinitionsOfOthersAreReplacedAndRemoved(t *testing.T) {
+func TestDefinitionsAreReplacedAndRemoved(t *testing.T) {
 	t.Parallel()
 	r := connectors.NewRegistry()
 	define := func(key, version string) {

@@ -46,7 +46,7 @@ func (v *vector) kind() int {
 	return -1
 }
 
-func TestEveryVectorSaysWhatItRestsOn(t *testing.T) {
+func TestEveryVectorNamesItsEvidence(t *testing.T) {
 	t.Parallel()
 	for i, v := range vectors(t) {
 		if v.kind() < 0 {
@@ -80,7 +80,7 @@ func TestEveryLibraryThatIsEvidenceIsPinned(t *testing.T) {
 	}
 }
 
-func TestTheTableOfEvidenceIsTheOneOfTheVectors(t *testing.T) {
+func TestTheTableOfEvidenceMatchesTheVectors(t *testing.T) {
 	t.Parallel()
 	const page, head = "../../../docs/webhooks.md", "| scheme |"
 	text, err := os.ReadFile(page)

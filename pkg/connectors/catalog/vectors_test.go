@@ -107,7 +107,7 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-func TestVectorsVerifyAndSayWhatTheyAre(t *testing.T) {
+func TestVectorsAreVerifiedAndIdentified(t *testing.T) {
 	t.Parallel()
 	for _, v := range vectors(t) {
 		t.Run(v.Provider+"/"+v.Evidence, func(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
-func TestEveryDescriptorPassesItsCheck(t *testing.T) {
+func TestEveryDescriptorIsValid(t *testing.T) {
 	t.Parallel()
 	for name, w := range catalog.Webhooks() {
 		if err := w.Check(); err != nil {
@@ -22,7 +22,7 @@ func TestEveryDescriptorPassesItsCheck(t *testing.T) {
 	}
 }
 
-func TestEveryDescriptorSurvivesJSON(t *testing.T) {
+func TestEveryDescriptorIsTheSameAfterJSON(t *testing.T) {
 	t.Parallel()
 	for name, want := range catalog.Webhooks() {
 		text, err := json.Marshal(want)

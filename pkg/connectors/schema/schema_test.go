@@ -75,7 +75,7 @@ func TestSchemasAreDerivedFromTypes(t *testing.T) {
 	}
 }
 
-func TestFieldsComeFromTheSchema(t *testing.T) {
+func TestFieldsAreDerivedFromTheSchema(t *testing.T) {
 	t.Parallel()
 	golden.JSON(t, "fields/everything.json", schema.For[Everything]().Fields())
 	golden.JSON(t, "fields/document.json", mustSchema(t, `{"type":"object","required":["region","proxy","plan"],"properties":{
@@ -118,7 +118,7 @@ func TestTheLabelOfAFieldIsTheWordsOfItsName(t *testing.T) {
 	}
 }
 
-func TestParseSchemaRefusesWhatCannotWork(t *testing.T) {
+func TestParseRefusesInvalidSchemas(t *testing.T) {
 	t.Parallel()
 	for doc, want := range map[string]string{
 		`{"type":"strin"}`:                     "schema: type fits none of the allowed forms",
@@ -152,7 +152,7 @@ func TestParseSchemaRefusesWhatCannotWork(t *testing.T) {
 	}
 }
 
-func TestSchemaForPanicsOnABadTag(t *testing.T) {
+func TestForPanicsOnABadTag(t *testing.T) {
 	t.Parallel()
 	defer func() {
 		if r, _ := recover().(string); !strings.Contains(r, "Bad") || !strings.Contains(r, "size") {
@@ -232,7 +232,7 @@ func TestSecretPathsFindEverySecret(t *testing.T) {
 	}
 }
 
-func TestDefaultsAreFilledInAtEveryDepth(t *testing.T) {
+func TestDefaultsAreAddedAtEveryDepth(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, schema, doc, want string }{
 		{"absent", `{"properties":{"a":{"default":1},"b":{"default":"x"}}}`, `{}`, `{"a":1,"b":"x"}`},

@@ -70,7 +70,7 @@ func TestValidateReportsEveryErrorWithItsPath(t *testing.T) {
 	}
 }
 
-func TestValidateKnowsEveryKeyword(t *testing.T) {
+func TestValidateSupportsEveryKeyword(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ schema, good, bad, path, message string }{
 		{`{"const":"x"}`, `"x"`, `"y"`, "", `must be "x"`},
@@ -162,7 +162,7 @@ func TestValidateKeepsTheDocumentAsItIs(t *testing.T) {
 	}
 }
 
-func TestErrorsNeverHoldTheValue(t *testing.T) {
+func TestErrorsNeverContainTheValue(t *testing.T) {
 	t.Parallel()
 	const canary = "canary-7f3a"
 	s := mustSchema(t, `{"type":"object","properties":{
@@ -210,7 +210,7 @@ func TestNumberOfErrorsIsBounded(t *testing.T) {
 	}
 }
 
-func TestSchemaIsUsedByManyGoroutines(t *testing.T) {
+func TestSchemaIsSafeForConcurrentUse(t *testing.T) {
 	t.Parallel()
 	s := mustSchema(t, benchSchema)
 	for range 8 {

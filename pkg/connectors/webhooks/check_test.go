@@ -13,8 +13,8 @@ import (
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// soundWebhook uses most of what a webhook can say, and passes its check.
-func soundWebhook() *webhooks.Descriptor {
+// validWebhook uses most of what a webhook can say, and passes its check.
+func validWebhook() *webhooks.Descriptor {
 	return &webhooks.Descriptor{
 		SecretField: "hooks.secret",
 		TokenField:  "verifyToken",
@@ -47,14 +47,14 @@ func soundWebhook() *webhooks.Descriptor {
 	}
 }
 
-func TestASoundWebhookPassesItsCheck(t *testing.T) {
+func TestCheckAcceptsAValidWebhook(t *testing.T) {
 	t.Parallel()
-	if err := soundWebhook().Check(); err != nil {
+	if err := validWebhook().Check(); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestCheckNamesTheFieldOfEveryMistake(t *testing.T) {
+func TestCheckNamesTheFieldOfEveryProblem(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		want   string // how a problem begins
@@ -145,7 +145,7 @@ func TestCheckNamesTheFieldOfEveryMistake(t *testing.T) {
 		{"answer.content_type: must be set with a body", func(w *webhooks.Descriptor) { w.Answer.ContentType = "" }},
 		{`answer.content_type: "no/" is not`, func(w *webhooks.Descriptor) { w.Answer.ContentType = "no/" }},
 	} {
-		w := soundWebhook()
+		w := validWebhook()
 		tc.breaks(w)
 		if !slices.ContainsFunc(problems(w), func(problem string) bool { return strings.HasPrefix(problem, tc.want) }) {
 			t.Errorf("got %q, want one that begins with %q", problems(w), tc.want)
@@ -164,14 +164,14 @@ func problems(w *webhooks.Descriptor) (all []string) {
 
 func TestCheckReportsEverythingAtOnce(t *testing.T) {
 	t.Parallel()
-	w := soundWebhook()
+	w := validWebhook()
 	w.MaxBody, w.Verify[0].Algorithm, w.Handshakes[0].Name = -1, "md5", ""
 	if got := problems(w); len(got) != 3 {
 		t.Errorf("got %q, want 3 problems", got)
 	}
 }
 
-func TestAHookStandsForWhatDataCannotSay(t *testing.T) {
+func TestCheckAcceptsASchemeHookWithAHook(t *testing.T) {
 	t.Parallel()
 	w := webhooks.Descriptor{Verify: []webhooks.Verification{{Scheme: webhooks.SchemeHook}}}
 	w.Hook = func(context.Context, *webhooks.Request, []secret.Text) error { return nil }

@@ -8,7 +8,7 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
-func TestAddressesThatMatch(t *testing.T) {
+func TestURLPatternMatches(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		pattern, address string
@@ -55,7 +55,7 @@ func TestAddressesThatMatch(t *testing.T) {
 	}
 }
 
-func TestPatternsThatAreRefused(t *testing.T) {
+func TestParseURLPatternRefuses(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		"", "https://", "http://a.example.com/", "a.example.com/x", "https://localhost/", "https://*.com/", "https://a.*/", "https://a.*m/x",

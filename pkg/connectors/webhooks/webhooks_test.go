@@ -15,7 +15,7 @@ import (
 
 func TestAWebhookIsTheSameAfterJSON(t *testing.T) {
 	t.Parallel()
-	want := soundWebhook()
+	want := validWebhook()
 	text, err := json.Marshal(want)
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +34,7 @@ func TestAWebhookIsTheSameAfterJSON(t *testing.T) {
 	}
 }
 
-func TestAWebhookReadsFromYAML(t *testing.T) {
+func TestAWebhookIsParsedFromYAML(t *testing.T) {
 	t.Parallel()
 	const text = `
 secret_field: webhookSecret
@@ -77,7 +77,7 @@ func TestBodyLimit(t *testing.T) {
 	}
 }
 
-func TestTemplatesThatAreRefused(t *testing.T) {
+func TestParseTemplateRefuses(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		"{", "}", "[", "]", "{}", "{body", "[{body}", "{body}]", "[[{body}]]", "[text]", "[]", "{x}", "{body.}", "{body.a..b}", "{header.}",
@@ -90,7 +90,7 @@ func TestTemplatesThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestTemplatesAreReadAsWritten(t *testing.T) {
+func TestParseTemplateReturnsTheParts(t *testing.T) {
 	t.Parallel()
 	got, err := webhooks.ParseTemplate("v0:{timestamp}:{header.X-A|body.a.b~p-}[, {query.hub.mode}]")
 	if err != nil {
