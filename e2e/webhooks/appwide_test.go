@@ -139,7 +139,7 @@ func TestRoutesFollowConnectChangeAndDisconnect(t *testing.T) {
 	s := newSite(t, siteOptions{ingress: apps()}, appProbe())
 	s.connect("org_1", `{"team":"T1"}`)
 	of := func(team string) int {
-		all, err := s.store.ByProviderAccount(t.Context(), "probe", team)
+		all, err := s.Store.ByProviderAccount(t.Context(), "probe", team)
 		must(t, err)
 		return len(all)
 	}

@@ -112,7 +112,7 @@ func TestGuessingAddressesIsRateLimited(t *testing.T) {
 		return s.send(0, "POST", url, body, signed(signingSecret, body, "", time.Now())).status
 	}
 	s.eventually("it is known", func() bool {
-		return deliver(c.WebhookURL) == http.StatusAccepted && s.store.IsWebhookURLCached(secret.New(segment(c.WebhookURL)))
+		return deliver(c.WebhookURL) == http.StatusAccepted && s.Store.IsWebhookURLCached(secret.New(segment(c.WebhookURL)))
 	})
 	var all sync.WaitGroup
 	for range 4 {

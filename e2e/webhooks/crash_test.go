@@ -39,7 +39,7 @@ func TestADeliveryIsProcessedByAnotherExecutorAfterAKill(t *testing.T) {
 	}
 	// A second event could come only from a message that is still pending.
 	s.eventually("nothing is left to do", func() bool {
-		info, err := s.js.Stream(t.Context(), s.bus.Subjects.StreamName(events.Webhooks))
+		info, err := s.js.Stream(t.Context(), s.Bus.Subjects.StreamName(events.Webhooks))
 		must(t, err)
 		pending := 0
 		for consumer := range info.ListConsumers(t.Context()).Info() {
@@ -61,7 +61,7 @@ func TestADeliveryIsProcessedByAnotherExecutorAfterAKill(t *testing.T) {
 // killed process are redelivered soon.
 func (s *site) shortenAckWait(stream events.Stream) {
 	s.t.Helper()
-	all, err := s.js.Stream(s.t.Context(), s.bus.Subjects.StreamName(stream))
+	all, err := s.js.Stream(s.t.Context(), s.Bus.Subjects.StreamName(stream))
 	must(s.t, err)
 	for consumer := range all.ListConsumers(s.t.Context()).Info() {
 		config := consumer.Config

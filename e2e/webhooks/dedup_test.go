@@ -82,7 +82,7 @@ func TestALateRetryToAnotherIngressIsNoSecondEvent(t *testing.T) {
 			if first.status != http.StatusAccepted {
 				t.Fatalf("got %d %s", first.status, first.body)
 			}
-			s.env.Restart(t)
+			s.Env.Restart(t)
 			var late answer
 			s.eventually("the stream answers again", func() bool {
 				late = s.send(1, "POST", c.WebhookURL, body, signed(signingSecret, body, delivery, time.Now()))

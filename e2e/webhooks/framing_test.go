@@ -17,7 +17,7 @@ import (
 // answers until the server ends its own.
 func (s *site) raw(request string) (statuses []int, text string) {
 	s.t.Helper()
-	conn, err := net.Dial("tcp", s.fronts[0].Listener.Addr().String())
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.fronts[0].URL, "http://"))
 	must(s.t, err)
 	defer func() { _ = conn.Close() }()
 	_, err = io.WriteString(conn, request)

@@ -28,7 +28,7 @@ func TestStatusIsWrittenApartFromTheCredentials(t *testing.T) {
 	}))
 	c := s.connect("org_1", secretConfig)
 	key := records.NewRef(events.Tenant{Scope: "organization", Identity: "org_1"}, "probe", "").Key()
-	before, err := s.buckets.Connections.Get(t.Context(), key)
+	before, err := s.Buckets.Connections.Get(t.Context(), key)
 	must(t, err)
 	last := func() (outcome struct{ Result, Code string }) {
 		var view struct {
@@ -49,7 +49,7 @@ func TestStatusIsWrittenApartFromTheCredentials(t *testing.T) {
 		s.send(0, "POST", c.WebhookURL, step.body, signed(step.secret, step.body, "evt_"+step.body, time.Now()))
 		s.eventually(step.body+" is the last that is known", func() bool { o := last(); return o.Result == step.result && o.Code == step.code })
 	}
-	after, err := s.buckets.Connections.Get(t.Context(), key)
+	after, err := s.Buckets.Connections.Get(t.Context(), key)
 	must(t, err)
 	if after.Revision != before.Revision {
 		t.Errorf("the record is at revision %d, and was at %d", after.Revision, before.Revision)
@@ -88,7 +88,7 @@ func TestUnsignedWebhooksAreCounted(t *testing.T) {
 // counter is a metric without labels of the first ingress.
 func (s *site) counter(name string) float64 {
 	s.t.Helper()
-	families, err := s.metrics.Gather()
+	families, err := s.Metrics.Gather()
 	must(s.t, err)
 	for _, f := range families {
 		if f.GetName() == name {

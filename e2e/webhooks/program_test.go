@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/app"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/crypto"
@@ -63,8 +64,8 @@ func (s *site) start(name string) *program {
 func (s *site) startBinary(binary string, env ...string) *program {
 	s.t.Helper()
 	keyset := filepath.Join(s.t.TempDir(), "keyset.json")
-	must(s.t, crypto.SaveKeyset(keyset, s.keyset, nil))
-	p := &program{done: make(chan struct{}), cmd: exec.Command(binary, "--nats-url", s.env.URL(), "--nats-creds", s.env.Server().CredsPath(),
+	must(s.t, crypto.SaveKeyset(keyset, s.Keyset, nil))
+	p := &program{done: make(chan struct{}), cmd: exec.Command(binary, "--nats-url", s.Env.URL(), "--nats-creds", s.Env.Server().CredsPath(),
 		"--keyset", keyset, "--http", "127.0.0.1:0", "--base-url", baseURL)}
 	p.cmd.Env = append(os.Environ(), env...)
 	out, err := p.cmd.StdoutPipe()
@@ -81,7 +82,7 @@ func (s *site) startBinary(binary string, env ...string) *program {
 		}
 		_ = p.cmd.Wait()
 	}()
-	s.eventuallyWithin(60*time.Second, filepath.Base(binary)+" is ready", func() bool {
+	testenv.EventuallyWithin(s.t, 60*time.Second, filepath.Base(binary)+" is ready", func() bool {
 		select {
 		case <-p.done:
 			s.t.Fatalf("%s ended before it was ready: %s", binary, p.text())

@@ -47,7 +47,7 @@ func TestARedriveIsForThoseAccountsOnlyThatNobodyHadConnected(t *testing.T) {
 	s := newSite(t, siteOptions{ingress: apps()}, unnumbered(appProbe()))
 	s.connect("org_1", `{"team":"T1"}`)
 	s.eventually("T1 is known", func() bool {
-		all, err := s.store.ByProviderAccount(t.Context(), "probe", "T1")
+		all, err := s.Store.ByProviderAccount(t.Context(), "probe", "T1")
 		return err == nil && len(all) == 1
 	})
 	if a := s.toApp(`{"teams":[{"id":"T1"},{"id":"T2"}]}`, "", appSecret); a.status != http.StatusAccepted || !a.quarantined() {

@@ -105,7 +105,7 @@ func TestALargeBodyIsOneEventWithAClaimCheck(t *testing.T) {
 	}
 	objects, err := s.js.Stream(t.Context(), "OBJ_hawser-bodies")
 	must(t, err)
-	webhooks, err := s.js.Stream(t.Context(), s.bus.Subjects.StreamName(events.Webhooks))
+	webhooks, err := s.js.Stream(t.Context(), s.Bus.Subjects.StreamName(events.Webhooks))
 	must(t, err)
 	if o, w := objects.CachedInfo().Config.MaxAge, webhooks.CachedInfo().Config.MaxAge; o < w || o > w+2*time.Hour {
 		t.Errorf("bodies are kept for %v, and events for %v", o, w)

@@ -37,12 +37,12 @@ func (s *site) everything() string {
 		}
 	}
 	must(s.t, names.Err())
-	families, err := s.metrics.Gather()
+	families, err := s.Metrics.Gather()
 	must(s.t, err)
 	for _, f := range families {
 		fmt.Fprintln(&all, f.String())
 	}
-	return all.String() + s.log.String()
+	return all.String() + s.Log.String()
 }
 
 func segment(url string) string { return url[strings.LastIndexByte(url, '/')+1:] }

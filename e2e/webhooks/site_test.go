@@ -4,7 +4,6 @@
 package webhooks_test
 
 import (
-	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -12,36 +11,22 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
-	"golang.org/x/sync/errgroup"
 
-	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/executor"
 	"github.com/hawser-io/hawser/internal/ingress"
-	"github.com/hawser-io/hawser/internal/oauth/endpoint"
-	"github.com/hawser-io/hawser/internal/oauth/flow"
-	"github.com/hawser-io/hawser/internal/oauth/token"
-	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/testenv"
-	"github.com/hawser-io/hawser/internal/webhook"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
-	"github.com/hawser-io/hawser/pkg/crypto"
 	"github.com/hawser-io/hawser/pkg/events"
-	"github.com/hawser-io/hawser/pkg/kvstore"
-	"github.com/hawser-io/hawser/pkg/kvstore/natskv"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -69,26 +54,13 @@ func probe() connectors.Connector {
 	}
 }
 
-// site is an installation.
+// site is an installation: one node with ingresses and, by default, an executor.
 type site struct {
-	t           testing.TB
-	env         *testenv.Env
-	keyset      secret.Text
-	queue       *queue.Queue
-	bus         *events.Bus
-	js          jetstream.JetStream
-	keys        *crypto.Keyring
-	buckets     records.Buckets
-	store       *records.Connections
-	definitions *records.Definitions
-	service     *connection.Service
-	token       secret.Text
-	registry    *connectors.Registry
-	fronts      []*httptest.Server
-	stop        context.CancelFunc
-	running     errgroup.Group
-	log         *testenv.Log
-	metrics     *prometheus.Registry
+	*testenv.Node
+	t      testing.TB
+	js     jetstream.JetStream
+	token  secret.Text
+	fronts []*testenv.Front
 }
 
 // tokenName is the name of the tests' API token.
@@ -106,106 +78,26 @@ type siteOptions struct {
 // newSite starts an installation with the connectors.
 func newSite(t testing.TB, o siteOptions, all ...connectors.Connector) *site {
 	t.Helper()
-	env := testenv.Start(t, nil)
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	s := &site{t: t, env: env, stop: stop, token: records.NewAPIToken(), registry: connectors.NewRegistry(), log: &testenv.Log{}, metrics: prometheus.NewRegistry()}
-	t.Cleanup(func() {
-		stop()
-		for _, f := range s.fronts {
-			f.Close()
-		}
-		if err := s.running.Wait(); err != nil {
-			t.Errorf("the site ended with %v", err)
-		}
-	})
-	for _, c := range all {
-		must(t, s.registry.Register(c))
-	}
-	var err error
-	s.queue, err = queue.New(env.Conn(t), &queue.Options{PublishTimeout: 20 * time.Second})
-	must(t, err)
-	s.bus = s.queue.Bus
-	_, err = s.queue.Ensure(ctx, queue.Topology{})
-	must(t, err)
-	s.js = s.bus.JetStream()
-	s.buckets, err = records.BucketsFrom(func(name string) (kvstore.Store, error) {
-		bucket := natskv.Bucket{Name: s.bus.Subjects.Bucket(name), TTL: records.BucketTTL(name)}
-		return natskv.Open(ctx, s.js, bucket, &natskv.Options{Timeout: 30 * time.Second})
-	})
-	must(t, err)
-	s.keyset, err = crypto.NewKeyset()
-	must(t, err)
-	s.keys, err = crypto.ParseKeyset(s.keyset)
-	must(t, err)
-	s.assemble(ctx, o)
-	return s
-}
-
-func (s *site) assemble(ctx context.Context, o siteOptions) {
-	t := s.t
-	scopes, err := connection.ParseScopes(connection.DefaultScopes)
-	must(t, err)
-	s.store = records.NewConnections(s.buckets, records.NewSealer(s.keys, s.bus.Subjects.Prefix()))
-	s.definitions = records.NewDefinitions(s.buckets)
-	must(t, s.definitions.Publish(ctx, s.registry.All()))
-	status, tokens := records.NewStatusWriter(s.buckets), records.NewAPITokens(s.buckets)
-	must(t, tokens.Add(ctx, s.token, tokenName))
-	onError := func(err error) {
-		if ctx.Err() == nil {
-			t.Logf("problem: %v", err)
-		}
-	}
-	grants, apps := records.NewGrants(s.buckets, s.store.Sealer()), records.NewApps(s.buckets, s.store.Sealer(), nil)
-	s.service = connection.NewService(s.store, s.definitions, scopes, s.bus, &connection.ServiceOptions{BaseURL: baseURL + ingress.DefaultBasePath, OnError: onError, Grants: grants, CheckSecret: webhook.CheckSecret})
-	key, err := records.SigningKey(ctx, s.buckets, s.store.Sealer())
-	must(t, err)
-	links := &flow.Links{BaseURL: baseURL + ingress.DefaultBasePath, Key: key, Now: time.Now}
-	tokensOf := token.New(token.Parts{
-		Queue: s.queue, Connections: s.service, Grants: grants, Leases: records.NewLeases(s.buckets), HTTP: http.DefaultClient,
-		Servers:      &endpoint.Servers{Definitions: s.definitions, Apps: apps, Registry: s.registry},
-		ReconnectURL: links.ReconnectURL,
-	}, nil)
-	s.running.Go(func() error { return s.store.Run(ctx) })
-	s.running.Go(func() error { return tokens.Run(ctx) })
-	s.running.Go(func() error { return apps.Run(ctx) })
-	s.running.Go(func() error { return status.Run(ctx, onError) })
+	s := &site{t: t, Node: testenv.StartNode(t, &testenv.NodeOptions{BaseURL: baseURL, Connectors: all}), token: records.NewAPIToken()}
+	s.js = s.Bus.JetStream()
+	must(t, s.Tokens.Add(t.Context(), s.token, tokenName))
 	if !o.noExecutor {
-		o.executor.Log, o.executor.Metrics = zerolog.New(s.log), s.metrics
-		x := executor.New(executor.Parts{
-			Queue: s.queue, Registry: s.registry, Store: s.store, Definitions: s.definitions, Scopes: scopes,
-			Claims: records.NewClaims(s.buckets), Status: status, HTTP: http.DefaultClient,
-		}, &o.executor)
-		must(t, x.Prepare(ctx))
-		serving := make(chan struct{})
-		s.running.Go(func() error { return x.Run(ctx, ctx, sync.OnceFunc(func() { close(serving) })) })
-		select {
-		case <-serving:
-		case <-time.After(30 * time.Second):
-			t.Fatal("the executor does not serve")
-		}
+		o.executor.Metrics = s.Metrics
+		s.StartExecutor(t, &o.executor)
 	}
-	o.ingress.BaseURL, o.ingress.Log = baseURL, zerolog.New(s.log)
+	o.ingress.BaseURL = baseURL
 	for n := range max(1, o.ingresses) {
-		if o.ingress.Metrics = s.metrics; n > 0 {
+		if o.ingress.Metrics = s.Metrics; n > 0 {
 			o.ingress.Metrics = nil // one registry holds one ingress
 		}
-		in := ingress.New(ingress.Parts{
-			Queue: s.queue, Service: s.service, Store: s.store, Tokens: tokens, Status: status,
-			Apps:  apps,
-			OAuth: flow.New(flow.Parts{Tokens: tokensOf, Flows: records.NewFlows(s.buckets, s.store.Sealer()), Sessions: records.NewSessions(s.buckets), Links: links}),
-		}, &o.ingress)
-		front := httptest.NewUnstartedServer(in.Handler())
-		front.Config = ingress.NewServer(in.Handler())
-		front.Start()
-		s.fronts = append(s.fronts, front)
+		s.fronts = append(s.fronts, s.StartIngress(t, &o.ingress))
 	}
+	return s
 }
 
 func must(t testing.TB, err error) {
 	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 }
 
 var client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}, Timeout: time.Minute}
@@ -288,7 +180,7 @@ func signed(secret, body, delivery string, at time.Time) http.Header {
 // messages returns all messages of a stream that match filter.
 func (s *site) messages(stream events.Stream, filter string) []*jetstream.RawStreamMsg {
 	s.t.Helper()
-	str, err := s.js.Stream(s.t.Context(), s.bus.Subjects.StreamName(stream))
+	str, err := s.js.Stream(s.t.Context(), s.Bus.Subjects.StreamName(stream))
 	must(s.t, err)
 	var out []*jetstream.RawStreamMsg
 	for seq := uint64(1); ; {
@@ -301,24 +193,9 @@ func (s *site) messages(stream events.Stream, filter string) []*jetstream.RawStr
 	}
 }
 
-// eventually waits until ok holds.
 func (s *site) eventually(what string, ok func() bool) {
 	s.t.Helper()
-	s.eventuallyWithin(30*time.Second, what, ok)
-}
-
-func (s *site) eventuallyWithin(limit time.Duration, what string, ok func() bool) {
-	s.t.Helper()
-	deadline := time.After(limit)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			s.t.Fatalf("after %v still not: %s", limit, what)
-		}
-	}
+	testenv.Eventually(s.t, what, ok)
 }
 
 // count counts calls.

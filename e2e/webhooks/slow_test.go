@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/hawser-io/hawser/internal/testenv"
 )
 
 // slowClients is how many send a byte now and then; they are more than slowAtOnce,
@@ -52,7 +54,7 @@ func TestTenThousandSlowClientsStopNobody(t *testing.T) {
 	}
 	slow.drip(t)
 	held := 0
-	s.eventuallyWithin(60*time.Second, "nearly all clients are there", func() bool {
+	testenv.EventuallyWithin(s.t, 60*time.Second, "nearly all clients are there", func() bool {
 		held = openFiles(t, front)
 		return held >= slowAtOnce
 	})

@@ -34,7 +34,7 @@ func behind(t *testing.T, n *roletest.Node, probe connectors.Connector) (*rolete
 	if err != nil {
 		t.Fatal(err)
 	}
-	return roletest.Start(t, &roletest.Options{Env: n.Env, Keys: n.Keys, Queue: q, Connectors: []connectors.Connector{probe}}), proxy
+	return roletest.Start(t, &roletest.Options{Env: n.Env, Keyset: n.Keyset, Queue: q, Connectors: []connectors.Connector{probe}}), proxy
 }
 
 // gated is an action whose first call waits for release.

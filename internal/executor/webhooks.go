@@ -79,6 +79,18 @@ func (w *webhooks) received(ctx context.Context, webhook *events.StoredMessage) 
 		return events.Discard(err)
 	}
 	ctx = events.WithTrace(ctx, webhook.Header)
+	if webhook.NumDelivered == 1 {
+		w.notifyReceived(ctx, t)
+	}
+	if err := w.inactivity.received(ctx, t.ref()); err != nil {
+		return err
+	}
+	return w.handle(ctx, t)
+}
+
+// notifyReceived publishes webhook.received. It is called for the first delivery of the
+// stored webhook only, so that a redelivery publishes nothing twice.
+func (w *webhooks) notifyReceived(ctx context.Context, t *webhookTask) {
 	verified := events.Extension(t.event, events.ExtVerified) != "false"
 	w.lifecycle.notify(ctx, lifecycleEvent{
 		kind: events.WebhookReceived, about: t.about, id: events.DerivedID(t.event.ID(), "received"),
@@ -86,10 +98,6 @@ func (w *webhooks) received(ctx context.Context, webhook *events.StoredMessage) 
 			Method: events.Extension(t.event, events.ExtMethod), Path: events.Extension(t.event, events.ExtPath), Verified: &verified,
 		},
 	})
-	if err := w.inactivity.received(ctx, t.ref()); err != nil {
-		return err
-	}
-	return w.handle(ctx, t)
 }
 
 // due handles a webhook that was parked and is due, or that was redriven.

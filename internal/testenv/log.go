@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// Log keeps what was logged. Its zero value is ready, and it is safe for concurrent
-// use.
+// Log is a writer that keeps what is logged. The zero value is ready. Safe for
+// concurrent use.
 type Log struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -20,14 +20,14 @@ func (l *Log) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
-// String is all that was logged.
+// String returns the whole log.
 func (l *Log) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()
 }
 
-// Lines returns the lines that hold every one of the words.
+// Lines returns the lines that contain all of the words.
 func (l *Log) Lines(words ...string) []string {
 	var out []string
 lines:

@@ -9,20 +9,20 @@ import (
 	"testing"
 )
 
-// Proxy is a TCP proxy on loopback whose network fails on command. It knows
-// nothing of what passes through it. Safe for concurrent use.
+// Proxy is a TCP proxy on loopback that pauses and cuts connections. Safe for
+// concurrent use.
 type Proxy struct {
 	target   string
 	listener net.Listener
 	running  sync.WaitGroup
 
 	mu     sync.Mutex
-	gate   chan struct{}      // closed while bytes pass; guarded by mu
+	open   chan struct{}      // closed while bytes are forwarded; guarded by mu
 	links  map[*link]struct{} // open connections; guarded by mu
 	closed bool               // guarded by mu
 }
 
-// link is one client's connection and its other half.
+// link is a client's connection and the connection to the server.
 type link struct {
 	client, server net.Conn
 	cut            chan struct{} // closed when the link is cut
@@ -40,8 +40,8 @@ func NewProxy(t testing.TB, target string) *Proxy {
 	if err != nil {
 		t.Fatalf("start a proxy: %v", err)
 	}
-	p := &Proxy{target: target, listener: listener, gate: make(chan struct{}), links: map[*link]struct{}{}}
-	close(p.gate)
+	p := &Proxy{target: target, listener: listener, open: make(chan struct{}), links: map[*link]struct{}{}}
+	close(p.open)
 	p.running.Go(p.accept)
 	t.Cleanup(p.close)
 	return p
@@ -53,36 +53,36 @@ func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 // URL is Addr as a NATS address.
 func (p *Proxy) URL() string { return "nats://" + p.Addr() }
 
-// Pause stops the traffic in both directions and keeps connections open, as a
-// network does that drops packets. New connections are accepted, and as silent.
-// Only what is being written at this moment may still arrive.
+// Pause stops forwarding in both directions and keeps connections open, like a
+// network that drops packets. New connections are accepted and not forwarded
+// either. A write in progress may still arrive.
 func (p *Proxy) Pause() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.flowingLocked() {
-		p.gate = make(chan struct{})
+		p.open = make(chan struct{})
 	}
 }
 
-// Resume lets the traffic go on. Nothing was lost in between.
+// Resume continues forwarding. Nothing is lost.
 func (p *Proxy) Resume() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.flowingLocked() {
-		close(p.gate)
+		close(p.open)
 	}
 }
 
 func (p *Proxy) flowingLocked() bool {
 	select {
-	case <-p.gate:
+	case <-p.open:
 		return true
 	default:
 		return false
 	}
 }
 
-// Cut resets every open connection on both sides; what was on its way is lost.
+// Cut resets every open connection on both sides; bytes in flight are lost.
 // New connections work.
 func (p *Proxy) Cut() {
 	p.mu.Lock()
@@ -118,7 +118,7 @@ func (p *Proxy) accept() {
 func (p *Proxy) serve(client net.Conn) {
 	server, err := net.Dial("tcp", p.target)
 	if err != nil {
-		_ = client.Close() // nobody is there, as the client is about to find
+		_ = client.Close()
 		return
 	}
 	l := &link{client: client, server: server, cut: make(chan struct{})}
@@ -151,7 +151,7 @@ func (p *Proxy) remove(l *link) {
 	delete(p.links, l)
 }
 
-// pump copies until the source ends, which it passes on, or the link is cut.
+// pump copies until the source closes or the link is cut.
 func (p *Proxy) pump(l *link, to, from net.Conn) {
 	buf := make([]byte, 32<<10)
 	for {
@@ -176,20 +176,20 @@ func (p *Proxy) pump(l *link, to, from net.Conn) {
 	}
 }
 
-// wait returns when bytes may pass; false if the link was cut.
+// wait blocks while the proxy is paused. It returns false if the link was cut.
 func (p *Proxy) wait(l *link) bool {
 	p.mu.Lock()
-	gate := p.gate
+	open := p.open
 	p.mu.Unlock()
 	select {
-	case <-gate:
+	case <-open:
 		return true
 	case <-l.cut:
 		return false
 	}
 }
 
-// reset closes both halves at once, without the goodbye of TCP.
+// reset closes both connections with a TCP reset.
 func (l *link) reset() {
 	l.once.Do(func() {
 		close(l.cut)

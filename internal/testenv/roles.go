@@ -1,4 +1,4 @@
-package roletest
+package testenv
 
 import (
 	"context"
@@ -11,7 +11,6 @@ import (
 
 	"github.com/hawser-io/hawser/internal/executor"
 	"github.com/hawser-io/hawser/internal/ingress"
-	"github.com/hawser-io/hawser/internal/oauth/flow"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
@@ -33,13 +32,13 @@ func (r *Role) Stop() error {
 // Drain begins to drain the role.
 func (r *Role) Drain() { r.stop() }
 
-// EndGrace tells what is still in flight that its time is over.
+// EndGrace ends the grace period of what is in flight.
 func (r *Role) EndGrace() { r.endGrace() }
 
 // Done is closed when the role has ended.
 func (r *Role) Done() <-chan struct{} { return r.done }
 
-func start(t testing.TB, run func(ctx, grace context.Context, serving func()) error) *Role {
+func startRole(t testing.TB, run func(ctx, grace context.Context, serving func()) error) *Role {
 	t.Helper()
 	base := context.WithoutCancel(t.Context())
 	ctx, stop := context.WithCancel(base)
@@ -81,8 +80,8 @@ func (n *Node) StartExecutor(t testing.TB, opts *executor.Options) *Role {
 		Queue: n.Queue, Registry: n.Registry, Store: n.Store, Definitions: n.Definitions, Scopes: n.Scopes,
 		Claims: records.NewClaims(n.Buckets), Status: n.Status, HTTP: n.Providers, OAuth: n.OAuth.Source,
 	}, &o)
-	check(t, x.Prepare(t.Context()))
-	return start(t, x.Run)
+	Must(t, x.Prepare(t.Context()))
+	return startRole(t, x.Run)
 }
 
 // Front is an ingress that serves.
@@ -107,11 +106,10 @@ func (n *Node) StartIngress(t testing.TB, opts *ingress.Options, tune ...func(*h
 	}
 	in := ingress.New(ingress.Parts{
 		Queue: n.Queue, Service: n.Service, Store: n.Store, Tokens: n.Tokens, Status: n.Status,
-		Apps:  n.Apps,
-		OAuth: flow.New(flow.Parts{Tokens: n.OAuth, Flows: records.NewFlows(n.Buckets, n.Store.Sealer()), Sessions: records.NewSessions(n.Buckets), Links: n.Links}),
+		Apps: n.Apps, OAuth: n.Flow,
 	}, &o)
 	f := &Front{Token: records.NewAPIToken()}
-	check(t, n.Tokens.Add(t.Context(), f.Token, "test"))
+	Must(t, n.Tokens.Add(t.Context(), f.Token, "test"))
 	server := httptest.NewUnstartedServer(nil)
 	server.Config = ingress.NewServer(in.Handler())
 	for _, f := range tune {
@@ -121,6 +119,6 @@ func (n *Node) StartIngress(t testing.TB, opts *ingress.Options, tune ...func(*h
 	t.Cleanup(server.Close)
 	f.URL, f.HTTP = server.URL, server.Client()
 	f.HTTP.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	f.Role = start(t, in.Run)
+	f.Role = startRole(t, in.Run)
 	return f
 }

@@ -1,4 +1,4 @@
-package roletest
+package testenv
 
 import (
 	"context"
@@ -9,21 +9,21 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// Heard is what a core subscriber hears on a filter, in order.
-type Heard struct {
+// Received is what a core subscription has received, in order.
+type Received struct {
 	next func(context.Context) (*events.StoredMessage, error)
 	left func() int
 }
 
-// Listen hears everything on filter from now on.
-func (n *Node) Listen(t testing.TB, filter string) *Heard {
+// Listen subscribes to filter.
+func (n *Node) Listen(t testing.TB, filter string) *Received {
 	t.Helper()
 	nc := n.Bus.JetStream().Conn()
 	sub, err := nc.SubscribeSync(filter)
-	check(t, err)
-	check(t, sub.SetPendingLimits(-1, -1))
-	check(t, nc.FlushWithContext(bounded(t)))
-	return &Heard{
+	Must(t, err)
+	Must(t, sub.SetPendingLimits(-1, -1))
+	Must(t, nc.FlushWithContext(bounded(t)))
+	return &Received{
 		next: func(ctx context.Context) (*events.StoredMessage, error) {
 			m, err := sub.NextMsgWithContext(ctx)
 			if err != nil {
@@ -32,37 +32,37 @@ func (n *Node) Listen(t testing.TB, filter string) *Heard {
 			return &events.StoredMessage{Subject: m.Subject, Header: m.Header, Data: m.Data}, nil
 		},
 		left: func() int {
-			check(t, nc.FlushWithContext(bounded(t)))
+			Must(t, nc.FlushWithContext(bounded(t)))
 			count, _, err := sub.Pending()
-			check(t, err)
+			Must(t, err)
 			return count
 		},
 	}
 }
 
 // Message returns the next message.
-func (h *Heard) Message(t testing.TB) *events.StoredMessage {
+func (r *Received) Message(t testing.TB) *events.StoredMessage {
 	t.Helper()
-	d, err := h.next(bounded(t))
+	d, err := r.next(bounded(t))
 	if err != nil {
-		t.Fatalf("nothing (more) was heard: %v", err)
+		t.Fatalf("no (further) message was received: %v", err)
 	}
 	return d
 }
 
 // Event returns the next message as a CloudEvent.
-func (h *Heard) Event(t testing.TB) events.Event {
+func (r *Received) Event(t testing.TB) events.Event {
 	t.Helper()
-	d := h.Message(t)
+	d := r.Message(t)
 	e, err := events.Decode(d.Header, d.Data)
 	if err != nil {
-		t.Fatalf("heard no CloudEvent on %s: %v", d.Subject, err)
+		t.Fatalf("received no CloudEvent on %s: %v", d.Subject, err)
 	}
 	return e
 }
 
-// Left is how many messages were heard and not returned yet.
-func (h *Heard) Left() int { return h.left() }
+// Left is how many messages were received and not returned yet.
+func (r *Received) Left() int { return r.left() }
 
 // Outcome is what a result holds.
 type Outcome struct {
@@ -76,7 +76,7 @@ type Outcome struct {
 func OutcomeOf(t testing.TB, e events.Event) Outcome {
 	t.Helper()
 	o := Outcome{Type: e.Type(), ID: events.Extension(e, events.ExtRequest)}
-	check(t, json.Unmarshal(e.Data(), &struct {
+	Must(t, json.Unmarshal(e.Data(), &struct {
 		Data  *json.RawMessage   `json:"data"`
 		Error **connectors.Error `json:"error"`
 	}{&o.Data, &o.Error}))
@@ -92,32 +92,26 @@ func (o Outcome) Code() connectors.Code {
 }
 
 // Outcome returns the next message as a result.
-func (h *Heard) Outcome(t testing.TB) Outcome {
+func (r *Received) Outcome(t testing.TB) Outcome {
 	t.Helper()
-	return OutcomeOf(t, h.Event(t))
+	return OutcomeOf(t, r.Event(t))
 }
 
 // Publish sends a raw message and waits until the server has it.
 func (n *Node) Publish(t testing.TB, subject string, header events.Header, data string) {
 	t.Helper()
 	_, err := n.Bus.Publish(bounded(t), subject, &events.Message{Header: header, Data: []byte(data)}, nil)
-	check(t, err)
+	Must(t, err)
 }
 
 // Count is how many messages a stream holds on subjects that match filter.
 func (n *Node) Count(t testing.TB, s events.Stream, filter string) int {
 	t.Helper()
 	subjects, err := n.Queue.Streams.SubjectCounts(bounded(t), s, filter)
-	check(t, err)
+	Must(t, err)
 	total := 0
 	for _, count := range subjects {
 		total += int(count)
 	}
 	return total
-}
-
-func bounded(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), Patience)
-	t.Cleanup(cancel)
-	return ctx
 }

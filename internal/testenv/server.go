@@ -1,5 +1,16 @@
-// Package testenv gives tests a real NATS JetStream server of their own, and
-// networks that fail on command.
+// Package testenv assembles Hawser for tests: on a real NATS server, with real HTTP,
+// and with networks and providers that fail on request.
+//
+//	server.go    Env: an embedded NATS server, which can be stopped and restarted
+//	node.go      Node: one process of an installation, without roles
+//	roles.go     executors and ingresses that run until the test ends
+//	received.go  what a core subscription has received
+//	connector.go Probe: a connector with the test's own actions
+//	browser.go   an end user's browser
+//	wait.go      bounded waiting
+//	proxy.go     a TCP proxy that pauses and cuts connections
+//	loopback.go  loopback addresses for servers that are restarted
+//	log.go       captured log lines
 package testenv
 
 import (
@@ -17,7 +28,7 @@ import (
 	"github.com/hawser-io/hawser/internal/embedded"
 )
 
-// Options changes what an [Env] is like. Nil and zero fields mean defaults.
+// Options of an [Env]. Nil and zero fields mean the defaults.
 type Options struct {
 	// Sync as in embedded.Options. Default "5s": tests do not lose power.
 	Sync string
