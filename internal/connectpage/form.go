@@ -12,51 +12,59 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
-// showForm shows the connector's config as a form. Secrets that were entered before
-// are not shown again.
-func showForm(w http.ResponseWriter, s *records.Session, def *connectors.Connector, entered url.Values, wrong *connectors.Error) {
-	page := content{Title: "Connect " + nameOf(def), Text: def.Metadata.Description, Tenant: forWhom(s), Connector: def.Key}
-	status := http.StatusOK
-	if wrong != nil {
-		status, page.Text = http.StatusBadRequest, wrong.Message
+// form is a connector's config as a form. Secrets that were entered before are not
+// shown again.
+type form struct {
+	session   *records.Session
+	connector *connectors.Connector
+	entered   url.Values        // nil: the form is new
+	err       *connectors.Error // of what was entered
+}
+
+func (f form) render(w http.ResponseWriter) {
+	c := f.connector
+	page := content{Title: "Connect " + nameOf(c), Text: c.Metadata.Description, Tenant: tenantLine(f.session), Connector: c.Key}
+	status, invalid := http.StatusOK, []schema.FieldError(nil)
+	if f.err != nil {
+		status, page.Text, invalid = http.StatusBadRequest, f.err.Message, f.err.Errors
 	}
-	for _, f := range def.Config.Fields() {
-		field := inputOf(f, entered)
-		for _, e := range problemsOf(wrong) {
-			if e.Path == f.Name {
-				field.Error = e.Message
+	for _, configField := range c.Config.Fields() {
+		input := f.input(configField)
+		for _, e := range invalid {
+			if e.Path == configField.Name {
+				input.Error = e.Message
 			}
 		}
-		page.Fields = append(page.Fields, field)
+		page.Fields = append(page.Fields, input)
 	}
 	render(w, status, "form", page)
 }
 
-// inputOf is a field as the page has it, with what was entered before, or its default.
-func inputOf(f schema.Field, entered url.Values) field {
-	field := field{Name: f.Name, Label: f.Label, Type: "text", Description: f.Description, Required: f.Required, Values: entered["config."+f.Name]}
-	if entered == nil && f.Default != nil {
-		field.Values = shownAll(f.Default)
+// input returns a field of the page, with the value that was entered or the default.
+func (f form) input(c schema.Field) field {
+	input := field{Name: c.Name, Label: c.Label, Type: "text", Description: c.Description, Required: c.Required, Values: f.entered["config."+c.Name]}
+	if f.entered == nil && c.Default != nil {
+		input.Values = texts(c.Default)
 	}
 	switch {
-	case f.Type == schema.FieldBoolean:
-		field.Type, field.Required = "checkbox", false
-	case f.Secret && f.Type != schema.FieldTextarea: // in one line, a key in PEM would be destroyed
-		field.Type = "password"
-	case f.Type != schema.FieldString:
-		field.Type = string(f.Type)
+	case c.Type == schema.FieldBoolean:
+		input.Type, input.Required = "checkbox", false
+	case c.Secret && c.Type != schema.FieldTextarea: // an input of one line would destroy a key in PEM
+		input.Type = "password"
+	case c.Type != schema.FieldString:
+		input.Type = string(c.Type)
 	}
-	if f.Secret {
-		field.Values = nil
+	if c.Secret {
+		input.Values = nil
 	}
-	for _, o := range f.Options {
-		field.Options = append(field.Options, option{Value: shown(o.Value), Label: o.Label})
+	for _, o := range c.Options {
+		input.Options = append(input.Options, option{Value: textOf(o.Value), Label: o.Label})
 	}
-	return field
+	return input
 }
 
-// shown is a JSON value as people write it: a string is its text.
-func shown(value json.RawMessage) string {
+// textOf returns a JSON value as text: that of a string is the string.
+func textOf(value json.RawMessage) string {
 	var text string
 	if json.Unmarshal(value, &text) == nil {
 		return text
@@ -64,45 +72,39 @@ func shown(value json.RawMessage) string {
 	return string(value)
 }
 
-func shownAll(value json.RawMessage) []string {
+// texts returns the texts of an array's items, or that of a single value.
+func texts(value json.RawMessage) []string {
 	var items []json.RawMessage
 	if json.Unmarshal(value, &items) != nil {
-		return []string{shown(value)}
+		return []string{textOf(value)}
 	}
-	texts := make([]string, len(items))
+	all := make([]string, len(items))
 	for i, item := range items {
-		texts[i] = shown(item)
+		all[i] = textOf(item)
 	}
-	return texts
+	return all
 }
 
-func problemsOf(e *connectors.Error) []schema.FieldError {
-	if e == nil {
-		return nil
-	}
-	return e.Errors
-}
-
-// configOf makes a config of a form's fields; what was left empty is left out.
+// configOf returns the config of a form's fields, without those that are empty.
 func configOf(def *connectors.Connector, form url.Values) []byte {
 	config := map[string]any{}
 	for _, f := range def.Config.Fields() {
 		if value := valueOf(f, form["config."+f.Name]); value != nil {
-			put(config, f.Name, value)
+			set(config, f.Name, value)
 		}
 	}
-	// A text is a text, unless the schema will not have it and it is JSON.
-	_, wrong := def.Config.Validate(encode(config))
+	// The text of a textarea is a string, unless the schema refuses that and it is JSON.
+	_, invalid := def.Config.Validate(encode(config))
 	for _, f := range def.Config.Fields() {
 		text := form.Get("config." + f.Name)
-		if f.Type == schema.FieldTextarea && json.Valid([]byte(text)) && concerns(wrong, f.Name) {
-			put(config, f.Name, json.RawMessage(text))
+		if f.Type == schema.FieldTextarea && json.Valid([]byte(text)) && concerns(invalid, f.Name) {
+			set(config, f.Name, json.RawMessage(text))
 		}
 	}
 	return encode(config)
 }
 
-// valueOf is what a field's input means; nil if nothing was entered.
+// valueOf returns the value of a field's input; nil if it is empty.
 func valueOf(f schema.Field, texts []string) any {
 	switch {
 	case f.Type == schema.FieldBoolean:
@@ -125,18 +127,18 @@ func valueOf(f schema.Field, texts []string) any {
 	return texts[0]
 }
 
-// choice is the value of the option that is shown as text.
+// choice returns the value of the option with the text.
 func choice(f schema.Field, text string) any {
 	for _, o := range f.Options {
-		if shown(o.Value) == text {
+		if textOf(o.Value) == text {
 			return o.Value
 		}
 	}
 	return text
 }
 
-// put sets a value at a dotted path.
-func put(config map[string]any, path string, value any) {
+// set sets a value at a dotted path.
+func set(config map[string]any, path string, value any) {
 	names := strings.Split(path, ".")
 	for _, name := range names[:len(names)-1] {
 		inner, ok := config[name].(map[string]any)
@@ -149,8 +151,9 @@ func put(config map[string]any, path string, value any) {
 	config[names[len(names)-1]] = value
 }
 
-func concerns(wrong []schema.FieldError, path string) bool {
-	for _, e := range wrong {
+// concerns reports whether one of the errors is at the path or below it.
+func concerns(errs []schema.FieldError, path string) bool {
+	for _, e := range errs {
 		if e.Path == path || strings.HasPrefix(e.Path, path+".") {
 			return true
 		}
@@ -158,11 +161,11 @@ func concerns(wrong []schema.FieldError, path string) bool {
 	return false
 }
 
-// encode writes what was made of a form, which can always be written.
+// encode returns a config as JSON.
 func encode(config map[string]any) []byte {
 	doc, err := json.Marshal(config)
 	if err != nil {
-		return []byte("{}")
+		return []byte("{}") // cannot happen: values come from forms and JSON
 	}
 	return doc
 }

@@ -9,30 +9,30 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
-// start takes a browser to the provider.
-func (p *Pages) start(w http.ResponseWriter, r *http.Request) {
+// start redirects a browser to the provider, and binds the flow to it.
+func (p *Pages) start(w http.ResponseWriter, r *http.Request) error {
 	to, cookie, err := p.oauth.Starter.Open(r.Context(), r.PathValue("connector"), r.PathValue("handle"), cookieOf(r))
 	if err != nil {
-		showFailure(w, r, connectors.AsError(err))
-		return
+		return err
 	}
 	setCookie(w, cookie)
 	redirect(w, r, to)
+	return nil
 }
 
-// reconnect takes a browser with a reconnect link to a new flow.
-func (p *Pages) reconnect(w http.ResponseWriter, r *http.Request) {
+// reconnect redirects a browser with a reconnect link to a new flow.
+func (p *Pages) reconnect(w http.ResponseWriter, r *http.Request) error {
 	to, err := p.oauth.Starter.Reconnect(r.Context(), r.PathValue("connector"), r.PathValue("token"))
 	if err != nil {
-		showFailure(w, r, connectors.AsError(err))
-		return
+		return err
 	}
 	redirect(w, r, to)
+	return nil
 }
 
-// callback is the way back. The browser is sent on only to an address that the
-// flow allowed, with how it went and nothing else.
-func (p *Pages) callback(w http.ResponseWriter, r *http.Request) {
+// callback handles the provider's redirect. The browser is redirected only to a return
+// URL that the flow allowed, with the outcome and nothing else.
+func (p *Pages) callback(w http.ResponseWriter, r *http.Request) error {
 	outcome, failed := p.oauth.Callbacks.Handle(r.Context(), r.PathValue("connector"), r.URL.Query(), cookieOf(r))
 	if outcome.Clear.Name != "" {
 		outcome.Clear.Value, outcome.Clear.MaxAge = "", -1
@@ -43,35 +43,43 @@ func (p *Pages) callback(w http.ResponseWriter, r *http.Request) {
 			problem.RecordCode(w, failed)
 		}
 		redirect(w, r, to)
-		return
+		return nil
 	}
 	if failed != nil {
-		showFailure(w, r, failed)
-		return
+		return failed
 	}
 	page := content{Title: "Connected", Text: "The connection is ready. You can close this window."}
 	if outcome.Status == "selection_required" {
 		page = content{Title: "One more step", Text: "The account has several sites. Choose one where you began."}
 	}
 	render(w, http.StatusOK, "message", page)
+	return nil
 }
 
-// showFailure answers browsers with a page, and programs with a problem document.
-func showFailure(w http.ResponseWriter, r *http.Request, e *connectors.Error) {
-	w.Header().Set("Referrer-Policy", "no-referrer")
-	if !strings.Contains(r.Header.Get("Accept"), "text/html") {
-		problem.Write(w, e)
-		return
+// withErrorPage answers the error of a handler: browsers with a page, and programs with
+// a problem document.
+func withErrorPage(handler func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		err := handler(w, r)
+		if err == nil {
+			return
+		}
+		w.Header().Set("Referrer-Policy", "no-referrer")
+		if !strings.Contains(r.Header.Get("Accept"), "text/html") {
+			problem.Write(w, err)
+			return
+		}
+		e := connectors.AsError(err)
+		problem.RecordCode(w, e)
+		code := string(e.Code)
+		if e.Reason != "" {
+			code += " " + e.Reason
+		}
+		render(w, e.Code.HTTPStatus(), "message", content{Title: "That did not work", Text: e.Message, Code: code})
 	}
-	problem.RecordCode(w, e)
-	code := string(e.Code)
-	if e.Reason != "" {
-		code += " " + e.Reason
-	}
-	render(w, e.Code.HTTPStatus(), "message", content{Title: "That did not work", Text: e.Message, Code: code})
 }
 
-// redirect uses 303, so that nothing of a form is ever sent on.
+// redirect answers 303, so that a browser does not send a form on.
 func redirect(w http.ResponseWriter, r *http.Request, to string) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer")
@@ -88,8 +96,8 @@ func cookieOf(r *http.Request) func(string) string {
 	}
 }
 
-// setCookie sets a cookie for the whole host, which the prefix __Host- demands.
-// Lax: the provider's redirect is a top-level navigation.
+// setCookie sets a cookie for the whole host, as the prefix __Host- requires. It is Lax,
+// since the provider's redirect is a top-level navigation from another site.
 func setCookie(w http.ResponseWriter, c flow.Cookie) {
 	age := int(c.MaxAge.Seconds())
 	if c.MaxAge < 0 {

@@ -27,7 +27,7 @@ const stylePath = "/connect/hawser.css"
 type content struct {
 	Title, Text string
 	Code        string // of an error
-	Tenant      string // who is being connected
+	Tenant      string // for whom the account is connected
 	Options     []option
 	Fields      []field
 	Connector   string // whose form it is
@@ -36,7 +36,7 @@ type content struct {
 	LinkText    string
 }
 
-// option is something to choose.
+// option is a choice of a form or of a field.
 type option struct{ Value, Label, Description string }
 
 // field is an input of a form. Type is text, password, number, checkbox, select,
@@ -49,7 +49,7 @@ type field struct {
 	Error                          string
 }
 
-// Value is the only one, or "".
+// Value returns the first value, or "".
 func (f field) Value() string {
 	if len(f.Values) == 0 {
 		return ""
@@ -57,7 +57,7 @@ func (f field) Value() string {
 	return f.Values[0]
 }
 
-// Chosen reports whether an option is.
+// Chosen reports whether the value is one of the field's.
 func (f field) Chosen(value string) bool { return slices.Contains(f.Values, value) }
 
 // render writes a page. It is not stored, not framed, and sends no referrer.

@@ -27,11 +27,11 @@ func New(flow *flow.Service, service *connection.Service) *Pages { return &Pages
 // Register adds the routes to mux: those of OAuth flows below basePath, and those of
 // connect sessions below /connect/.
 func (p *Pages) Register(mux *http.ServeMux, basePath string) {
-	mux.HandleFunc("GET "+basePath+"/connectors/{connector}/oauth/start/{handle}", p.start)
-	mux.HandleFunc("GET "+basePath+"/connectors/{connector}/oauth/reconnect/{token}", p.reconnect)
-	mux.HandleFunc("GET "+basePath+"/connectors/{connector}/oauth/callback", p.callback)
+	mux.HandleFunc("GET "+basePath+"/connectors/{connector}/oauth/start/{handle}", withErrorPage(p.start))
+	mux.HandleFunc("GET "+basePath+"/connectors/{connector}/oauth/reconnect/{token}", withErrorPage(p.reconnect))
+	mux.HandleFunc("GET "+basePath+"/connectors/{connector}/oauth/callback", withErrorPage(p.callback))
 	mux.HandleFunc("GET "+stylePath, serveStyle)
-	mux.HandleFunc("GET /connect/{token}", p.openSession)
-	mux.Handle("POST /connect/{token}", http.NewCrossOriginProtection().Handler(http.HandlerFunc(p.submitSession)))
+	mux.HandleFunc("GET /connect/{token}", withErrorPage(p.showSession))
+	mux.Handle("POST /connect/{token}", http.NewCrossOriginProtection().Handler(withErrorPage(p.submitSession)))
 	mux.HandleFunc("GET /connect/{token}/status", p.sessionStatus)
 }

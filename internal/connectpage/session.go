@@ -1,6 +1,7 @@
 package connectpage
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 
@@ -10,11 +11,15 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
-// sessionStatus is for the program that made the link: it asks until the user is done.
+// maxForm bounds the body of a form.
+const maxForm = 256 << 10
+
+// sessionStatus is for the program that made the link: it polls until the user has
+// connected.
 func (p *Pages) sessionStatus(w http.ResponseWriter, r *http.Request) {
 	s, err := p.oauth.Sessions.Get(r.Context(), r.PathValue("token"))
 	if err != nil {
-		problem.Write(w, connectors.AsError(err))
+		problem.Write(w, err)
 		return
 	}
 	problem.WriteJSON(w, http.StatusOK, struct {
@@ -24,141 +29,132 @@ func (p *Pages) sessionStatus(w http.ResponseWriter, r *http.Request) {
 	}{s.Status, s.Connector, s.Code})
 }
 
-// openSession shows what the session's user has to do next.
-func (p *Pages) openSession(w http.ResponseWriter, r *http.Request) {
-	s, ok := p.enter(w, r)
-	if !ok {
-		return
+// showSession shows the next step of a session.
+func (p *Pages) showSession(w http.ResponseWriter, r *http.Request) error {
+	s, err := p.openSession(w, r)
+	if err != nil {
+		return err
 	}
-	offers := p.oauth.Sessions.Connectors(s)
+	allowed := p.oauth.Sessions.Connectors(s)
 	chosen := r.URL.Query().Get("choice")
 	switch {
 	case s.Status == flow.SessionConnected:
-		render(w, http.StatusOK, "message", finished(s))
+		render(w, http.StatusOK, "message", connected(s))
 	case s.Status == flow.SessionSelecting:
-		p.showSites(w, r, s)
-	case len(offers) == 1:
-		showForm(w, s, offers[0], nil, nil)
+		return p.showSites(w, r, s)
+	case len(allowed) == 1:
+		form{session: s, connector: allowed[0]}.render(w)
 	case chosen != "":
-		for _, c := range offers {
+		for _, c := range allowed {
 			if c.Key == chosen {
-				showForm(w, s, c, nil, nil)
-				return
+				form{session: s, connector: c}.render(w)
+				return nil
 			}
 		}
-		showFailure(w, r, connectors.Errorf(connectors.CodeForbidden, "this link is not for that"))
+		return connectors.Errorf(connectors.CodeForbidden, "this link is for other connectors")
 	default:
-		page := content{Title: "Connect an account", Text: "What do you want to connect?", Tenant: forWhom(s), Action: r.URL.Path}
-		for _, c := range offers {
+		page := content{Title: "Connect an account", Text: "What do you want to connect?", Tenant: tenantLine(s), Action: r.URL.Path}
+		for _, c := range allowed {
 			page.Options = append(page.Options, option{Value: c.Key, Label: nameOf(c), Description: c.Metadata.Description})
 		}
 		render(w, http.StatusOK, "choose", page)
 	}
+	return nil
 }
 
-// enter lets the session's own browser in.
-func (p *Pages) enter(w http.ResponseWriter, r *http.Request) (*records.Session, bool) {
+// openSession returns the session of the path, and binds it to the browser that first
+// opens it.
+func (p *Pages) openSession(w http.ResponseWriter, r *http.Request) (*records.Session, error) {
 	s, err := p.oauth.Sessions.Get(r.Context(), r.PathValue("token"))
-	var cookie flow.Cookie
-	if err == nil {
-		cookie, err = p.oauth.Sessions.Open(r.Context(), s, cookieOf(r))
-	}
 	if err != nil {
-		showFailure(w, r, connectors.AsError(err))
-		return nil, false
+		return nil, err
 	}
-	if cookie.Name != "" {
+	cookie, err := p.oauth.Sessions.Open(r.Context(), s, cookieOf(r))
+	if err == nil && cookie.Name != "" {
 		setCookie(w, cookie)
 	}
-	return s, true
+	return s, err
 }
 
-// maxForm bounds what a form may hold.
-const maxForm = 256 << 10
-
-// submitSession takes what the user chose or entered. Its cookie is Lax, and other
-// sites' posts are refused by their origin besides.
-func (p *Pages) submitSession(w http.ResponseWriter, r *http.Request) {
-	s, ok := p.enter(w, r)
-	if !ok {
-		return
+// submitSession handles what the user chose or entered. Its cookie is Lax, and posts
+// from other sites are refused by their origin too.
+func (p *Pages) submitSession(w http.ResponseWriter, r *http.Request) error {
+	s, err := p.openSession(w, r)
+	if err != nil {
+		return err
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
-		showFailure(w, r, problem.Invalid("", "the form could not be read"))
-		return
+		return problem.Invalid("", "the form could not be read")
 	}
-	form := r.PostForm
+	choice := r.PostForm.Get("choice")
 	switch {
 	case s.Status == flow.SessionSelecting:
-		if err := p.oauth.Sessions.Select(r.Context(), s, form.Get("choice")); err != nil {
-			showFailure(w, r, connectors.AsError(err))
-			return
+		if err := p.oauth.Sessions.Select(r.Context(), s, choice); err != nil {
+			return err
 		}
-		p.leave(w, r, s)
-	case form.Get("connector") == "":
-		redirect(w, r, r.URL.Path+"?choice="+url.QueryEscape(form.Get("choice")))
+		finish(w, s)
+	case r.PostForm.Get("connector") == "":
+		redirect(w, r, r.URL.Path+"?choice="+url.QueryEscape(choice))
 	default:
-		p.connectSession(w, r, s, form)
+		return p.connect(w, r, s)
 	}
+	return nil
 }
 
-func (p *Pages) connectSession(w http.ResponseWriter, r *http.Request, s *records.Session, form url.Values) {
-	def, err := p.service.Connector(form.Get("connector"))
+// connect connects by the config that was entered.
+func (p *Pages) connect(w http.ResponseWriter, r *http.Request, s *records.Session) error {
+	def, err := p.service.Connector(r.PostForm.Get("connector"))
 	if err != nil {
-		showFailure(w, r, connectors.AsError(err))
-		return
+		return err
 	}
-	next, err := p.oauth.Sessions.Connect(r.Context(), s, def.Key, configOf(def, form))
-	if err != nil {
-		e := connectors.AsError(err)
-		if e.Code == connectors.CodeConnectorConfigInvalid {
-			showForm(w, s, def, form, e)
-			return
-		}
-		showFailure(w, r, e)
-		return
-	}
-	if next != "" {
-		// A link, not a redirect: the policy of the page that was posted from would
-		// hold the form to our own host.
+	next, err := p.oauth.Sessions.Connect(r.Context(), s, def.Key, configOf(def, r.PostForm))
+	switch {
+	case errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorConfigInvalid}):
+		form{session: s, connector: def, entered: r.PostForm, err: connectors.AsError(err)}.render(w)
+	case err != nil:
+		return err
+	case next != "":
+		// A link, not a redirect: the content security policy of the page that was posted
+		// from allows redirects of a form to our own host only.
 		render(w, http.StatusOK, "message", content{
 			Title: "Connect " + nameOf(def), Text: "You are about to give access to your account at " + nameOf(def) + ".",
-			Tenant: forWhom(s), Link: next, LinkText: "Continue",
+			Tenant: tenantLine(s), Link: next, LinkText: "Continue",
 		})
-		return
+	default:
+		finish(w, s)
 	}
-	p.leave(w, r, s)
+	return nil
 }
 
-// leave ends the session's way.
-func (p *Pages) leave(w http.ResponseWriter, r *http.Request, s *records.Session) {
+// finish shows the end of a session, with a link to its return URL.
+func finish(w http.ResponseWriter, s *records.Session) {
+	page := connected(s)
 	outcome := flow.Outcome{Status: "success", Connector: s.Connector, ReturnURL: s.ReturnURL}
 	if to := outcome.Location(nil); to != "" {
-		render(w, http.StatusOK, "message", content{Title: "Connected", Text: "The connection is ready.", Link: to, LinkText: "Go back"})
-		return
+		page = content{Title: "Connected", Text: "The connection is ready.", Link: to, LinkText: "Go back"}
 	}
-	render(w, http.StatusOK, "message", finished(s))
+	render(w, http.StatusOK, "message", page)
 }
 
-func finished(s *records.Session) content {
-	return content{Title: "Connected", Text: "The connection is ready. You can close this window.", Tenant: forWhom(s)}
+func connected(s *records.Session) content {
+	return content{Title: "Connected", Text: "The connection is ready. You can close this window.", Tenant: tenantLine(s)}
 }
 
-func (p *Pages) showSites(w http.ResponseWriter, r *http.Request, s *records.Session) {
+func (p *Pages) showSites(w http.ResponseWriter, r *http.Request, s *records.Session) error {
 	sites, err := p.oauth.Sessions.Sites(r.Context(), s)
 	if err != nil {
-		showFailure(w, r, connectors.AsError(err))
-		return
+		return err
 	}
-	page := content{Title: "Choose a site", Text: "The account has several sites. Which one is it about?", Tenant: forWhom(s), Action: r.URL.Path}
+	page := content{Title: "Choose a site", Text: "The account has several sites. Which one do you want to connect?", Tenant: tenantLine(s), Action: r.URL.Path}
 	for _, site := range sites {
 		page.Options = append(page.Options, option{Value: site.ID, Label: site.Name, Description: site.URL})
 	}
 	render(w, http.StatusOK, "choose", page)
+	return nil
 }
 
-func forWhom(s *records.Session) string { return "For " + s.Scope + " " + s.Identity }
+func tenantLine(s *records.Session) string { return "For " + s.Scope + " " + s.Identity }
 
 func nameOf(c *connectors.Connector) string {
 	if c.Metadata.Name != "" {
