@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -21,8 +22,7 @@ var now = time.Unix(1614265330, 0)
 
 const key = "k3y"
 
-// timestamped is HMAC-SHA256 over "<timestamp>.<body>" in hex, the commonest
-// scheme of all.
+// timestamped is HMAC-SHA256 over "<timestamp>.<body>" in hex.
 func timestamped() *webhooks.Descriptor {
 	return &webhooks.Descriptor{
 		SecretField: "webhookSecret",
@@ -89,10 +89,15 @@ func texts(values ...string) []secret.Text {
 	return all
 }
 
-// reason is why the request is refused: "" if it is not.
+// reason returns why the request is refused: "" if it is accepted.
 func reason(t *testing.T, e *webhook.Engine, r webhook.Request, secrets ...string) webhook.Reason {
 	t.Helper()
 	_, err := e.Verify(t.Context(), r, texts(secrets...))
+	return reasonOf(t, err)
+}
+
+func reasonOf(t *testing.T, err error) webhook.Reason {
+	t.Helper()
 	if err == nil {
 		return ""
 	}
@@ -101,6 +106,13 @@ func reason(t *testing.T, e *webhook.Engine, r webhook.Request, secrets ...strin
 		t.Fatalf("err = %v, want a *Rejection", err)
 	}
 	return rejection.Reason
+}
+
+func assertReason(t *testing.T, name any, got, want webhook.Reason) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%v: reason = %q, want %q", name, got, want)
+	}
 }
 
 func TestVerifyAcceptsWhatTheSecretSigned(t *testing.T) {
@@ -118,7 +130,7 @@ func TestVerifyAcceptsWhatTheSecretSigned(t *testing.T) {
 	}
 }
 
-func TestVerifyTriesEverySecretAndPassesOverAbsentOnes(t *testing.T) {
+func TestVerifyTriesEverySecretAndSkipsAbsentOnes(t *testing.T) {
 	t.Parallel()
 	e, r := mustCompile(t, timestamped()), signed(key, []byte("x"))
 	for _, tc := range []struct {
@@ -134,13 +146,11 @@ func TestVerifyTriesEverySecretAndPassesOverAbsentOnes(t *testing.T) {
 		{nil, webhook.ReasonNoSecret},
 		{[]string{"\x00\x00"}, webhook.ReasonBadSecret},
 	} {
-		if got := reason(t, e, r, tc.secrets...); got != tc.want {
-			t.Errorf("secrets %q: reason = %q, want %q", tc.secrets, got, tc.want)
-		}
+		assertReason(t, fmt.Sprintf("secrets %q", tc.secrets), reason(t, e, r, tc.secrets...), tc.want)
 	}
 }
 
-func TestVerifyNamesTheWayThatWasMeant(t *testing.T) {
+func TestVerifyReportsTheVerificationThatTheSenderMeant(t *testing.T) {
 	t.Parallel()
 	w := plain()
 	second := timestamped().Verify[0]
@@ -148,14 +158,12 @@ func TestVerifyNamesTheWayThatWasMeant(t *testing.T) {
 	e := mustCompile(t, w)
 	verified, err := e.Verify(t.Context(), signed(key, []byte("x")), texts(key))
 	if err != nil || verified.Verifier != 1 {
-		t.Errorf("Verified = %+v, %v, want way 1", verified, err)
+		t.Errorf("Verified = %+v, %v, want verifier 1", verified, err)
 	}
-	if got := reason(t, e, signed("wrong", []byte("x")), key); got != webhook.ReasonBadSignature {
-		t.Errorf("reason = %q, want that of the signature that is there", got)
-	}
+	assertReason(t, "signed with another secret", reason(t, e, signed("wrong", []byte("x")), key), webhook.ReasonBadSignature)
 }
 
-func TestUnsignedAcceptsExplicitlyAndSaysSo(t *testing.T) {
+func TestUnsignedRequestsAreAcceptedOnlyIfDeclared(t *testing.T) {
 	t.Parallel()
 	e := mustCompile(t, &webhooks.Descriptor{Verify: []webhooks.Verification{{Scheme: webhooks.SchemeUnsigned}}})
 	verified, err := e.Verify(t.Context(), request("X", "y", "z"), nil)
@@ -181,13 +189,13 @@ func TestRejectionsShowNeitherSecretNorSignature(t *testing.T) {
 	}
 }
 
-func TestCompileRefusesWhatItCannotCarryOut(t *testing.T) {
+func TestCompileRefusesInvalidDescriptors(t *testing.T) {
 	t.Parallel()
 	for name, w := range map[string]*webhooks.Descriptor{
-		"nil":            nil,
-		"no ways":        {},
-		"unknown scheme": {Verify: []webhooks.Verification{{Scheme: "magic"}}},
-		"hook without":   {Verify: []webhooks.Verification{{Scheme: webhooks.SchemeHook}}},
+		"nil":             nil,
+		"no verification": {},
+		"unknown scheme":  {Verify: []webhooks.Verification{{Scheme: "magic"}}},
+		"no hook":         {Verify: []webhooks.Verification{{Scheme: webhooks.SchemeHook}}},
 	} {
 		if e, err := webhook.Compile(w, nil); err == nil || e != nil {
 			t.Errorf("%s: Compile = %v, %v, want an error", name, e, err)

@@ -19,8 +19,8 @@ import (
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// FuzzKeys: whatever stands at the address of a provider's keys, or is configured
-// as a public key, nothing panics, and nothing verifies that another key signed.
+// FuzzKeys answers a fetch of keys with any bytes, and configures them as the
+// public key: nothing panics, and nothing that another key signed verifies.
 func FuzzKeys(f *testing.F) {
 	private := rsaKeys()["k1"]
 	ours := &keyServer{private: map[string]*rsa.PrivateKey{"k1": private}}
@@ -41,8 +41,8 @@ func FuzzKeys(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	other := rsaKeys()["k2"] // whose public half nobody is given
-	bearing := request("Authorization", "Bearer "+token(f, `{"alg":"RS256","kid":"k1"}`, valid(), rs256(f, other)), "b")
+	other := rsaKeys()["k2"] // its public key is in no seed
+	withToken := request("Authorization", "Bearer "+token(f, `{"alg":"RS256","kid":"k1"}`, valid(), rs256(f, other)), "b")
 	digest := sha256.Sum256([]byte("b"))
 	signature, err := rsa.SignPKCS1v15(rand.Reader, other, crypto.SHA256, digest[:])
 	if err != nil {
@@ -59,7 +59,7 @@ func FuzzKeys(f *testing.F) {
 			webhook *webhooks.Descriptor
 			request webhook.Request
 		}{
-			"key set":     {bearer(&webhooks.JWT{Algorithm: "RS256", JWKS: keyServerURL, Audience: "{url}"}), bearing},
+			"key set":     {bearer(&webhooks.JWT{Algorithm: "RS256", JWKS: keyServerURL, Audience: "{url}"}), withToken},
 			"certificate": {byCertificate, signed},
 			"configured":  {byConfig, signed},
 		} {

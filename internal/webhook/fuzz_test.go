@@ -15,8 +15,7 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
-// Nothing that a stranger sends makes the engine panic, or is accepted
-// without the secret.
+// No request makes the engine panic, or is accepted without the secret.
 
 func FuzzSignature(f *testing.F) {
 	digest := hmacHex(key, "b")
@@ -85,7 +84,7 @@ func FuzzToken(f *testing.F) {
 	})
 }
 
-// FuzzDocument compares the path walker with encoding/json.
+// FuzzDocument compares body paths with encoding/json.
 func FuzzDocument(f *testing.F) {
 	for _, seed := range []string{`{"a":{"b":"c"}}`, `{"a":1,"a":{"b":2}}`, `[{"a":{"b":true}}]`, `{"a":{"b":"\u0041\""}}`, ` { "a" : { "b" : -1.5e3 } } `, `{"a":{"b":"é"}}`, `{"\u0061":{"b":""}}`, "{\"a\":{\"b\":\"\xff\"}}"} {
 		f.Add([]byte(seed))
@@ -100,7 +99,7 @@ func FuzzDocument(f *testing.F) {
 		decoder.UseNumber()
 		if !json.Valid(body) || decoder.Decode(&document) != nil {
 			if got.Sequence != "" || got.Type != "" {
-				t.Errorf("%q is no document: Delivery = %+v", body, got)
+				t.Errorf("%q is no document: Metadata = %+v", body, got)
 			}
 			return
 		}
@@ -115,7 +114,7 @@ func FuzzDocument(f *testing.F) {
 	})
 }
 
-// comparable leaves out what an Extraction replaces by a hash.
+// comparable reports whether Metadata has the text itself, not its hash.
 func comparable(s string) bool {
 	return len(s) <= 128 && strings.TrimSpace(s) == s && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
 }
@@ -154,11 +153,11 @@ func FuzzExtract(f *testing.F) {
 		d := e.Extract(r)
 		for _, text := range append([]string{d.ID, d.Type, d.Sequence}, d.Accounts...) {
 			if !comparable(text) {
-				t.Errorf("Delivery = %+v: %q is too long or not printable", d, text)
+				t.Errorf("Metadata = %+v: %q is too long or not printable", d, text)
 			}
 		}
 		if d.ID == "" {
-			t.Errorf("Delivery = %+v: no id", d)
+			t.Errorf("Metadata = %+v: no id", d)
 		}
 	})
 }

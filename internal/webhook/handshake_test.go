@@ -1,7 +1,7 @@
 package webhook_test
 
 import (
-	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -11,7 +11,7 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
-// withHandshake is plain with one handshake.
+// withHandshake is plain with that handshake.
 func withHandshake(h webhooks.Handshake) *webhooks.Descriptor {
 	w := plain()
 	h.Name = "test"
@@ -22,15 +22,6 @@ func withHandshake(h webhooks.Handshake) *webhooks.Descriptor {
 func bare(method, query, body string) webhook.Request {
 	q, _ := url.ParseQuery(query)
 	return webhook.Request{Method: method, PublicURL: "https://hawser.example/x?" + query, Header: http.Header{}, Query: q, Body: []byte(body), Now: now}
-}
-
-func refused(t *testing.T, err error) webhook.Reason {
-	t.Helper()
-	rejection, ok := errors.AsType[*webhook.Rejection](err)
-	if !ok {
-		t.Fatalf("err = %v, want a *Rejection", err)
-	}
-	return rejection.Reason
 }
 
 func TestADeliveryIsNoHandshake(t *testing.T) {
@@ -48,7 +39,7 @@ func TestADeliveryIsNoHandshake(t *testing.T) {
 	}
 }
 
-func TestEchoedChallengesAreTextAndNeverPages(t *testing.T) {
+func TestEchoedChallengesAreTextAndNeverHTML(t *testing.T) {
 	t.Parallel()
 	e := mustCompile(t, withHandshake(webhooks.Handshake{
 		Methods: []string{"GET"}, When: []webhooks.Match{{From: "query.challenge", Present: true}},
@@ -65,13 +56,9 @@ func TestEchoedChallengesAreTextAndNeverPages(t *testing.T) {
 		}
 	}
 	_, err := e.Handshake(t.Context(), bare("GET", "challenge="+strings.Repeat("x", 1<<20), ""), nil, nil)
-	if got := refused(t, err); got != webhook.ReasonBadHandshake {
-		t.Errorf("1 MB: reason = %q, want bad_handshake", got)
-	}
+	assertReason(t, "1 MB", reasonOf(t, err), webhook.ReasonBadHandshake)
 	_, err = e.Handshake(t.Context(), bare("GET", "challenge=a&challenge=b", ""), nil, nil)
-	if got := refused(t, err); got != webhook.ReasonBadHandshake {
-		t.Errorf("two challenges: reason = %q, want bad_handshake", got)
-	}
+	assertReason(t, "two challenges", reasonOf(t, err), webhook.ReasonBadHandshake)
 	if reply, err := e.Handshake(t.Context(), bare("GET", "challenge=", ""), nil, nil); reply != nil || err != nil {
 		t.Errorf("empty challenge: %v, %v, want no handshake", reply, err)
 	}
@@ -122,7 +109,7 @@ func TestVerifyTokens(t *testing.T) {
 			}
 			continue
 		}
-		if got := refused(t, err); got != tc.want || reply != nil {
+		if got := reasonOf(t, err); got != tc.want || reply != nil {
 			t.Errorf("%s: reason = %q, want %q", tc.name, got, tc.want)
 		}
 	}
@@ -142,13 +129,9 @@ func TestVerifiedHandshakesNeedTheSignature(t *testing.T) {
 		t.Errorf("signed: %v, %v, want the answer", reply, err)
 	}
 	_, err = e.Handshake(t.Context(), request("X-Signature", hmacHex("wrong", body), body), texts(key), nil)
-	if got := refused(t, err); got != webhook.ReasonBadSignature {
-		t.Errorf("wrongly signed: reason = %q, want bad_signature", got)
-	}
+	assertReason(t, "wrongly signed", reasonOf(t, err), webhook.ReasonBadSignature)
 	_, err = e.Handshake(t.Context(), bare("POST", "", body), texts(key), nil)
-	if got := refused(t, err); got != webhook.ReasonMissingSignature {
-		t.Errorf("unsigned: reason = %q, want missing_signature", got)
-	}
+	assertReason(t, "unsigned", reasonOf(t, err), webhook.ReasonMissingSignature)
 }
 
 func TestHMACAnswersUseTheSecretThatSigned(t *testing.T) {
@@ -176,15 +159,15 @@ func TestSecretsAreCapturedOnlyOnce(t *testing.T) {
 		Capture: webhooks.Source{From: "header.X-Hook-Secret"},
 		Respond: webhooks.Response{Headers: map[string]string{"X-Hook-Secret": "{header.X-Hook-Secret}"}},
 	}))
-	const given = "b537207f20cbfa02"
-	reply, err := e.Handshake(t.Context(), request("X-Hook-Secret", given, ""), texts(""), nil)
+	const sent = "b537207f20cbfa02"
+	reply, err := e.Handshake(t.Context(), request("X-Hook-Secret", sent, ""), texts(""), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if reply.Capture.Reveal() != given || reply.Header.Get("X-Hook-Secret") != given || len(reply.Body) != 0 {
+	if reply.Capture.Reveal() != sent || reply.Header.Get("X-Hook-Secret") != sent || len(reply.Body) != 0 {
 		t.Errorf("reply = %+v, want the secret captured and echoed", reply)
 	}
-	if reply, err := e.Handshake(t.Context(), request("X-Hook-Secret", "attacker", ""), texts(given), nil); reply != nil || err != nil {
+	if reply, err := e.Handshake(t.Context(), request("X-Hook-Secret", "attacker", ""), texts(sent), nil); reply != nil || err != nil {
 		t.Errorf("with a secret: %v, %v, want no handshake", reply, err)
 	}
 	if reply, err := e.Handshake(t.Context(), bare("POST", "", ""), nil, nil); reply != nil || err != nil {
@@ -194,9 +177,7 @@ func TestSecretsAreCapturedOnlyOnce(t *testing.T) {
 		r := request("X", "y", "")
 		r.Header["X-Hook-Secret"] = []string{bad}
 		_, err := e.Handshake(t.Context(), r, nil, nil)
-		if got := refused(t, err); got != webhook.ReasonBadHandshake {
-			t.Errorf("secret %.20q: reason = %q, want bad_handshake", bad, got)
-		}
+		assertReason(t, fmt.Sprintf("secret %.20q", bad), reasonOf(t, err), webhook.ReasonBadHandshake)
 	}
 }
 
@@ -211,7 +192,7 @@ func TestProbesAreAnsweredEmpty(t *testing.T) {
 	}
 }
 
-func TestOnlyTheProvidersAddressesAreVisited(t *testing.T) {
+func TestOnlyTheProvidersAddressesAreFetched(t *testing.T) {
 	t.Parallel()
 	e := mustCompile(t, withHandshake(webhooks.Handshake{
 		When: []webhooks.Match{{From: "body.visit", Present: true}}, Verified: true,
@@ -236,7 +217,7 @@ func TestOnlyTheProvidersAddressesAreVisited(t *testing.T) {
 			}
 			continue
 		}
-		if got := refused(t, err); got != want || reply != nil {
+		if got := reasonOf(t, err); got != want || reply != nil {
 			t.Errorf("%s: reason = %q, want %q", address, got, want)
 		}
 	}

@@ -91,9 +91,7 @@ func TestTokensSignedWithTheSecret(t *testing.T) {
 		{"no claim", with("sub", nil), webhook.ReasonWrongClaims},
 	} {
 		r := request("Authorization", "Bearer "+token(t, hs256Header, tc.claims, hs256), "b")
-		if got := reason(t, e, r, "old", key); got != tc.want {
-			t.Errorf("%s: reason = %q, want %q", tc.name, got, tc.want)
-		}
+		assertReason(t, tc.name, reason(t, e, r, "old", key), tc.want)
 	}
 }
 
@@ -154,15 +152,11 @@ func TestTokensMayCoverTheBody(t *testing.T) {
 		"truncated":  {with("payload", claims{"hash": hash[:62]}), "b", webhook.ReasonBadBodyHash},
 	} {
 		r := request("Authorization", "Bearer "+token(t, hs256Header, tc.claims, hs256), tc.body)
-		if got := reason(t, e, r, key); got != tc.want {
-			t.Errorf("%s: reason = %q, want %q", name, got, tc.want)
-		}
+		assertReason(t, name, reason(t, e, r, key), tc.want)
 	}
 	w.Verify[0].BodyHash.Optional = true
 	r := request("Authorization", "Bearer "+token(t, hs256Header, valid(), hs256), "b")
-	if got := reason(t, mustCompile(t, w), r, key); got != "" {
-		t.Errorf("optional and missing: reason = %q", got)
-	}
+	assertReason(t, "optional and missing", reason(t, mustCompile(t, w), r, key), "")
 }
 
 func rs256(tb testing.TB, private *rsa.PrivateKey) func(string) []byte {
@@ -187,18 +181,12 @@ func TestASharedKeySetNeedsAClaimThatIsOurs(t *testing.T) {
 	}
 	for email, want := range map[string]webhook.Reason{"ours@example.com": "", "theirs@example.com": webhook.ReasonWrongClaims, "": webhook.ReasonWrongClaims} {
 		r := request("Authorization", "Bearer "+token(t, `{"alg":"RS256","kid":"k1"}`, with("email", email), rs256(t, set.private["k1"])), "b")
-		if got := reason(t, e, r, "former@example.com", "ours@example.com"); got != want {
-			t.Errorf("%s: reason = %q, want %q", email, got, want)
-		}
+		assertReason(t, email, reason(t, e, r, "former@example.com", "ours@example.com"), want)
 	}
 	r := request("Authorization", "Bearer "+token(t, `{"alg":"RS256","kid":"k1"}`, with("email", "ours@example.com"), rs256(t, set.private["k1"])), "b")
-	if got := reason(t, e, r); got != webhook.ReasonNoSecret {
-		t.Errorf("nothing configured: reason = %q, want no_secret", got)
-	}
+	assertReason(t, "nothing configured", reason(t, e, r), webhook.ReasonNoSecret)
 	// A public key must not do as the secret of HS256.
 	public := base64.RawURLEncoding.EncodeToString(set.private["k1"].N.Bytes())
 	confused := token(t, hs256Header, with("email", "ours@example.com"), func(over string) []byte { return sum(sha256.New, public, over) })
-	if got := reason(t, e, request("Authorization", "Bearer "+confused, "b"), public); got != webhook.ReasonMalformedSignature {
-		t.Errorf("HS256 with the public key: reason = %q, want malformed", got)
-	}
+	assertReason(t, "HS256 with the public key", reason(t, e, request("Authorization", "Bearer "+confused, "b"), public), webhook.ReasonMalformedSignature)
 }

@@ -57,7 +57,7 @@ func TestExtractionFromBodyPaths(t *testing.T) {
 	}
 }
 
-func TestExtractionBelievesNoBrokenDocument(t *testing.T) {
+func TestNothingIsExtractedFromInvalidJSON(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{
 		"", "null", "true", `"id"`, `{"id":"x"`, `{"id":"x"}}`, `{"id":"x"} {"id":"y"}`, `{'id':'x'}`, "\ufeff" + `{"id":"x"}`,
@@ -79,11 +79,11 @@ func TestExtractionFromHeaderQueryAndForm(t *testing.T) {
 	}
 	want := webhook.Metadata{ID: "in form", Type: "a b", Accounts: []string{"subscribe"}, Sequence: "h:POST"}
 	if diff := cmp.Diff(want, extract(t, x, "payload", r)); diff != "" {
-		t.Errorf("Delivery (-want +got):\n%s", diff)
+		t.Errorf("Metadata (-want +got):\n%s", diff)
 	}
 	r.Body = []byte("kind=%zz")
 	if d := extract(t, x, "payload", r); d.Type != "" || d.ID == "" || !d.Derived {
-		t.Errorf("broken form: Delivery = %+v, want no type and a derived id", d)
+		t.Errorf("broken form: Metadata = %+v, want no type and a derived id", d)
 	}
 }
 
@@ -137,12 +137,12 @@ func TestABatchMayBeForSeveralAccounts(t *testing.T) {
 func TestForeignNamesAreShortAndPrintable(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
-		id   string
-		kept bool
+		id        string
+		unchanged bool
 	}{
 		{"abc-123_X.y", true},
 		{"Push Hook", true},
-		{"*.>", true}, // harmless here: whoever makes a subject escapes it
+		{"*.>", true}, // the caller escapes it in subjects
 		{strings.Repeat("x", 128), true},
 		{strings.Repeat("x", 129), false},
 		{strings.Repeat("x", 10_240), false},
@@ -157,16 +157,16 @@ func TestForeignNamesAreShortAndPrintable(t *testing.T) {
 		r := request("X-Id", "y", "")
 		r.Header = http.Header{"X-Id": {tc.id}}
 		got := extract(t, webhooks.Extraction{ID: "{header.X-Id}", Type: "{header.X-Id}"}, "", r)
-		if kept := got.ID == tc.id; kept != tc.kept || got.Type != got.ID {
-			t.Errorf("%.40q: ID = %q, Type = %q, want kept = %v", tc.id, got.ID, got.Type, tc.kept)
+		if unchanged := got.ID == tc.id; unchanged != tc.unchanged || got.Type != got.ID {
+			t.Errorf("%.40q: ID = %q, Type = %q, want unchanged = %v", tc.id, got.ID, got.Type, tc.unchanged)
 		}
-		if !tc.kept && (len(got.ID) != len("sha256:")+64 || got.Derived) {
+		if !tc.unchanged && (len(got.ID) != len("sha256:")+64 || got.Derived) {
 			t.Errorf("%.40q: ID = %q, want a hash that is not marked as derived", tc.id, got.ID)
 		}
 	}
 }
 
-func TestWithoutAnIDBodyAndTimestampAreIt(t *testing.T) {
+func TestWithoutAnIDTheHashOfBodyAndTimestampIsIt(t *testing.T) {
 	t.Parallel()
 	derive := func(at, body string) webhook.Metadata {
 		r := request("X-Demo-Timestamp", at, body)
@@ -174,7 +174,7 @@ func TestWithoutAnIDBodyAndTimestampAreIt(t *testing.T) {
 	}
 	one := derive("1614265330", "b")
 	if !one.Derived || len(one.ID) != len("sha256:")+64 {
-		t.Errorf("Delivery = %+v, want a derived hash", one)
+		t.Errorf("Metadata = %+v, want a derived hash", one)
 	}
 	if again := derive("1614265330", "b"); again.ID != one.ID {
 		t.Errorf("ids of equal deliveries differ: %s, %s", one.ID, again.ID)
@@ -188,6 +188,6 @@ func TestWithoutAnIDBodyAndTimestampAreIt(t *testing.T) {
 		}
 	}
 	if d := extract(t, webhooks.Extraction{Repeats: true}, "", request("X", "y", "b")); d.ID != "" || d.Derived {
-		t.Errorf("repeats: Delivery = %+v, want no id", d)
+		t.Errorf("repeats: Metadata = %+v, want no id", d)
 	}
 }

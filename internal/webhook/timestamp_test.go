@@ -1,6 +1,7 @@
 package webhook_test
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
 	"testing"
@@ -10,7 +11,7 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
-// at signs the text of a timestamp as it stands.
+// at returns a request signed with that timestamp.
 func at(text string) webhook.Request {
 	r := signed(key, []byte("b"))
 	r.Header.Set("X-Demo-Timestamp", text)
@@ -28,15 +29,11 @@ func TestTheEdgesOfTheTimeWindowBelongToIt(t *testing.T) {
 		{0, ""}, {299, ""}, {300, ""}, {301, webhook.ReasonStale}, {1 << 30, webhook.ReasonStale},
 		{-59, ""}, {-60, ""}, {-61, webhook.ReasonFuture}, {-300, webhook.ReasonFuture},
 	} {
-		if got := reason(t, e, at(strconv.FormatInt(now.Unix()-tc.age, 10)), key); got != tc.want {
-			t.Errorf("age %d s: reason = %q, want %q", tc.age, got, tc.want)
-		}
+		assertReason(t, fmt.Sprintf("age %d s", tc.age), reason(t, e, at(strconv.FormatInt(now.Unix()-tc.age, 10)), key), tc.want)
 	}
 	r := at(strconv.FormatInt(now.Unix()-300, 10))
 	r.Now = now.Add(time.Millisecond)
-	if got := reason(t, e, r, key); got != webhook.ReasonStale {
-		t.Errorf("age 300.001 s: reason = %q, want stale", got)
-	}
+	assertReason(t, "age 300.001 s", reason(t, e, r, key), webhook.ReasonStale)
 }
 
 func TestMalformedTimestampsAreRefusedEvenIfSigned(t *testing.T) {
@@ -46,28 +43,20 @@ func TestMalformedTimestampsAreRefusedEvenIfSigned(t *testing.T) {
 		"-1614265330", "+1614265330", "1614265330.0", "1614265330000", "1e9", "0x60", "01614265330", " 1614265330",
 		"1614265330 ", "1614265330\n", "9223372036854775808", "99999999999999999999", "now", "NaN", "1_614_265_330", "٣", "0",
 	} {
-		if got := reason(t, e, at(text), key); got != webhook.ReasonMalformedTimestamp {
-			t.Errorf("timestamp %q: reason = %q, want malformed_timestamp", text, got)
-		}
+		assertReason(t, fmt.Sprintf("timestamp %q", text), reason(t, e, at(text), key), webhook.ReasonMalformedTimestamp)
 	}
 	r := at("1614265330")
 	r.Header.Del("X-Demo-Timestamp")
-	if got := reason(t, e, r, key); got != webhook.ReasonMissingTimestamp {
-		t.Errorf("no timestamp: reason = %q, want missing_timestamp", got)
-	}
+	assertReason(t, "no timestamp", reason(t, e, r, key), webhook.ReasonMissingTimestamp)
 	r.Header["X-Demo-Timestamp"] = []string{"1614265330", "1614265330"}
-	if got := reason(t, e, r, key); got != webhook.ReasonMalformedTimestamp {
-		t.Errorf("two timestamps: reason = %q, want malformed_timestamp", got)
-	}
+	assertReason(t, "two timestamps", reason(t, e, r, key), webhook.ReasonMalformedTimestamp)
 }
 
 func TestATimestampThatWasNotSignedIsABadSignature(t *testing.T) {
 	t.Parallel()
 	r := at(strconv.FormatInt(now.Unix()-3600, 10))
 	r.Header.Set("X-Demo-Timestamp", strconv.FormatInt(now.Unix(), 10))
-	if got := reason(t, mustCompile(t, timestamped()), r, key); got != webhook.ReasonBadSignature {
-		t.Errorf("reason = %q, want bad_signature", got)
-	}
+	assertReason(t, "another timestamp", reason(t, mustCompile(t, timestamped()), r, key), webhook.ReasonBadSignature)
 }
 
 func TestFormatsOfTimestamps(t *testing.T) {
@@ -94,9 +83,7 @@ func TestFormatsOfTimestamps(t *testing.T) {
 	} {
 		w := timestamped()
 		w.Verify[0].Timestamp.Format = tc.format
-		if got := reason(t, mustCompile(t, w), at(tc.text), key); got != tc.want {
-			t.Errorf("%s %q: reason = %q, want %q", tc.format, tc.text, got, tc.want)
-		}
+		assertReason(t, fmt.Sprintf("%s %q", tc.format, tc.text), reason(t, mustCompile(t, w), at(tc.text), key), tc.want)
 	}
 }
 
@@ -114,9 +101,7 @@ func TestTimestampInSignatureFieldAndInBody(t *testing.T) {
 		"t=1614265330,t=1614265330,v1=" + digest: webhook.ReasonMalformedTimestamp,
 		"t=,v1=" + digest:                        webhook.ReasonMalformedTimestamp,
 	} {
-		if got := reason(t, e, request("X-Sig", value, "b"), key); got != want {
-			t.Errorf("%q: reason = %q, want %q", value, got, want)
-		}
+		assertReason(t, value, reason(t, e, request("X-Sig", value, "b"), key), want)
 	}
 	inBody := plain()
 	inBody.Verify[0].Timestamp = &webhooks.Timestamp{Source: webhooks.Source{From: "body.sent.at"}, Format: webhooks.UnixMillis}
@@ -132,13 +117,11 @@ func TestTimestampInSignatureFieldAndInBody(t *testing.T) {
 		`{"sent":{"at":1614265330000}`:     webhook.ReasonMissingTimestamp, // not JSON
 		`{"sent":{"at":16142653300000000}`: webhook.ReasonMissingTimestamp,
 	} {
-		if got := reason(t, e, request("X-Signature", hmacHex(key, body), body), key); got != want {
-			t.Errorf("%s: reason = %q, want %q", body, got, want)
-		}
+		assertReason(t, body, reason(t, e, request("X-Signature", hmacHex(key, body), body), key), want)
 	}
 }
 
-func TestStaleRejectionsTellTheSkew(t *testing.T) {
+func TestStaleRejectionsReportTheSkew(t *testing.T) {
 	t.Parallel()
 	e := mustCompile(t, timestamped())
 	for age, want := range map[int64]time.Duration{3600: time.Hour, -600: -10 * time.Minute} {
@@ -154,11 +137,7 @@ func TestHeaderNamesAreMatchedInAnyCase(t *testing.T) {
 	w := timestamped()
 	w.Verify[0].Signature.From = "header.x-demo-SIGNATURE"
 	r := signed(key, []byte("b"))
-	if got := reason(t, mustCompile(t, w), r, key); got != "" {
-		t.Errorf("refused as %s", got)
-	}
+	assertReason(t, "another case", reason(t, mustCompile(t, w), r, key), "")
 	r.Header = http.Header{}
-	if got := reason(t, mustCompile(t, w), r, key); got != webhook.ReasonMissingSignature {
-		t.Errorf("reason = %q, want missing_signature", got)
-	}
+	assertReason(t, "no header", reason(t, mustCompile(t, w), r, key), webhook.ReasonMissingSignature)
 }
