@@ -1,11 +1,10 @@
-// Package jsondoc reads JSON (RFC 8259). It is the only JSON reader of Hawser
-// beside encoding/json, which decodes into structs.
+// Package jsondoc reads JSON (RFC 8259) that has no Go struct. It is the only
+// such reader in Hawser.
 //
-// [Decode] is for texts that Hawser acts on: it is strict, so that no other
-// reader can understand the text differently, and it keeps the digits of
-// numbers. [Parse] is for texts of others that are kept as they are: it accepts
-// what encoding/json accepts and finds values, with their byte offsets, without
-// decoding the rest. Neither skips a byte order mark: see [TrimBOM].
+// [Decode] is strict, so that no other reader can understand the text
+// differently, and it preserves the digits of numbers. [Parse] accepts what
+// encoding/json accepts, and finds values and their byte offsets without decoding
+// the rest. Neither skips a byte order mark: see [TrimBOM].
 package jsondoc
 
 import (
@@ -31,12 +30,12 @@ const (
 	maxExponent = 3 // digits
 )
 
-// Error says where and why a text is refused. It quotes nothing of the text but
-// the names in Path.
+// Error is why a text is refused. It quotes nothing of the text except the names
+// in Path.
 type Error struct {
 	Path   []string // names and indices that lead to the value
-	Offset int      // in bytes, at or before the fault
-	Reason string   // without the place: "occurs twice"
+	Offset int      // in bytes; the error is there or after it
+	Reason string   // "occurs twice", for example
 }
 
 // Error returns the JSON pointer of the value, and the reason.
@@ -90,17 +89,18 @@ func (d decoder) end() error {
 }
 
 func (d decoder) value() (any, error) {
-	switch d.PeekKind() {
-	case jsontext.KindBeginObject:
-		return d.object()
-	case jsontext.KindBeginArray:
-		return d.array()
-	}
 	token, err := d.ReadToken()
 	if err != nil {
 		return nil, err
 	}
+	if d.StackDepth() > MaxDepth {
+		return nil, d.fail(fmt.Sprintf("is nested deeper than %d levels", MaxDepth))
+	}
 	switch token.Kind() {
+	case jsontext.KindBeginObject:
+		return d.object()
+	case jsontext.KindBeginArray:
+		return d.array()
 	case jsontext.KindTrue, jsontext.KindFalse:
 		return token.Bool(), nil
 	case jsontext.KindString:
@@ -108,25 +108,23 @@ func (d decoder) value() (any, error) {
 	case jsontext.KindNumber:
 		number := token.String()
 		if !inRange(number) {
-			return nil, &Error{Path: slices.Collect(d.StackPointer().Tokens()), Offset: int(d.InputOffset()), Reason: "is a number out of range"}
+			return nil, d.fail("is a number out of range")
 		}
 		return json.Number(number), nil
 	}
 	return nil, nil
 }
 
+// object reads the members of an object whose opening brace has been read.
 func (d decoder) object() (any, error) {
-	if err := d.enter(); err != nil {
-		return nil, err
-	}
 	members := map[string]any{}
 	for d.PeekKind() != jsontext.KindEndObject {
-		name, err := d.ReadToken()
+		token, err := d.ReadToken()
 		if err != nil {
 			return nil, err
 		}
-		key := name.String()
-		if members[key], err = d.value(); err != nil {
+		name := token.String()
+		if members[name], err = d.value(); err != nil {
 			return nil, err
 		}
 	}
@@ -134,34 +132,26 @@ func (d decoder) object() (any, error) {
 	return members, err
 }
 
+// array reads the elements of an array whose opening bracket has been read.
 func (d decoder) array() (any, error) {
-	if err := d.enter(); err != nil {
-		return nil, err
-	}
-	items := []any{}
+	elements := []any{}
 	for d.PeekKind() != jsontext.KindEndArray {
-		item, err := d.value()
+		element, err := d.value()
 		if err != nil {
 			return nil, err
 		}
-		items = append(items, item)
+		elements = append(elements, element)
 	}
 	_, err := d.ReadToken()
-	return items, err
+	return elements, err
 }
 
-// enter reads the opening bracket of an object or array.
-func (d decoder) enter() error {
-	if _, err := d.ReadToken(); err != nil {
-		return err
-	}
-	if d.StackDepth() > MaxDepth {
-		return &Error{Path: slices.Collect(d.StackPointer().Tokens()), Offset: int(d.InputOffset()), Reason: fmt.Sprintf("is nested deeper than %d levels", MaxDepth)}
-	}
-	return nil
+// fail returns an error about the value that was read last.
+func (d decoder) fail(reason string) *Error {
+	return &Error{Path: slices.Collect(d.StackPointer().Tokens()), Offset: int(d.InputOffset()), Reason: reason}
 }
 
-// describe turns the errors of jsontext, which quote the text, into an [*Error].
+// describe returns an [*Error] for errors of jsontext, which quote the text.
 func (d decoder) describe(err error) *Error {
 	if own, ok := errors.AsType[*Error](err); ok {
 		return own

@@ -86,8 +86,31 @@ func TestFindReturnsTextAndOffset(t *testing.T) {
 	}
 }
 
-// Parse accepts what encoding/json accepts, Decode less; both agree with it on
-// the values.
+func TestParseAcceptsWhatEncodingJSONAccepts(t *testing.T) {
+	t.Parallel()
+	texts := []string{
+		`0`, `-0`, `-`, `01`, `1.`, `.5`, `1.5`, `1e`, `1e+`, `1E-07`, `1e5.`, `+1`, `--1`, `0x1`, `1 2`, `NaN`, `1e999`,
+		`true`, `tru`, `trueish`, `nul`, `null`, `False`,
+		`""`, `"`, `"\`, `"\u12"`, `"\u12g4"`, `"\uABcd"`, `"\ud800"`, `"\x"`, `"\/\b\\"`, "\"\t\"", "\"\x7f\"", "\"\xff\"", `'a'`,
+		`[]`, `[`, `[,]`, `[1,]`, `[1 2]`, `[1`, `[ ]`, `[1 , 2 ]`, `]`,
+		`{}`, `{`, `{,}`, `{"a"}`, `{"a":}`, `{"a" : 1 }`, `{"a":1,}`, `{"a":1 "b":2}`, `{"a":1,"a":2}`, `{a:1}`, `{1:2}`, `{"a":1`, `{"a"`, `{"a":1]`,
+		``, ` `, "\v1", "\f1", "1\x00", "\u00a01", "\r\n\t 1", "\ufeff1",
+	}
+	for _, depth := range []int{9999, 10000, 10001, 200000} {
+		texts = append(texts, strings.Repeat("[", depth)+strings.Repeat("]", depth), strings.Repeat(`{"a":`, depth)+"1"+strings.Repeat("}", depth))
+	}
+	for _, text := range texts {
+		for _, text := range []string{text, `{"a":` + text + `}`, `[` + text + `]`} {
+			_, err := jsondoc.Parse([]byte(text))
+			if want := json.Valid([]byte(text)); (err == nil) != want {
+				t.Errorf("Parse(%.40q) of %d bytes: %v, want valid = %v", text, len(text), err, want)
+			}
+		}
+	}
+}
+
+// Parse accepts what encoding/json accepts, Decode less. Both return the values
+// that it returns.
 func FuzzDecode(f *testing.F) {
 	for _, text := range []string{``, `{"a":[1,"x",null],"b":{}}`, `{"a":1,"a":2}`, `"\ud800"`, "\"\xff\"", `1e999`, "\ufeff1", `[1,]`, ` -0.5e+1 `} {
 		f.Add([]byte(text))
@@ -122,20 +145,6 @@ func BenchmarkDecode(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := jsondoc.Decode(text); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkDecodeByEncodingJSON(b *testing.B) {
-	text := []byte(`{"items":[` + strings.Repeat(`{"name":"value","n":1234,"on":true},`, 30) + `{}]}`)
-	b.SetBytes(int64(len(text)))
-	b.ReportAllocs()
-	for b.Loop() {
-		var value any
-		d := json.NewDecoder(bytes.NewReader(text))
-		d.UseNumber()
-		if err := d.Decode(&value); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -8,10 +8,10 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Value is one value inside a text that [Parse] has accepted. The zero Value is
-// an absent one: it has no members, no elements and no kind.
+// Value is a value inside a text that [Parse] has accepted. The zero Value is
+// absent: it has no kind, no members and no elements.
 type Value struct {
-	Raw    []byte // its text, without space around it; shared with the parsed text
+	Raw    []byte // its text, without surrounding space; shares memory with the parsed text
 	Offset int    // of Raw in the parsed text, in bytes
 }
 
@@ -44,8 +44,8 @@ func (d decoder) next(base int) (Value, error) {
 // " 0 { [; 0 if the value is absent.
 func (v Value) Kind() byte { return byte(jsontext.Value(v.Raw).Kind()) }
 
-// Members yields names and values of an object, in order, with those that occur
-// twice. Of anything else it yields nothing.
+// Members returns the names and values of an object, in order, including names
+// that occur twice. For other values it is empty.
 func (v Value) Members() iter.Seq2[string, Value] {
 	return func(yield func(string, Value) bool) {
 		if v.Kind() != '{' {
@@ -65,8 +65,8 @@ func (v Value) Members() iter.Seq2[string, Value] {
 	}
 }
 
-// Elements yields indices and values of an array. Of anything else it yields
-// nothing.
+// Elements returns the indices and values of an array. For other values it is
+// empty.
 func (v Value) Elements() iter.Seq2[int, Value] {
 	return func(yield func(int, Value) bool) {
 		if v.Kind() != '[' {
@@ -83,9 +83,9 @@ func (v Value) Elements() iter.Seq2[int, Value] {
 	}
 }
 
-// Find follows the path, names of members and indices of elements, and returns
-// the value there, or an absent one. Of a name that occurs twice the last
-// counts, as for encoding/json.
+// Find returns the value at a path of member names and element indices, an absent
+// one if there is none. Of members with the same name it uses the last, as
+// encoding/json does.
 func (v Value) Find(path ...string) Value {
 	for _, step := range path {
 		var found Value
@@ -105,8 +105,8 @@ func (v Value) Find(path ...string) Value {
 	return v
 }
 
-// Unquote returns what a string stands for; "" for a value that is none.
-// Invalid UTF-8 becomes U+FFFD.
+// Unquote returns the content of a string; "" for other values. Invalid UTF-8
+// becomes U+FFFD.
 func (v Value) Unquote() string {
 	if v.Kind() != '"' {
 		return ""

@@ -51,9 +51,7 @@ func (t template) writeTo(w io.Writer, in *input) bool {
 		p := &t[i]
 		switch {
 		case p.group != nil:
-			if p.group.isPresent(in) {
-				p.group.writeTo(w, in)
-			}
+			_, _ = io.WriteString(w, p.group.text(in))
 		case p.refs == nil:
 			_, _ = io.WriteString(w, p.literal)
 		case p.refs[0].kind == refBody && p.strip == "":
@@ -81,19 +79,6 @@ func (p *part) value(in *input) (string, bool) {
 		}
 	}
 	return "", false
-}
-
-// isPresent reports whether every placeholder has a value.
-func (t template) isPresent(in *input) bool {
-	for i := range t {
-		if t[i].refs == nil {
-			continue
-		}
-		if _, ok := t[i].value(in); !ok {
-			return false
-		}
-	}
-	return true
 }
 
 // text returns the value of the template; empty if a placeholder is absent.

@@ -6,29 +6,7 @@ import (
 	"testing"
 )
 
-func BenchmarkSeal(b *testing.B) {
-	k := newKeyring(b)
-	plain := []byte(`"` + strings.Repeat("x", 40) + `"`)
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := k.Seal(plain, here, "/config/apiKey"); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkOpen(b *testing.B) {
-	k := newKeyring(b)
-	envelope := mustSeal(b, k, `"`+strings.Repeat("x", 40)+`"`, "/config/apiKey")
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := k.Open(envelope, here, "/config/apiKey"); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-// benchRecord is a record of about 1 KB with two secrets.
+// benchRecord returns a record of about 1 KB with two secrets.
 func benchRecord() (doc string, pointers []string) {
 	var rest strings.Builder
 	for i := range 20 {

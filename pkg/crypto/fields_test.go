@@ -11,7 +11,7 @@ import (
 	"github.com/hawser-io/hawser/pkg/crypto"
 )
 
-// shape writes every envelope of a sealed document as "#".
+// shape replaces every envelope of a sealed document by "#".
 func shape(doc string) string {
 	for {
 		at := strings.Index(doc, `"enc:v1:`)
@@ -23,7 +23,7 @@ func shape(doc string) string {
 	}
 }
 
-func TestSealFieldsSealsWhatThePointersNameAndNothingElse(t *testing.T) {
+func TestSealFieldsSealsOnlyTheValuesAtThePointers(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, doc string
@@ -66,20 +66,20 @@ func TestSealFieldsSealsWhatThePointersNameAndNothingElse(t *testing.T) {
 				t.Errorf("SealFields(%s, %q) = %s, want %s", test.doc, test.pointers, got, test.want)
 			}
 			if got := mustOpenFields(t, k, sealed, test.pointers...); got != test.doc {
-				t.Errorf("OpenFields gives %s back, want %s", got, test.doc)
+				t.Errorf("OpenFields = %s, want %s", got, test.doc)
 			}
 		})
 	}
 }
 
-func TestWhatLooksLikeAnEnvelopeIsSealedLikeAnyOtherData(t *testing.T) {
+func TestTextThatLooksLikeAnEnvelopeIsSealed(t *testing.T) {
 	t.Parallel()
 	k := newKeyring(t)
 	once := mustSealFields(t, k, `{"a":"x"}`, "/a")
 	for _, doc := range []string{once, `{"a":"enc:v1:AAAA"}`, `{"a":"enc:v2:"}`, `{"a":"12:34:56"}`, `{"a":""}`} {
 		sealed := mustSealFields(t, k, doc, "/a")
 		if sealed == doc {
-			t.Errorf("SealFields left %s as it is", doc)
+			t.Errorf("SealFields did not change %s", doc)
 		}
 		if got := mustOpenFields(t, k, sealed, "/a"); got != doc {
 			t.Errorf("OpenFields = %s, want %s", got, doc)
@@ -146,7 +146,7 @@ func TestOpenFieldsFailsClosed(t *testing.T) {
 	}
 }
 
-func TestADocumentMovedToAnotherRecordDoesNotOpen(t *testing.T) {
+func TestADocumentOfAnotherRecordDoesNotOpen(t *testing.T) {
 	t.Parallel()
 	k := newKeyring(t)
 	sealed := mustSealFields(t, k, `{"a":"x"}`, "/a")
@@ -178,41 +178,6 @@ func TestFieldsDoNotShareMemoryWithTheirDocument(t *testing.T) {
 	clear(doc)
 	if got, want := string(out), `{"a":"x","b":"y"}`; got != want {
 		t.Errorf("after the input was cleared the output is %q, want %q", got, want)
-	}
-}
-
-func TestDocumentsAreReadAsEncodingJSONReadsThem(t *testing.T) {
-	t.Parallel()
-	for _, doc := range []string{
-		`0`, `-0`, `-`, `01`, `1.`, `.5`, `1.5`, `1e`, `1e+`, `1E-07`, `1e5.`, `+1`, `--1`, `0x1`, `1 2`, `NaN`,
-		`true`, `tru`, `trueish`, `nul`, `null`, `False`,
-		`""`, `"`, `"\`, `"\u12"`, `"\u12g4"`, `"\uABcd"`, `"\x"`, `"\/\b\\"`, "\"\t\"", "\"\x7f\"", `'a'`,
-		`[]`, `[`, `[,]`, `[1,]`, `[1 2]`, `[1`, `[ ]`, `[1 , 2 ]`, `]`,
-		`{}`, `{`, `{,}`, `{"a"}`, `{"a":}`, `{"a" : 1 }`, `{"a":1,}`, `{"a":1 "b":2}`, `{a:1}`, `{1:2}`, `{"a":1`, `{"a"`, `{"a":1]`,
-		``, ` `, "\v1", "\f1", "1\x00", "\u00a01", "\r\n\t 1",
-	} {
-		for _, text := range []string{doc, `{"a":` + doc + `}`, `[` + doc + `]`} {
-			for _, pointers := range [][]string{nil, {"/a/*", "/0"}, {""}} {
-				_, err := crypto.MaskFields([]byte(text), pointers)
-				if got, want := err == nil, json.Valid([]byte(text)); got != want {
-					t.Errorf("%q is accepted: %v (%v), want %v", text, got, err, want)
-				}
-			}
-		}
-	}
-}
-
-func TestDeepDocumentsAreLimitedAsInEncodingJSON(t *testing.T) {
-	t.Parallel()
-	for _, depth := range []int{9999, 10000, 10001, 200000} {
-		for _, brackets := range []string{"[]", `{"a":}`} {
-			open, closing := brackets[:len(brackets)-1], brackets[len(brackets)-1:]
-			doc := []byte(strings.Repeat(open, depth) + "1" + strings.Repeat(closing, depth))
-			_, err := crypto.MaskFields(doc, []string{"/b"})
-			if got, want := err == nil, json.Valid(doc); got != want {
-				t.Errorf("%d nested %s accepted: %v, want %v", depth, brackets, got, want)
-			}
-		}
 	}
 }
 
