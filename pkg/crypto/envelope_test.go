@@ -75,7 +75,7 @@ func TestSealRefusesWhatCouldNotBeOpened(t *testing.T) {
 func TestEveryFlippedBitIsRefused(t *testing.T) {
 	t.Parallel()
 	k := newKeyring(t)
-	// Three lengths in a row: base64 leaves 0, 2 or 4 bits of the last letter unused.
+	// Three lengths: base64 does not use 0, 2 or 4 bits of the last character.
 	for _, plain := range []string{"sk_live_1", "sk_live_12", "sk_live_123"} {
 		envelope := mustSeal(t, k, plain, "/a")
 		for bit := range 6 * (len(envelope) - len("enc:v1:")) {
@@ -154,12 +154,15 @@ func TestUnknownKeyIsNamed(t *testing.T) {
 	}
 }
 
-// Whoever has the keyset and the drawing in envelope.go can open an envelope with
-// Tink alone, in any language.
+// With the keyset and the format in envelope.go, Tink opens an envelope in any
+// language.
 func TestTinkAloneOpensAnEnvelope(t *testing.T) {
 	t.Parallel()
 	text := must(t)(crypto.NewKeyset())
 	k := mustParse(t, text)
+	if got := k.KeyIDs(); len(got) != 1 || got[0] != k.PrimaryID() {
+		t.Errorf("KeyIDs of a new keyset = %v, want the primary %d only", got, k.PrimaryID())
+	}
 	envelope := mustSeal(t, k, "sk_live_1", "/config/apiKey")
 
 	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(strings.NewReader(text.Reveal())))
@@ -197,7 +200,7 @@ func TestSealedBytesComeBack(t *testing.T) {
 		}
 		again, err := k.Seal(plain, b, pointer)
 		if err != nil || again == envelope {
-			t.Fatalf("sealing twice gives %q twice (%v)", again, err)
+			t.Fatalf("Seal returns %q twice (%v)", again, err)
 		}
 		got, err := k.Open(envelope, b, pointer)
 		if err != nil || !bytes.Equal(got, plain) {

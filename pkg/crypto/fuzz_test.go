@@ -11,7 +11,7 @@ import (
 	"github.com/hawser-io/hawser/pkg/crypto"
 )
 
-// seeds adds what the golden vectors have sealed.
+// seeds calls add with the golden vectors.
 func seeds(f *testing.F, add func(v vector)) {
 	f.Helper()
 	files, err := filepath.Glob("testdata/vectors/*.json")
@@ -23,7 +23,7 @@ func seeds(f *testing.F, add func(v vector)) {
 	}
 }
 
-// What parses as an envelope is the encoding of what it holds: one envelope, one text.
+// Text that is accepted as an envelope is the only encoding of its ciphertext.
 func FuzzEnvelope(f *testing.F) {
 	for _, text := range []string{"", "enc:", "enc:v1:", "enc:v2:AAAA", "enc:v1:AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB"} {
 		f.Add(text)
@@ -76,8 +76,8 @@ func FuzzOpenFields(f *testing.F) {
 	})
 }
 
-// A pointer that is accepted leads to the value it is built for: each of its
-// tokens, decoded as RFC 6901 says, is the name of a member.
+// A pointer that is accepted leads to its value: each of its tokens, decoded by
+// RFC 6901, is the name of a member.
 func FuzzPointer(f *testing.F) {
 	for _, pointer := range []string{"", "/", "//", "/a", "/a/b", "/a~1b/~0", "/~", "/~2", "a", "/*/0", "/ü", "/~01"} {
 		f.Add(pointer)

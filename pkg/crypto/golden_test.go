@@ -15,9 +15,9 @@ import (
 
 var update = flag.Bool("update", false, "write the vectors that are missing in testdata; those that exist are never written again")
 
-// vector is a file of testdata/vectors: what a released version has sealed with a
-// key of testdata/keyset.json, and so what every later version has to open. With
-// pointers it is a document, without it is the value of one pointer.
+// vector is a file of testdata/vectors, sealed with a key of testdata/keyset.json.
+// Every later version has to open it. With pointers it is a document, without them
+// the value of one pointer.
 type vector struct {
 	KeyID    uint32   `json:"key_id"`
 	Bucket   string   `json:"bucket"`
@@ -28,13 +28,13 @@ type vector struct {
 	Sealed   string   `json:"sealed"`
 }
 
-// The keys of testdata/keyset.json. They protect nothing.
+// The keys of testdata/keyset.json. They are used for tests only.
 const (
 	goldenOldKey = 1004812211
 	goldenKey    = 2718281828
 )
 
-// vectors lists what -update seals: file name → vector without its result.
+// vectors is what -update seals: file name → vector without its envelope.
 var vectors = map[string]vector{
 	"string":         {KeyID: goldenKey, Bucket: here.Bucket, Key: here.Key, Pointer: "/config/apiKey", Plain: `"sk_live_ünïcode"`},
 	"old-key":        {KeyID: goldenOldKey, Bucket: here.Bucket, Key: here.Key, Pointer: "/config/apiKey", Plain: `"sk_live_ünïcode"`},
@@ -50,7 +50,7 @@ var vectors = map[string]vector{
 // goldenCheckValue was made with the old key by CheckValue.
 const goldenCheckValue = "testdata/check-value.txt"
 
-func TestWhatWasSealedOnceOpensForever(t *testing.T) {
+func TestEveryVersionOpensTheGoldenVectors(t *testing.T) {
 	t.Parallel()
 	k := goldenKeyring(t)
 	if *update {
@@ -65,7 +65,7 @@ func TestWhatWasSealedOnceOpensForever(t *testing.T) {
 	}
 	for name := range vectors {
 		if !slices.Contains(files, vectorFile(name)) {
-			t.Errorf("%s is missing: go test ./pkg/crypto -run Forever -update", vectorFile(name))
+			t.Errorf("%s is missing: go test ./pkg/crypto -run GoldenVectors -update", vectorFile(name))
 		}
 	}
 	for _, file := range files {
@@ -137,7 +137,7 @@ func writeMissing(t *testing.T, k *crypto.Keyring) {
 	writeNew(t, goldenCheckValue, []byte(value))
 }
 
-// writeNew writes a file unless there is one.
+// writeNew writes the file unless it exists.
 func writeNew(t *testing.T, path string, text []byte) {
 	t.Helper()
 	if _, err := os.Stat(path); err == nil {

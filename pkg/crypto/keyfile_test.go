@@ -34,7 +34,7 @@ func TestLoadKeysetRefusesFilesOpenToOthers(t *testing.T) {
 			t.Errorf("LoadKeyset with mode %04o: %v, want no error", test.mode, err)
 		}
 		if !test.ok && (!errors.Is(err, crypto.ErrKeyset) || !strings.Contains(err.Error(), "chmod 600 "+path)) {
-			t.Errorf("LoadKeyset with mode %04o: %v, want ErrKeyset that says chmod 600 %s", test.mode, err, path)
+			t.Errorf("LoadKeyset with mode %04o: %v, want ErrKeyset with chmod 600 %s", test.mode, err, path)
 		}
 	}
 }
@@ -46,7 +46,7 @@ func TestLoadKeysetNamesTheFileThatFails(t *testing.T) {
 		t.Errorf("LoadKeyset of no file: %v, want ErrNoKeyset and fs.ErrNotExist", err)
 	}
 	if _, err := crypto.LoadKeyset(folder); !errors.Is(err, crypto.ErrKeyset) || !strings.Contains(err.Error(), "is a folder") {
-		t.Errorf("LoadKeyset of a folder: %v, want ErrKeyset that says so", err)
+		t.Errorf("LoadKeyset of a folder: %v, want ErrKeyset that names it a folder", err)
 	}
 	tests := []struct {
 		name, text string
@@ -67,7 +67,7 @@ func TestLoadKeysetNamesTheFileThatFails(t *testing.T) {
 	}
 }
 
-func TestSaveKeysetWritesOwnerOnlyAndNeverOverUnasked(t *testing.T) {
+func TestSaveKeysetWritesForTheOwnerAndReplacesOnlyOnRequest(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	path := filepath.Join(folder, "keyset.json")
@@ -130,7 +130,7 @@ func TestLoadReadsFilesAndEnvironment(t *testing.T) {
 	tests := []struct {
 		source string
 		want   error
-		says   string
+		part   string // of the error
 	}{
 		{path, nil, ""},
 		{"env:HAWSER_KEYSET", nil, ""},
@@ -145,8 +145,8 @@ func TestLoadReadsFilesAndEnvironment(t *testing.T) {
 			t.Errorf("Load(%q): %v, want %v", test.source, err, test.want)
 		} else if err == nil && k.PrimaryID() != mustParse(t, text).PrimaryID() {
 			t.Errorf("Load(%q) has another primary", test.source)
-		} else if err != nil && (!strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "hunter2")) {
-			t.Errorf("Load(%q): %q, want it to say %q and nothing of the value", test.source, err, test.says)
+		} else if err != nil && (!strings.Contains(err.Error(), test.part) || strings.Contains(err.Error(), "hunter2")) {
+			t.Errorf("Load(%q): %q, want it to contain %q and nothing of the value", test.source, err, test.part)
 		}
 	}
 	if _, err := crypto.Load("env:HAWSER_TEST_SURELY_UNSET", nil); !errors.Is(err, crypto.ErrNoKeyset) {

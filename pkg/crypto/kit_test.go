@@ -12,10 +12,10 @@ import (
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// here is the binding that most tests seal under.
+// here is the binding of most tests.
 var here = crypto.Binding{Bucket: "hawser-connections", Key: "acme.u1.demo-key.default"}
 
-// fataler is what *testing.T, *testing.B, *testing.F and *rapid.T have in common.
+// fataler has the common methods of *testing.T, *testing.B, *testing.F and *rapid.T.
 type fataler interface {
 	Helper()
 	Fatal(args ...any)
@@ -48,7 +48,7 @@ func must(t fataler) func(secret.Text, error) secret.Text {
 	}
 }
 
-// goldenKeyring holds the keys of testdata/keyset.json.
+// goldenKeyring returns the keys of testdata/keyset.json.
 func goldenKeyring(t fataler) *crypto.Keyring {
 	t.Helper()
 	text, err := os.ReadFile("testdata/keyset.json")

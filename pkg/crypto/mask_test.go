@@ -32,7 +32,7 @@ func TestMaskFields(t *testing.T) {
 	}
 }
 
-func TestMaskFieldsRefusesWhatItCannotRead(t *testing.T) {
+func TestMaskFieldsRefusesInvalidInput(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		doc, pointer string
@@ -46,7 +46,7 @@ func TestMaskFieldsRefusesWhatItCannotRead(t *testing.T) {
 			t.Errorf("MaskFields(%s, %s) = %s, %v, want nothing and %v", test.doc, test.pointer, out, err, test.want)
 		}
 		if errors.Is(err, crypto.ErrOpen) || errors.Is(err, crypto.ErrSeal) {
-			t.Errorf("MaskFields(%s, %s): %v says that it seals or opens", test.doc, test.pointer, err)
+			t.Errorf("MaskFields(%s, %s): %v is an ErrOpen or ErrSeal", test.doc, test.pointer, err)
 		}
 	}
 }

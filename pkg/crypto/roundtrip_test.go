@@ -14,17 +14,17 @@ import (
 	"github.com/hawser-io/hawser/pkg/crypto"
 )
 
-// document is generated JSON text and the places of its values.
+// document is generated JSON text and the pointers of its values.
 type document struct {
 	text     strings.Builder
-	pointers []string // every place, concrete
+	pointers []string // of all values, concrete
 }
 
 func (d *document) space(t *rapid.T) {
 	d.text.WriteString(rapid.SampledFrom([]string{"", "", "", " ", "\n\t", "\r\n  "}).Draw(t, "space"))
 }
 
-// value writes a random value, which lies at pointer.
+// value writes a random value with that pointer.
 func (d *document) value(t *rapid.T, pointer string, depth int) {
 	d.pointers = append(d.pointers, pointer)
 	kinds := 3
@@ -105,7 +105,7 @@ func quote(s string) string {
 	return string(text)
 }
 
-// drawPointers picks places of the document, and makes some of their tokens "*".
+// drawPointers returns pointers of the document with some tokens replaced by "*".
 func (d *document) drawPointers(t *rapid.T) []string {
 	pointers := rapid.SliceOfN(rapid.SampledFrom(d.pointers), 0, 5).Draw(t, "pointers")
 	for i, pointer := range pointers {
@@ -140,7 +140,7 @@ func TestOpenFieldsUndoesSealFieldsByteForByte(t *testing.T) {
 	})
 }
 
-// The reference: decode, follow the pointer, see what is there.
+// The expected value is found by decoding the document and following the pointer.
 func TestSealFieldsFindsWhatADecoderFinds(t *testing.T) {
 	t.Parallel()
 	k := newKeyring(t)
@@ -149,26 +149,26 @@ func TestSealFieldsFindsWhatADecoderFinds(t *testing.T) {
 		d.value(t, "", 0)
 		doc, pointer := d.text.String(), rapid.SampledFrom(d.pointers).Draw(t, "pointer")
 		if strings.Contains(pointer+"/", "/*/") {
-			return // there a name, here every name
+			return // in the document a name, for SealFields every name
 		}
 		before, after := decode(t, doc), decode(t, mustSealFields(t, k, doc, pointer))
-		was, is := follow(before, pointer), follow(after, pointer)
-		if was == nil {
+		want, got := follow(before, pointer), follow(after, pointer)
+		if want == nil {
 			if diff := cmp.Diff(before, after); diff != "" {
 				t.Fatalf("SealFields(%s, %q) changes what is null:\n%s", doc, pointer, diff)
 			}
 			return
 		}
-		envelope, ok := is.(string)
+		envelope, ok := got.(string)
 		if !ok {
-			t.Fatalf("SealFields(%s, %q) leaves %v", doc, pointer, is)
+			t.Fatalf("SealFields(%s, %q) writes %v", doc, pointer, got)
 		}
 		plain, err := k.Open(envelope, here, pointer)
 		if err != nil {
 			t.Fatalf("Open of what SealFields(%s, %q) has sealed: %v", doc, pointer, err)
 		}
-		if diff := cmp.Diff(was, decode(t, string(plain))); diff != "" {
-			t.Fatalf("SealFields(%s, %q) has sealed something else:\n%s", doc, pointer, diff)
+		if diff := cmp.Diff(want, decode(t, string(plain))); diff != "" {
+			t.Fatalf("SealFields(%s, %q) seals something else:\n%s", doc, pointer, diff)
 		}
 	})
 }
