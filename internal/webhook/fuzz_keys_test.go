@@ -1,14 +1,10 @@
 package webhook_test
 
 import (
-	"crypto"
-	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
-	"math/big"
 	"net/http"
 	"strings"
 	"testing"
@@ -24,11 +20,6 @@ import (
 func FuzzKeys(f *testing.F) {
 	private := rsaKeys()["k1"]
 	ours := &keyServer{private: map[string]*rsa.PrivateKey{"k1": private}}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	if err != nil {
-		f.Fatal(err)
-	}
 	spki, err := x509.MarshalPKIXPublicKey(&private.PublicKey)
 	if err != nil {
 		f.Fatal(err)
@@ -36,19 +27,14 @@ func FuzzKeys(f *testing.F) {
 	modulus := base64.RawURLEncoding.EncodeToString(private.N.Bytes())
 	for _, seed := range []string{
 		"", "{}", ours.document(), `{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB"}]}`, `{"keys":[{"kty":"RSA","n":"` + modulus + `","e":"AQ"}]}`, `{"keys":null}`, `{"keys":[{"kty":1}]}`,
-		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki})),
+		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate(f, private)})), string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki})),
 		string(pem.EncodeToMemory(&pem.Block{Type: "RSA PUBLIC KEY", Bytes: x509.MarshalPKCS1PublicKey(&private.PublicKey)})), "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----",
 	} {
 		f.Add([]byte(seed))
 	}
 	other := rsaKeys()["k2"] // its public key is in no seed
 	withToken := request("Authorization", "Bearer "+token(f, `{"alg":"RS256","kid":"k1"}`, valid(), rs256(f, other)), "b")
-	digest := sha256.Sum256([]byte("b"))
-	signature, err := rsa.SignPKCS1v15(rand.Reader, other, crypto.SHA256, digest[:])
-	if err != nil {
-		f.Fatal(err)
-	}
-	signed := request("X-Signature", base64.StdEncoding.EncodeToString(signature), "b")
+	signed := request("X-Signature", base64.StdEncoding.EncodeToString(rs256(f, other)("b")), "b")
 	signed.Header.Set("X-Cert", "https://a.example.com/c.pem")
 	byCertificate := byPublicKey(webhooks.SchemeRSA, "")
 	byCertificate.Verify[0].Key = webhooks.Key{CertificateURL: "header.X-Cert", Addresses: []string{"https://a.example.com/*"}}

@@ -2,11 +2,8 @@ package webhook_test
 
 import (
 	"context"
-	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
@@ -81,10 +78,13 @@ func (s *keyServer) document() string {
 	return string(text)
 }
 
-func (s *keyServer) called() int {
+func (s *keyServer) assertFetches(t *testing.T, when string, want int) {
+	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.calls
+	if s.calls != want {
+		t.Errorf("%s: %d fetches, want %d", when, s.calls, want)
+	}
 }
 
 func (s *keyServer) answerWith(respond func(*http.Request) (*http.Response, error)) {
@@ -124,13 +124,10 @@ func TestAKeySetIsFetchedOnceAnHour(t *testing.T) {
 	for range 3 {
 		assertReason(t, "three requests", reason(t, e, r), "")
 	}
-	if got := s.called(); got != 1 {
-		t.Errorf("%d fetches, want 1", got)
-	}
+	s.assertFetches(t, "three requests", 1)
 	clock = clock.Add(61 * time.Minute)
-	if got := reason(t, e, r); got != "" || s.called() != 2 {
-		t.Errorf("after an hour: reason = %q with %d fetches, want accepted after the second", got, s.called())
-	}
+	assertReason(t, "after an hour", reason(t, e, r), "")
+	s.assertFetches(t, "after an hour", 2)
 }
 
 func TestUnknownKeyIDsCauseOneFetchPerInterval(t *testing.T) {
@@ -145,13 +142,10 @@ func TestUnknownKeyIDsCauseOneFetchPerInterval(t *testing.T) {
 	for range 100 {
 		assertReason(t, "a new key within the interval", reason(t, e, rotated), webhook.ReasonBadSignature)
 	}
-	if got := s.called(); got != 1 {
-		t.Errorf("%d fetches for 100 unknown keys, want none", got-1)
-	}
+	s.assertFetches(t, "after 100 unknown keys", 1)
 	clock = clock.Add(31 * time.Second)
-	if got := reason(t, e, rotated); got != "" || s.called() != 2 {
-		t.Errorf("after the interval: reason = %q with %d fetches, want accepted after the second", got, s.called())
-	}
+	assertReason(t, "after the interval", reason(t, e, rotated), "")
+	s.assertFetches(t, "after the interval", 2)
 }
 
 func TestCachedKeysAreUsedForADayWhileFetchesFail(t *testing.T) {
@@ -172,39 +166,33 @@ func TestCachedKeysAreUsedForADayWhileFetchesFail(t *testing.T) {
 func TestFailingKeyServersMakeKeysUnavailable(t *testing.T) {
 	t.Parallel()
 	modulus := base64.RawURLEncoding.EncodeToString(rsaKeys()["weak"].N.Bytes())
-	for name, respond := range map[string]func(*http.Request) (*http.Response, error){
-		"error":   func(*http.Request) (*http.Response, error) { return nil, errors.New("x") },
-		"500":     func(*http.Request) (*http.Response, error) { return answer(500, ""), nil },
-		"429":     func(*http.Request) (*http.Response, error) { return answer(429, ""), nil },
-		"404":     func(*http.Request) (*http.Response, error) { return answer(404, ""), nil },
-		"page":    func(*http.Request) (*http.Response, error) { return answer(200, "<html>"), nil },
-		"no keys": func(*http.Request) (*http.Response, error) { return answer(200, `{"keys":[]}`), nil },
-		"other kinds": func(*http.Request) (*http.Response, error) {
-			return answer(200, `{"keys":[{"kty":"EC","kid":"k1"}]}`), nil
-		},
-		"bad numbers": func(*http.Request) (*http.Response, error) {
-			return answer(200, `{"keys":[{"kty":"RSA","kid":"k1","n":"%","e":"AQAB"}]}`), nil
-		},
-		"weak key": func(*http.Request) (*http.Response, error) {
-			return answer(200, `{"keys":[{"kty":"RSA","kid":"k1","n":"`+modulus+`","e":"AQAB"}]}`), nil
-		},
-		"huge": func(*http.Request) (*http.Response, error) { return answer(200, strings.Repeat(" ", 2<<20)+`{}`), nil },
-		"redirect": func(*http.Request) (*http.Response, error) {
-			r := answer(302, "")
-			r.Header.Set("Location", "https://evil.example/")
-			return r, nil
-		},
-		"deadline": func(r *http.Request) (*http.Response, error) { return nil, context.DeadlineExceeded },
+	redirect := answer(302, "")
+	redirect.Header.Set("Location", "https://evil.example/")
+	for name, response := range map[string]*http.Response{
+		"no answer":   nil,
+		"500":         answer(500, ""),
+		"429":         answer(429, ""),
+		"404":         answer(404, ""),
+		"HTML":        answer(200, "<html>"),
+		"no keys":     answer(200, `{"keys":[]}`),
+		"other types": answer(200, `{"keys":[{"kty":"EC","kid":"k1"}]}`),
+		"bad numbers": answer(200, `{"keys":[{"kty":"RSA","kid":"k1","n":"%","e":"AQAB"}]}`),
+		"weak key":    answer(200, `{"keys":[{"kty":"RSA","kid":"k1","n":"`+modulus+`","e":"AQAB"}]}`),
+		"too large":   answer(200, strings.Repeat(" ", 2<<20)+`{}`),
+		"redirect":    redirect,
 	} {
 		s := newKeyServer(t, "k1")
-		s.answerWith(respond)
+		s.answerWith(func(*http.Request) (*http.Response, error) {
+			if response == nil {
+				return nil, context.DeadlineExceeded
+			}
+			return response, nil
+		})
 		e := byKeySet(t, s, func() time.Time { return now })
 		if _, err := e.Verify(t.Context(), s.signedBy(t, "k1"), nil); !errors.Is(err, webhook.ErrKeysUnavailable) {
 			t.Errorf("%s: err = %v, want ErrKeysUnavailable", name, err)
 		}
-		if got := s.called(); got != 1 {
-			t.Errorf("%s: %d requests, want 1", name, got)
-		}
+		s.assertFetches(t, name, 1)
 	}
 }
 
@@ -236,10 +224,7 @@ func TestConcurrentVerificationsShareOneFetch(t *testing.T) {
 			t.Errorf("waiter: %v", err)
 		}
 	}
-	// calls are counted under the server's lock, which the fetch above held.
-	if got := s.called(); got != 1 {
-		t.Errorf("%d fetches, want 1", got)
-	}
+	s.assertFetches(t, "nine verifications", 1)
 }
 
 func TestATokenWithoutKeyIDNeedsASetOfOneKey(t *testing.T) {
@@ -255,12 +240,7 @@ func TestATokenWithoutKeyIDNeedsASetOfOneKey(t *testing.T) {
 func TestTheCacheOfCertificatesIsBounded(t *testing.T) {
 	t.Parallel()
 	private := rsaKeys()["k1"]
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: now.Add(-time.Hour), NotAfter: now.Add(240 * time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	text := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate(t, private)}))
 	s, clock := newKeyServer(t), now
 	s.answerWith(func(*http.Request) (*http.Response, error) { return answer(200, text), nil })
 	w := byPublicKey(webhooks.SchemeRSA, "")
@@ -269,14 +249,10 @@ func TestTheCacheOfCertificatesIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	digest := sha256.Sum256([]byte("b"))
-	signature, err := rsa.SignPKCS1v15(rand.Reader, private, crypto.SHA256, digest[:])
-	if err != nil {
-		t.Fatal(err)
-	}
+	signature := base64.StdEncoding.EncodeToString(rs256(t, private)("b"))
 	verify := func(name string) {
 		t.Helper()
-		r := request("X-Signature", base64.StdEncoding.EncodeToString(signature), "b")
+		r := request("X-Signature", signature, "b")
 		r.Header.Set("X-Cert", "https://a.example.com/"+name)
 		assertReason(t, name, reason(t, e, r), "")
 		clock = clock.Add(2 * time.Second)
@@ -286,13 +262,9 @@ func TestTheCacheOfCertificatesIsBounded(t *testing.T) {
 		verify(fmt.Sprint("c", n))
 		verify("first") // recently used, so never evicted
 	}
-	if got := s.called(); got != 71 {
-		t.Errorf("%d fetches, want one for each address", got)
-	}
+	s.assertFetches(t, "71 addresses", 71)
 	verify("c0")
-	if got := s.called(); got != 72 {
-		t.Errorf("%d fetches, want one more for the evicted address", got)
-	}
+	s.assertFetches(t, "after an evicted address", 72)
 }
 
 func TestCertificatesComeFromTheProvidersAddressesOnly(t *testing.T) {
@@ -316,17 +288,12 @@ func TestCertificatesComeFromTheProvidersAddressesOnly(t *testing.T) {
 	} {
 		assertReason(t, address, reason(t, e, request("X", "y", body(address))), webhook.ReasonBadKeyAddress)
 	}
-	if got := s.called(); got != 0 {
-		t.Errorf("%d requests to addresses that are not the provider's", got)
-	}
-	if got := reason(t, e, request("X", "y", body("https://sns.a.example.com/Service-1.pem"))); got != webhook.ReasonBadKeyAddress || s.called() != 1 {
-		t.Errorf("no certificate there: reason = %q after %d requests, want bad_key_address after 1", got, s.called())
-	}
+	s.assertFetches(t, "addresses of others", 0)
+	assertReason(t, "no certificate there", reason(t, e, request("X", "y", body("https://sns.a.example.com/Service-1.pem"))), webhook.ReasonBadKeyAddress)
+	s.assertFetches(t, "an address of the provider", 1)
 	// Fetches for invented addresses are limited.
 	for n := range 100 {
 		_, _ = e.Verify(t.Context(), request("X", "y", body(fmt.Sprintf("https://sns.a.example.com/Service-%d.pem", n+2))), nil)
 	}
-	if got := s.called(); got > 20 {
-		t.Errorf("%d requests for invented addresses, want at most 20", got)
-	}
+	s.assertFetches(t, "101 invented addresses within 30 s", 20)
 }
