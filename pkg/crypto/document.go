@@ -22,21 +22,22 @@ type edit func(value jsondoc.Value, pointer string) ([]byte, error)
 // numbers, members that occur twice (each is edited). Decoding into maps would
 // lose all that.
 //
-// Errors wrap [ErrPointer] or [ErrDocument], or are those of edit.
-func editFields(doc []byte, pointers []string, f edit) ([]byte, error) {
+// The error is that of edit, or an [*Error] of the operation with [ErrPointer] or
+// [ErrDocument].
+func editFields(op string, doc []byte, pointers []string, f edit) ([]byte, error) {
 	paths := make([][]string, len(pointers))
 	for i, pointer := range pointers {
 		if err := checkPointer(pointer); err != nil {
-			return nil, fmt.Errorf("%w: %q", err, pointer)
+			return nil, &Error{Op: op, Reason: fmt.Errorf("%w: %q", err, pointer)}
 		}
 		paths[i] = slices.Collect(jsontext.Pointer(pointer).Tokens())
 	}
 	if !utf8.Valid(doc) {
-		return nil, fmt.Errorf("%w: it is not UTF-8", ErrDocument)
+		return nil, &Error{Op: op, Reason: fmt.Errorf("%w: it is not UTF-8", ErrDocument)}
 	}
 	root, err := jsondoc.Parse(doc)
 	if bad, ok := errors.AsType[*jsondoc.Error](err); ok {
-		return nil, fmt.Errorf("%w: byte %d", ErrDocument, bad.Offset)
+		return nil, &Error{Op: op, Reason: fmt.Errorf("%w: byte %d", ErrDocument, bad.Offset)}
 	}
 	e := editor{doc: doc, edit: f, out: make([]byte, 0, len(doc)+80*len(pointers))}
 	if err := e.value(root, paths, ""); err != nil {

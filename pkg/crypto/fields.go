@@ -1,7 +1,6 @@
 package crypto
 
 import (
-	"errors"
 	"slices"
 	"strconv"
 
@@ -48,7 +47,7 @@ func (k *Keyring) RewrapFields(doc []byte, pointers []string, b Binding) ([]byte
 // in ascending order, without opening them. The error is an [*Error].
 func FieldKeyIDs(doc []byte, pointers []string) ([]uint32, error) {
 	var ids []uint32
-	_, err := editFields(doc, pointers, func(value jsondoc.Value, pointer string) ([]byte, error) {
+	_, err := editFields(opRead, doc, pointers, func(value jsondoc.Value, pointer string) ([]byte, error) {
 		sealed, err := decode(value.Unquote())
 		if err != nil {
 			return nil, &Error{Op: opRead, Pointer: pointer, Reason: err}
@@ -57,7 +56,7 @@ func FieldKeyIDs(doc []byte, pointers []string) ([]uint32, error) {
 		return value.Raw, nil
 	})
 	if err != nil {
-		return nil, typed(opRead, err)
+		return nil, err
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids), nil
@@ -72,21 +71,9 @@ type fieldCipher struct {
 
 func (c *fieldCipher) apply(op string, doc []byte, pointers []string, e edit) ([]byte, error) {
 	if _, err := c.binding.associatedData(""); err != nil {
-		return nil, typed(op, err)
+		return nil, &Error{Op: op, Reason: err}
 	}
-	out, err := editFields(doc, pointers, e)
-	if err != nil {
-		return nil, typed(op, err)
-	}
-	return out, nil
-}
-
-// typed returns an [*Error] for an error about the whole document.
-func typed(op string, err error) error {
-	if _, ok := errors.AsType[*Error](err); ok {
-		return err
-	}
-	return &Error{Op: op, Reason: err}
+	return editFields(op, doc, pointers, e)
 }
 
 func (c *fieldCipher) seal(value jsondoc.Value, pointer string) ([]byte, error) {

@@ -20,11 +20,7 @@ const (
 // other value, and an envelope, becomes "***". Null and "" stay. Characters are
 // Unicode code points. The error is an [*Error] with [ErrDocument] or [ErrPointer].
 func MaskFields(doc []byte, pointers []string) ([]byte, error) {
-	out, err := editFields(doc, pointers, maskValue)
-	if err != nil {
-		return nil, typed(opMask, err)
-	}
-	return out, nil
+	return editFields(opMask, doc, pointers, maskValue)
 }
 
 func maskValue(value jsondoc.Value, _ string) ([]byte, error) {
