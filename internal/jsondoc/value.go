@@ -88,21 +88,42 @@ func (v Value) Elements() iter.Seq2[int, Value] {
 // encoding/json does.
 func (v Value) Find(path ...string) Value {
 	for _, step := range path {
-		var found Value
-		for name, member := range v.Members() {
-			if name == step {
-				found = member
-			}
+		switch v.Kind() {
+		case '{':
+			v = v.member(step)
+		case '[':
+			v = v.element(step)
+		default:
+			return Value{}
 		}
-		for i, element := range v.Elements() {
-			if strconv.Itoa(i) == step {
-				found = element
-				break
-			}
-		}
-		v = found
 	}
 	return v
+}
+
+// member compares the texts of names: it decodes only those with escapes.
+func (v Value) member(name string) (found Value) {
+	d := newLenient(v.Raw)
+	_, _ = d.ReadToken()
+	for d.PeekKind() != jsontext.KindEndObject {
+		key, _ := d.next(0)
+		value, err := d.next(v.Offset)
+		if err != nil {
+			return Value{}
+		}
+		if plain := key.Raw[1 : len(key.Raw)-1]; string(plain) == name || bytes.IndexByte(plain, '\\') >= 0 && key.Unquote() == name {
+			found = value
+		}
+	}
+	return found
+}
+
+func (v Value) element(index string) Value {
+	for i, element := range v.Elements() {
+		if strconv.Itoa(i) == index {
+			return element
+		}
+	}
+	return Value{}
 }
 
 // Unquote returns the content of a string; "" for other values. Invalid UTF-8
