@@ -5,138 +5,120 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"golang.org/x/sync/semaphore"
 )
 
-// longestRetry bounds the time between two attempts of a consumer whose server,
-// stream or durable is gone.
-const longestRetry = 2 * time.Second
+// maxRetryDelay bounds the time between two attempts of a consumer whose server,
+// stream or durable does not exist.
+const maxRetryDelay = 2 * time.Second
 
-// Consume hands messages to handle, each in a goroutine of its own, until ctx
-// ends; then it waits for the handlers that run, and for their acks to leave this
-// process, and returns nil.
+// Consume runs handle for each message, in a goroutine of its own, until ctx ends.
+// Then it waits until the running handlers have returned and their acks have been
+// sent, and returns nil.
 //
-// No more is asked for than can be handled at once, so that nothing waits here:
-// what nobody has a place for stays at the server, for whoever is free. While a
-// handler runs its message's AckWait is kept from running out. A durable consumer
-// that was deleted is made again, and so is its stream if [Options.OnMissingStream] makes it.
+// It requests only as many messages as it can handle at once. The others stay at
+// the server, for any process that has room. While a handler runs, AckWait is
+// extended. A durable consumer that was deleted is created again, and so is its
+// stream if [Options.OnMissingStream] does that.
 //
-// Handlers run under grace, which should outlive ctx: its end tells them that the
-// time to finish is over.
+// Handlers run under grace, which should outlive ctx: when grace ends, handlers
+// have to return.
 func (b *Bus) Consume(ctx, grace context.Context, c Consumer, handle func(context.Context, *StoredMessage) error) error {
 	c = c.withDefaults()
-	l := &loop{bus: b, Consumer: c, handle: handle, places: newSlots(c.MaxConcurrent), idle: make(chan func())}
+	l := &consumeLoop{Consumer: c, bus: b, handle: handle, slots: semaphore.NewWeighted(int64(c.MaxConcurrent))}
 	defer l.finish(grace)
 	for failures := 0; ctx.Err() == nil; {
-		err := l.turn(ctx, grace)
+		err := l.pull(ctx, grace)
 		if err == nil || ctx.Err() != nil {
 			failures = 0
 			continue
 		}
 		failures++
-		l.known = false
+		l.ensured = false
 		l.OnError(fmt.Errorf("consumer %s: %w", l.Name, err))
-		wait(ctx, min(backoff(failures), longestRetry))
+		sleep(ctx, min(backoff(failures), maxRetryDelay))
 	}
 	return nil
 }
 
-// loop is one Consume.
-type loop struct {
+// consumeLoop is one call of [Bus.Consume].
+type consumeLoop struct {
 	Consumer
 	bus     *Bus
 	handle  func(context.Context, *StoredMessage) error
-	known   bool    // the durable exists
-	pull    *puller // nil until there is a connection
-	places  *slots
-	workers atomic.Int64
-	idle    chan func() // to workers that have nothing to do
+	ensured bool    // the durable exists
+	puller  *puller // nil until there is a connection
+	slots   *semaphore.Weighted
 	running sync.WaitGroup
 }
 
-// turn takes as many messages as there are places, or those that come in the time
-// of one request.
-func (l *loop) turn(ctx, grace context.Context) (err error) {
-	if !l.known {
-		// A question that a server took down with it is asked again soon, however long
-		// the bus waits for answers.
-		asking, cancel := context.WithTimeout(ctx, pullWait+pullLate)
-		_, err = l.bus.ensureConsumer(asking, l.Consumer)
+// pull sends one pull request for as many messages as there are free slots, and
+// starts their handlers. It returns when they all have arrived or the request has
+// expired.
+func (l *consumeLoop) pull(ctx, grace context.Context) (err error) {
+	if !l.ensured {
+		// A short deadline, whatever that of the bus: if the server stops with the
+		// request, it is repeated soon.
+		ensuring, cancel := context.WithTimeout(ctx, pullExpiry+pullLatency)
+		_, err = l.bus.ensureConsumer(ensuring, l.Consumer)
 		cancel()
 		if err != nil {
 			return err
 		}
-		l.known = true
+		l.ensured = true
 	}
-	if l.pull == nil {
-		if l.pull, err = l.bus.newPuller(l.Consumer); err != nil {
+	if l.puller == nil {
+		if l.puller, err = l.bus.newPuller(l.Consumer); err != nil {
 			return err
 		}
 	}
-	if !l.places.acquire(ctx) {
+	if l.slots.Acquire(ctx, 1) != nil {
 		return nil
 	}
-	free := 1 + l.places.take(pullBatch-1)
-	defer func() { l.places.release(free) }()
-	return l.pull.take(ctx, free, func(msg *nats.Msg) {
+	free := 1
+	for free < pullBatch && l.slots.TryAcquire(1) {
+		free++
+	}
+	defer func() { l.slots.Release(int64(free)) }()
+	return l.puller.pull(ctx, free, func(msg *nats.Msg) {
 		free--
 		l.start(grace, msg)
 	})
 }
 
-// start runs the handler of a message, in a place that was acquired for it.
-func (l *loop) start(grace context.Context, msg *nats.Msg) {
-	d, err := delivery(msg)
+// start runs the handler of a message, in a slot that the caller has acquired.
+func (l *consumeLoop) start(grace context.Context, msg *nats.Msg) {
+	m, err := storedMessage(msg)
 	if err != nil {
 		l.OnError(fmt.Errorf("consumer %s: %w", l.Name, err))
-		l.places.release(1)
+		l.slots.Release(1)
 		return
 	}
-	alive := keepAlive(msg, l.AckWait/3)
-	l.run(func() {
-		defer l.places.release(1)
-		l.deliver(grace, msg, d, alive)
+	progress := reportProgress(msg, l.AckWait/3)
+	l.running.Add(1)
+	l.Go(func() {
+		defer l.running.Done()
+		defer l.slots.Release(1)
+		l.run(grace, msg, m, progress)
 	})
 }
 
-// run gives work to a worker that is idle, or to a new one. A worker stays, since
-// its stack has grown to what handlers need; those beyond the places end.
-func (l *loop) run(work func()) {
-	select {
-	case l.idle <- work:
-	default:
-		l.workers.Add(1)
-		l.running.Go(func() {
-			defer l.workers.Add(-1)
-			work()
-			for l.workers.Load() <= int64(l.MaxConcurrent) {
-				work, more := <-l.idle
-				if !more {
-					return
-				}
-				work()
-			}
-		})
-	}
-}
-
-// finish lets no more come, and waits for the handlers and for the server to have
-// their acks. What was on its way here is handled while there is time for it: to
-// hand it back would count as a delivery that failed.
-func (l *loop) finish(grace context.Context) {
-	if l.pull != nil {
-		l.pull.drain(func(msg *nats.Msg) {
-			if grace.Err() != nil || l.places.take(1) == 0 {
+// finish stops the subscription, and waits for the handlers and for the server to
+// receive their acks. Messages that are on their way are handled while there is
+// time: a message that is returned counts as a failed delivery.
+func (l *consumeLoop) finish(grace context.Context) {
+	if l.puller != nil {
+		l.puller.drain(func(msg *nats.Msg) {
+			if grace.Err() != nil || !l.slots.TryAcquire(1) {
 				_ = msg.Nak()
 				return
 			}
 			l.start(grace, msg)
 		})
 	}
-	close(l.idle)
 	l.running.Wait()
 	if err := l.bus.Ping(context.WithoutCancel(grace)); err != nil {
 		l.OnError(fmt.Errorf("consumer %s: acks may be lost: %w", l.Name, err))
@@ -150,7 +132,7 @@ func backoff(attempt int) time.Duration {
 	return d/2 + rand.N(d/2+1)
 }
 
-func wait(ctx context.Context, d time.Duration) {
+func sleep(ctx context.Context, d time.Duration) {
 	select {
 	case <-time.After(d):
 	case <-ctx.Done():

@@ -8,18 +8,18 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// A handler answers with an error as an instruction:
+// instruction is an error of a handler that says what happens to its message:
 //
-//	nil                 done: the message is acknowledged and, in a queue, gone
-//	Discard(err)        never again: the message is taken out; its story must be
-//	                    stored elsewhere before (a result, a dead letter)
-//	RetryIn(d, err)     hand it out again after d; short delays only, since a
-//	                    waiting message counts against MaxPending
-//	any other error     hand it out again, with a backoff by attempt
+//	nil                 done: the message is acknowledged and, in a queue, removed
+//	Discard(err)        never again: the message is terminated. Store what it led to
+//	                    (a result, a dead letter) before
+//	RetryIn(d, err)     deliver it again after d. For short delays only: the message
+//	                    counts against MaxPending
+//	any other error     deliver it again, with a backoff by its deliveries
 type instruction struct {
 	cause   error // may be nil
 	discard bool
-	after   time.Duration
+	delay   time.Duration
 }
 
 func (i instruction) Error() string {
@@ -29,30 +29,33 @@ func (i instruction) Error() string {
 	case i.discard:
 		return "discard"
 	}
-	return "retry in " + i.after.String()
+	return "retry in " + i.delay.String()
 }
 
 func (i instruction) Unwrap() error { return i.cause }
 
-// Discard tells the consumer never to hand the message out again.
+// Discard returns an error with which a handler has its message never delivered again.
 func Discard(err error) error { return instruction{cause: err, discard: true} }
 
-// RetryIn tells the consumer to hand the message out again after d.
-func RetryIn(d time.Duration, err error) error { return instruction{cause: err, after: d} }
+// RetryIn returns an error with which a handler has its message delivered again after d.
+func RetryIn(d time.Duration, err error) error { return instruction{cause: err, delay: d} }
 
-// Consumer says what to take and how. Name, Stream and Filter are required.
+// Consumer describes a durable consumer and its use in this process. Name, Stream and
+// Filter are required.
 type Consumer struct {
 	Name          string // durable, shared by every process that uses it
 	Description   string
 	Stream        Stream
 	Filter        string        // one wildcard filter: many on one consumer are slow
-	AckWait       time.Duration // default 30 s; a running handler is kept alive beyond it
-	MaxPending    int           // handed out and not acknowledged, all processes together; default 1000
-	MaxDeliver    int           // backstop for crashes; default 20
+	AckWait       time.Duration // default 30 s; extended while a handler runs
+	MaxPending    int           // delivered and not acknowledged, in all processes; default 1000
+	MaxDeliver    int           // deliveries of a message whose handlers crash; default 20
 	MaxConcurrent int           // handlers that run at once in this process; default 16
-	// OnError is told what could not be done (fetching, acknowledging), and why
-	// handlers failed. Optional. It is called from many goroutines.
+	// OnError is called with errors of pull requests, acks and handlers, from many
+	// goroutines. Optional.
 	OnError func(error)
+	// Go runs a handler in a goroutine, of a pool for example. Default: a new one.
+	Go func(func())
 }
 
 func (c Consumer) withDefaults() Consumer {
@@ -71,11 +74,14 @@ func (c Consumer) withDefaults() Consumer {
 	if c.OnError == nil {
 		c.OnError = func(error) {}
 	}
+	if c.Go == nil {
+		c.Go = func(f func()) { go f() }
+	}
 	return c
 }
 
-// EnsureConsumer creates or updates the durable consumer without taking from it.
-// A pause that an operator has set stays.
+// EnsureConsumer creates or updates the durable consumer. A pause that an operator has
+// set stays.
 func (b *Bus) EnsureConsumer(ctx context.Context, c Consumer) error {
 	_, err := b.ensureConsumer(ctx, c.withDefaults())
 	return err

@@ -11,30 +11,32 @@ import (
 )
 
 const (
-	// pullWait is how long a request for messages waits at the server.
-	pullWait = 2 * time.Second
-	// pullBatch bounds how many messages are asked for at once.
+	// pullExpiry is how long a pull request waits at the server.
+	pullExpiry = 2 * time.Second
+	// pullBatch bounds the messages of one pull request.
 	pullBatch = 128
-	// pullLate is how much longer an answer may be under way.
-	pullLate = time.Second
+	// pullLatency is how much longer a reply may take.
+	pullLatency = time.Second
 )
 
-// puller takes messages from a durable consumer, as many as are asked for (ADR-13
-// of NATS describes the protocol). The ways to take that the client has hold more
-// messages than there are places for, or cannot be ended without losing sight of
-// what the server is sending at that moment; and they take a message whose headers
-// a tenant has made look like the server's for the server's.
+// puller sends pull requests to a durable consumer (NATS ADR-13). The client's own
+// consumers do not fit: they buffer more messages than there are free slots, or lose
+// the messages that are on their way when they are stopped; and they treat a message
+// with a header Status, which a tenant can set, as one of the server.
 type puller struct {
 	bus      *Bus
 	sub      *nats.Subscription
-	inbox    string // what answers a request: the number of the request follows
+	inbox    string // of replies; the number of the request follows
 	consumer string // "<stream>.<durable>"
-	number   int
-	arrived  chan *nats.Msg // closed when nothing will come any more
+	requests int
+	arrived  chan *nats.Msg // closed with the subscription
 }
 
 func (b *Bus) newPuller(c Consumer) (*puller, error) {
-	p := &puller{bus: b, inbox: b.nc.NewInbox() + ".", consumer: b.Subjects.StreamName(c.Stream) + "." + c.Name, arrived: make(chan *nats.Msg, pullBatch)}
+	p := &puller{
+		bus: b, inbox: b.nc.NewInbox() + ".", consumer: b.Subjects.StreamName(c.Stream) + "." + c.Name,
+		arrived: make(chan *nats.Msg, pullBatch),
+	}
 	var err error
 	if p.sub, err = b.nc.Subscribe(p.inbox+"*", func(msg *nats.Msg) { p.arrived <- msg }); err != nil {
 		return nil, unavailable(err)
@@ -43,33 +45,33 @@ func (b *Bus) newPuller(c Consumer) (*puller, error) {
 	return p, nil
 }
 
-// take asks for as many messages as most and hands them to see, until they were
-// that many or the request's time is over.
-func (p *puller) take(ctx context.Context, most int, see func(*nats.Msg)) error {
+// pull requests n messages and calls receive with each, until there were n or the
+// request has expired.
+func (p *puller) pull(ctx context.Context, n int, receive func(*nats.Msg)) error {
 	if p.bus.nc.Status() != nats.CONNECTED {
 		return unavailable(nats.ErrDisconnected)
 	}
-	p.number++
-	reply := p.inbox + strconv.Itoa(p.number)
-	request := fmt.Sprintf(`{"batch":%d,"expires":%d}`, most, pullWait)
+	p.requests++
+	reply := p.inbox + strconv.Itoa(p.requests)
+	request := fmt.Sprintf(`{"batch":%d,"expires":%d}`, n, pullExpiry)
 	if err := p.bus.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+p.consumer, reply, []byte(request)); err != nil {
 		return unavailable(err)
 	}
-	over := time.NewTimer(pullWait + pullLate)
-	defer over.Stop()
-	for taken := 0; taken < most; {
+	expired := time.NewTimer(pullExpiry + pullLatency)
+	defer expired.Stop()
+	for received := 0; received < n; {
 		select {
 		case msg, open := <-p.arrived:
 			switch {
 			case !open:
 				return unavailable(nats.ErrBadSubscription)
 			case msg.Reply != "":
-				taken++
-				see(msg)
+				received++
+				receive(msg)
 			case msg.Subject == reply:
-				return endOf(msg)
+				return statusError(msg)
 			}
-		case <-over.C:
+		case <-expired.C:
 			return nil
 		case <-ctx.Done():
 			return nil
@@ -78,30 +80,30 @@ func (p *puller) take(ctx context.Context, most int, see func(*nats.Msg)) error 
 	return nil
 }
 
-// endOf tells why the server ended a request. Only a message without a reply
-// subject is the server's own word.
-func endOf(status *nats.Msg) error {
+// statusError returns why the server ended a pull request. Only the server sends
+// messages without a reply subject here.
+func statusError(status *nats.Msg) error {
 	switch code := status.Header.Get("Status"); code {
-	case "404", "408": // no message in the time given
+	case "404", "408": // no message before the request expired
 		return nil
 	case "503":
 		return unavailable(nats.ErrNoResponders)
 	default:
-		return unavailable(errors.New("pull: " + code + " " + status.Header.Get("Description")))
+		return unavailable(errors.New("pull request: " + code + " " + status.Header.Get("Description")))
 	}
 }
 
-// drain tells the server that nothing more is wanted, and hands to see what it has
-// sent until then. A server that does not answer is not waited for.
-func (p *puller) drain(see func(*nats.Msg)) {
+// drain ends the subscription, and calls receive with the messages that the server
+// has sent until then. It waits for the server for at most pullLatency.
+func (p *puller) drain(receive func(*nats.Msg)) {
 	if err := p.sub.Drain(); err != nil {
-		return // the connection is gone, and what was on it
+		return // the connection is lost, with what was on its way
 	}
-	patience := time.AfterFunc(pullLate, func() { _ = p.sub.Unsubscribe() })
-	defer patience.Stop()
+	timeout := time.AfterFunc(pullLatency, func() { _ = p.sub.Unsubscribe() })
+	defer timeout.Stop()
 	for msg := range p.arrived {
 		if msg.Reply != "" {
-			see(msg)
+			receive(msg)
 		}
 	}
 }
