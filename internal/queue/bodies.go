@@ -12,19 +12,16 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// A body that is larger than a message may be travels as a claim check
-// (CloudEvents extension "dataref"): the event has no data, and names an object
-// in a JetStream object store that holds the bytes. Objects outlive the events
-// that name them by a little, and go with them. Dead letters live longer, so those
-// that name an object get a copy of it in a store of their own.
-
-// Bodies stores the bodies that are larger than a message.
+// Bodies stores bodies that are larger than a message (claim check). The event has no
+// data; its extension "dataref" refers to an object in a JetStream object store. Objects
+// expire an hour after the events that refer to them. Dead letters have a longer
+// retention, so a body that one refers to is copied into an object store of its own.
 type Bodies struct{ bus *events.Bus }
 
 const (
-	bodies       = "bodies"
-	deadBodies   = "dead-bodies"
-	dataRefStart = "nats-object:"
+	bodies        = "bodies"
+	deadBodies    = "dead-bodies"
+	dataRefPrefix = "nats-object:"
 	// objectTimeout bounds storing or reading the largest body.
 	objectTimeout = 15 * time.Second
 	// headerBytes is what a message needs besides its data: the provider's headers,
@@ -34,47 +31,43 @@ const (
 	minPayload = 2 * headerBytes
 )
 
-// Fits reports whether data of so many bytes can travel inside a message. What fits
-// every server needs no look at the connection: its lock is the one that all
-// publishes wait for.
+// Fits reports whether a message has room for so many bytes of data. It asks the
+// connection only for more than every server accepts: publishes wait for the same lock.
 func (b Bodies) Fits(bytes int) bool {
 	return bytes <= minPayload-headerBytes || int64(bytes) <= b.bus.JetStream().Conn().MaxPayload()-headerBytes
 }
 
 // ensure creates the object stores.
-func (b Bodies) ensure(ctx context.Context, t, chosen Topology) error {
+func (b Bodies) ensure(ctx context.Context, chosen Topology) error {
+	t := chosen.withDefaults()
 	config := jetstream.ObjectStoreConfig{
 		Bucket: b.bus.Subjects.Bucket(bodies), Description: "large webhook bodies", TTL: t.WebhooksMaxAge + time.Hour,
 		MaxBytes: t.WebhooksMaxBytes / 4, Replicas: t.Replicas, Storage: jetstream.FileStorage,
 	}
-	if err := b.ensureObjects(ctx, config, chosen.elastic(events.Webhooks)); err != nil {
-		return err
+	if err := b.ensureStore(ctx, config, chosen.WebhooksMaxBytes != 0); err != nil {
+		return fmt.Errorf("queue: object store for large bodies: %w", refused(err))
 	}
-	config.Bucket, config.Description = b.bus.Subjects.Bucket(deadBodies), "large bodies of webhooks that were given up on"
+	config.Bucket, config.Description = b.bus.Subjects.Bucket(deadBodies), "large bodies of dead webhooks"
 	config.TTL, config.MaxBytes = t.EvidenceMaxAge+time.Hour, t.EvidenceMaxBytes/4
-	return b.ensureObjects(ctx, config, chosen.elastic(Dead))
+	if err := b.ensureStore(ctx, config, chosen.EvidenceMaxBytes != 0); err != nil {
+		return fmt.Errorf("queue: object store for large bodies of dead letters: %w", refused(err))
+	}
+	return nil
 }
 
-// ensureObjects makes an object store. Its size gives way like that of a stream:
-// an elastic one takes what room there is, and is not touched after that. Where
-// there is none at all, it is not made, and large bodies are [ErrUnavailable].
-func (b Bodies) ensureObjects(ctx context.Context, config jetstream.ObjectStoreConfig, elastic bool) error {
-	if elastic {
-		switch _, err := b.bus.JetStream().ObjectStore(ctx, config.Bucket); {
-		case err == nil:
-			return nil
-		case !errors.Is(err, jetstream.ErrBucketNotFound):
-			return fmt.Errorf("queue: object store for large bodies: %w", refused(err))
+// ensureStore creates an object store. A default size is reduced like that of a stream.
+// If there is no room at all the object store is not created, and large bodies are
+// [events.ErrUnavailable].
+func (b Bodies) ensureStore(ctx context.Context, config jetstream.ObjectStoreConfig, exactMax bool) error {
+	if !exactMax {
+		if _, err := b.bus.JetStream().ObjectStore(ctx, config.Bucket); !errors.Is(err, jetstream.ErrBucketNotFound) {
+			return err
 		}
 	}
 	for {
 		_, err := b.bus.JetStream().CreateOrUpdateObjectStore(ctx, config)
-		if err == nil {
-			return nil
-		}
-		api, _ := errors.AsType[*jetstream.APIError](err)
-		if !elastic || api == nil || api.ErrorCode != codeInsufficientStorage {
-			return fmt.Errorf("queue: object store for large bodies: %w", refused(err))
+		if exactMax || !insufficientStorage(err) {
+			return err
 		}
 		if config.MaxBytes /= 2; config.MaxBytes < minStreamBytes {
 			return nil
@@ -98,12 +91,12 @@ func (b Bodies) put(ctx context.Context, bucket, name string, body []byte) (ref 
 	if _, err := store.PutBytes(ctx, name, body); err != nil {
 		return "", unavailable(err)
 	}
-	return dataRefStart + bucket + "/" + name, nil
+	return dataRefPrefix + bucket + "/" + name, nil
 }
 
-// locate finds the object that a message names.
-func (b Bodies) locate(ref string) (bucket, name string, ok bool) {
-	ref, ok = strings.CutPrefix(ref, dataRefStart)
+// parse returns the object that a reference names.
+func (b Bodies) parse(ref string) (bucket, name string, ok bool) {
+	ref, ok = strings.CutPrefix(ref, dataRefPrefix)
 	bucket, name, _ = strings.Cut(ref, "/")
 	return bucket, name, ok && name != "" && (bucket == b.bus.Subjects.Bucket(bodies) || bucket == b.bus.Subjects.Bucket(deadBodies))
 }
@@ -113,7 +106,7 @@ func (b Bodies) locate(ref string) (bucket, name string, ok bool) {
 // returns the reference as it was.
 func (b Bodies) retain(ctx context.Context, m *events.StoredMessage) (ref string) {
 	ref = events.Attribute(m.Header, events.ExtDataRef)
-	_, name, ok := b.locate(ref)
+	_, name, ok := b.parse(ref)
 	if !ok {
 		return ref
 	}
@@ -136,9 +129,9 @@ func (b Bodies) Get(ctx context.Context, m *events.StoredMessage) ([]byte, error
 	if ref == "" {
 		return m.Data, nil
 	}
-	bucket, name, ok := b.locate(ref)
+	bucket, name, ok := b.parse(ref)
 	if !ok {
-		return nil, fmt.Errorf("%w: the event's data lies elsewhere", events.ErrNotFound)
+		return nil, fmt.Errorf("%w: the event's dataref is not one of Hawser's object stores", events.ErrNotFound)
 	}
 	ctx, cancel := context.WithTimeout(ctx, objectTimeout)
 	defer cancel()

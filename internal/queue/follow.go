@@ -11,23 +11,23 @@ import (
 )
 
 const (
-	// lookEvery is how often a stream is looked at of which nothing is heard.
-	lookEvery = time.Second
-	// What is heard may not be stored yet: it is looked for again so often, after
-	// so long.
-	lookAgain = 5
-	storedIn  = 20 * time.Millisecond
+	// readInterval is how often Follow reads a stream on which no message is seen.
+	readInterval = time.Second
+	// A subscription receives a message before the stream has stored it, so it is read
+	// up to storeReads times, storeInterval apart.
+	storeReads    = 5
+	storeInterval = 20 * time.Millisecond
 )
 
-// Follow hands the messages of a stream that match filter to see, in order: those
-// behind a place, then those that come. It ends with ctx (nil), or with the first
-// error of see, which it returns. The stream itself is read, and subscriptions only
-// tell when to look: nothing is left out, however often the connection is lost.
-func (s Streams) Follow(ctx context.Context, stream events.Stream, filter string, behind uint64, see func(*events.StoredMessage) error) error {
-	heard := make(chan struct{}, 1)
+// Follow calls each with the messages that match filter and are stored after a sequence,
+// in order, and then with those that come. It returns nil when ctx ends, or the first
+// error of each. It reads the stream, and subscribes only to learn when to read: no
+// message is missed when the connection is lost.
+func (s Streams) Follow(ctx context.Context, stream events.Stream, filter string, after uint64, each func(*events.StoredMessage) error) error {
+	seen := make(chan struct{}, 1)
 	sub, err := s.bus.JetStream().Conn().Subscribe(filter, func(*nats.Msg) {
 		select {
-		case heard <- struct{}{}:
+		case seen <- struct{}{}:
 		default:
 		}
 	})
@@ -35,32 +35,26 @@ func (s Streams) Follow(ctx context.Context, stream events.Stream, filter string
 		return unavailable(err)
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	for again := 0; ; {
-		d, err := s.First(ctx, stream, behind+1, filter)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err == nil:
-			behind = d.Sequence
-			if err := see(d); err != nil {
+	for reads := 0; ctx.Err() == nil; {
+		m, err := s.First(ctx, stream, after+1, filter)
+		if err == nil {
+			after = m.Sequence
+			if err := each(m); err != nil {
 				return err
 			}
 			continue
-		case errors.Is(err, events.ErrNotFound) && again > 0:
-			again--
-			select {
-			case <-time.After(storedIn):
-			case <-ctx.Done():
-			}
-			continue
 		}
-		look := time.NewTimer(lookEvery)
+		interval := readInterval
+		if errors.Is(err, events.ErrNotFound) && reads > 0 {
+			interval = storeInterval
+			reads--
+		}
 		select {
-		case <-heard:
-			again = lookAgain
-		case <-look.C:
+		case <-seen:
+			reads = storeReads
+		case <-time.After(interval):
 		case <-ctx.Done():
 		}
-		look.Stop()
 	}
+	return nil
 }

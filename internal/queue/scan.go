@@ -13,10 +13,10 @@ import (
 
 const scanBatch = 100
 
-// Scan hands the messages of a stream that match filter to see, oldest first,
-// from a time on, until see returns false or there is none left. What is stored
-// during the scan may or may not be seen.
-func (s Streams) Scan(ctx context.Context, stream events.Stream, filter string, from time.Time, see func(*events.StoredMessage) bool) error {
+// Scan calls each with the messages that match filter, oldest first, from a time on,
+// until each returns false or there are no more. Messages that are stored meanwhile may
+// be among them.
+func (s Streams) Scan(ctx context.Context, stream events.Stream, filter string, from time.Time, each func(*events.StoredMessage) bool) error {
 	handle, err := s.bus.Stream(ctx, stream)
 	if err != nil {
 		return err
@@ -44,8 +44,8 @@ func (s Streams) Scan(ctx context.Context, stream events.Stream, filter string, 
 			if h == nil {
 				h = events.Header{}
 			}
-			d := &events.StoredMessage{Subject: msg.Subject(), Header: h, Data: msg.Data(), Sequence: meta.Sequence.Stream, NumDelivered: 1, Stored: meta.Timestamp}
-			if !see(d) {
+			m := &events.StoredMessage{Subject: msg.Subject(), Header: h, Data: msg.Data(), Sequence: meta.Sequence.Stream, NumDelivered: 1, Stored: meta.Timestamp}
+			if !each(m) {
 				return nil
 			}
 		}

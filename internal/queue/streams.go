@@ -10,22 +10,19 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// Streams reads the streams, and removes messages from them.
+// Streams reads the messages of streams, and deletes them.
 type Streams struct{ bus *events.Bus }
 
-// SubjectCounts returns how many messages a stream holds on each subject that matches
-// filter, in one page of the server (100,000 subjects): memory stays bounded
-// whatever the stream holds.
+// SubjectCounts returns the number of messages on each subject that matches filter, for
+// at most 100,000 subjects (one page of the server), which bounds the memory.
 func (s Streams) SubjectCounts(ctx context.Context, stream events.Stream, filter string) (map[string]uint64, error) {
 	ctx, cancel := s.bus.Deadline(ctx)
 	defer cancel()
-	query, err := json.Marshal(struct {
-		Filter string `json:"subjects_filter"`
-	}{filter})
+	query, err := json.Marshal(map[string]string{"subjects_filter": filter})
 	if err != nil {
 		return nil, err
 	}
-	// The client's own call reads all pages.
+	// The client's call reads all pages.
 	msg, err := s.bus.JetStream().Conn().RequestWithContext(ctx, "$JS.API.STREAM.INFO."+s.bus.Subjects.StreamName(stream), query)
 	if err != nil {
 		return nil, unavailable(err)
@@ -45,16 +42,16 @@ func (s Streams) SubjectCounts(ctx context.Context, stream events.Stream, filter
 	return reply.State.Subjects, nil
 }
 
-// StreamState is how full a stream is.
+// StreamState is the fill level of a stream.
 type StreamState struct {
 	Messages uint64
 	Bytes    uint64
-	MaxBytes uint64 // 0: no limit of the stream's own
+	MaxBytes uint64 // 0: no limit
 	Subjects uint64
-	Last     uint64 // sequence of the newest message, there or gone
+	Last     uint64 // sequence of the newest message, stored or deleted
 }
 
-// State asks how full a stream is.
+// State returns the fill level of a stream.
 func (s Streams) State(ctx context.Context, stream events.Stream) (StreamState, error) {
 	ctx, cancel := s.bus.Deadline(ctx)
 	defer cancel()
@@ -72,13 +69,13 @@ func (s Streams) State(ctx context.Context, stream events.Stream) (StreamState, 
 	}, nil
 }
 
-// First returns the oldest message at or behind sequence from whose subject
-// matches filter; [events.ErrNotFound] if there is none.
+// First returns the oldest message from a sequence on whose subject matches filter, or
+// [events.ErrNotFound].
 func (s Streams) First(ctx context.Context, stream events.Stream, from uint64, filter string) (*events.StoredMessage, error) {
 	return s.message(ctx, stream, max(from, 1), jetstream.WithGetMsgSubject(filter))
 }
 
-// Message returns the message with a sequence number; [events.ErrNotFound] if it is gone.
+// Message returns the message with a sequence, or [events.ErrNotFound].
 func (s Streams) Message(ctx context.Context, stream events.Stream, sequence uint64) (*events.StoredMessage, error) {
 	return s.message(ctx, stream, sequence)
 }
@@ -97,18 +94,18 @@ func (s Streams) message(ctx context.Context, stream events.Stream, sequence uin
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	d := &events.StoredMessage{Subject: msg.Subject, Header: msg.Header, Data: msg.Data, Sequence: msg.Sequence, Stored: msg.Time, NumDelivered: 1}
-	if d.Header == nil {
-		d.Header = events.Header{}
+	m := &events.StoredMessage{Subject: msg.Subject, Header: msg.Header, Data: msg.Data, Sequence: msg.Sequence, Stored: msg.Time, NumDelivered: 1}
+	if m.Header == nil {
+		m.Header = events.Header{}
 	}
-	// A direct read says with headers of its own what is said here by fields.
+	// A direct get adds these headers.
 	for _, name := range []string{jetstream.StreamHeader, jetstream.SubjectHeader, jetstream.SequenceHeader, jetstream.TimeStampHeaer, "Nats-Num-Pending", "Nats-Last-Sequence"} {
-		delete(d.Header, name)
+		delete(m.Header, name)
 	}
-	return d, nil
+	return m, nil
 }
 
-// Remove deletes a message. One that is gone already is no error.
+// Remove deletes a message. It is no error if the message does not exist.
 func (s Streams) Remove(ctx context.Context, stream events.Stream, sequence uint64) error {
 	ctx, cancel := s.bus.Deadline(ctx)
 	defer cancel()
@@ -118,8 +115,8 @@ func (s Streams) Remove(ctx context.Context, stream events.Stream, sequence uint
 	}
 	err = handle.DeleteMsg(ctx, sequence)
 	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
-		// The client keeps the server's words only, so ask for what they are about.
-		if _, gone := handle.GetMsg(ctx, sequence); errors.Is(gone, jetstream.ErrMsgNotFound) {
+		// The error does not say whether the message exists.
+		if _, err := handle.GetMsg(ctx, sequence); errors.Is(err, jetstream.ErrMsgNotFound) {
 			return nil
 		}
 	}

@@ -128,9 +128,9 @@ func TestEnsureUpdatesAndTellsWhatItChanged(t *testing.T) {
 	}
 	slices.Sort(lines)
 	want := []string{
-		"stream HAWSER_EVENTS: max age was 168h0m0s, is 1h0m0s",
-		"stream HAWSER_RESULTS: max messages was 1000000, is 10",
-		"stream HAWSER_WEBHOOKS: max age was 72h0m0s, is 5m0s",
+		"stream HAWSER_EVENTS: max_age was 168h0m0s, is 1h0m0s",
+		"stream HAWSER_RESULTS: max_msgs was 1000000, is 10",
+		"stream HAWSER_WEBHOOKS: max_age was 72h0m0s, is 5m0s",
 	}
 	if diff := cmp.Diff(want, lines); diff != "" {
 		t.Errorf("drift (-want +got):\n%s", diff)
@@ -172,7 +172,7 @@ func TestEnsureFailsWhereTheServerCannotTakeAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := q.Ensure(t.Context(), queue.Topology{})
-	if err == nil || !strings.Contains(err.Error(), "HAWSER_ACTIONS") || !strings.Contains(err.Error(), "schedules was true, is false") {
+	if err == nil || !strings.Contains(err.Error(), "HAWSER_ACTIONS") || !strings.Contains(err.Error(), "allow_msg_schedules was true, is false") {
 		t.Errorf("got error %v, want one that names the stream and the setting", err)
 	}
 }
