@@ -14,14 +14,13 @@ import (
 )
 
 // The NATS binding of CloudEvents 1.0 (bindings/nats-protocol-binding.md of the
-// specification, 1.0.3): in binary mode every attribute is a header with the
-// prefix "ce-", percent-encoded as the HTTP binding says, and the data is the
-// payload; in structured mode the content type begins with
-// application/cloudevents and the payload is the whole event as JSON.
+// specification, 1.0.3). In binary mode every attribute is a header with the prefix
+// "ce-", percent-encoded as in the HTTP binding, and the data is the payload. In
+// structured mode the content type begins with application/cloudevents, and the payload
+// is the whole event as JSON.
 //
-// datacontenttype is written as ce-datacontenttype, as the text says, and also as
-// content-type, as several implementations expect, unless that would make the
-// message a structured one.
+// datacontenttype is written as ce-datacontenttype, as specified, and as content-type,
+// which several implementations expect, unless the message would then be structured.
 const (
 	attributePrefix = "ce-"
 	contentType     = "content-type"
@@ -33,10 +32,9 @@ const (
 // ErrNotCloudEvent is returned for a message in neither mode.
 var ErrNotCloudEvent = errors.New("events: not a CloudEvent")
 
-// Decode reads an event of either mode. A message in neither is
-// [ErrNotCloudEvent]; one that claims to be an event and is not valid is
-// another error, which never quotes the message. Then the event holds what could
-// be understood.
+// Decode reads an event in either mode. A message in neither mode is
+// [ErrNotCloudEvent]. An event that is not valid is another error, which does not quote
+// the message; the event returned with it holds the attributes that could be read.
 func Decode(h Header, data []byte) (Event, error) {
 	if ct := headerValue(h, contentType); isStructuredType(ct) {
 		return decodeStructured(ct, data)
@@ -88,13 +86,13 @@ func validate(e Event) error {
 	return fmt.Errorf("events: not a valid CloudEvent: %s", strings.Join(lines, ", "))
 }
 
-// setAttribute sets an attribute from its canonical string. The SDK's setters
-// would trim strings, and an id with a blank at its end is another id.
+// setAttribute sets an attribute from its canonical string. The SDK's setters trim
+// strings, which would change an id that ends with a space.
 func setAttribute(c *event.EventContextV1, name, value string) error {
 	switch name {
 	case "specversion":
 		if value != event.CloudEventsVersionV1 {
-			return errors.New("only 1.0 is known")
+			return errors.New("only 1.0 is supported")
 		}
 	case "id":
 		c.ID = value
@@ -122,7 +120,8 @@ func setAttribute(c *event.EventContextV1, name, value string) error {
 	return nil
 }
 
-// pointer keeps the other attributes from moving to the heap with their parameter.
+// pointer returns the address of a copy, so that the parameters of setAttribute stay on
+// the stack.
 func pointer(s string) *string { return &s }
 
 // setExtension sets an extension to a string, a boolean or an int32.
@@ -133,7 +132,7 @@ func setExtension(c *event.EventContextV1, name string, value any) error {
 		valid = valid && (ch >= 'a' && ch <= 'z' || ch >= '0' && ch <= '9')
 	}
 	if !valid {
-		return errors.New("names of extensions are of letters a to z and digits, and not data")
+		return errors.New("an extension's name must consist of the letters a to z and digits, and not be data")
 	}
 	if c.Extensions == nil {
 		c.Extensions = make(map[string]any)
@@ -142,7 +141,7 @@ func setExtension(c *event.EventContextV1, name string, value any) error {
 	return nil
 }
 
-// parseURI refuses what would not be the same after being written and read again.
+// parseURI parses a URI. It refuses one that changes when it is written and parsed again.
 func parseURI(s string) (url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil {
@@ -179,7 +178,7 @@ func isMediaType(ct string) bool {
 	return err == nil
 }
 
-// contextOf returns the attributes of e, which are of version 1.0.
+// contextOf returns the attributes of e in version 1.0.
 func contextOf(e Event) *event.EventContextV1 {
 	switch c := e.Context.(type) {
 	case nil:
@@ -191,7 +190,7 @@ func contextOf(e Event) *event.EventContextV1 {
 	}
 }
 
-// formatted is the canonical string of an attribute's value.
+// formatted returns the canonical string of an attribute's value.
 func formatted(value any) string {
 	if s, ok := value.(string); ok {
 		return s

@@ -1,6 +1,7 @@
 package events
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,18 +10,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-)
-
-// Errors of the bus. Everything that fails for want of the server (stopped,
-// paused, full, no stream) is ErrUnavailable: nothing was promised, try again.
-var (
-	ErrUnavailable = errors.New("events: NATS is unavailable")
-	ErrExists      = errors.New("events: the subject already holds a message")
-	// ErrInProgress comes with ErrExists where the other message is not stored yet,
-	// and may still fail to be.
-	ErrInProgress = errors.New("events: another message on the subject is being stored")
-	ErrNotFound   = errors.New("events: no such message")
-	ErrTooLarge   = errors.New("events: the message is larger than the server accepts")
 )
 
 const (
@@ -50,8 +39,8 @@ type Bus struct {
 	streams         sync.Map // Stream → jetstream.Stream
 }
 
-// NewBus returns a bus over nc. Connect with [ConnectOptions], so that a server
-// that is gone shows at once.
+// NewBus returns a bus over nc. Connect with [ConnectOptions], so that calls fail at
+// once while the server is away.
 func NewBus(nc *nats.Conn, opts *Options) (*Bus, error) {
 	if opts == nil {
 		opts = &Options{}
@@ -60,10 +49,7 @@ func NewBus(nc *nats.Conn, opts *Options) (*Bus, error) {
 	if err != nil {
 		return nil, err
 	}
-	timeout := opts.PublishTimeout
-	if timeout == 0 {
-		timeout = DefaultPublishTimeout
-	}
+	timeout := cmp.Or(opts.PublishTimeout, DefaultPublishTimeout)
 	js, err := jetstream.New(nc,
 		jetstream.WithPublishAsyncMaxPending(maxPendingPublishes),
 		jetstream.WithPublishAsyncTimeout(timeout),
@@ -74,9 +60,9 @@ func NewBus(nc *nats.Conn, opts *Options) (*Bus, error) {
 	return &Bus{Subjects: subjects, nc: nc, js: js, publishTimeout: timeout, onMissingStream: opts.OnMissingStream}, nil
 }
 
-// ConnectOptions are the options with which Hawser's programs connect: they
-// reconnect for ever, and refuse to buffer while disconnected, so that nobody
-// waits for an ack of what was never sent.
+// ConnectOptions returns the options with which Hawser's programs connect: they
+// reconnect for ever, and do not buffer while disconnected, so that no publish waits
+// for an ack of a message that was not sent.
 func ConnectOptions(name string) []nats.Option {
 	return []nats.Option{
 		nats.Name(name),
@@ -93,11 +79,11 @@ func ConnectOptions(name string) []nats.Option {
 	}
 }
 
-// JetStream gives drivers of this repository (the KV store) the same connection.
+// JetStream returns the JetStream context of the bus.
 func (b *Bus) JetStream() jetstream.JetStream { return b.js }
 
-// Ping proves that the server answers: a full round trip, bounded by ctx and the
-// publish timeout. Without a connection it fails at once.
+// Ping makes a round trip to the server, bounded by ctx and the publish timeout.
+// Without a connection it fails at once.
 func (b *Bus) Ping(ctx context.Context) error {
 	if b.nc.Status() != nats.CONNECTED {
 		return unavailable(nats.ErrDisconnected)
@@ -110,7 +96,8 @@ func (b *Bus) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Flush waits until everything sent so far has left this process.
+// Flush waits until all publishes are acknowledged and the server has received
+// everything sent so far.
 func (b *Bus) Flush(ctx context.Context) error {
 	select {
 	case <-b.js.PublishAsyncComplete():
@@ -149,43 +136,4 @@ func (b *Bus) checkStream(ctx context.Context, err, answer error) error {
 // Deadline returns ctx with the deadline of one call of the server.
 func (b *Bus) Deadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, b.publishTimeout)
-}
-
-// unavailable wraps an error of the client or the server that means: not now.
-func unavailable(err error) error {
-	return fmt.Errorf("%w: %w", ErrUnavailable, err)
-}
-
-// Codes of the server that the client has no names for.
-const (
-	codeResources    = 10002 // the account's store is full; its status is 400, as if the message were at fault
-	codeHeaderTooBig = 10097
-)
-
-// classify turns an error of a publish into one of ours.
-func classify(err error) error {
-	var api *jetstream.APIError
-	if !errors.As(err, &api) {
-		switch {
-		case errors.Is(err, nats.ErrMaxPayload):
-			return ErrTooLarge
-		case errors.Is(err, nats.ErrBadSubject):
-			return fmt.Errorf("%w: %w", ErrSubject, err)
-		}
-		return unavailable(err)
-	}
-	switch api.ErrorCode {
-	case jetstream.JSErrCodeStreamWrongLastSequence:
-		return ErrExists
-	case jetstream.JSErrCodeStreamWrongLastSequenceConstant:
-		return fmt.Errorf("%w: %w", ErrExists, ErrInProgress)
-	case jetstream.JSErrCodeStreamMessageExceedsMaximum, codeHeaderTooBig:
-		return ErrTooLarge
-	case codeResources:
-		return unavailable(err)
-	}
-	if api.Code == 400 {
-		return fmt.Errorf("events: the server refused the message: %w", err)
-	}
-	return unavailable(err)
 }

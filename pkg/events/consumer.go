@@ -1,8 +1,8 @@
 package events
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -59,18 +59,10 @@ type Consumer struct {
 }
 
 func (c Consumer) withDefaults() Consumer {
-	if c.AckWait == 0 {
-		c.AckWait = 30 * time.Second
-	}
-	if c.MaxPending == 0 {
-		c.MaxPending = 1000
-	}
-	if c.MaxDeliver == 0 {
-		c.MaxDeliver = 20
-	}
-	if c.MaxConcurrent == 0 {
-		c.MaxConcurrent = 16
-	}
+	c.AckWait = cmp.Or(c.AckWait, 30*time.Second)
+	c.MaxPending = cmp.Or(c.MaxPending, 1000)
+	c.MaxDeliver = cmp.Or(c.MaxDeliver, 20)
+	c.MaxConcurrent = cmp.Or(c.MaxConcurrent, 16)
 	if c.OnError == nil {
 		c.OnError = func(error) {}
 	}
@@ -103,13 +95,4 @@ func (b *Bus) ensureConsumer(ctx context.Context, c Consumer) (jetstream.Consume
 		return nil, b.checkStream(ctx, err, refused(err))
 	}
 	return consumer, nil
-}
-
-// refused returns an error of the server as it is, and any other as
-// [ErrUnavailable].
-func refused(err error) error {
-	if _, ok := errors.AsType[*jetstream.APIError](err); ok {
-		return err
-	}
-	return unavailable(err)
 }

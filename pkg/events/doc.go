@@ -1,29 +1,26 @@
-// Package events is the language that Hawser's programs speak with each other:
-// subjects, streams, and CloudEvents on NATS JetStream.
+// Package events is what Hawser's programs and applications exchange over NATS:
+// subjects, and CloudEvents in JetStream streams.
 //
-//	names.go       which subject carries what, and how to read a subject
-//	token.go       how a foreign string becomes one subject token, and back
-//	topology.go    the streams, as one table
-//	ensure.go      making them so, again and again
-//	heal.go        streams that are gone are made again
-//	event.go       what our CloudEvents carry
+//	subject.go     subjects: build and parse them
+//	token.go       any string as one subject token, and back
+//	event.go       kinds and attributes of events
+//	message.go     an event to be published; a message read from a stream
 //	binding.go     CloudEvent ⇄ NATS message; binary mode
 //	structured.go  structured mode: the JSON format
 //	header.go      attributes as header values
-//	bus.go         a connection, and what its errors mean
+//	bus.go         a connection
+//	errors.go      what the server's errors mean
 //	publish.go     publish and wait for the ack
-//	consumer.go    what to take; handlers answer with errors as instructions
-//	consume.go     take messages
-//	deliver.go     run a handler and carry out its instruction
-//	slots.go       a bound on what runs at once
-//	action.go      a request for an action, and how its message is read
-//	request.go     publish an action and wait for its result
-//	park.go        waiting work, as scheduled messages; dead letters
-//	peek.go        look into streams
-//	service.go     request-reply, as a NATS micro service
-//	trace.go       the trace that travels with messages
+//	consumer.go    describe a consumer; errors of handlers as instructions
+//	consume.go     run handlers for the messages of a consumer
+//	pull.go        pull requests
+//	handle.go      run a handler and acknowledge its message
+//	action.go      a request for an action
+//	readaction.go  read a request from its message
+//	request.go     publish a request and wait for its result
+//	call.go        request-reply
+//	trace.go       the trace that messages carry
 //
-// Everything that is published is acknowledged by the stream before the caller
-// is told so; everything that is consumed is acknowledged only after its effect
-// is stored.
+// A publish returns after the stream has acknowledged the message. A consumed message is
+// acknowledged after its handler has returned.
 package events

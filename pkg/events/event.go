@@ -46,10 +46,10 @@ const (
 	ErrorOccurred         Kind = "error.occurred"
 )
 
-// Type is the CloudEvents type of the kind.
+// Type returns the CloudEvents type of the kind.
 func (k Kind) Type() string { return "hawser." + string(k) }
 
-// KindOf reverses [Kind.Type]; a foreign type is returned as it is.
+// KindOf reverses [Kind.Type]. It returns any other type as it is.
 func KindOf(eventType string) Kind { return Kind(strings.TrimPrefix(eventType, "hawser.")) }
 
 // Names of our CloudEvents extensions. As message headers they begin with "ce-".
@@ -66,9 +66,9 @@ const (
 	ExtPath        = "hawserpath"     // of a webhook's request, its secret masked
 	ExtVerified    = "hawserverified" // "false" for a webhook accepted without a signature
 	ExtDelivery    = "hawserdelivery" // the provider's delivery id
-	ExtActor       = "hawseractor"    // who asked for it: the name of an API token
-	ExtDataRef     = "dataref"        // where the data lies if it is not in the message
-	ExtReplayOf    = "replayof"       // id of the webhook that this one repeats, by an operator's wish
+	ExtActor       = "hawseractor"    // the name of the API token that the request had
+	ExtDataRef     = "dataref"        // reference to the data if it is not in the message
+	ExtReplayOf    = "replayof"       // id of the webhook that an operator replayed
 	ExtTraceParent = "traceparent"
 	ExtTraceState  = "tracestate"
 )
@@ -84,7 +84,7 @@ type EventContext struct {
 	RequestID    string
 }
 
-// Data is all that a lifecycle event may carry: no payloads, no secrets.
+// Data is the data of a lifecycle event. It has no payloads and no secrets.
 type Data struct {
 	Action        string     `json:"action,omitempty"`
 	DurationMs    *float64   `json:"durationMs,omitempty"`
@@ -99,12 +99,12 @@ type Data struct {
 	GrantedScopes []string   `json:"grantedScopes,omitempty"`
 	URL           string     `json:"url,omitempty"`
 
-	// Actor is who asked for it, the name of an API token. It is no data of the
-	// event, but its extension hawseractor.
+	// Actor is the name of the API token that the request had. It becomes the
+	// extension hawseractor.
 	Actor string `json:"-"`
 }
 
-// Milliseconds gives a duration the form in which [Data] carries it.
+// Milliseconds returns a duration as [Data] has it.
 func Milliseconds(d time.Duration) *float64 {
 	ms := float64(d.Microseconds()) / 1000
 	return &ms
@@ -127,8 +127,9 @@ func NewID() string {
 	return id.String()
 }
 
-// DerivedID is the id of an event that follows from another, what telling apart
-// those that do: a UUIDv7 of the same moment, the same every time.
+// DerivedID returns the id of an event that follows from the event with the given id:
+// a UUIDv7 of the same time, and the same at every call. what distinguishes several such
+// events.
 func DerivedID(id, what string) string {
 	sum := sha256.Sum256([]byte(id + "/" + what))
 	u := uuid.UUID(sum[:16])

@@ -13,10 +13,10 @@ type Header = nats.Header
 
 var errNotUTF8 = errors.New("not UTF-8")
 
-// headerValue finds a header whatever its case: clients differ. If a message has
-// several that differ in case only, the one in lower case counts, else the first
-// in the order of bytes, so that every reader at every delivery sees the same.
-// name is in lower case, except for the names that NATS itself gives.
+// headerValue returns the value of a header, or "". It ignores the case of the name,
+// since clients differ. Of several headers that differ in case only it returns that with
+// exactly this name, else the first in byte order, so that every reader sees the same.
+// name is in lower case, except for the headers of NATS.
 func headerValue(h Header, name string) string {
 	if v, ok := h[name]; ok && len(v) > 0 {
 		return v[0]
@@ -33,8 +33,8 @@ func headerValue(h Header, name string) string {
 	return h[found][0]
 }
 
-// attribute returns the CloudEvents attribute of a binary-mode message, decoded,
-// or "" if it is absent.
+// attribute returns the CloudEvents attribute of a binary-mode message, decoded, or ""
+// if it is absent.
 func attribute(h Header, name string) (string, error) {
 	return decodeAttribute(headerValue(h, attributePrefix+name))
 }
@@ -49,9 +49,9 @@ func Attribute(h Header, name string) string {
 	return v
 }
 
-// percentEncode writes what the HTTP and NATS bindings want in a header:
-// printable ASCII without space, double quote and percent. What is not UTF-8,
-// which no attribute may hold, becomes U+FFFD: a reader has to refuse it.
+// percentEncode encodes an attribute for a header as the HTTP and NATS bindings require:
+// printable ASCII except space, double quote and percent is written as it is. Bytes that
+// are not UTF-8, which readers must refuse, become U+FFFD.
 func percentEncode(s string) string {
 	plain := true
 	for i := range len(s) {
@@ -75,9 +75,8 @@ func percentEncode(s string) string {
 
 func isHeaderSafe(c byte) bool { return c > ' ' && c < 0x7f && c != '"' && c != '%' }
 
-// decodeAttribute reverses percentEncode. It also takes what older versions of
-// the HTTP binding wrote, double-quoted strings, and leaves alone a percent that
-// begins no sequence.
+// decodeAttribute reverses percentEncode. It also accepts double-quoted strings, which
+// older versions of the HTTP binding wrote, and a percent sign that begins no sequence.
 func decodeAttribute(s string) (string, error) {
 	if len(s) >= 2 && s[0] == '"' && s[len(s)-1] == '"' {
 		s = unquote(s[1 : len(s)-1])
@@ -91,7 +90,7 @@ func decodeAttribute(s string) (string, error) {
 	return s, nil
 }
 
-// unquote takes the backslashes out of a quoted string (RFC 7230, 3.2.6).
+// unquote removes the backslashes of a quoted string (RFC 7230, 3.2.6).
 func unquote(s string) string {
 	if !strings.Contains(s, `\`) {
 		return s

@@ -9,17 +9,17 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// ErrPending is returned when a request is stored and its result is not there yet.
-var ErrPending = errors.New("events: the result is not there yet")
+// ErrPending is returned when a request is stored and has no result yet.
+var ErrPending = errors.New("events: the request has no result yet")
 
 // ErrAmbiguous is returned when a bare request id has results of several tenants.
-var ErrAmbiguous = errors.New("events: several tenants used this request id; name the tenant")
+var ErrAmbiguous = errors.New("events: several tenants used this request id: give the whole reference")
 
-// A waiting request looks for its result in the stream as well: what is published
-// while the connection is away is not heard.
+// A request that waits also reads the stream, at growing intervals: the message about
+// its result is lost if the connection is down.
 const (
-	firstLook = 500 * time.Millisecond
-	maxLook   = 5 * time.Second
+	firstReadInterval = 500 * time.Millisecond
+	maxReadInterval   = 5 * time.Second
 )
 
 // PublishAction stores a request and waits for the stream's ack. Errors as
@@ -48,7 +48,7 @@ func (b *Bus) RequestAction(ctx context.Context, a Action) (Event, error) {
 	defer func() { _ = sub.Unsubscribe() }()
 	subject := b.Subjects.Result(a.ActionRef, a.ID)
 	if !a.GeneratedID {
-		if e, err := b.lastEvent(ctx, Results, subject); !errors.Is(err, ErrNotFound) {
+		if e, err := b.lastResult(ctx, subject); !errors.Is(err, ErrNotFound) {
 			return e, err
 		}
 	}
@@ -60,22 +60,22 @@ func (b *Bus) RequestAction(ctx context.Context, a Action) (Event, error) {
 }
 
 func (b *Bus) awaitResult(ctx context.Context, results <-chan *nats.Msg, subject string) (Event, error) {
-	pause := firstLook
-	look := time.NewTimer(pause)
-	defer look.Stop()
+	interval := firstReadInterval
+	read := time.NewTimer(interval)
+	defer read.Stop()
 	for {
 		select {
 		case msg := <-results:
-			// Anything else on the subject is not from an executor.
+			// Another message on the subject is not a result, and is ignored.
 			if e, err := Decode(msg.Header, msg.Data); err == nil {
 				return e, nil
 			}
-		case <-look.C:
-			if e, err := b.lastEvent(ctx, Results, subject); err == nil {
+		case <-read.C:
+			if e, err := b.lastResult(ctx, subject); err == nil {
 				return e, nil
 			}
-			pause = min(2*pause, maxLook)
-			look.Reset(pause)
+			interval = min(2*interval, maxReadInterval)
+			read.Reset(interval)
 		case <-ctx.Done():
 			return Event{}, ErrPending
 		}
@@ -100,7 +100,7 @@ func (b *Bus) PublishResult(ctx context.Context, a Action, m *Message) error {
 // ResultOf returns the stored result of a request. [ErrNotFound],
 // [ErrUnavailable].
 func (b *Bus) ResultOf(ctx context.Context, r ActionRef, requestID string) (Event, error) {
-	return b.lastEvent(ctx, Results, b.Subjects.Result(r, requestID))
+	return b.lastResult(ctx, b.Subjects.Result(r, requestID))
 }
 
 // StoredResult returns a result by its [Reference], or by a bare request id if
@@ -109,8 +109,8 @@ func (b *Bus) StoredResult(ctx context.Context, reference string) (Event, error)
 	ctx, cancel := b.Deadline(ctx)
 	defer cancel()
 	if subject, ok := b.Subjects.parseReference(reference); ok {
-		// A bare id may look like a reference.
-		if e, err := b.lastEvent(ctx, Results, subject); !errors.Is(err, ErrNotFound) {
+		// If this is not found, it may be a bare id that has the form of a reference.
+		if e, err := b.lastResult(ctx, subject); !errors.Is(err, ErrNotFound) {
 			return e, err
 		}
 	}
@@ -126,32 +126,25 @@ func (b *Bus) StoredResult(ctx context.Context, reference string) (Event, error)
 		return Event{}, ErrAmbiguous
 	}
 	for subject := range info.State.Subjects {
-		return b.lastEvent(ctx, Results, subject)
+		return b.lastResult(ctx, subject)
 	}
 	return Event{}, ErrNotFound
 }
 
-func (b *Bus) lastEvent(ctx context.Context, s Stream, subject string) (Event, error) {
-	msg, err := b.last(ctx, s, subject)
+// lastResult returns the result on a subject.
+func (b *Bus) lastResult(ctx context.Context, subject string) (Event, error) {
+	ctx, cancel := b.Deadline(ctx)
+	defer cancel()
+	stream, err := b.Stream(ctx, Results)
 	if err != nil {
 		return Event{}, err
 	}
-	return Decode(msg.Header, msg.Data)
-}
-
-func (b *Bus) last(ctx context.Context, s Stream, subject string) (*jetstream.RawStreamMsg, error) {
-	ctx, cancel := b.Deadline(ctx)
-	defer cancel()
-	stream, err := b.Stream(ctx, s)
-	if err != nil {
-		return nil, err
-	}
 	msg, err := stream.GetLastMsgForSubject(ctx, subject)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil, ErrNotFound
+		return Event{}, ErrNotFound
 	}
 	if err != nil {
-		return nil, unavailable(err)
+		return Event{}, unavailable(err)
 	}
-	return msg, nil
+	return Decode(msg.Header, msg.Data)
 }

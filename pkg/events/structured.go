@@ -16,14 +16,13 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 )
 
-// The JSON event format of CloudEvents 1.0 (formats/json-format.md), written and
-// read by hand: the SDK's reader panics when data_base64 is no string, stops at an
-// empty member name, and knows no content types that end with +json; its writer
-// breaks data that is not UTF-8.
+// The JSON event format of CloudEvents 1.0 (formats/json-format.md). The SDK's reader
+// panics when data_base64 is not a string, stops at an empty member name, and does not
+// recognise content types that end with +json; its writer changes data that is not UTF-8.
 
-// EncodeStructured writes e in structured mode, as JSON. Data is a JSON value or a
-// string where its content type and its bytes allow, else data_base64: no byte of
-// it is changed. An event that is not valid is an error.
+// EncodeStructured writes e in structured mode, as JSON. It writes the data as a JSON
+// value or a string if the content type and the bytes allow, else as data_base64; no byte
+// is changed. An event that is not valid is an error.
 func EncodeStructured(e Event) (Header, []byte, error) {
 	if err := validate(e); err != nil {
 		return nil, nil, err
@@ -53,7 +52,7 @@ func EncodeStructured(e Event) (Header, []byte, error) {
 	return Header{contentType: {structuredJSON}}, w.out.Bytes(), nil
 }
 
-// memberWriter writes the members of a JSON object, without its last brace.
+// memberWriter writes the members of a JSON object, without the closing brace.
 type memberWriter struct{ out bytes.Buffer }
 
 func (w *memberWriter) string(name, value string) {
@@ -88,13 +87,13 @@ func (w *memberWriter) data(ct string, data []byte) {
 	}
 }
 
-// decodeStructured reads an event in the JSON format. Where it is wrong, the event
-// holds what could be understood.
+// decodeStructured reads an event in the JSON format. With an error it returns the event
+// with the attributes that could be read.
 func decodeStructured(ct string, data []byte) (Event, error) {
 	c := &event.EventContextV1{}
 	e := Event{Context: c}
 	if media, _, err := mime.ParseMediaType(ct); err != nil || media != structuredJSON && media != structuredType {
-		return e, errors.New("events: of the structured formats of CloudEvents only application/cloudevents+json is known")
+		return e, errors.New("events: of the structured formats of CloudEvents only application/cloudevents+json is supported")
 	}
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(data, &members); err != nil || members == nil {
@@ -121,7 +120,7 @@ func decodeStructured(ct string, data []byte) (Event, error) {
 	return e, validate(e)
 }
 
-// setMember sets an attribute from its JSON. null and "" are as good as absent.
+// setMember sets an attribute from its JSON. null and "" count as absent.
 func setMember(c *event.EventContextV1, name string, raw json.RawMessage) error {
 	var value any
 	if err := json.Unmarshal(raw, &value); err != nil {
@@ -139,7 +138,7 @@ func setMember(c *event.EventContextV1, name string, raw json.RawMessage) error 
 		return setTyped(c, name, v)
 	case float64:
 		if v != float64(int32(v)) {
-			return errors.New("not an integer of 32 bits")
+			return errors.New("not a 32-bit integer")
 		}
 		return setTyped(c, name, int32(v))
 	}
@@ -175,7 +174,7 @@ func setData(e *Event, c *event.EventContextV1, members map[string]json.RawMessa
 	case hasPlain && isJSON(c.GetDataContentType()):
 		e.DataEncoded = plain
 		if c.DataContentType == nil {
-			// So says the format: otherwise binary mode would lose what is implied here.
+			// The format implies it here, and binary mode does not.
 			implied := event.ApplicationJSON
 			c.DataContentType = &implied
 		}
@@ -189,7 +188,7 @@ func setData(e *Event, c *event.EventContextV1, members map[string]json.RawMessa
 	return nil
 }
 
-// isJSON reports whether a content type declares JSON; none at all does.
+// isJSON reports whether a content type is JSON, which the empty one is.
 func isJSON(ct string) bool {
 	media, _, _ := strings.Cut(ct, ";")
 	media = strings.ToLower(strings.TrimSpace(media))

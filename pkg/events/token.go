@@ -11,16 +11,15 @@ import (
 const (
 	// emptyToken stands for the empty string: subjects have no empty tokens.
 	emptyToken = "="
-	// hashMark begins a token that stands for a string too long to be written
-	// out. No escaped string can begin with it, since '=' is followed by two
-	// upper-case hex digits there.
-	hashMark = "=h"
-	// maxTokenInput is the longest string, in bytes, that is written out.
-	// Subjects stay far below the 4 KB at which a server closes the connection.
+	// hashPrefix begins the token of a string that is too long to be escaped. No escaped
+	// string begins with it: there, '=' is followed by two upper-case hex digits.
+	hashPrefix = "=h"
+	// maxTokenInput is the longest string, in bytes, that is escaped. Subjects stay far
+	// below the 4 KB at which a server closes the connection.
 	maxTokenInput = 128
 )
 
-// ErrToken is returned for a token that no string escapes to.
+// ErrToken is returned for a token that [Token] does not write.
 var ErrToken = errors.New("events: malformed subject token")
 
 // Token escapes s into one subject token that is also a legal key token of
@@ -34,7 +33,7 @@ func Token(s string) string {
 	}
 	if len(s) > maxTokenInput {
 		sum := sha256.Sum256([]byte(s))
-		return hashMark + hex.EncodeToString(sum[:])
+		return hashPrefix + hex.EncodeToString(sum[:])
 	}
 	if plain(s) {
 		return s
@@ -51,8 +50,8 @@ func Token(s string) string {
 	return string(out)
 }
 
-// ParseToken reverses [Token]. Only what Token writes is accepted, so that one
-// string has one token; a hashed token is an error, since it cannot be reversed.
+// ParseToken reverses [Token]. It accepts only what Token writes, so that a string has
+// one token. A hashed token is an error, since it cannot be reversed.
 func ParseToken(token string) (string, error) {
 	if token == emptyToken {
 		return "", nil
@@ -83,9 +82,9 @@ func ParseToken(token string) (string, error) {
 	return string(out), nil
 }
 
-// isToken reports whether token can be one that [Token] wrote, a hash included.
+// isToken reports whether [Token] can have written the token, as a hash or not.
 func isToken(token string) bool {
-	if hash, ok := strings.CutPrefix(token, hashMark); ok {
+	if hash, ok := strings.CutPrefix(token, hashPrefix); ok {
 		_, err := hex.DecodeString(hash)
 		return err == nil && len(hash) == 2*sha256.Size && strings.ToLower(hash) == hash
 	}

@@ -39,9 +39,7 @@ func (c *traceCarrier) Keys() []string { return []string{ExtTraceParent, ExtTrac
 // CloudEvents attributes or as plain traceparent and tracestate headers;
 // malformed values are ignored.
 func WithTrace(ctx context.Context, h Header) context.Context {
-	parent, _ := attribute(h, ExtTraceParent) // malformed is ignored
-	state, _ := attribute(h, ExtTraceState)
-	c := traceCarrier{parent, state}
+	c := traceCarrier{Attribute(h, ExtTraceParent), Attribute(h, ExtTraceState)}
 	if c.parent == "" {
 		c = traceCarrier{headerValue(h, ExtTraceParent), headerValue(h, ExtTraceState)}
 	}
@@ -51,14 +49,13 @@ func WithTrace(ctx context.Context, h Header) context.Context {
 	return traceFormat.Extract(ctx, &c)
 }
 
-// EnsureTrace returns ctx with a trace: the one it has, or a new one. The ids
-// then stand in every log line and event of the work.
+// EnsureTrace returns ctx with a trace: the one it has, or a new one.
 func EnsureTrace(ctx context.Context) context.Context {
 	if trace.SpanContextFromContext(ctx).IsValid() {
 		return ctx
 	}
 	var random [24]byte
-	_, _ = rand.Read(random[:]) // never fails
+	_, _ = rand.Read(random[:])
 	c := trace.SpanContextConfig{TraceID: trace.TraceID(random[:16]), SpanID: trace.SpanID(random[16:])}
 	return trace.ContextWithRemoteSpanContext(ctx, trace.NewSpanContext(c))
 }
