@@ -11,15 +11,14 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// Action is an action of a connector, to be run for a tenant. Safe for
-// concurrent use.
+// Action is an action of a connector for a tenant. Safe for concurrent use.
 type Action struct {
 	client *Client
 	ref    events.ActionRef
 	opts   PublishOptions
 }
 
-// Priority of a request among those that wait.
+// Priority orders the requests that wait.
 type Priority string
 
 // The priorities.
@@ -30,18 +29,18 @@ const (
 
 // PublishOptions of a request. Zero fields mean the default.
 type PublishOptions struct {
-	// ID names the request, at most 128 bytes; default a new one. Repeating a
-	// request with its ID is safe: as long as results are kept (24 h), it has one
-	// result, and the later ones of the same ID change nothing.
+	// ID identifies the request, at most 128 bytes; default a new one. Repeating a
+	// request with its ID is safe: as long as its result is stored (24 h by default),
+	// repetitions do not run and get that result.
 	ID string
 	// Deadline is when a request that has not run yet fails with
-	// CONNECTOR_ACTION_TIMEOUT. Default: never.
+	// CONNECTOR_ACTION_TIMEOUT. Default: none.
 	Deadline time.Time
 	Account  string   // default: the scope's
 	Priority Priority // default [Normal]
 }
 
-// With returns the action with options for each of its requests.
+// With returns the action with options for all its requests.
 func (a *Action) With(opts PublishOptions) *Action {
 	other := *a
 	other.opts = a.opts.with(&opts)
@@ -67,12 +66,12 @@ func (o PublishOptions) with(over *PublishOptions) PublishOptions {
 	return o
 }
 
-// Call runs the action with in, anything that encoding/json writes (nil is {}),
-// and returns its output. The request is stored before it runs, so it survives
-// the death of any program; Call waits for its result until ctx ends.
+// Call runs the action with in, which encoding/json encodes (nil is {}), and returns its
+// output. The request is stored before it runs, so it survives a crash of any program.
+// Call waits for its result until ctx ends.
 //
-// A failed action is a *[connectors.Error]. A ctx that ended, or a lost ack, is a
-// *[PendingError]: the request may go on, and its ID finds the result later.
+// A failed action is a *[connectors.Error]. The end of ctx, or a lost ack, is a
+// *[PendingError]: the request may go on, and [Action.Result] finds its result later.
 func (a *Action) Call(ctx context.Context, in any) (json.RawMessage, error) {
 	r, err := a.request(in, nil)
 	if err != nil {
@@ -97,7 +96,7 @@ func (a *Action) Call(ctx context.Context, in any) (json.RawMessage, error) {
 	return outcome(result)
 }
 
-// Call is [Action.Call] with the output decoded. What does not fit Out is
+// Call is [Action.Call] with the output decoded. Output that does not fit Out is
 // CONNECTOR_ACTION_OUTPUT_INVALID.
 func Call[Out any](ctx context.Context, a *Action, in any) (Out, error) {
 	var out Out
@@ -108,10 +107,9 @@ func Call[Out any](ctx context.Context, a *Action, in any) (Out, error) {
 	return decodeOutput[Out](data, a.ref)
 }
 
-// Publish stores a request and returns its id once the stream has acknowledged
-// it; somebody else hears the result ([Scope.On], [Action.Result]). The id is
-// returned with CONNECTOR_DATABASE_FAILED too: the request may be stored, and can
-// be repeated with it.
+// Publish stores a request and returns its id after the stream has acknowledged it. The
+// result is for [Scope.On] and [Action.Result]. Publish returns the id also with
+// CONNECTOR_DATABASE_FAILED: the request may be stored, and can be repeated with it.
 func (a *Action) Publish(ctx context.Context, in any, opts *PublishOptions) (id string, err error) {
 	r, err := a.request(in, opts)
 	if err != nil {
@@ -123,11 +121,11 @@ func (a *Action) Publish(ctx context.Context, in any, opts *PublishOptions) (id 
 	return r.ID, nil
 }
 
-// Result returns the output, or the error, of an earlier request, as Call does.
-// It does not wait: [ErrNoResult] if there is none.
+// Result returns the output, or the error, of an earlier request, as Call does. It does
+// not wait: without a result it returns [ErrNoResult].
 func (a *Action) Result(ctx context.Context, id string) (json.RawMessage, error) {
 	if a.client.tenant {
-		return nil, forbidden("a result of the past")
+		return nil, forbidden("an earlier result")
 	}
 	result, err := a.client.bus.StoredResult(ctx, events.Reference(a.ref, id))
 	if errors.Is(err, events.ErrNotFound) {
@@ -139,7 +137,7 @@ func (a *Action) Result(ctx context.Context, id string) (json.RawMessage, error)
 	return outcome(result)
 }
 
-// request is what is published.
+// request returns the request to publish.
 func (a *Action) request(in any, opts *PublishOptions) (events.Action, error) {
 	o := a.opts.with(opts)
 	r := events.Action{ActionRef: a.ref, ID: o.ID, Account: o.Account, Deadline: o.Deadline, High: o.Priority == High}
@@ -150,7 +148,7 @@ func (a *Action) request(in any, opts *PublishOptions) (events.Action, error) {
 	case len(a.ref.Action) > maxName:
 		return r, connectors.Errorf(connectors.CodeConnectorActionNotFound, "%s has no action %.64q", a.ref.Connector, a.ref.Action)
 	case len(o.ID) > maxName || len(o.Account) > maxName:
-		return r, connectors.Errorf(connectors.CodeConnectorActionInputInvalid, "ID and account of a request have at most %d bytes", maxName)
+		return r, connectors.Errorf(connectors.CodeConnectorActionInputInvalid, "a request's ID and account have at most %d bytes", maxName)
 	case o.Priority != "" && o.Priority != High && o.Priority != Normal:
 		return r, connectors.Errorf(connectors.CodeConnectorActionInputInvalid, "a request's priority is %s or %s", High, Normal)
 	}
@@ -162,13 +160,13 @@ func (a *Action) request(in any, opts *PublishOptions) (events.Action, error) {
 	}
 	var err error
 	if r.Input, err = encode(in); err != nil {
-		// The encoder's own text may quote a value.
-		return r, connectors.Errorf(connectors.CodeConnectorActionInputInvalid, "the input (%T) cannot be written as JSON", in)
+		// The encoder's error may quote a value.
+		return r, connectors.Errorf(connectors.CodeConnectorActionInputInvalid, "the input (%T) cannot be encoded as JSON", in)
 	}
 	return r, nil
 }
 
-// await stores the request and waits for its result.
+// await publishes the request and waits for its result.
 func (c *Client) await(ctx context.Context, r events.Action) (events.Event, error) {
 	if c.tenant {
 		return c.awaitLive(ctx, r)
@@ -176,8 +174,8 @@ func (c *Client) await(ctx context.Context, r events.Action) (events.Event, erro
 	return c.bus.RequestAction(ctx, r)
 }
 
-// awaitLive is [events.Bus.Request] for those who may not ask streams: it hears
-// only what passes while it is connected.
+// awaitLive is [events.Bus.RequestAction] with a tenant's credentials, which cannot read
+// streams: it gets the result only if it is connected when the result is published.
 func (c *Client) awaitLive(ctx context.Context, r events.Action) (events.Event, error) {
 	sub, err := c.nc.SubscribeSync(c.bus.Subjects.Result(r.ActionRef, r.ID))
 	if err != nil {

@@ -8,90 +8,88 @@ import (
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// AuthorizeOptions are the parts of [Scope.Authorize] that have defaults.
+// AuthorizeOptions are the options of [Scope.Authorize].
 type AuthorizeOptions struct {
 	// Config is as in [Scope.Connect]; nil: the connector's default.
 	Config any
-	// Scopes are asked for in place of the connector's own; of those that it knows.
+	// Scopes are requested instead of the connector's default scopes.
 	Scopes []string
-	// ReturnURL is where the browser is sent in the end, with how it went: one that
-	// the operator allows. Without it a page says so.
+	// ReturnURL is where the browser is redirected with the result. The operator must
+	// allow it. Without it a page shows the result.
 	ReturnURL string
 	Tags      map[string]string
 	Replace   bool // as in [ConnectOptions]
 }
 
-// Authorization is a started authorisation that waits for its user's browser.
+// Authorization is an authorization that was started and waits for its user's browser.
 type Authorization struct {
-	// URL is ours: opened in the browser it binds the authorisation to that browser
-	// and leads on to the provider. Whoever opens it first keeps it, so it goes to
-	// nobody but the user.
+	// URL is one of Hawser: it binds the authorization to the browser that opens it first,
+	// and redirects to the provider. Give it to the user only.
 	URL       secret.Text `json:"authorization_url"`
 	ExpiresAt time.Time   `json:"expires_at"`
 }
 
-// Authorize connects by OAuth: it starts an authorisation that the user finishes in
-// a browser, which "oauth.completed" and "connector.connected" tell of, or
-// "oauth.failed". Errors: those of [Scope.Connect], and
-// CONNECTOR_OAUTH_NOT_CONFIGURED where the connector is not of that kind, or has no
-// app.
+// Authorize connects by OAuth: it starts an authorization that the user finishes in a
+// browser. Then the events "oauth.completed" and "connector.connected" are published, or
+// "oauth.failed". Errors: those of [Scope.Connect], and CONNECTOR_OAUTH_NOT_CONFIGURED if
+// the connector does not use OAuth or has no app.
 func (s *Scope) Authorize(ctx context.Context, connector string, opts *AuthorizeOptions) (*Authorization, error) {
 	request := s.request(connector)
 	if opts != nil {
 		if err := request.setConfig(opts.Config); err != nil {
 			return nil, err
 		}
-		request.set("scopes", opts.Scopes, len(opts.Scopes) > 0)
-		request.set("return_url", opts.ReturnURL, opts.ReturnURL != "")
-		request.set("tags", opts.Tags, opts.Tags != nil)
-		request.set("replace", opts.Replace, opts.Replace)
+		request.setIf(len(opts.Scopes) > 0, "scopes", opts.Scopes)
+		request.setIf(opts.ReturnURL != "", "return_url", opts.ReturnURL)
+		request.setIf(opts.Tags != nil, "tags", opts.Tags)
+		request.setIf(opts.Replace, "replace", opts.Replace)
 	}
-	// Asked first, so that nothing is connected by other means in passing.
+	// Checked first: connections.connect would connect other connectors.
 	kind, err := s.client.Connector(ctx, connector)
 	if err != nil {
 		return nil, err
 	}
 	if kind.Auth.Kind != connectors.AuthOAuth2 {
-		return nil, connectors.Errorf(connectors.CodeConnectorOAuthNotConfigured, "%s is not connected by a user's authorisation: use Connect", connector)
+		return nil, connectors.Errorf(connectors.CodeConnectorOAuthNotConfigured, "%s is not connected by OAuth: use Connect", connector)
 	}
-	return reply[*Authorization](ctx, s.client, "connections.connect", request)
+	return call[*Authorization](ctx, s.client, "connections.connect", request)
 }
 
-// Refresh renews the token of a connection now, whatever its age. Errors:
-// CONNECTOR_NOT_CONNECTED, CONNECTOR_OAUTH_NOT_CONFIGURED,
-// CONNECTOR_OAUTH_REFRESH_FAILED if its user has to authorise it again.
+// Refresh renews the token of a connection now. Errors: CONNECTOR_NOT_CONNECTED,
+// CONNECTOR_OAUTH_NOT_CONFIGURED, CONNECTOR_OAUTH_REFRESH_FAILED if its user must authorize
+// again.
 func (s *Scope) Refresh(ctx context.Context, connector string) (*Connection, error) {
-	return reply[*Connection](ctx, s.client, "connections.refresh", s.request(connector))
+	return call[*Connection](ctx, s.client, "connections.refresh", s.request(connector))
 }
 
-// Select finishes a connection that is selecting, with one of its Resources.
+// Select completes a connection whose State is selecting, with one of its Resources.
 func (s *Scope) Select(ctx context.Context, connector, resourceID string) (*Connection, error) {
 	request := s.request(connector)
-	request.set("resource_id", resourceID, true)
-	return reply[*Connection](ctx, s.client, "connections.select", request)
+	request["resource_id"] = resourceID
+	return call[*Connection](ctx, s.client, "connections.select", request)
 }
 
-// SessionOptions narrow a connect session.
+// SessionOptions are the options of [Scope.ConnectSession].
 type SessionOptions struct {
-	Connectors []string // to choose from; none: all
+	Connectors []string // that can be chosen; default: all
 	ReturnURL  string   // as in [AuthorizeOptions]
 }
 
-// ConnectSession is a link with which an end user's browser connects one account
-// for the tenant, on plain pages. It is short-lived and for one browser.
+// ConnectSession is a link to pages on which an end user connects one account of the
+// tenant. It is short-lived, and for one browser.
 type ConnectSession struct {
 	Token     secret.Text `json:"token"`
-	URL       secret.Text `json:"url"` // that of the page; with "/status" at its end, how far it is
+	URL       secret.Text `json:"url"` // of the page; with "/status" appended, of its progress
 	ExpiresAt time.Time   `json:"expires_at"`
 }
 
-// ConnectSession makes a connect session for the tenant, and its account.
+// ConnectSession creates a connect session for the tenant and its account.
 func (s *Scope) ConnectSession(ctx context.Context, opts *SessionOptions) (*ConnectSession, error) {
 	r := request{"scope": s.tenant.Scope, "identity": s.tenant.Identity}
-	r.set("account", s.account, s.account != "")
+	r.setIf(s.account != "", "account", s.account)
 	if opts != nil {
-		r.set("connectors", opts.Connectors, len(opts.Connectors) > 0)
-		r.set("return_url", opts.ReturnURL, opts.ReturnURL != "")
+		r.setIf(len(opts.Connectors) > 0, "connectors", opts.Connectors)
+		r.setIf(opts.ReturnURL != "", "return_url", opts.ReturnURL)
 	}
-	return reply[*ConnectSession](ctx, s.client, "connect-sessions.create", r)
+	return call[*ConnectSession](ctx, s.client, "connect-sessions.create", r)
 }

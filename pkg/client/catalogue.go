@@ -14,11 +14,11 @@ type Connector struct {
 	Version  string              `json:"version"`
 	Type     connectors.AuthKind `json:"type"`
 	Metadata connectors.Metadata `json:"metadata"`
-	// Connections is how many there are, of all tenants; nil unless asked for.
+	// Connections is the number of connections of all tenants; nil unless requested.
 	Connections *int `json:"connections,omitempty"`
 
 	ConfigSchema     *schema.Schema `json:"config_schema,omitempty"`
-	Fields           []schema.Field `json:"fields,omitempty"` // the form that asks for a config
+	Fields           []schema.Field `json:"fields,omitempty"` // of the form for a config
 	Auth             AuthInfo       `json:"auth,omitzero"`
 	Actions          []ActionInfo   `json:"actions,omitempty"`
 	Webhook          *WebhookInfo   `json:"webhook,omitempty"`
@@ -43,11 +43,11 @@ type ActionInfo struct {
 // WebhookInfo describes a connector's webhook.
 type WebhookInfo struct {
 	Description string `json:"description,omitempty"`
-	SecretField string `json:"secret_field,omitempty"` // the config field with which deliveries are signed
+	SecretField string `json:"secret_field,omitempty"` // the config field with the signing secret
 	MaxBody     int64  `json:"max_body"`               // bytes
 }
 
-// CatalogueOptions narrow the catalogue.
+// CatalogueOptions filter the catalogue.
 type CatalogueOptions struct {
 	Name             string // key or display name
 	Offset           int
@@ -55,20 +55,19 @@ type CatalogueOptions struct {
 	CountConnections bool // fill Connector.Connections
 }
 
-// Connectors returns the connectors that some executor has brought, in the order
-// of their keys.
+// Connectors returns the connectors that executors have published, sorted by key.
 func (c *Client) Connectors(ctx context.Context, opts *CatalogueOptions) ([]*Connector, error) {
 	r := request{}
 	if opts != nil {
-		r.set("name", opts.Name, opts.Name != "")
-		r.set("offset", opts.Offset, opts.Offset != 0)
-		r.set("limit", opts.Limit, opts.Limit != 0)
-		r.set("count", "connections", opts.CountConnections)
+		r.setIf(opts.Name != "", "name", opts.Name)
+		r.setIf(opts.Offset != 0, "offset", opts.Offset)
+		r.setIf(opts.Limit != 0, "limit", opts.Limit)
+		r.setIf(opts.CountConnections, "count", "connections")
 	}
-	return reply[[]*Connector](ctx, c, "connectors.list", r)
+	return call[[]*Connector](ctx, c, "connectors.list", r)
 }
 
 // Connector returns one connector with its schemas, or CONNECTOR_NOT_FOUND.
 func (c *Client) Connector(ctx context.Context, key string) (*Connector, error) {
-	return reply[*Connector](ctx, c, "connectors.get", request{"connector": key})
+	return call[*Connector](ctx, c, "connectors.get", request{"connector": key})
 }

@@ -1,25 +1,27 @@
-// Package client is what an application imports to use Hawser: over NATS, with
-// nothing between.
+// Package client is what an application imports to use Hawser. It talks to Hawser's
+// programs over NATS.
 //
 //	client.go     Client: one NATS connection, all tenants
-//	scope.go      Scope: one tenant; its connections
+//	scope.go      Scope: one tenant, its connections
+//	authorize.go  connect by OAuth; connect sessions
 //	action.go     Action: call, publish, look up a result
-//	on.go         events, results and webhooks, as they come
+//	on.go         subscribe to events, results and webhooks
 //	filter.go     which of them
-//	replay.go     … from the past on
-//	durable.go    … remembered across restarts
-//	catalogue.go  the connectors there are
-//	connection.go what a connection looks like
+//	replay.go     those of the past, then those that come
+//	durable.go    by a durable consumer
+//	catalogue.go  the connectors
+//	connection.go a connection
 //	result.go     results and errors of actions
-//	encode.go     values to JSON, secrets included
-//	ask.go        control operations and their errors
+//	encode.go     values as JSON, with secrets
+//	control.go    control operations and their errors
 //
-// Failures that Hawser has a code for are *[connectors.Error], to be found by
-// errors.AsType. What was published may have effects even if nobody heard of
-// them: see [PendingError].
+// Failures with one of Hawser's codes are *[connectors.Error]; use errors.AsType. A
+// request that was published may take effect even if its caller gets an error: see
+// [PendingError].
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -38,19 +40,19 @@ type Options struct {
 	Timeout time.Duration
 	// PublishTimeout bounds the wait for the stream's ack of a request. Default 2 s.
 	PublishTimeout time.Duration
-	// Tenant has to say so if the connection has a tenant's credentials
-	// (`hawser creds tenant`). Those publish the tenant's requests and hear its
-	// results, events and webhooks, and nothing else: what needs more (control
-	// operations, results and events of the past) fails at once with FORBIDDEN,
-	// and a Call with an ID of its own does not look for an earlier result.
+	// Tenant must be set if the connection has a tenant's credentials
+	// (`hawser creds tenant`). With them a client can publish the tenant's requests and
+	// subscribe to its results, events and webhooks. What needs more (control
+	// operations, results and events of the past) fails at once with FORBIDDEN, and a
+	// Call with an ID does not look for an earlier result.
 	Tenant bool
-	// OnError is told what no caller can be: a handler of On that failed, a
-	// message that is no event, an interrupted replay. Default: slog.
+	// OnError is called with errors that no call returns: of a handler of On, of a
+	// message that is not an event, of an interrupted replay. Default: slog.
 	OnError func(error)
 }
 
-// Client speaks to one installation. Safe for concurrent use. It does not own
-// the connection, and has nothing to be closed.
+// Client is the client of one installation. Safe for concurrent use. It does not own
+// the connection, and need not be closed.
 type Client struct {
 	nc      *nats.Conn
 	bus     *events.Bus
@@ -59,11 +61,11 @@ type Client struct {
 	onError func(error)
 }
 
-// New returns a client over nc. It sends nothing. [events.ConnectOptions] are
-// good options for a connection: with them, a server that is gone shows at once.
+// New returns a client over nc. It sends nothing. Connect with [events.ConnectOptions],
+// so that calls fail at once while the server is away.
 func New(nc *nats.Conn, opts *Options) (*Client, error) {
 	if nc == nil {
-		return nil, errors.New("client: a NATS connection is needed")
+		return nil, errors.New("client: the NATS connection is nil")
 	}
 	o := Options{}
 	if opts != nil {
@@ -73,34 +75,32 @@ func New(nc *nats.Conn, opts *Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Timeout == 0 {
-		o.Timeout = 30 * time.Second
-	}
+	o.Timeout = cmp.Or(o.Timeout, 30*time.Second)
 	if o.OnError == nil {
 		o.OnError = func(err error) { slog.Warn("hawser client", "error", err) }
 	}
 	return &Client{nc: nc, bus: bus, timeout: o.Timeout, tenant: o.Tenant, onError: o.OnError}, nil
 }
 
-// Scope returns a tenant: a kind (organization, user, system …) and an id of it.
-// An unknown kind shows in the answers: CONNECTOR_SCOPE_INVALID.
+// Scope returns a tenant: a kind (organization, user, system …) and an id of it. With
+// an unknown kind, calls return CONNECTOR_SCOPE_INVALID.
 func (c *Client) Scope(kind, id string) *Scope {
 	return &Scope{client: c, tenant: events.Tenant{Scope: kind, Identity: id}}
 }
 
-// nobody is the tenant of actions that run with a connector's default config.
-const nobody = "default"
+// defaultScope is the scope of actions that run with a connector's default config.
+const defaultScope = "default"
 
 // Action returns an action that runs with its connector's default config,
 // without a connection.
 func (c *Client) Action(connector, action string) *Action {
-	return c.Scope(nobody, "").Action(connector, action)
+	return c.Scope(defaultScope, "").Action(connector, action)
 }
 
 // On is [Scope.On] for all tenants at once.
 func (c *Client) On(ctx context.Context, f Filter, handle func(context.Context, *Event) error, opts *OnOptions) (unsubscribe func(), err error) {
 	if c.tenant {
-		return nil, forbidden("listening to all tenants")
+		return nil, forbidden("a subscription to all tenants")
 	}
-	return c.listen(ctx, c.subject(f, "*.*"), f, handle, opts)
+	return c.subscribe(ctx, c.subject(f, "*.*"), f, handle, opts)
 }

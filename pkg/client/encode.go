@@ -16,15 +16,14 @@ var (
 	textType      = reflect.TypeFor[secret.Text]()
 	marshaler     = reflect.TypeFor[json.Marshaler]()
 	textMarshaler = reflect.TypeFor[encoding.TextMarshaler]()
-	standIn       = []byte(`"` + secret.Redacted + `"`)
+	redacted      = []byte(`"` + secret.Redacted + `"`)
 )
 
-// encode writes v as encoding/json does, except that a [secret.Text] in v is
-// written in the clear: it is on its way to where it is used. Secrets inside of
-// types that marshal themselves stay redacted.
+// encode encodes v as encoding/json does, but with the plaintext of each [secret.Text]:
+// Hawser needs it. Secrets inside types that marshal themselves stay redacted.
 func encode(v any) (json.RawMessage, error) {
 	doc, err := json.Marshal(v)
-	if err != nil || !bytes.Contains(doc, standIn) {
+	if err != nil || !bytes.Contains(doc, redacted) {
 		return doc, err
 	}
 	decoder := json.NewDecoder(bytes.NewReader(doc))
@@ -36,24 +35,24 @@ func encode(v any) (json.RawMessage, error) {
 	return json.Marshal(reveal(tree, reflect.ValueOf(v)))
 }
 
-// encodeConfig refuses what is certainly a mistake: a config that says
-// "[redacted]" would be stored, and found out by the provider at the earliest.
+// encodeConfig is encode for a config. It refuses a config with a redacted secret, which
+// would be stored and fail at the provider.
 func encodeConfig(v any) (json.RawMessage, error) {
 	doc, err := encode(v)
 	e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the config cannot be sent")
 	if err != nil {
-		// The encoder's own text may quote a value.
-		e.Errors = []schema.FieldError{{Path: "config", Message: "cannot be written as JSON"}}
+		// The encoder's error may quote a value.
+		e.Errors = []schema.FieldError{{Path: "config", Message: "cannot be encoded as JSON"}}
 		return nil, e
 	}
-	if bytes.Contains(doc, standIn) {
-		e.Errors = []schema.FieldError{{Path: "config", Message: "holds a redacted secret in place of the secret"}}
+	if bytes.Contains(doc, redacted) {
+		e.Errors = []schema.FieldError{{Path: "config", Message: "contains [redacted] instead of a secret"}}
 		return nil, e
 	}
 	return doc, nil
 }
 
-// reveal puts the secrets of v where json.Marshal wrote their stand-ins in tree.
+// reveal replaces the redacted secrets in tree, which is v as JSON, by those of v.
 func reveal(tree any, v reflect.Value) any {
 	if !v.IsValid() || tree == nil {
 		return tree
@@ -92,7 +91,7 @@ func revealFields(object map[string]any, v reflect.Value) {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		switch {
 		case field.Anonymous && name == "":
-			reveal(object, v.Field(i)) // its fields stand among ours
+			reveal(object, v.Field(i)) // its fields are members of object
 			continue
 		case !field.IsExported() && !field.Anonymous || name == "-":
 			continue

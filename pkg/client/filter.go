@@ -9,7 +9,7 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// Topic is a kind of thing to hear of.
+// Topic is what to subscribe to.
 type Topic string
 
 // The topics. Their subjects, below "hawser.":
@@ -18,12 +18,12 @@ type Topic string
 //	result.<scope>.<identity>.<connector>.<action>.<request id>
 //	webhook.<scope>.<identity>.<connector>.<type>.<delivery>
 const (
-	Lifecycle Topic = "event"   // connector.connected, action.failed …: facts without payloads
+	Lifecycle Topic = "event"   // connector.connected, action.failed …: without payloads
 	Results   Topic = "result"  // the results of actions
 	Webhooks  Topic = "webhook" // verified webhooks, raw
 )
 
-// Filter says what to hear of. Zero fields mean the default.
+// Filter selects events. Zero fields mean the default.
 type Filter struct {
 	Topic     Topic  // default [Lifecycle]
 	Connector string // default: every connector
@@ -67,7 +67,7 @@ func (c *Client) subject(f Filter, tenant string) string {
 	return c.bus.Subjects.Prefix() + "." + string(topic) + "." + tenant + "." + connector + "." + name
 }
 
-// Event is what [Scope.On] hands out: a CloudEvent, and where it belongs.
+// Event is an event of a subscription: a CloudEvent, with its tenant and connector.
 type Event struct {
 	events.Event
 	Tenant    events.Tenant
@@ -75,14 +75,13 @@ type Event struct {
 	Account   string
 	// Name is, by topic, "noun.verb", the action, or the provider's event type.
 	Name string
-	// RequestID is the id of the action request that it is about, "" if none.
+	// RequestID is the id of the action request that the event is about, or "".
 	RequestID string
-	// Header holds all headers of the message; those of a webhook are its
-	// provider's, with their own names.
+	// Header has all headers of the message; those of a webhook include its provider's.
 	Header events.Header
-	// Sequence counts up in the event's stream; 0 if it was heard live.
+	// Sequence is that of the event in its stream; 0 in a live subscription.
 	Sequence uint64
-	// Attempt is 1 unless a durable subscription hands the event out again.
+	// Attempt is 1 unless a durable subscription delivers the event again.
 	Attempt int
 }
 
@@ -90,7 +89,7 @@ type Event struct {
 // a failed one. It is for events of the topic [Results].
 func (e *Event) Result() (json.RawMessage, error) { return outcome(e.Event) }
 
-// Details returns the facts of a lifecycle event.
+// Details returns the data of a lifecycle event.
 func (e *Event) Details() (events.Data, error) {
 	var data events.Data
 	if err := json.Unmarshal(e.Data(), &data); err != nil {
@@ -99,7 +98,7 @@ func (e *Event) Details() (events.Data, error) {
 	return data, nil
 }
 
-// readEvent reads a message. Its subject is the authority on whom it belongs to.
+// readEvent reads a message. Tenant and connector are those of its subject.
 func readEvent(subject string, header events.Header, data []byte) (*Event, error) {
 	decoded, err := events.Decode(header, data)
 	if err != nil {
@@ -123,11 +122,11 @@ func readEvent(subject string, header events.Header, data []byte) (*Event, error
 	switch Topic(tokens[1]) {
 	case Results:
 		if e.Type() != events.ActionCompleted.Type() && e.Type() != events.ActionFailed.Type() {
-			return nil, fmt.Errorf("%w: %s holds something else than a result", events.ErrSubject, subject)
+			return nil, fmt.Errorf("%w: the message on %s is not a result", events.ErrSubject, subject)
 		}
 		e.Name = names[3]
 	case Webhooks:
-		// A long type is hashed in the subject, so the event has to tell.
+		// In the subject a long type is hashed.
 		e.Name = strings.TrimPrefix(e.Type(), "hawser.webhook.")
 	default:
 		e.Name = string(events.KindOf(e.Type()))

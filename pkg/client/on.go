@@ -13,34 +13,33 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// OnOptions say what is heard of the past, and what becomes of errors. Zero
-// fields mean the default.
+// OnOptions select the events of the past, and the handling of errors. Zero fields mean
+// the default.
 //
-//	default   what is published while this process is connected; nothing is
-//	          heard twice or asked for again, and an outage is a gap
-//	Since     everything stored since then, then what comes, without gaps:
-//	          an outage is caught up on
-//	Durable   everything, remembered by the server under the name: also what came
-//	          while no process was there. An event is handed out again until the
-//	          handler returns nil
+//	default   a live subscription: events that are published while this process is
+//	          connected, each once; those of an outage are missed
+//	Since     a replay: all events stored since then, and those that come. None is
+//	          missed in an outage
+//	Durable   a durable consumer of this name: all events, also those published while no
+//	          process runs. An event is delivered again until its handler returns nil
 //
-// Of a live or replayed event an error of the handler is only told to OnError. Of
-// a durable one it is an instruction, as in package events: [events.Discard] is
-// never again, [events.RetryIn] is again after a while, any other error is again
-// with a growing delay, at most 20 times.
+// An error of a handler is reported to OnError. In a durable subscription it also says
+// what happens to the event: [events.Discard] never delivers it again, [events.RetryIn]
+// delivers it again after a delay, any other error does so with a growing delay, at most
+// 20 times.
 type OnOptions struct {
-	// Since replays what is stored from then on, as far as streams keep it:
-	// results a day, webhooks three, lifecycle events seven, by default. The Unix
-	// epoch means everything. With Durable, older events are passed over.
+	// Since is the time from which stored events are delivered. By default streams store
+	// results for one day, webhooks for three, lifecycle events for seven. The Unix epoch
+	// means all. With Durable, older events are skipped.
 	Since time.Time
-	// Durable names the subscription. Processes that use one name share its
-	// events. The name belongs to one filter; events wait for it until the stream
-	// drops them, also when nobody will ever come back.
+	// Durable is the name of the subscription. Processes with the same name share its
+	// events. A name has one filter. Its events stay until the stream removes them, even
+	// if no process ever uses the name again.
 	Durable string
 	// Concurrency is how many handlers run at once. Default 1: in order.
 	Concurrency int
-	// Buffer is how many live events may wait for handlers before the newest are
-	// dropped, which OnError is told. Default 65,536.
+	// Buffer is how many live events can wait for handlers. When it is full the newest
+	// are dropped, and OnError is called. Default 65,536.
 	Buffer int
 	// OnError replaces that of the client.
 	OnError func(error)
@@ -48,8 +47,8 @@ type OnOptions struct {
 
 const defaultBuffer = 65_536
 
-// listener is one subscription.
-type listener struct {
+// subscription is one call of On.
+type subscription struct {
 	*Client
 	opts     OnOptions
 	filter   Filter
@@ -59,69 +58,69 @@ type listener struct {
 	handlers errgroup.Group // of live and replayed events
 }
 
-// listen starts a subscription and returns how to end it.
-func (c *Client) listen(ctx context.Context, subject string, f Filter, handle func(context.Context, *Event) error, opts *OnOptions) (func(), error) {
-	l := &listener{Client: c, filter: f, subject: subject, handle: handle}
+// subscribe starts a subscription and returns the function that ends it.
+func (c *Client) subscribe(ctx context.Context, subject string, f Filter, handle func(context.Context, *Event) error, opts *OnOptions) (func(), error) {
+	s := &subscription{Client: c, filter: f, subject: subject, handle: handle}
 	if opts != nil {
-		l.opts = *opts
+		s.opts = *opts
 	}
-	if l.filter.Topic == "" {
-		l.filter.Topic = Lifecycle
+	if s.filter.Topic == "" {
+		s.filter.Topic = Lifecycle
 	}
-	if l.opts.Concurrency <= 0 {
-		l.opts.Concurrency = 1
+	if s.opts.Concurrency <= 0 {
+		s.opts.Concurrency = 1
 	}
-	if l.opts.Buffer <= 0 {
-		l.opts.Buffer = defaultBuffer
+	if s.opts.Buffer <= 0 {
+		s.opts.Buffer = defaultBuffer
 	}
-	if l.opts.OnError == nil {
-		l.opts.OnError = c.onError
+	if s.opts.OnError == nil {
+		s.opts.OnError = c.onError
 	}
-	l.handlers.SetLimit(l.opts.Concurrency)
+	s.handlers.SetLimit(s.opts.Concurrency)
 	var err error
-	if l.stream, err = l.filter.stream(); err != nil {
+	if s.stream, err = s.filter.stream(); err != nil {
 		return nil, err
 	}
-	taking, stop := context.WithCancel(ctx)
-	run, err := l.start(ctx, taking)
+	receiving, stop := context.WithCancel(ctx)
+	run, err := s.start(ctx, receiving)
 	if err != nil {
 		stop()
-		return nil, fmt.Errorf("client: listen to %s: %w", subject, err)
+		return nil, fmt.Errorf("client: subscribe to %s: %w", subject, err)
 	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		defer stop()
 		run()
-		_ = l.handlers.Wait() // handlers' errors are told one by one
+		_ = s.handlers.Wait() // each handler's error was reported
 	}()
 	return func() { stop(); <-done }, nil
 }
 
-// start subscribes, and returns what is to be run until taking ends. Handlers
-// run under ctx.
-func (l *listener) start(ctx, taking context.Context) (run func(), err error) {
-	past := l.opts.Durable != "" || !l.opts.Since.IsZero()
+// start subscribes, and returns the function that receives events until receiving ends.
+// Handlers run under ctx.
+func (s *subscription) start(ctx, receiving context.Context) (run func(), err error) {
+	past := s.opts.Durable != "" || !s.opts.Since.IsZero()
 	switch {
-	case past && l.tenant:
-		return nil, forbidden("what was published in the past")
-	case l.opts.Durable != "":
-		return l.durable(ctx, taking)
+	case past && s.tenant:
+		return nil, forbidden("a subscription to events of the past")
+	case s.opts.Durable != "":
+		return s.durable(ctx, receiving)
 	case past:
-		return l.replay(ctx, taking)
+		return s.replay(ctx, receiving)
 	}
-	return l.live(ctx, taking)
+	return s.live(ctx, receiving)
 }
 
-// live hears what is published from now on.
-func (l *listener) live(ctx, taking context.Context) (func(), error) {
-	sub, err := l.nc.SubscribeSync(l.subject)
+// live receives the events that are published from now on.
+func (s *subscription) live(ctx, receiving context.Context) (func(), error) {
+	sub, err := s.nc.SubscribeSync(s.subject)
 	if err != nil {
 		return nil, err
 	}
-	err = sub.SetPendingLimits(l.opts.Buffer, -1)
+	err = sub.SetPendingLimits(s.opts.Buffer, -1)
 	if err == nil {
-		err = l.bus.Ping(taking)
+		err = s.bus.Ping(receiving)
 	}
 	if err != nil {
 		return nil, errors.Join(err, sub.Unsubscribe())
@@ -129,53 +128,53 @@ func (l *listener) live(ctx, taking context.Context) (func(), error) {
 	return func() {
 		defer func() { _ = sub.Unsubscribe() }()
 		for {
-			msg, err := sub.NextMsgWithContext(taking)
+			msg, err := sub.NextMsgWithContext(receiving)
 			switch {
-			case taking.Err() != nil:
+			case receiving.Err() != nil:
 				return
 			case errors.Is(err, nats.ErrSlowConsumer):
-				l.opts.OnError(fmt.Errorf("client: %s: the handler is slower than the events, and some were dropped", l.subject))
+				s.opts.OnError(fmt.Errorf("client: %s: events were dropped, since handlers are slower than events arrive", s.subject))
 			case err != nil:
-				l.opts.OnError(fmt.Errorf("client: %s: the subscription ended: %w", l.subject, err))
+				s.opts.OnError(fmt.Errorf("client: %s: the subscription has ended: %w", s.subject, err))
 				return
 			default:
-				l.take(ctx, msg.Subject, msg.Header, msg.Data, 0)
+				s.deliver(ctx, msg.Subject, msg.Header, msg.Data, 0)
 			}
 		}
 	}, nil
 }
 
-// take waits for a free handler and gives it the event. Garbage is told, and
-// passed over.
-func (l *listener) take(ctx context.Context, subject string, header events.Header, data []byte, sequence uint64) {
+// deliver runs the handler, when one of Concurrency is free. It reports a message that is
+// not an event to OnError, and skips it.
+func (s *subscription) deliver(ctx context.Context, subject string, header events.Header, data []byte, sequence uint64) {
 	e, err := readEvent(subject, header, data)
 	if err != nil {
-		l.opts.OnError(fmt.Errorf("client: %w", err))
+		s.opts.OnError(fmt.Errorf("client: %w", err))
 		return
 	}
-	if !l.wants(e) {
+	if !s.wants(e) {
 		return
 	}
 	e.Sequence = sequence
-	l.handlers.Go(func() error {
-		if err := l.run(ctx, e); err != nil {
-			l.opts.OnError(fmt.Errorf("client: handler of %s, event %s: %w", l.subject, e.ID(), err))
+	s.handlers.Go(func() error {
+		if err := s.run(ctx, e); err != nil {
+			s.opts.OnError(fmt.Errorf("client: handler of %s, event %s: %w", s.subject, e.ID(), err))
 		}
 		return nil
 	})
 }
 
-func (l *listener) wants(e *Event) bool {
-	return l.filter.Account == "" || l.filter.Account == e.Account
+func (s *subscription) wants(e *Event) bool {
+	return s.filter.Account == "" || s.filter.Account == e.Account
 }
 
-// run runs the handler. A panic is an error like any other; what was thrown is
-// left out, since it may hold anything.
-func (l *listener) run(ctx context.Context, e *Event) (err error) {
+// run runs the handler. A panic becomes an error without the panic's value, which may
+// be a secret.
+func (s *subscription) run(ctx context.Context, e *Event) (err error) {
 	defer func() {
-		if thrown := recover(); thrown != nil {
-			err = fmt.Errorf("%w: a value of type %T\n%s", events.ErrPanic, thrown, debug.Stack())
+		if value := recover(); value != nil {
+			err = fmt.Errorf("%w: a value of type %T\n%s", events.ErrPanic, value, debug.Stack())
 		}
 	}()
-	return l.handle(events.WithTrace(ctx, e.Header), e)
+	return s.handle(events.WithTrace(ctx, e.Header), e)
 }

@@ -10,33 +10,32 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// ErrNoResult is returned for a request that has no result: not yet, not any more
-// (results are kept for 24 h unless the operator says otherwise), or there never
-// was such a request.
+// ErrNoResult is returned for a request without a result: it has not finished, its
+// result has expired (24 h by default), or it does not exist.
 var ErrNoResult = errors.New("client: no result")
 
-// PendingError is the error of a [Action.Call] that ended before its result.
+// PendingError is the error of an [Action.Call] that ended before its result.
 type PendingError struct {
 	ID string // of the request, for [Action.Result]
-	// Stored says that the stream has acknowledged the request: it will have a
-	// result. If false, nobody knows; calling again with the ID is safe.
+	// Stored says that the stream has acknowledged the request, so that it will have a
+	// result. If false the request may be stored or not; repeating it with the ID is safe.
 	Stored bool
-	// Err is why: the end of ctx, or a *[connectors.Error].
+	// Err is the cause: the end of ctx, or a *[connectors.Error].
 	Err error
 }
 
-// Error says what is known of the request.
+// Error says whether the request is stored.
 func (e *PendingError) Error() string {
 	if e.Stored {
-		return fmt.Sprintf("request %s goes on, and has no result yet: %v", e.ID, e.Err)
+		return fmt.Sprintf("request %s is stored and has no result yet: %v", e.ID, e.Err)
 	}
 	return fmt.Sprintf("request %s may or may not be stored: %v", e.ID, e.Err)
 }
 
-// Unwrap returns why.
+// Unwrap returns the cause.
 func (e *PendingError) Unwrap() error { return e.Err }
 
-// publishError gives an error of the bus its code.
+// publishError returns an error of the bus with its code.
 func publishError(err error) error {
 	if err == nil {
 		return nil
@@ -44,9 +43,9 @@ func publishError(err error) error {
 	e := connectors.Errorf(connectors.CodeInternal, "the request was refused")
 	switch {
 	case errors.Is(err, events.ErrUnavailable):
-		e.Code, e.Message, e.RetryAfter = connectors.CodeConnectorDatabaseFailed, "the stream did not answer", time.Second
+		e.Code, e.Message, e.RetryAfter = connectors.CodeConnectorDatabaseFailed, "the stream did not acknowledge the request", time.Second
 	case errors.Is(err, events.ErrRequest), errors.Is(err, events.ErrSubject):
-		e.Code, e.Message = connectors.CodeConnectorActionInputInvalid, "the request has a name or an id that cannot be carried"
+		e.Code, e.Message = connectors.CodeConnectorActionInputInvalid, "a name or the ID of the request is malformed or too long"
 	case errors.Is(err, events.ErrTooLarge):
 		e.Code, e.Message = connectors.CodeConnectorActionInputInvalid, "the input is larger than a message can be"
 	}
@@ -54,7 +53,7 @@ func publishError(err error) error {
 	return e
 }
 
-// outcome is the output of a result, or its error.
+// outcome returns the output of a result, or its error.
 func outcome(result events.Event) (json.RawMessage, error) {
 	var body struct {
 		Data  json.RawMessage   `json:"data"`

@@ -11,11 +11,11 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// request is what a control operation is asked with. A member that is not there
-// has its default.
+// request is the request of a control operation. A member that is absent has its
+// default.
 type request map[string]any
 
-func (r request) set(name string, value any, given bool) {
+func (r request) setIf(given bool, name string, value any) {
 	if given {
 		r[name] = value
 	}
@@ -30,8 +30,8 @@ func (r request) setConfig(config any) error {
 	return err
 }
 
-// reply performs a control operation (hawser.api.<operation>).
-func reply[T any](ctx context.Context, c *Client, operation string, r request) (T, error) {
+// call performs a control operation (hawser.api.<operation>).
+func call[T any](ctx context.Context, c *Client, operation string, r request) (T, error) {
 	var out T
 	if c.tenant {
 		return out, forbidden("the control operation " + operation)
@@ -44,30 +44,30 @@ func reply[T any](ctx context.Context, c *Client, operation string, r request) (
 	defer cancel()
 	header, data, err := c.bus.Request(ctx, c.bus.Subjects.API(operation), body)
 	if err != nil {
-		return out, unanswered(operation, err)
+		return out, noReply(operation, err)
 	}
 	if code := header.Get(events.HeaderErrorCode); code != "" {
 		return out, problemError(code, header.Get(events.HeaderError), data)
 	}
 	if err := json.Unmarshal(data, &out); err != nil {
-		e := connectors.Errorf(connectors.CodeInternal, "the answer to %s cannot be read", operation)
+		e := connectors.Errorf(connectors.CodeInternal, "the reply to %s cannot be read", operation)
 		e.Cause = err
 		return out, e
 	}
 	return out, nil
 }
 
-func unanswered(operation string, cause error) *connectors.Error {
-	e := connectors.Errorf(connectors.CodeConnectorDatabaseFailed, "%s was not answered", operation)
+func noReply(operation string, cause error) *connectors.Error {
+	e := connectors.Errorf(connectors.CodeConnectorDatabaseFailed, "%s got no reply", operation)
 	if errors.Is(cause, events.ErrNoResponders) {
-		e.Message = "nobody answers " + operation + ": an ingress has to run on this NATS system"
+		e.Message = "no ingress answers " + operation + ": start one on this NATS system"
 	}
 	e.Cause, e.RetryAfter = cause, time.Second
 	return e
 }
 
-// longestRetry, a year in seconds, keeps a foreign number from overflowing.
-const longestRetry = 365 * 24 * 3600
+// maxRetryAfter, a year in seconds, keeps the number of a reply from overflowing.
+const maxRetryAfter = 365 * 24 * 3600
 
 // problemError reads an RFC 9457 problem document.
 func problemError(code, text string, document []byte) *connectors.Error {
@@ -84,16 +84,16 @@ func problemError(code, text string, document []byte) *connectors.Error {
 	}
 	return &connectors.Error{
 		Code: p.Code, Message: p.Detail, Errors: p.Errors, Reason: p.Reason,
-		RetryAfter: time.Duration(min(max(p.RetryAfter, 0), longestRetry)) * time.Second, ProviderStatus: p.ProviderStatus,
+		RetryAfter: time.Duration(min(max(p.RetryAfter, 0), maxRetryAfter)) * time.Second, ProviderStatus: p.ProviderStatus,
 	}
 }
 
-// maxName is the longest tenant, connector, action or account. What is longer
-// could not be read back from its subject, and would never be answered.
+// maxName is the longest scope, identity, connector, action or account, in bytes. A
+// longer one cannot be read from its subject, so no executor could answer.
 const maxName = 128
 
-// checkNames refuses what no executor could answer. All else that may be wrong
-// with a name is answered by those who know.
+// checkNames returns an error for names that are too long. Other errors of names come
+// from the programs.
 func checkNames(t events.Tenant, connector string) error {
 	switch {
 	case len(t.Scope) > maxName || len(t.Identity) > maxName:
@@ -105,5 +105,5 @@ func checkNames(t events.Tenant, connector string) error {
 }
 
 func forbidden(what string) *connectors.Error {
-	return connectors.Errorf(connectors.CodeForbidden, "%s is not for a tenant's credentials", what)
+	return connectors.Errorf(connectors.CodeForbidden, "%s is not permitted with a tenant's credentials", what)
 }
