@@ -105,7 +105,7 @@ func TestErrorsAreToldInHeadersWithTheirDocument(t *testing.T) {
 		"large":       {"INTERNAL", "the reply could not be sent: it may be too large", ""},
 		"large-error": {"INTERNAL", "the reply could not be sent: it may be too large", ""},
 	} {
-		h, data, err := bus.Request(patient(t), "test."+subject, nil)
+		h, data, err := bus.Request(bounded(t), "test."+subject, nil)
 		if got := [3]string{h.Get(events.HeaderErrorCode), h.Get(events.HeaderError), string(data)}; err != nil || got != want {
 			t.Errorf("%s: got %q, %v, want %q", subject, got, err, want)
 		}
@@ -166,7 +166,7 @@ func TestNoRequestIsLostWhenAServiceStops(t *testing.T) {
 	var asking sync.WaitGroup
 	for i := range n {
 		asking.Go(func() {
-			_, data, err := caller.Request(patient(t), "test.echo", []byte(fmt.Sprint(i)))
+			_, data, err := caller.Request(bounded(t), "test.echo", []byte(fmt.Sprint(i)))
 			if err != nil || string(data) != fmt.Sprint(i) {
 				t.Errorf("request %d: got %s, %v", i, data, err)
 			}
@@ -190,7 +190,7 @@ func TestServeWaitsForItsHandlers(t *testing.T) {
 	}}))
 	answer := make(chan string, 1)
 	go func() {
-		_, data, err := bus.Request(patient(t), "test.slow", nil)
+		_, data, err := bus.Request(bounded(t), "test.slow", nil)
 		answer <- fmt.Sprint(string(data), err)
 	}()
 	receive(t, "the handler", running)
@@ -245,7 +245,7 @@ func TestTheEndOfGraceRefusesWhatWaits(t *testing.T) {
 	stop()
 	endGrace()
 	for range 3 {
-		msg, err := answers.NextMsgWithContext(patient(t))
+		msg, err := answers.NextMsgWithContext(bounded(t))
 		if err != nil || msg.Header.Get(events.HeaderErrorCode) != "INTERNAL" {
 			t.Errorf("got %v, %v", msg, err)
 		}
@@ -286,18 +286,18 @@ func TestAServiceThatCannotBeMadeIsAnError(t *testing.T) {
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is how long a test waits for what must happen.
-const patience = 20 * time.Second
+// waitLimit is how long a test waits for what must happen.
+const waitLimit = 20 * time.Second
 
-func patient(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+func bounded(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	t.Cleanup(cancel)
 	return ctx
 }
 
 func busOn(t testing.TB, nc *nats.Conn) *events.Bus {
 	t.Helper()
-	bus, err := events.NewBus(nc, &events.Options{PublishTimeout: patience})
+	bus, err := events.NewBus(nc, &events.Options{PublishTimeout: waitLimit})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,8 +309,8 @@ func receive[T any](t testing.TB, what string, from <-chan T) T {
 	select {
 	case v := <-from:
 		return v
-	case <-patient(t).Done():
-		t.Fatalf("waited %v in vain for %s", patience, what)
+	case <-bounded(t).Done():
+		t.Fatalf("waited %v for %s", waitLimit, what)
 	}
 	panic("unreachable")
 }

@@ -39,7 +39,7 @@ func TestFollowTellsWhatIsStoredAndThenWhatComes(t *testing.T) {
 		t.Errorf("got %s, want 3", got)
 	}
 	if took := time.Since(began); took > 800*time.Millisecond {
-		t.Errorf("told after %v: it was not heard", took)
+		t.Errorf("delivered after %v: the subscription missed it", took)
 	}
 	stop()
 	if err := receive(t, "the end", ended); err != nil {

@@ -22,7 +22,7 @@ func calls(q *queue.Queue) map[string]func(context.Context) error {
 		},
 		"PublishAction": func(ctx context.Context) error { return q.Bus.PublishAction(ctx, request("1")) },
 		"Park":          func(ctx context.Context) error { return q.Park(ctx, request("1"), time.Now()) },
-		"Bury":          func(ctx context.Context) error { return q.DeadLetter(ctx, request("1"), "X") },
+		"DeadLetter":    func(ctx context.Context) error { return q.DeadLetter(ctx, request("1"), "X") },
 		"Request":       func(ctx context.Context) error { _, err := q.Bus.RequestAction(ctx, request("1")); return err },
 		"ResultOf":      func(ctx context.Context) error { _, err := q.Bus.ResultOf(ctx, refOf(ava), "1"); return err },
 		"StoredResult":  func(ctx context.Context) error { _, err := q.Bus.StoredResult(ctx, "1"); return err },
@@ -137,7 +137,7 @@ func TestTheCallersDeadlineCounts(t *testing.T) {
 	wantError(t, "Flush", q.Bus.Flush(ctx), events.ErrUnavailable)
 }
 
-// What waits for an ack when the connection breaks is told at once, not after
+// What waits for an ack when the connection breaks fails at once, not after
 // its deadline.
 func TestABrokenConnectionFailsWhatWaits(t *testing.T) {
 	t.Parallel()

@@ -11,7 +11,7 @@ import (
 // letter returns the only dead letter.
 func letter(t *testing.T, q *queue.Queue) *events.StoredMessage {
 	t.Helper()
-	d, err := q.Streams.First(patient(t), queue.Dead, 1, ">")
+	d, err := q.Streams.First(bounded(t), queue.Dead, 1, ">")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -20,7 +20,7 @@ func letter(t *testing.T, q *queue.Queue) *events.StoredMessage {
 
 func holds(t *testing.T, q *queue.Queue, s events.Stream, filter string, want uint64) {
 	t.Helper()
-	subjects, err := q.Streams.SubjectCounts(patient(t), s, filter)
+	subjects, err := q.Streams.SubjectCounts(bounded(t), s, filter)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,18 +39,18 @@ func TestADeadWebhookThatIsRedrivenTwiceIsHandedOutOnce(t *testing.T) {
 	_, q := start(t)
 	for n := range uint64(2) {
 		webhook := &events.StoredMessage{Subject: q.Bus.Subjects.Webhook(ava, "demo-key", "order", "d1"), Header: events.Header{"ce-id": {"w1"}}, Data: []byte(`{}`), Sequence: n}
-		if err := q.DeadLetterWebhook(patient(t), webhook, "w1", 5, "INTERNAL"); err != nil {
+		if err := q.DeadLetterWebhook(bounded(t), webhook, "w1", 5, "INTERNAL"); err != nil {
 			t.Fatal(err)
 		}
 		dead := letter(t, q)
 		for range 2 {
-			if err := q.Redrive(patient(t), dead); err != nil {
+			if err := q.Redrive(bounded(t), dead); err != nil {
 				t.Fatal(err)
 			}
 		}
 		// One that was redriven, died again, and is redriven again, is handed out again.
 		holds(t, q, queue.Parked, "hawser.due.webhook.>", n+1)
-		if err := q.Streams.Remove(patient(t), queue.Dead, dead.Sequence); err != nil {
+		if err := q.Streams.Remove(bounded(t), queue.Dead, dead.Sequence); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -62,7 +62,7 @@ func TestARedrivenActionHasAnIDThatItKeepsHoweverOftenItIsAskedFor(t *testing.T)
 	for _, id := range []string{"order 7", strings.Repeat("x", 1024)} {
 		a := request(id)
 		a.GeneratedID = true
-		if err := q.DeadLetter(patient(t), a, "INTERNAL"); err != nil {
+		if err := q.DeadLetter(bounded(t), a, "INTERNAL"); err != nil {
 			t.Fatal(err)
 		}
 		dead := letter(t, q)
@@ -74,10 +74,10 @@ func TestARedrivenActionHasAnIDThatItKeepsHoweverOftenItIsAskedFor(t *testing.T)
 		if newID == id || newID != about.RedrivenID() {
 			t.Errorf("%.20s is redriven as %.40s", id, newID)
 		}
-		if err := q.Redrive(patient(t), dead); err != nil {
+		if err := q.Redrive(bounded(t), dead); err != nil {
 			t.Fatal(err)
 		}
-		d, err := q.Streams.First(patient(t), events.Actions, 1, ">")
+		d, err := q.Streams.First(bounded(t), events.Actions, 1, ">")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +86,7 @@ func TestARedrivenActionHasAnIDThatItKeepsHoweverOftenItIsAskedFor(t *testing.T)
 			t.Errorf("%.20s comes as %+v, %v", id, got, err)
 		}
 		for s, sequence := range map[events.Stream]uint64{queue.Dead: dead.Sequence, events.Actions: d.Sequence} {
-			if err := q.Streams.Remove(patient(t), s, sequence); err != nil {
+			if err := q.Streams.Remove(bounded(t), s, sequence); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -97,40 +97,40 @@ func TestARedrivenActionHasAnIDThatItKeepsHoweverOftenItIsAskedFor(t *testing.T)
 func TestTheLargeBodyOfADeadWebhookLivesAsLongAsTheLetter(t *testing.T) {
 	t.Parallel()
 	_, q := start(t)
-	ref, err := q.Bodies.Put(patient(t), "w1", []byte("large"))
+	ref, err := q.Bodies.Put(bounded(t), "w1", []byte("large"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	webhook := &events.StoredMessage{Subject: q.Bus.Subjects.Webhook(ava, "demo-key", "order", "d1"), Header: events.Header{"ce-id": {"w1"}, "ce-dataref": {ref}}, Sequence: 1}
 	for range 2 { // it dies again after it was redriven
-		if err := q.DeadLetterWebhook(patient(t), webhook, "w1", 5, "INTERNAL"); err != nil {
+		if err := q.DeadLetterWebhook(bounded(t), webhook, "w1", 5, "INTERNAL"); err != nil {
 			t.Fatal(err)
 		}
-		if err := q.Bodies.Delete(patient(t), "w1"); err != nil {
+		if err := q.Bodies.Delete(bounded(t), "w1"); err != nil {
 			t.Fatal(err)
 		}
 		dead := letter(t, q)
-		if err := q.Redrive(patient(t), dead); err != nil {
+		if err := q.Redrive(bounded(t), dead); err != nil {
 			t.Fatal(err)
 		}
-		if err := q.Streams.Remove(patient(t), queue.Dead, dead.Sequence); err != nil {
+		if err := q.Streams.Remove(bounded(t), queue.Dead, dead.Sequence); err != nil {
 			t.Fatal(err)
 		}
-		due, err := q.Streams.First(patient(t), queue.Parked, 1, "hawser.due.webhook.>")
+		due, err := q.Streams.First(bounded(t), queue.Parked, 1, "hawser.due.webhook.>")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if webhook, err = q.DueWebhook(patient(t), due); err != nil {
+		if webhook, err = q.DueWebhook(bounded(t), due); err != nil {
 			t.Fatal(err)
 		}
-		if body, err := q.Bodies.Get(patient(t), webhook); err != nil || string(body) != "large" {
+		if body, err := q.Bodies.Get(bounded(t), webhook); err != nil || string(body) != "large" {
 			t.Fatalf("its body is %q, %v", body, err)
 		}
-		if err := q.Streams.Remove(patient(t), queue.Parked, due.Sequence); err != nil {
+		if err := q.Streams.Remove(bounded(t), queue.Parked, due.Sequence); err != nil {
 			t.Fatal(err)
 		}
 	}
-	kept, err := q.Bus.JetStream().Stream(patient(t), "OBJ_hawser-dead-bodies")
+	kept, err := q.Bus.JetStream().Stream(bounded(t), "OBJ_hawser-dead-bodies")
 	if err != nil {
 		t.Fatal(err)
 	}

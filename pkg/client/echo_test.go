@@ -15,7 +15,7 @@ import (
 // echo is a connector that needs no provider.
 type echo struct {
 	calls sync.Map // identity → *atomic.Int64, calls of count
-	// held is told the text of each call of hold, which goes on when release lets it.
+	// held receives the text of each call of hold, which goes on when release lets it.
 	held    chan string
 	release chan struct{}
 	once    sync.Once

@@ -228,8 +228,8 @@ func TestHandlersRunInOrderUnlessAskedForMoreAtOnce(t *testing.T) {
 func TestWhatGoesWrongIsToldAndStopsNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	told := make(chan error, 10)
-	c := w.client(t, &client.Options{OnError: func(err error) { told <- err }})
+	errs := make(chan error, 10)
+	c := w.client(t, &client.Options{OnError: func(err error) { errs <- err }})
 	calls := 0
 	heard := make(chan string, 1)
 	boom := errors.New("boom")
@@ -250,20 +250,20 @@ func TestWhatGoesWrongIsToldAndStopsNothing(t *testing.T) {
 	if err := w.nc.Publish("hawser.result.organization.o.echo.say.1", []byte("garbage")); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-told; !errors.Is(err, events.ErrNotCloudEvent) {
-		t.Errorf("of garbage was told %v", err)
+	if err := <-errs; !errors.Is(err, events.ErrNotCloudEvent) {
+		t.Errorf("garbage: OnError got %v", err)
 	}
 	w.result(t, "o", "1", events.ConnectorConnected) // an event, but not a result
-	if err := <-told; !strings.Contains(err.Error(), "something else") {
-		t.Errorf("of an event that is no result was told %v", err)
+	if err := <-errs; !strings.Contains(err.Error(), "not a result") {
+		t.Errorf("an event that is not a result: OnError got %v", err)
 	}
 	w.result(t, "o", "2", events.ActionCompleted)
-	if err := <-told; !errors.Is(err, boom) {
-		t.Errorf("of a handler's error was told %v", err)
+	if err := <-errs; !errors.Is(err, boom) {
+		t.Errorf("a handler's error: OnError got %v", err)
 	}
 	w.result(t, "o", "3", events.ActionCompleted)
-	if err := <-told; !errors.Is(err, events.ErrPanic) || strings.Contains(err.Error(), "a secret thing") || !strings.Contains(err.Error(), "on_test.go") {
-		t.Errorf("of a handler's panic was told %v, want where it was, and not what", err)
+	if err := <-errs; !errors.Is(err, events.ErrPanic) || strings.Contains(err.Error(), "a secret thing") || !strings.Contains(err.Error(), "on_test.go") {
+		t.Errorf("a handler's panic: OnError got %v, want its position, and not its value", err)
 	}
 	want := w.result(t, "o", "4", events.ActionCompleted)
 	if got := <-heard; got != want {
@@ -282,7 +282,7 @@ func TestASubscriptionEndsWithItsContext(t *testing.T) {
 		return context.Cause(ctx)
 	}, &client.OnOptions{OnError: func(err error) {
 		if !errors.Is(err, context.Canceled) {
-			t.Errorf("was told %v, want the end of the handler's ctx", err)
+			t.Errorf("OnError got %v, want the end of the handler's ctx", err)
 		}
 	}})
 	if err != nil {

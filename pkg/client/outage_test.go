@@ -17,7 +17,7 @@ func TestACallHearsOfAResultThatCameWhileItWasAway(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	proxy := testenv.NewProxy(t, w.URL())
-	away := make(chan struct{}, 2) // also told when the test closes the connection
+	away := make(chan struct{}, 2) // also sent when the test closes the connection
 	nc, err := nats.Connect(proxy.URL(), nats.UserCredentials(w.Server().CredsPath()), nats.MaxReconnects(-1),
 		nats.ReconnectWait(time.Millisecond), nats.ReconnectJitter(0, 0), nats.Timeout(time.Minute),
 		nats.DisconnectErrHandler(func(*nats.Conn, error) { away <- struct{}{} }))

@@ -47,7 +47,7 @@ func TestAReplayBeginsInThePastAndGoesOnWithoutGapsOverARestart(t *testing.T) {
 		t.Errorf("heard %d events, want those %d that were published, in order", len(got), len(want))
 	}
 	if len(interrupted) == 0 {
-		t.Error("the interruption was not told")
+		t.Error("the interruption was not reported")
 	}
 }
 
@@ -91,9 +91,9 @@ func TestAReplayLeavesNoConsumerBehind(t *testing.T) {
 func TestAReplayCanBeEndedWhileTheServerIsAway(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	told := make(chan error, 100)
+	errs := make(chan error, 100)
 	unsubscribe, err := w.client(t, nil).On(t.Context(), client.Filter{}, nil, &client.OnOptions{
-		Since: time.Unix(0, 0), OnError: func(err error) { told <- err },
+		Since: time.Unix(0, 0), OnError: func(err error) { errs <- err },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +101,7 @@ func TestAReplayCanBeEndedWhileTheServerIsAway(t *testing.T) {
 	if err := w.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	<-told
+	<-errs
 	began := time.Now()
 	unsubscribe()
 	if took := time.Since(began); took > 10*time.Second {

@@ -63,10 +63,10 @@ func newClient(t testing.TB, nc *nats.Conn, opts *client.Options) *client.Client
 		opts = &client.Options{}
 	}
 	if opts.OnError == nil {
-		opts.OnError = func(err error) { t.Errorf("told the client: %v", err) }
+		opts.OnError = func(err error) { t.Errorf("OnError: %v", err) }
 	}
 	if opts.PublishTimeout == 0 {
-		opts.PublishTimeout = patience
+		opts.PublishTimeout = waitLimit
 	}
 	c, err := client.New(nc, opts)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// patience is for machines that test and do much else.
-const patience = 30 * time.Second
+// waitLimit is for machines that test and do much else.
+const waitLimit = 30 * time.Second
 
 // world is the streams alone: what programs would publish, the test does.
 type world struct {
@@ -28,7 +28,7 @@ func newWorld(t testing.TB) *world {
 	env := testenv.Start(t, nil)
 	w := &world{Env: env, nc: env.Conn(t)}
 	var err error
-	if w.queue, err = queue.New(w.nc, &queue.Options{PublishTimeout: patience}); err != nil {
+	if w.queue, err = queue.New(w.nc, &queue.Options{PublishTimeout: waitLimit}); err != nil {
 		t.Fatal(err)
 	}
 	w.bus = w.queue.Bus

@@ -161,7 +161,7 @@ func TestTheLongestRequestCanBeAnswered(t *testing.T) {
 		t.Errorf("DeadLetter: %v", err)
 	}
 	answerRequest(t, q, a, `{"data":1}`)
-	if e, err := q.Bus.RequestAction(patient(t), a); err != nil || string(e.Data()) != `{"data":1}` {
+	if e, err := q.Bus.RequestAction(bounded(t), a); err != nil || string(e.Data()) != `{"data":1}` {
 		t.Errorf("Request: %s, %v", e.Data(), err)
 	}
 	if e, err := q.Bus.ResultOf(t.Context(), a.ActionRef, a.ID); err != nil || string(e.Data()) != `{"data":1}` {
@@ -181,7 +181,7 @@ func TestARequestThatCannotBeCarriedIsRefusedBeforeItIsStored(t *testing.T) {
 		_, err := q.Bus.RequestAction(t.Context(), a)
 		wantError(t, "Request", err, events.ErrRequest)
 		wantError(t, "Park", q.Park(t.Context(), a, time.Now()), events.ErrRequest)
-		wantError(t, "Bury", q.DeadLetter(t.Context(), a, "X"), events.ErrRequest)
+		wantError(t, "DeadLetter", q.DeadLetter(t.Context(), a, "X"), events.ErrRequest)
 	}
 	if got := state(t, q, events.Actions).Messages; got != 0 {
 		t.Errorf("%d requests were stored", got)
@@ -196,7 +196,7 @@ func TestATenantsHeadersAreNoInstructions(t *testing.T) {
 	publish := func(h nats.Header) {
 		t.Helper()
 		msg := &nats.Msg{Subject: q.Bus.Subjects.Action(refOf(ava)), Header: h, Data: []byte(`{}`)}
-		if _, err := tenant.RequestMsgWithContext(patient(t), msg); err != nil {
+		if _, err := tenant.RequestMsgWithContext(bounded(t), msg); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -87,9 +87,9 @@ func TestFailuresAndPanicsComeAgainAndAreTold(t *testing.T) {
 		"panic": func() error { panic(canary) },
 		"nil":   func() error { var d *events.StoredMessage; return errors.New(d.Subject) },
 	}
-	told, done := make(chan error, 8), make(chan int, 8)
+	errs, done := make(chan error, 8), make(chan int, 8)
 	c := requests(t, q)
-	c.OnError = func(err error) { told <- err }
+	c.OnError = func(err error) { errs <- err }
 	consume(t, q, c, func(_ context.Context, d *events.StoredMessage) error {
 		if d.NumDelivered == 1 {
 			return fail[d.Header.Get("ce-id")]()
@@ -102,12 +102,12 @@ func TestFailuresAndPanicsComeAgainAndAreTold(t *testing.T) {
 		if attempt := receive(t, "the second delivery", done); attempt != 2 {
 			t.Errorf("%s: attempt %d", name, attempt)
 		}
-		err := receive(t, "the report", told)
+		err := receive(t, "the report", errs)
 		if isPanic := name != "error"; errors.Is(err, events.ErrPanic) != isPanic || strings.Contains(err.Error(), canary) {
-			t.Errorf("%s: told %v", name, err)
+			t.Errorf("%s: OnError got %v", name, err)
 		}
 		if name != "error" && !strings.Contains(err.Error(), "consume_test.go:") {
-			t.Errorf("%s: told %v, want the place", name, err)
+			t.Errorf("%s: OnError got %v, want the position", name, err)
 		}
 	}
 }

@@ -42,12 +42,12 @@ func refOf(t events.Tenant) events.ActionRef {
 	return events.ActionRef{Tenant: t, Connector: "demo-key", Action: "postMessage"}
 }
 
-// patience is how long a test waits for what must happen.
-const patience = 20 * time.Second
+// waitLimit is how long a test waits for what must happen.
+const waitLimit = 20 * time.Second
 
 // patient bounds a test's waiting.
-func patient(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+func bounded(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -66,7 +66,7 @@ func start(t testing.TB) (*testenv.Env, *queue.Queue) {
 // are about its deadline use proxied.
 func queueOn(t testing.TB, nc *nats.Conn) *queue.Queue {
 	t.Helper()
-	return queueWith(t, nc, &queue.Options{PublishTimeout: patience})
+	return queueWith(t, nc, &queue.Options{PublishTimeout: waitLimit})
 }
 
 func queueWith(t testing.TB, nc *nats.Conn, opts *queue.Options) *queue.Queue {
@@ -80,7 +80,7 @@ func queueWith(t testing.TB, nc *nats.Conn, opts *queue.Options) *queue.Queue {
 
 func ensure(t testing.TB, q *queue.Queue, topology queue.Topology) []queue.Drift {
 	t.Helper()
-	drift, err := q.Ensure(patient(t), topology)
+	drift, err := q.Ensure(bounded(t), topology)
 	if err != nil {
 		t.Fatalf("Ensure: %v", err)
 	}
@@ -109,12 +109,12 @@ func waitFor(t testing.TB, what string, so func() bool) {
 	t.Helper()
 	again := time.NewTicker(5 * time.Millisecond)
 	defer again.Stop()
-	ctx := patient(t)
+	ctx := bounded(t)
 	for !so() {
 		select {
 		case <-again.C:
 		case <-ctx.Done():
-			t.Fatalf("waited %v in vain for %s", patience, what)
+			t.Fatalf("waited %v for %s", waitLimit, what)
 		}
 	}
 }
@@ -125,8 +125,8 @@ func receive[T any](t testing.TB, what string, from <-chan T) T {
 	select {
 	case v := <-from:
 		return v
-	case <-patient(t).Done():
-		t.Fatalf("waited %v in vain for %s", patience, what)
+	case <-bounded(t).Done():
+		t.Fatalf("waited %v for %s", waitLimit, what)
 	}
 	panic("unreachable")
 }

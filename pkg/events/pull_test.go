@@ -59,7 +59,7 @@ func TestATenantsMessageIsNeverTakenForTheServersWord(t *testing.T) {
 	}
 }
 
-// A process that is told to end does so also when its server hangs.
+// Consume ends when its ctx ends, also if the server hangs.
 func TestConsumeEndsThoughItsServerDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	env, _ := start(t)

@@ -11,7 +11,7 @@ import (
 
 // ReadAction reads a request from its message: plain JSON, or a CloudEvent in either
 // mode. If only a part can be read, it returns that part with the error, so that the
-// caller can be told. The id of a message without one is derived from its position in
+// caller gets an answer. The id of a message without one is derived from its position in
 // the stream, so that it is the same at every delivery.
 //
 // Of m.Header it reads attributes only, since any client may have written the headers.

@@ -17,9 +17,9 @@ import (
 func TestConsumersAndStreamsThatAreDeletedComeBack(t *testing.T) {
 	t.Parallel()
 	_, q := start(t)
-	got, told := make(chan string, 8), make(chan error, 64)
+	got, errs := make(chan string, 8), make(chan error, 64)
 	c := requests(t, q)
-	c.OnError = func(err error) { told <- err }
+	c.OnError = func(err error) { errs <- err }
 	consume(t, q, c, func(_ context.Context, d *events.StoredMessage) error { got <- d.Header.Get("ce-id"); return nil })
 	publishAction(t, q, request("1"))
 	receive(t, "request 1", got)
@@ -38,7 +38,7 @@ func TestConsumersAndStreamsThatAreDeletedComeBack(t *testing.T) {
 	if err := js.DeleteStream(t.Context(), q.Bus.Subjects.StreamName(events.Actions)); err != nil {
 		t.Fatal(err)
 	}
-	for err := receive(t, "the loss to be told", told); !errors.Is(err, queue.ErrStreamRecreated); err = receive(t, "the loss to be told", told) {
+	for err := receive(t, "the loss to be reported", errs); !errors.Is(err, queue.ErrStreamRecreated); err = receive(t, "the loss to be reported", errs) {
 	}
 	publishAction(t, q, request("3"))
 	if id := receive(t, "the request after the stream was deleted", got); id != "3" {
@@ -202,10 +202,10 @@ func TestABusWithoutServerConsumesNothingAndStops(t *testing.T) {
 	if err := env.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	told := make(chan error, 64)
+	errs := make(chan error, 64)
 	c := requests(t, q)
-	c.OnError = func(err error) { told <- err }
+	c.OnError = func(err error) { errs <- err }
 	stop := consume(t, q, c, func(context.Context, *events.StoredMessage) error { return nil })
-	wantError(t, "told", receive(t, "the error", told), events.ErrUnavailable)
+	wantError(t, "OnError", receive(t, "the error", errs), events.ErrUnavailable)
 	stop()
 }

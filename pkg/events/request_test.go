@@ -45,7 +45,7 @@ func TestRequestReturnsTheResultOfItsOwnRequest(t *testing.T) {
 	answerAll(t, q)
 	for _, tenant := range []events.Tenant{ava, bob} {
 		a := events.Action{ActionRef: refOf(tenant), ID: "same", Input: []byte(`{"who":"` + tenant.Identity + `"}`)}
-		e, err := q.Bus.RequestAction(patient(t), a)
+		e, err := q.Bus.RequestAction(bounded(t), a)
 		if err != nil || string(e.Data()) != string(a.Input) || events.Extension(e, events.ExtRequest) != "same" {
 			t.Errorf("%s: got %s, %v", tenant.Identity, e.Data(), err)
 		}
@@ -57,7 +57,7 @@ func TestARepeatedRequestIsAnsweredFromMemory(t *testing.T) {
 	_, q := start(t)
 	a := request("1")
 	answerRequest(t, q, a, `{"data":1}`)
-	e, err := q.Bus.RequestAction(patient(t), a)
+	e, err := q.Bus.RequestAction(bounded(t), a)
 	if err != nil || string(e.Data()) != `{"data":1}` {
 		t.Errorf("got %s, %v", e.Data(), err)
 	}
@@ -111,7 +111,7 @@ func TestRequestIgnoresWhatIsNoResult(t *testing.T) {
 		answerRequest(t, q, a, `{"data":"real"}`)
 		return nil
 	})
-	e, err := q.Bus.RequestAction(patient(t), a)
+	e, err := q.Bus.RequestAction(bounded(t), a)
 	if err != nil || string(e.Data()) != `{"data":"real"}` {
 		t.Errorf("got %s, %v, want the result", e.Data(), err)
 	}
@@ -128,7 +128,7 @@ func TestRequestFindsAResultThatCameWhileItsConnectionWasAway(t *testing.T) {
 	}
 	answers := make(chan answer, 1)
 	go func() {
-		e, err := q.Bus.RequestAction(patient(t), request("1"))
+		e, err := q.Bus.RequestAction(bounded(t), request("1"))
 		answers <- answer{e, err}
 	}()
 	waitFor(t, "the request", func() bool { return state(t, executor, events.Actions).Messages == 1 })
@@ -208,7 +208,7 @@ func TestManyRequestsAtOnceGetTheirOwnResults(t *testing.T) {
 		go func() {
 			a := request(events.NewID())
 			a.Input = []byte(`"` + a.ID + `"`)
-			e, err := q.Bus.RequestAction(patient(t), a)
+			e, err := q.Bus.RequestAction(bounded(t), a)
 			if err == nil && string(e.Data()) != string(a.Input) {
 				err = errors.New("the result of another request")
 			}
