@@ -126,12 +126,7 @@ func pointer(s string) *string { return &s }
 
 // setExtension sets an extension to a string, a boolean or an int32.
 func setExtension(c *event.EventContextV1, name string, value any) error {
-	valid := name != "" && name != "data"
-	for i := range len(name) {
-		ch := name[i]
-		valid = valid && (ch >= 'a' && ch <= 'z' || ch >= '0' && ch <= '9')
-	}
-	if !valid {
+	if name == "" || name == "data" || !lowerAlphanumeric.containsAll(name) {
 		return errors.New("an extension's name must consist of the letters a to z and digits, and not be data")
 	}
 	if c.Extensions == nil {

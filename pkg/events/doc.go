@@ -8,6 +8,7 @@
 //	binding.go     CloudEvent ⇄ NATS message; binary mode
 //	structured.go  structured mode: the JSON format
 //	header.go      attributes as header values
+//	byteset.go     which bytes have to be escaped
 //	bus.go         a connection
 //	errors.go      what the server's errors mean
 //	publish.go     publish and wait for the ack

@@ -53,27 +53,11 @@ func Attribute(h Header, name string) string {
 // printable ASCII except space, double quote and percent is written as it is. Bytes that
 // are not UTF-8, which readers must refuse, become U+FFFD.
 func percentEncode(s string) string {
-	plain := true
-	for i := range len(s) {
-		plain = plain && isHeaderSafe(s[i])
-	}
-	if plain {
+	if headerSafe.containsAll(s) {
 		return s
 	}
-	const digits = "0123456789ABCDEF"
-	s = strings.ToValidUTF8(s, string(utf8.RuneError))
-	out := make([]byte, 0, len(s)+12)
-	for i := range len(s) {
-		if c := s[i]; isHeaderSafe(c) {
-			out = append(out, c)
-		} else {
-			out = append(out, '%', digits[c>>4], digits[c&15])
-		}
-	}
-	return string(out)
+	return headerSafe.escape(strings.ToValidUTF8(s, string(utf8.RuneError)), '%')
 }
-
-func isHeaderSafe(c byte) bool { return c > ' ' && c < 0x7f && c != '"' && c != '%' }
 
 // decodeAttribute reverses percentEncode. It also accepts double-quoted strings, which
 // older versions of the HTTP binding wrote, and a percent sign that begins no sequence.

@@ -128,10 +128,8 @@ func checkSubject(subject string) error {
 		if token == "" {
 			return fmt.Errorf("%w: %.200q has an empty token", ErrSubject, subject)
 		}
-		for i := range len(token) {
-			if c := token[i]; c <= ' ' || c == 0x7f || c == '*' || c == '>' {
-				return fmt.Errorf("%w: %.200q has a wildcard or a blank", ErrSubject, subject)
-			}
+		if !literal.containsAll(token) {
+			return fmt.Errorf("%w: %.200q has a wildcard or a blank", ErrSubject, subject)
 		}
 	}
 	return nil
@@ -141,11 +139,7 @@ func checkSubject(subject string) error {
 // itself, or its hash if it is too long or not printable. HeaderMsgID of a header
 // value is that value.
 func HeaderMsgID(id string) string {
-	fits := len(id) <= maxMsgID
-	for i := 0; fits && i < len(id); i++ {
-		fits = id[i] > ' ' && id[i] < 0x7f
-	}
-	if fits {
+	if len(id) <= maxMsgID && printable.containsAll(id) {
 		return id
 	}
 	return "sha256:" + Fingerprint(id)

@@ -35,19 +35,10 @@ func Token(s string) string {
 		sum := sha256.Sum256([]byte(s))
 		return hashPrefix + hex.EncodeToString(sum[:])
 	}
-	if plain(s) {
+	if plain.containsAll(s) {
 		return s
 	}
-	const digits = "0123456789ABCDEF"
-	out := make([]byte, 0, len(s)+16)
-	for i := range len(s) {
-		if c := s[i]; isPlain(c) {
-			out = append(out, c)
-		} else {
-			out = append(out, '=', digits[c>>4], digits[c&15])
-		}
-	}
-	return string(out)
+	return plain.escape(s, '=')
 }
 
 // ParseToken reverses [Token]. It accepts only what Token writes, so that a string has
@@ -56,13 +47,13 @@ func ParseToken(token string) (string, error) {
 	if token == emptyToken {
 		return "", nil
 	}
-	if plain(token) && token != "" && len(token) <= maxTokenInput {
+	if plain.containsAll(token) && token != "" && len(token) <= maxTokenInput {
 		return token, nil
 	}
 	out := make([]byte, 0, len(token))
 	for i := 0; i < len(token); i++ {
 		c := token[i]
-		if isPlain(c) {
+		if plain[c] {
 			out = append(out, c)
 			continue
 		}
@@ -70,7 +61,7 @@ func ParseToken(token string) (string, error) {
 			return "", fmt.Errorf("%w: %.200q", ErrToken, token)
 		}
 		high, low := unhex(token[i+1]), unhex(token[i+2])
-		if high < 0 || low < 0 || isPlain(byte(high<<4|low)) {
+		if high < 0 || low < 0 || plain[byte(high<<4|low)] {
 			return "", fmt.Errorf("%w: %.200q", ErrToken, token)
 		}
 		out = append(out, byte(high<<4|low))
@@ -90,19 +81,6 @@ func isToken(token string) bool {
 	}
 	_, err := ParseToken(token)
 	return err == nil
-}
-
-func plain(s string) bool {
-	for i := range len(s) {
-		if !isPlain(s[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func isPlain(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-'
 }
 
 func unhex(c byte) int {

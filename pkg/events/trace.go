@@ -12,41 +12,15 @@ import (
 // tracestate (the distributed tracing extension of the specification).
 var traceFormat propagation.TraceContext
 
-type traceCarrier struct{ parent, state string }
-
-func (c *traceCarrier) Get(key string) string {
-	switch key {
-	case ExtTraceParent:
-		return c.parent
-	case ExtTraceState:
-		return c.state
-	}
-	return ""
-}
-
-func (c *traceCarrier) Set(key, value string) {
-	switch key {
-	case ExtTraceParent:
-		c.parent = value
-	case ExtTraceState:
-		c.state = value
-	}
-}
-
-func (c *traceCarrier) Keys() []string { return []string{ExtTraceParent, ExtTraceState} }
-
 // WithTrace returns ctx continuing the trace that a message carries, as
 // CloudEvents attributes or as plain traceparent and tracestate headers;
 // malformed values are ignored.
 func WithTrace(ctx context.Context, h Header) context.Context {
-	c := traceCarrier{Attribute(h, ExtTraceParent), Attribute(h, ExtTraceState)}
-	if c.parent == "" {
-		c = traceCarrier{headerValue(h, ExtTraceParent), headerValue(h, ExtTraceState)}
+	c := propagation.MapCarrier{ExtTraceParent: Attribute(h, ExtTraceParent), ExtTraceState: Attribute(h, ExtTraceState)}
+	if c[ExtTraceParent] == "" {
+		c = propagation.MapCarrier{ExtTraceParent: headerValue(h, ExtTraceParent), ExtTraceState: headerValue(h, ExtTraceState)}
 	}
-	if c.parent == "" {
-		return ctx
-	}
-	return traceFormat.Extract(ctx, &c)
+	return traceFormat.Extract(ctx, c)
 }
 
 // EnsureTrace returns ctx with a trace: the one it has, or a new one.
@@ -73,14 +47,11 @@ func TraceID(ctx context.Context) string {
 	return ""
 }
 
-// setTrace writes ctx's trace into a binary-mode header.
+// setTrace writes the trace of ctx into binary-mode headers.
 func setTrace(ctx context.Context, h Header) {
-	var c traceCarrier
-	traceFormat.Inject(ctx, &c)
-	if c.parent != "" {
-		h[attributePrefix+ExtTraceParent] = []string{c.parent}
-	}
-	if c.state != "" {
-		h[attributePrefix+ExtTraceState] = []string{percentEncode(c.state)}
+	c := propagation.MapCarrier{}
+	traceFormat.Inject(ctx, c)
+	for name, value := range c {
+		h[attributePrefix+name] = []string{percentEncode(value)}
 	}
 }
