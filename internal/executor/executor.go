@@ -66,13 +66,13 @@ type Executor struct {
 	opts        Options
 	telemetry   *telemetry
 
-	actions       *actions
-	webhooks      *webhooks
-	inactivity    *inactivity
-	sweeper       *sweeper
-	maxDeliveries *maxDeliveries
-	calls         *callService
-	validator     *validator
+	actions     *actions
+	webhooks    *webhooks
+	inactivity  *inactivity
+	unprocessed *unprocessed
+	sweeper     *sweeper
+	calls       *callService
+	validator   *validator
 }
 
 // New returns an executor. It does nothing until Run.
@@ -103,11 +103,9 @@ func New(parts Parts, opts *Options) *Executor {
 			queue: x.queue, connections: parts.Store, calls: calls, transport: parts.HTTP.Transport, running: x.telemetry.running,
 		},
 	}
-	x.sweeper = &sweeper{
-		queue: x.queue, definitions: x.definitions, actions: x.actions, webhooks: x.webhooks, after: o.UnservedAfter, telemetry: x.telemetry,
-	}
-	x.maxDeliveries = &maxDeliveries{queue: x.queue, actions: x.actions, webhooks: x.webhooks}
-	x.calls = &callService{queue: x.queue, definitions: x.definitions, waiting: map[string]int{}}
+	x.unprocessed = &unprocessed{queue: x.queue, actions: x.actions, webhooks: x.webhooks}
+	x.sweeper = &sweeper{queue: x.queue, definitions: x.definitions, unprocessed: x.unprocessed, after: o.UnservedAfter, telemetry: x.telemetry}
+	x.calls = &callService{queue: x.queue, definitions: x.definitions}
 	x.validator = &validator{connections: parts.Store, calls: calls, transport: parts.HTTP.Transport, telemetry: x.telemetry}
 	return x
 }
@@ -157,19 +155,19 @@ func (x *Executor) Run(ctx, grace context.Context, serving func()) error {
 	}
 	for _, c := range x.registry.All() {
 		limiter := fairness.NewLimiter[events.Tenant](x.opts.Concurrency)
-		consume(x.newRequests(c), x.actions.handler(last, admitInTurn(ctx, limiter)))
+		jump := &fairness.QueueJump{
+			Queue: x.queue, Connector: c.Key, Consumer: x.newRequests(c).Name, Limiter: limiter, Slots: x.opts.Concurrency,
+			OnMoved: x.telemetry.moved.Inc, OnError: x.telemetry.problem,
+		}
+		consume(x.newRequests(c), jump.Count(x.actions.handler(last, admitInTurn(ctx, limiter))))
 		consume(x.dueRequests(c), x.actions.handler(last, admitNowOrLater(ctx, limiter)))
 		if c.Webhook != nil {
 			consume(x.newWebhooks(c), x.webhooks.received)
 			consume(x.dueWebhooks(c), x.webhooks.due)
 		}
-		jump := &fairness.QueueJump{
-			Queue: x.queue, Connector: c.Key, Consumer: x.newRequests(c).Name, Limiter: limiter, Slots: x.opts.Concurrency,
-			OnMoved: x.telemetry.moved.Inc, OnError: x.telemetry.problem,
-		}
 		g.Go(func() error { return jump.Run(ctx) })
 	}
-	consume(x.advisories(), x.maxDeliveries.handle)
+	consume(x.advisories(), x.unprocessed.maxDeliveries)
 	consume(x.inactivityTimers(), x.inactivity.due)
 	g.Go(func() error { return natsmicro.Serve(ctx, grace, x.queue.Bus, x.service(), serving) })
 	g.Go(func() error { return x.sweeper.run(ctx) })

@@ -10,11 +10,11 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// errAttemptsUsedUp is for a request whose every attempt ended with the end of the
-// executor that made it.
+// errAttemptsUsedUp is for a request or webhook whose every attempt ended with the end of
+// the executor that made it.
 var errAttemptsUsedUp = connectors.Permanent(&connectors.Error{
 	Code:    connectors.CodeConnectorActionFailed,
-	Message: "every executor that worked on this request ended before it had a result, again and again; no further attempt is made",
+	Message: "every executor that worked on this ended before it had an outcome, again and again; no further attempt is made",
 })
 
 func inputInvalid(err error) error {

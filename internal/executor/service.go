@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/hawser-io/hawser/internal/natsmicro"
 	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
@@ -27,8 +29,7 @@ const (
 type callService struct {
 	queue       *queue.Queue
 	definitions *records.Definitions
-	mu          sync.Mutex
-	waiting     map[string]int // connector → calls that wait for a result
+	waiting     sync.Map // connector → *semaphore.Weighted, of the calls that wait for a result
 }
 
 func (s *callService) answer(ctx context.Context, ask natsmicro.Request) natsmicro.Reply {
@@ -46,12 +47,13 @@ func (s *callService) answer(ctx context.Context, ask natsmicro.Request) natsmic
 	if _, err := s.definitions.Get(request.Connector); err != nil {
 		return refuse(connectors.AsError(err))
 	}
-	if !s.begin(request.Connector) {
+	waiting, _ := s.waiting.LoadOrStore(request.Connector, semaphore.NewWeighted(maxCallsPerConnector))
+	if !waiting.(*semaphore.Weighted).TryAcquire(1) {
 		e := connectors.Errorf(connectors.CodeConnectorRateLimited, "too many calls wait for %s; try again, or publish on %s", request.Connector, s.queue.Bus.Subjects.Action(request.ActionRef))
 		e.RetryAfter = time.Second
 		return refuse(e)
 	}
-	defer s.end(request.Connector)
+	defer waiting.(*semaphore.Weighted).Release(1)
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	result, err := s.queue.Bus.RequestAction(ctx, request)
@@ -64,24 +66,6 @@ func (s *callService) answer(ctx context.Context, ask natsmicro.Request) natsmic
 		reply.Code, reply.Text = string(body.Error.Code), body.Error.Message
 	}
 	return reply
-}
-
-func (s *callService) begin(connector string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.waiting[connector] >= maxCallsPerConnector {
-		return false
-	}
-	s.waiting[connector]++
-	return true
-}
-
-func (s *callService) end(connector string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.waiting[connector]--; s.waiting[connector] == 0 {
-		delete(s.waiting, connector)
-	}
 }
 
 func requestError(err error) *connectors.Error {

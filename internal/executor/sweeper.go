@@ -7,7 +7,6 @@ import (
 
 	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
-	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -18,8 +17,7 @@ import (
 type sweeper struct {
 	queue       *queue.Queue
 	definitions *records.Definitions
-	actions     *actions
-	webhooks    *webhooks
+	unprocessed *unprocessed
 	after       time.Duration // how long a message may lie before
 	telemetry   *telemetry
 }
@@ -83,16 +81,20 @@ func (s *sweeper) served(subject string) bool {
 	if _, err := s.queue.Subjects.ParseInactivity(subject); err == nil {
 		return true // by every executor
 	}
-	connector := ""
+	_, err := s.definitions.Get(s.connector(subject))
+	return err == nil
+}
+
+// connector returns the connector of a subject, or "".
+func (s *sweeper) connector(subject string) string {
 	if webhook, err := s.queue.Subjects.ParseWebhook(subject); err == nil {
-		connector = webhook.Connector
-	} else if action, err := s.queue.Subjects.ParseAction(subject); err == nil {
-		connector = action.Connector
-	} else {
-		return false
+		return webhook.Connector
 	}
-	_, unknown := s.definitions.Get(connector)
-	return unknown == nil
+	action, err := s.queue.Subjects.ParseAction(subject)
+	if err != nil {
+		return ""
+	}
+	return action.Connector
 }
 
 // endSubject ends what has lain on a subject for too long.
@@ -106,7 +108,7 @@ func (s *sweeper) endSubject(ctx context.Context, stream events.Stream, subject 
 		if err != nil || time.Since(message.Stored) < s.after {
 			return err
 		}
-		if err := s.end(ctx, message); err != nil {
+		if err := s.unprocessed.end(ctx, message, notRegistered(s.connector(subject))); err != nil {
 			return err
 		}
 		if err := s.queue.Streams.Remove(ctx, stream, message.Sequence); err != nil {
@@ -115,35 +117,4 @@ func (s *sweeper) endSubject(ctx context.Context, stream events.Stream, subject 
 		from = message.Sequence + 1
 	}
 	return nil
-}
-
-func (s *sweeper) end(ctx context.Context, message *events.StoredMessage) error {
-	webhook, err := s.queue.DueWebhook(ctx, message)
-	switch {
-	case err == nil:
-		t, err := s.webhooks.read(webhook)
-		if err != nil {
-			return s.actions.quarantine.store(ctx, webhook, err)
-		}
-		t.attempt = queue.Attempts(message)
-		return s.webhooks.fail(ctx, t, connectors.AsError(notRegistered(t.about.Connector)))
-	case errors.Is(err, events.ErrNotFound):
-		return nil // its retention is over
-	case !errors.Is(err, events.ErrSubject):
-		return err
-	}
-	t, err := readTask(s.queue.Subjects, message)
-	if err != nil {
-		return s.actions.quarantine.store(ctx, message, err)
-	}
-	message.NumDelivered = 0 // the sweep is no attempt
-	// A result that is newer than the message may be that of an earlier sweep, and lack
-	// its event.
-	result, err := s.queue.Streams.First(ctx, events.Results, 1, s.queue.Bus.Subjects.Result(t.request.ActionRef, t.request.ID))
-	if err != nil && !errors.Is(err, events.ErrNotFound) {
-		return err
-	}
-	t.redelivered = err == nil && result.Stored.After(message.Stored)
-	// One that was attempted may be wanted again once there is a connector.
-	return s.actions.fail(ctx, t, connectors.AsError(notRegistered(t.request.Connector)), t.request.Attempt > 0)
 }

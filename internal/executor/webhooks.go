@@ -48,6 +48,10 @@ func (t *webhookTask) ref() records.Ref {
 	return records.NewRef(t.about.Tenant, t.about.Connector, t.about.Account)
 }
 
+func (t *webhookTask) hasHandler() bool {
+	return t.connector.Webhook != nil && t.connector.Webhook.Handler != nil
+}
+
 // read makes the task of a stored webhook. The error says that it cannot be read.
 func (w *webhooks) read(webhook *events.StoredMessage) (*webhookTask, error) {
 	ref, err := w.queue.Bus.Subjects.ParseWebhook(webhook.Subject)
@@ -121,18 +125,12 @@ func (w *webhooks) due(ctx context.Context, message *events.StoredMessage) error
 // handle runs the handler, if the connector has one, and returns nil when the outcome is
 // stored.
 func (w *webhooks) handle(ctx context.Context, t *webhookTask) error {
-	if t.connector.Webhook == nil || t.connector.Webhook.Handler == nil {
+	if !t.hasHandler() {
 		w.status.Webhook(t.ref(), "")
 		return nil
 	}
 	ctx = events.EnsureTrace(ctx)
 	return w.conclude(ctx, t, w.runner.run(ctx, t))
-}
-
-// fail ends a webhook without another attempt. The webhook itself stays in its stream,
-// which is no queue.
-func (w *webhooks) fail(ctx context.Context, t *webhookTask, e *connectors.Error) error {
-	return w.conclude(ctx, t, connectors.Permanent(e))
 }
 
 // conclude stores the outcome of an attempt.

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -16,8 +17,8 @@ import (
 )
 
 // QueueJump moves requests past a backlog. The new requests of a connector lie in one
-// stream in the order of their publication, whoever sent them. While requests wait for a
-// slot of the limiter, QueueJump looks further along the stream for requests of tenants
+// stream in the order of their publication, whoever sent them. While this process has as
+// many as it can work on, QueueJump looks further along the stream for requests of tenants
 // that have few slots while another has many, and for urgent requests. It publishes each
 // of them where parked requests come back, which is another queue and one without a
 // backlog, and then removes it from the first. The cost grows with the number of
@@ -35,7 +36,9 @@ type QueueJump struct {
 	OnMoved   func()
 	OnError   func(error)
 
-	delivered uint64 // sequence that the consumer had reached at the last look; 0 without a backlog
+	inProcess atomic.Int64 // new requests that were delivered to this process and are not acknowledged
+	delivered uint64       // sequence that the consumer had reached at the last look
+	lookedAt  time.Time
 	scanned   uint64 // sequence up to which urgent requests were looked for
 }
 
@@ -48,6 +51,16 @@ const (
 	parallelMoves = 8
 )
 
+// Count returns a handler that counts the requests in this process. It is for the
+// consumer of the connector's new requests.
+func (q *QueueJump) Count(handle func(context.Context, *events.StoredMessage) error) func(context.Context, *events.StoredMessage) error {
+	return func(ctx context.Context, m *events.StoredMessage) error {
+		q.inProcess.Add(1)
+		defer q.inProcess.Add(-1)
+		return handle(ctx, m)
+	}
+}
+
 // Run looks for requests to move until ctx ends, and returns nil.
 func (q *QueueJump) Run(ctx context.Context) error {
 	next := time.NewTimer(LookEvery)
@@ -59,9 +72,7 @@ func (q *QueueJump) Run(ctx context.Context) error {
 		case <-next.C:
 		}
 		pause := LookEvery
-		if q.Limiter.Waiting() == 0 {
-			q.delivered = 0
-		} else {
+		if q.Limiter.Waiting() > 0 || q.inProcess.Load() >= int64(q.Slots) {
 			listing, err := q.look(ctx)
 			if err != nil && ctx.Err() == nil {
 				q.OnError(err)
@@ -82,15 +93,16 @@ func (q *QueueJump) look(ctx context.Context) (listing time.Duration, err error)
 		return 0, err
 	}
 	info := consumer.CachedInfo()
-	before, head := q.delivered, info.Delivered.Stream
-	q.delivered = head
-	if info.NumPending == 0 || before == 0 {
+	began, head := time.Now(), info.Delivered.Stream
+	delivered, since := head-min(q.delivered, head), began.Sub(q.lookedAt)
+	first := q.lookedAt.IsZero()
+	q.delivered, q.lookedAt = head, began
+	if info.NumPending == 0 || first {
 		return 0, nil
 	}
 	// What the consumer will deliver before the next look gains nothing by a move, and
 	// may be delivered during it.
-	head += head - min(before, head)
-	began := time.Now()
+	head += uint64(float64(delivered) * min(LookEvery.Seconds()/since.Seconds(), 1))
 	subjects, err := q.Queue.Streams.SubjectCounts(ctx, events.Actions, q.Queue.Bus.Subjects.ActionFilter(q.Connector))
 	if err != nil {
 		return 0, err
