@@ -92,10 +92,10 @@ func TestAFloodOfOneTenantDoesNotStarveAnother(t *testing.T) {
 	if err := role.Stop(); err != nil { // and nothing is lost on the way
 		t.Fatal(err)
 	}
-	answered, lying, parked := n.Count(t, events.Results, ">"), n.Count(t, events.Actions, ">"), n.Count(t, queue.Parked, ">")
-	if answered+lying+parked != requests+1 {
-		t.Errorf("%d answered, %d lying and %d parked of %d requests", answered, lying, parked, requests+1)
-	}
+	answered := n.Count(t, events.Results, ">")
+	eventually(t, "every request has a result or is queued", func() bool { // acknowledged messages are removed soon
+		return answered+n.Count(t, events.Actions, ">")+n.Count(t, queue.Parked, ">") == requests+1
+	})
 	if w.most > 64 {
 		t.Errorf("%d handlers ran at once, want at most 64", w.most)
 	}
