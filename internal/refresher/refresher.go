@@ -1,13 +1,14 @@
-// Package refresher is the role that renews OAuth tokens before they expire. Any
-// number of refreshers share the work: each due grant is handed to one of them.
-// What it costs grows with what is due, not with what exists.
+// Package refresher is the role that renews OAuth tokens before they expire. Any number of
+// refreshers share the work: the message of each due grant is delivered to one of them.
+// The cost grows with the number of due grants, not with that of all grants.
 //
-// refresher.go the role, and what it does with a grant that is due
-// share.go what one provider may have of a refresher
-// sweep.go heals timers that were lost
+//	refresher.go  the role, and the renewal of one grant
+//	limits.go     how many grants of one connector are renewed at once
+//	sweep.go      timers that were lost
 package refresher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -33,113 +34,105 @@ type Parts struct {
 
 // Options of a refresher. Zero fields mean the default.
 type Options struct {
-	// Concurrency bounds the grants that are looked at at once; one provider may
-	// have half of them. Default 256: most of them wait.
+	// Concurrency bounds the due grants in this process; those of one connector are at
+	// most half of them. Default 256: most of them wait.
 	Concurrency int
-	// PerProvider bounds the calls to one connector's token endpoint, so that a
-	// slow provider holds up only its own. Default 16.
+	// PerProvider bounds the renewals of one connector's grants at once, so that a slow
+	// provider delays only its own. Default 16.
 	PerProvider int
 	Log         zerolog.Logger
 	Now         func() time.Time
 }
 
-// Refresher renews what is due.
+// Refresher renews the tokens of grants that are due.
 type Refresher struct {
-	Parts
-	opts Options
-
-	shares *shares
+	parts  Parts
+	opts   Options
+	limits *limits
 }
 
-// New returns a refresher; Run it.
+// New returns a refresher. It does nothing until Run.
 func New(parts Parts, opts *Options) *Refresher {
 	o := Options{}
 	if opts != nil {
 		o = *opts
 	}
-	if o.Concurrency == 0 {
-		o.Concurrency = 256
-	}
-	if o.PerProvider == 0 {
-		o.PerProvider = 16
-	}
+	o.Concurrency = cmp.Or(o.Concurrency, 256)
+	o.PerProvider = cmp.Or(o.PerProvider, 16)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Refresher{Parts: parts, opts: o, shares: newShares(o.Concurrency, o.PerProvider)}
+	limits := &limits{slots: o.PerProvider, maxGrants: max(o.Concurrency/2, 1), connectors: map[string]*limit{}}
+	return &Refresher{parts: parts, opts: o, limits: limits}
 }
 
-// Run works until ctx ends, and lets what is in flight finish until grace ends.
-// serving is called once it shows as a NATS micro service.
+// Run works until ctx ends, then waits until grace ends for the renewals that have begun.
+// It calls serving once the role is listed as a NATS micro service.
 func (r *Refresher) Run(ctx, grace context.Context, serving func()) error {
 	consumer := events.Consumer{
-		Name: "refresher", Stream: queue.Refresh, Filter: r.Queue.Subjects.RefreshesDue(), Description: "grants whose time has come",
+		Name: "refresher", Stream: queue.Refresh, Filter: r.parts.Queue.Subjects.RefreshesDue(), Description: "grants that are due",
 		MaxConcurrent: r.opts.Concurrency, OnError: r.problem,
 	}
+	service := natsmicro.Service{Name: "hawser-refresher", Version: "1.0.0", Description: "renews OAuth tokens"}
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return r.Queue.Bus.Consume(ctx, grace, consumer, r.due) })
+	g.Go(func() error { return r.parts.Queue.Bus.Consume(ctx, grace, consumer, r.due) })
 	g.Go(func() error { return r.sweep(ctx) })
-	g.Go(func() error {
-		return natsmicro.Serve(ctx, grace, r.Queue.Bus, natsmicro.Service{Name: "hawser-refresher", Version: "1.0.0", Description: "renews OAuth tokens"}, serving)
-	})
+	g.Go(func() error { return natsmicro.Serve(ctx, grace, r.parts.Queue.Bus, service, serving) })
 	return g.Wait()
 }
 
-// due looks at a grant whose timer has fired. Until it returns nil the message
-// stays, so that a refresher that dies hands the grant on.
-func (r *Refresher) due(ctx context.Context, d *events.StoredMessage) error {
-	key := r.Queue.Subjects.ParseRefreshDue(d.Subject)
-	g, err := r.Grants.Latest(ctx, key)
+// due handles a grant whose timer has fired. It returns nil once the grant is renewed or
+// revoked, or its next timer is set; until then the message stays in the stream.
+func (r *Refresher) due(ctx context.Context, message *events.StoredMessage) error {
+	key := r.parts.Queue.Subjects.ParseRefreshDue(message.Subject)
+	g, err := r.parts.Grants.Latest(ctx, key)
 	if errors.Is(err, records.ErrNotFound) || key == "" {
-		return nil // disconnected since
+		return nil // disconnected
 	}
 	if err != nil {
 		return err
 	}
+	work := r.renew
 	switch g.State {
 	case records.GrantUnused:
+		work = r.parts.Tokens.Revoker.Revoke
 	case records.GrantLive:
-		if err := r.Tokens.Notifier.WarnBeforeExpiry(ctx, g); err != nil {
+		if err := r.parts.Tokens.Notifier.WarnBeforeExpiry(ctx, g); err != nil {
 			return err
 		}
 		if !token.Due(g, r.opts.Now()) {
-			return r.Tokens.Scheduler.Schedule(ctx, g) // a stray timer, or only the warning was due
+			return r.parts.Tokens.Scheduler.Schedule(ctx, g) // only the warning was due, or nothing
 		}
 	default:
 		return nil
 	}
-	of, later := r.shares.enter(g.Connector)
-	if of == nil {
-		// Set again, not handed back: the server counts deliveries, and gives up.
-		return r.Queue.ScheduleRefresh(ctx, key, r.opts.Now().Add(later))
-	}
-	defer r.shares.leave(of)
-	if err := of.begin(ctx); err != nil {
-		return err
-	}
-	defer of.end(time.Now())
-	if g.State == records.GrantUnused {
-		done, err := of.call(ctx)
-		if err != nil {
-			return err
-		}
-		defer done()
-		return r.Tokens.Revoker.Revoke(ctx, g)
-	}
-	_, err = r.Tokens.Source.RenewIfDue(ctx, g, of.call)
-	e, coded := errors.AsType[*connectors.Error](err)
-	switch {
-	case err == nil:
-		return nil // and the next timer is set
-	case coded && e.Code == connectors.CodeConnectorOAuthRefreshFailed:
-		return nil // its owner has been told
-	case coded && e.RetryAfter > 0:
-		return r.Queue.ScheduleRefresh(ctx, key, r.opts.Now().Add(e.RetryAfter))
+	err = r.limits.run(ctx, g.Connector, func() error { return work(ctx, g) })
+	if busy, ok := errors.AsType[*busyError](err); ok {
+		return r.retryIn(ctx, g, busy.retryIn)
 	}
 	return err
 }
 
-// problem logs what no caller can be told.
+func (r *Refresher) renew(ctx context.Context, g *records.Grant) error {
+	_, err := r.parts.Tokens.Source.RenewIfDue(ctx, g, nil)
+	if e, ok := errors.AsType[*connectors.Error](err); ok {
+		switch {
+		case e.Code == connectors.CodeConnectorOAuthRefreshFailed:
+			return nil // oauth.needs_reauth is published
+		case e.RetryAfter > 0:
+			return r.retryIn(ctx, g, e.RetryAfter)
+		}
+	}
+	return err // nil: the next timer is set
+}
+
+// retryIn sets the timer of a grant. To return an error instead would count as one of the
+// deliveries of the message, which are limited.
+func (r *Refresher) retryIn(ctx context.Context, g *records.Grant, d time.Duration) error {
+	return r.parts.Queue.ScheduleRefresh(ctx, g.Key(), r.opts.Now().Add(d))
+}
+
+// problem logs an error that is returned to no caller.
 func (r *Refresher) problem(err error) {
 	r.opts.Log.Warn().Str("role", "refresher").Err(err).Msg("refresher")
 }

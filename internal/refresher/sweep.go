@@ -9,16 +9,17 @@ import (
 	"github.com/hawser-io/hawser/internal/records"
 )
 
-// sweepEvery is how often lost timers are looked for: a sweep reads every grant,
-// which costs some 15 CPU seconds for a million of them.
-const sweepEvery = 6 * time.Hour
+const (
+	// sweepEvery is the mean time between two sweeps. A sweep reads every grant, which
+	// costs some 15 CPU seconds for a million of them.
+	sweepEvery = 6 * time.Hour
+	// overdue is how late a renewal is when its timer counts as lost.
+	overdue = 2 * time.Minute
+)
 
-// overdue is how late a renewal must be for its timer to count as lost.
-const overdue = 2 * time.Minute
-
-// sweep looks, now and then, for grants whose timer was lost: a crash between two
-// writes, a stream restored from an older copy. One refresher does; it reads every
-// grant once, and writes only what it heals. Nothing waits for it.
+// sweep sets lost timers again, now and then. A timer is lost by a crash between two
+// writes, or when a stream is restored from an older copy. A lease makes sure that one
+// refresher does it.
 func (r *Refresher) sweep(ctx context.Context) error {
 	for {
 		timer := time.NewTimer(sweepEvery/2 + rand.N(sweepEvery))
@@ -28,29 +29,29 @@ func (r *Refresher) sweep(ctx context.Context) error {
 			return nil
 		case <-timer.C:
 		}
-		lease, err := r.Leases.Acquire(ctx, "sweep", "refresher", sweepEvery/2)
+		lease, err := r.parts.Leases.Acquire(ctx, "sweep", "refresher", sweepEvery/2)
 		if err != nil {
 			r.problem(err)
 		}
 		if lease == nil {
-			continue // somebody has done it, or is at it; the lease ends by itself
+			continue // another refresher has it; it ends by itself
 		}
-		if healed, err := r.Heal(ctx); err != nil {
+		if set, err := r.Heal(ctx); err != nil {
 			r.problem(err)
-		} else if healed > 0 {
-			r.opts.Log.Warn().Int("grants", healed).Msg("timers were lost, and are set again")
+		} else if set > 0 {
+			r.opts.Log.Warn().Int("grants", set).Msg("lost timers of grants are set again")
 		}
 	}
 }
 
-// Heal sets the timers of all grants that are overdue, and returns how many. And it has
-// the grants looked at that no refresh comes to: whoever left them may have died at it.
-func (r *Refresher) Heal(ctx context.Context) (healed int, err error) {
-	for g, err := range r.Grants.List(ctx, ">") {
+// Heal sets the timers of all grants that are overdue, and returns their number. It also
+// releases grants without a connection.
+func (r *Refresher) Heal(ctx context.Context) (set int, err error) {
+	for g, err := range r.parts.Grants.List(ctx, ">") {
 		if err != nil {
-			return healed, err
+			return set, err
 		}
-		r.Tokens.References.ReleaseOrphans(ctx, g)
+		r.parts.Tokens.References.ReleaseOrphans(ctx, g)
 		now := r.opts.Now()
 		late := token.Due(g, now.Add(-overdue)) && !g.RetryAt.After(now)
 		if g.State == records.GrantUnused {
@@ -59,10 +60,10 @@ func (r *Refresher) Heal(ctx context.Context) (healed int, err error) {
 		if !late {
 			continue
 		}
-		if err := r.Queue.ScheduleRefresh(ctx, g.Key(), now); err != nil {
-			return healed, err
+		if err := r.parts.Queue.ScheduleRefresh(ctx, g.Key(), now); err != nil {
+			return set, err
 		}
-		healed++
+		set++
 	}
-	return healed, nil
+	return set, nil
 }

@@ -1,0 +1,90 @@
+package refresher
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// limits bounds the renewals of each connector, so that a slow provider delays only its
+// own grants.
+type limits struct {
+	slots     int // renewals of one connector at once
+	maxGrants int // grants of one connector that are renewed or wait for it
+
+	mu         sync.Mutex
+	connectors map[string]*limit // those with such grants; guarded by mu
+}
+
+// limit is that of one connector. All but slots is guarded by limits.mu.
+type limit struct {
+	slots   *semaphore.Weighted
+	grants  int
+	average time.Duration // of a renewal, a moving average
+}
+
+const (
+	// firstAverage is assumed before the first renewal.
+	firstAverage                = 250 * time.Millisecond
+	shortestRetry, longestRetry = 50 * time.Millisecond, 30 * time.Second
+)
+
+// busyError says that as many grants of the connector wait as may.
+type busyError struct {
+	connector string
+	retryIn   time.Duration // about when half of them are renewed
+}
+
+func (e *busyError) Error() string {
+	return fmt.Sprintf("too many grants of %s are due; next attempt in %v", e.connector, e.retryIn)
+}
+
+// run waits for one of the connector's slots and calls renew. The error is that of renew,
+// a [busyError], or that ctx has ended.
+func (l *limits) run(ctx context.Context, connector string, renew func() error) error {
+	own, err := l.enter(connector)
+	if err != nil {
+		return err
+	}
+	defer l.leave(connector, own)
+	if err := own.slots.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer own.slots.Release(1)
+	began := time.Now()
+	defer func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		own.average += (time.Since(began) - own.average) / 8
+	}()
+	return renew()
+}
+
+func (l *limits) enter(connector string) (*limit, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	own := l.connectors[connector]
+	if own == nil {
+		own = &limit{slots: semaphore.NewWeighted(int64(l.slots)), average: firstAverage}
+		l.connectors[connector] = own
+	}
+	if own.grants >= l.maxGrants {
+		all := own.average * time.Duration(own.grants) / time.Duration(l.slots)
+		all = min(max(all, shortestRetry), longestRetry)
+		return nil, &busyError{connector, all/2 + rand.N(all)}
+	}
+	own.grants++
+	return own, nil
+}
+
+func (l *limits) leave(connector string, own *limit) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if own.grants--; own.grants == 0 {
+		delete(l.connectors, connector)
+	}
+}
