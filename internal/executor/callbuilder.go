@@ -14,8 +14,8 @@ import (
 // HTTP clients that carry the connection's credentials.
 type callBuilder struct {
 	connections *records.Connections
-	http        *http.Client // for its limits; the transport is the target's
-	oauth       *token.Source
+	http        *http.Client  // for its limits; the transport is the target's
+	tokens      *token.Source // nil: no OAuth
 }
 
 // target is where a call goes.
@@ -46,15 +46,15 @@ func (b *callBuilder) build(ctx context.Context, call *connectors.Call, to targe
 		call.HTTP = b.client(connectors.NewTransport(to.transport, runtime))
 		return nil
 	}
-	if b.oauth == nil || to.connection == nil || to.connection.Grant == "" {
+	if b.tokens == nil || to.connection == nil || to.connection.Grant == "" {
 		return connectors.Errorf(connectors.CodeConnectorNotConnected, "%s needs a connection by OAuth", to.connector.Key)
 	}
-	token, err := b.oauth.Fresh(ctx, to.connection.Grant)
+	token, err := b.tokens.Fresh(ctx, to.connection.Grant)
 	if err != nil {
 		return err
 	}
 	call.Secrets = append(call.Secrets, token.Access)
-	call.HTTP = b.client(b.oauth.Transport(to.transport, to.connector, to.connection.Grant, runtime))
+	call.HTTP = b.client(b.tokens.Transport(to.transport, to.connector, to.connection.Grant, runtime))
 	call.Companions = b.companions(to)
 	return nil
 }
@@ -85,11 +85,11 @@ func (b *callBuilder) companions(to target) *connectors.Companions {
 		if err != nil {
 			return nil, err
 		}
-		token, err := b.oauth.Companion(ctx, to.connection, name)
+		token, err := b.tokens.Companion(ctx, to.connection, name)
 		if err != nil {
 			return nil, err
 		}
-		transport := b.oauth.Transport(to.transport, as, to.connection.Companions[name], runtime)
+		transport := b.tokens.Transport(to.transport, as, to.connection.Companions[name], runtime)
 		return &connectors.Access{BaseURL: runtime.BaseURL, HTTP: b.client(transport), Secrets: []connectors.Secret{token.Access}}, nil
 	})
 }

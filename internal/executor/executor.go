@@ -39,8 +39,11 @@ type Options struct {
 	BusyAfter int
 	// SkipNotifications leaves out the events action.started and webhook.received.
 	SkipNotifications bool
-	Metrics           prometheus.Registerer // default: none
-	Log               zerolog.Logger
+	// Tokens are those of connections that have a grant. Without it, connectors with OAuth
+	// are refused.
+	Tokens  *token.Source
+	Metrics prometheus.Registerer // default: none
+	Log     zerolog.Logger
 	// Role is the source of events, default "executor".
 	Role string
 }
@@ -49,13 +52,12 @@ type Options struct {
 type Parts struct {
 	Queue       *queue.Queue
 	Registry    *connectors.Registry
-	Store       *records.Connections
+	Connections *records.Connections
 	Definitions *records.Definitions
 	Scopes      connection.Scopes
 	Claims      *records.Claims
 	Status      *records.StatusWriter
-	HTTP        *http.Client  // for providers, see internal/safehttp
-	OAuth       *token.Source // of connections that have a grant
+	HTTP        *http.Client // for providers, see internal/safehttp
 }
 
 // Executor runs the actions and webhook handlers of the connectors in its registry.
@@ -91,22 +93,22 @@ func New(parts Parts, opts *Options) *Executor {
 	x := &Executor{queue: parts.Queue, registry: parts.Registry, definitions: parts.Definitions, opts: o}
 	x.telemetry = newTelemetry(o.Metrics, o.Log.With().Str("role", o.Role).Logger())
 	lifecycle := &lifecycle{bus: x.queue.Bus, role: o.Role, skipNotifications: o.SkipNotifications, telemetry: x.telemetry}
-	calls := &callBuilder{connections: parts.Store, http: parts.HTTP, oauth: parts.OAuth}
+	calls := &callBuilder{connections: parts.Connections, http: parts.HTTP, tokens: o.Tokens}
 	x.inactivity = &inactivity{
-		queue: x.queue, connections: parts.Store, lifecycle: lifecycle, timers: newTimers(),
+		queue: x.queue, connections: parts.Connections, lifecycle: lifecycle, timers: newTimers(),
 		after: o.SilentAfter, busyAfter: o.BusyAfter,
 	}
 	x.actions = newActions(parts, x.telemetry, lifecycle, calls, o.AckWait)
 	x.webhooks = &webhooks{
 		queue: x.queue, registry: x.registry, inactivity: x.inactivity, status: parts.Status, lifecycle: lifecycle, telemetry: x.telemetry,
 		runner: &webhookRunner{
-			queue: x.queue, connections: parts.Store, calls: calls, transport: parts.HTTP.Transport, running: x.telemetry.running,
+			queue: x.queue, connections: parts.Connections, calls: calls, transport: parts.HTTP.Transport, running: x.telemetry.running,
 		},
 	}
 	x.unprocessed = &unprocessed{queue: x.queue, actions: x.actions, webhooks: x.webhooks}
 	x.sweeper = &sweeper{queue: x.queue, definitions: x.definitions, unprocessed: x.unprocessed, after: o.UnservedAfter, telemetry: x.telemetry}
 	x.calls = &callService{queue: x.queue, definitions: x.definitions}
-	x.validator = &validator{connections: parts.Store, calls: calls, transport: parts.HTTP.Transport, telemetry: x.telemetry}
+	x.validator = &validator{connections: parts.Connections, calls: calls, transport: parts.HTTP.Transport, telemetry: x.telemetry}
 	return x
 }
 
@@ -117,7 +119,7 @@ func newActions(parts Parts, telemetry *telemetry, lifecycle *lifecycle, calls *
 	}
 	return &actions{
 		subjects: parts.Queue.Subjects, results: results, telemetry: telemetry,
-		resolver:   &resolver{registry: parts.Registry, scopes: parts.Scopes, connections: parts.Store},
+		resolver:   &resolver{registry: parts.Registry, scopes: parts.Scopes, connections: parts.Connections},
 		attempts:   &attempts{calls: calls, transport: parts.HTTP.Transport, claims: claims, lifecycle: lifecycle, running: telemetry.running},
 		outcomes:   &outcomes{queue: parts.Queue, results: results, claims: claims, lifecycle: lifecycle, telemetry: telemetry},
 		quarantine: &quarantine{bus: parts.Queue.Bus, telemetry: telemetry},

@@ -38,9 +38,9 @@ func (in *installation) runExecutor(t testing.TB) *node {
 	t.Helper()
 	n := in.join(t)
 	x := executor.New(executor.Parts{
-		Queue: n.queue, Registry: in.registry, Store: n.store, Definitions: n.definitions, Scopes: n.scopes,
-		Claims: records.NewClaims(n.buckets), Status: records.NewStatusWriter(n.buckets), HTTP: n.http, OAuth: n.tokens.Source,
-	}, &executor.Options{Log: zerolog.New(in.logs)})
+		Queue: n.queue, Registry: in.registry, Connections: n.store, Definitions: n.definitions, Scopes: n.scopes,
+		Claims: records.NewClaims(n.buckets), Status: records.NewStatusWriter(n.buckets), HTTP: n.http,
+	}, &executor.Options{Tokens: n.tokens.Source, Log: zerolog.New(in.logs)})
 	must(t, x.Prepare(t.Context()))
 	n.caches(t)
 	serving := make(chan struct{})

@@ -76,9 +76,10 @@ func (n *Node) StartExecutor(t testing.TB, opts *executor.Options) *Role {
 	if o.Metrics == nil {
 		o.Metrics = prometheus.NewRegistry()
 	}
+	o.Tokens = n.OAuth.Source
 	x := executor.New(executor.Parts{
-		Queue: n.Queue, Registry: n.Registry, Store: n.Store, Definitions: n.Definitions, Scopes: n.Scopes,
-		Claims: records.NewClaims(n.Buckets), Status: n.Status, HTTP: n.Providers, OAuth: n.OAuth.Source,
+		Queue: n.Queue, Registry: n.Registry, Connections: n.Store, Definitions: n.Definitions, Scopes: n.Scopes,
+		Claims: records.NewClaims(n.Buckets), Status: n.Status, HTTP: n.Providers,
 	}, &o)
 	Must(t, x.Prepare(t.Context()))
 	return startRole(t, x.Run)

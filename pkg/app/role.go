@@ -204,10 +204,10 @@ func (n *node) ingress() *ingress.Ingress {
 
 func (n *node) executor() (*executor.Executor, error) {
 	return executor.New(executor.Parts{
-		Queue: n.queue, Registry: n.registry, Store: n.store, Definitions: n.definitions, Scopes: n.scopes,
-		Claims: records.NewClaims(n.buckets), Status: n.status, HTTP: n.http, OAuth: n.oauth.Source,
+		Queue: n.queue, Registry: n.registry, Connections: n.store, Definitions: n.definitions, Scopes: n.scopes,
+		Claims: records.NewClaims(n.buckets), Status: n.status, HTTP: n.http,
 	}, &executor.Options{
-		Concurrency: n.settings.Concurrency, SkipNotifications: n.settings.Notifications == "off", Metrics: n.metrics, Log: n.log,
+		Tokens: n.oauth.Source, Concurrency: n.settings.Concurrency, SkipNotifications: n.settings.Notifications == "off", Metrics: n.metrics, Log: n.log,
 	}), nil
 }
 
