@@ -19,7 +19,7 @@ import (
 // charge may not be called twice.
 func charge() connectors.Action { return connectors.Action{Key: "charge", Handler: ask("POST")} }
 
-func TestACallThatMayNotBeRepeatedIsRepeatedOnlyIfItCertainlyDidNothing(t *testing.T) {
+func TestANonIdempotentCallIsRepeatedOnlyIfItCertainlyChangedNothing(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		answers []http.HandlerFunc
@@ -52,7 +52,7 @@ func TestACallThatMayNotBeRepeatedIsRepeatedOnlyIfItCertainlyDidNothing(t *testi
 		n.Publish(t, subject, same, "") // the sender repeats the request
 		n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, name, "echo")), events.Header{"ce-id": {"last"}}, `{"text":"x"}`)
 		if got := results.Outcome(t); got.ID != "last" {
-			t.Errorf("%s: a second result was heard: %+v", name, got)
+			t.Errorf("%s: a second result was published: %+v", name, got)
 		}
 	}
 	waitEmpty(t, n, events.Actions)
@@ -66,14 +66,14 @@ func TestACallThatMayNotBeRepeatedIsRepeatedOnlyIfItCertainlyDidNothing(t *testi
 	}
 }
 
-func TestAProviderThatWasNeverReachedDidNothing(t *testing.T) {
+func TestACallThatReachedNoProviderIsRetried(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t, answers(200, `{}`))
 	var calls atomic.Int32
 	n := against(t, p, connectors.Action{Key: "charge", Handler: func(ctx context.Context, call *connectors.Call, in json.RawMessage) (json.RawMessage, error) {
 		if calls.Add(1) == 1 {
 			elsewhere := *call
-			elsewhere.BaseURL = "http://127.0.0.1:1" // nobody listens
+			elsewhere.BaseURL = "http://127.0.0.1:1" // a closed port
 			return ask("POST")(ctx, &elsewhere, in)
 		}
 		return ask("POST")(ctx, call, in)
@@ -87,7 +87,7 @@ func TestAProviderThatWasNeverReachedDidNothing(t *testing.T) {
 
 // A handler may make several calls. What the last of them says does not undo
 // what an earlier one did.
-func TestBeingTurnedAwayAtTheSecondCallSaysNothingOfTheFirst(t *testing.T) {
+func TestARefusedSecondCallLeavesTheFirstUncertain(t *testing.T) {
 	t.Parallel()
 	for name, last := range map[string]http.HandlerFunc{"429": answers(429, "slow"), "unreachable": nil} {
 		p := newProvider(t, answers(200, `{}`), answers(200, `{}`), last)
@@ -112,7 +112,7 @@ func TestBeingTurnedAwayAtTheSecondCallSaysNothingOfTheFirst(t *testing.T) {
 	}
 }
 
-func TestARepetitionWaitsUntilTheCallMustHaveBeenDecided(t *testing.T) {
+func TestARepetitionIsParkedWhileAnotherMessageHoldsTheClaim(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t, answers(200, `{}`))
 	n := against(t, p, charge())
@@ -152,7 +152,7 @@ func claims(t *testing.T, n *roletest.Node, ref events.ActionRef, id, place stri
 	}
 }
 
-func TestAClaimWithoutAResultIsUncertainOnceNobodyCanBeAtIt(t *testing.T) {
+func TestAnOldClaimWithoutAResultIsUncertain(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t, answers(200, `{}`))
 	n := against(t, p, charge())
@@ -166,7 +166,7 @@ func TestAClaimWithoutAResultIsUncertainOnceNobodyCanBeAtIt(t *testing.T) {
 	}
 }
 
-func TestARedeliveryAfterADeadExecutorIsUncertain(t *testing.T) {
+func TestARedeliveryAfterAnExecutorEndedDuringTheCallIsUncertain(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t, answers(200, `{}`))
 	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{roletest.Probe("probe", p.URL,
@@ -174,7 +174,7 @@ func TestARedeliveryAfterADeadExecutorIsUncertain(t *testing.T) {
 	n.Connect(t, ava, "probe", key)
 	ref := roletest.Ref(ava, "probe", "charge")
 	results := n.Listen(t, "hawser.result.>")
-	// What an executor leaves that died in the call: its claim, and the message.
+	// An executor that ended during the call leaves its claim and the message.
 	n.Publish(t, n.Bus.Subjects.Action(ref), events.Header{"ce-id": {"c1"}}, "")
 	d, err := n.Queue.Streams.First(t.Context(), events.Actions, 1, n.Bus.Subjects.Action(ref))
 	if err != nil {

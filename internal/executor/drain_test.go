@@ -13,7 +13,7 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-func TestADrainFinishesWhatIsInFlightAndLeavesTheRest(t *testing.T) {
+func TestADrainFinishesRunningActionsAndParksTheOthers(t *testing.T) {
 	t.Parallel()
 	var running atomic.Int32
 	release := make(chan struct{})
@@ -26,7 +26,7 @@ func TestADrainFinishesWhatIsInFlightAndLeavesTheRest(t *testing.T) {
 	eventually(t, "three run", func() bool { return running.Load() == 3 })
 	role.Drain()
 	// Those that were taken and did not get their turn go back, uncounted.
-	eventually(t, "those in line are put back", func() bool {
+	eventually(t, "those that wait are parked", func() bool {
 		return n.Count(t, queue.Parked, ">")+n.Count(t, events.Actions, ">") == 10 && n.Count(t, queue.Parked, ">") > 0
 	})
 	close(release)
@@ -49,7 +49,7 @@ func TestADrainFinishesWhatIsInFlightAndLeavesTheRest(t *testing.T) {
 	}
 }
 
-func TestWhatDoesNotFinishWithinTheGraceIsDoneByAnother(t *testing.T) {
+func TestAnActionThatOutlivesTheGracePeriodRunsOnAnotherExecutor(t *testing.T) {
 	t.Parallel()
 	attempts := make(chan int, 4)
 	var first atomic.Bool
@@ -80,11 +80,11 @@ func TestWhatDoesNotFinishWithinTheGraceIsDoneByAnother(t *testing.T) {
 		t.Errorf("got %+v", got.Error)
 	}
 	if a, b := <-attempts, <-attempts; a != 1 || b != 1 {
-		t.Errorf("the attempts were %d and %d, want 1 twice: the end of a process is nobody's failure", a, b)
+		t.Errorf("the attempts were %d and %d, want 1 twice: the end of a process is no failure of the request", a, b)
 	}
 }
 
-func TestACallUnderAClaimThatTheGraceCutsOffIsUncertain(t *testing.T) {
+func TestANonIdempotentCallThatOutlivesTheGracePeriodIsUncertain(t *testing.T) {
 	t.Parallel()
 	entered := make(chan struct{})
 	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{roletest.Probe("probe", "",
@@ -104,6 +104,6 @@ func TestACallUnderAClaimThatTheGraceCutsOffIsUncertain(t *testing.T) {
 		t.Error(err)
 	}
 	if got := results.Outcome(t); got.Code() != connectors.CodeConnectorActionUncertain {
-		t.Errorf("got %+v, want CONNECTOR_ACTION_UNCERTAIN, told before the process ended", got.Error)
+		t.Errorf("got %+v, want CONNECTOR_ACTION_UNCERTAIN, stored before the process ended", got.Error)
 	}
 }

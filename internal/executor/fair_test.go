@@ -117,7 +117,7 @@ func blocking(key string, running *atomic.Int32, release <-chan struct{}) connec
 	}}
 }
 
-func TestATenantWhoseProviderHangsHoldsUpNobodyElse(t *testing.T) {
+func TestATenantWhoseProviderHangsDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	var running atomic.Int32
 	release := make(chan struct{})

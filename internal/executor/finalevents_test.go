@@ -1,7 +1,6 @@
 package executor_test
 
 import (
-	"encoding/json"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -123,7 +122,7 @@ func TestAResultWithoutItsEventDoesNotRunTheActionAgain(t *testing.T) {
 }
 
 // A result may be stored by an executor that ends before its event is.
-func TestTheEventOfAStoredResultIsPublishedByTheNextThatFindsIt(t *testing.T) {
+func TestAStoredResultWithoutAnEventGetsItsEvent(t *testing.T) {
 	t.Parallel()
 	storeResult := func(t *testing.T, n *roletest.Node, ref events.ActionRef) string {
 		t.Helper()
@@ -154,16 +153,21 @@ func TestTheEventOfAStoredResultIsPublishedByTheNextThatFindsIt(t *testing.T) {
 			})
 			return ref, storeResult(t, n, ref)
 		},
+		"a redelivery": func(t *testing.T, n *roletest.Node) (events.ActionRef, string) {
+			ref := roletest.Ref(ava, "probe", "act")
+			n.Connect(t, ava, "probe", key)
+			publish(t, n, ref)
+			id := storeResult(t, n, ref)
+			deliverUnacknowledged(t, n, 1)
+			n.StartExecutor(t, nil)
+			return ref, id
+		},
 		"the maximum of deliveries": func(t *testing.T, n *roletest.Node) (events.ActionRef, string) {
 			ref := roletest.Ref(ava, "ghost", "walk")
 			message := publish(t, n, ref)
 			id := storeResult(t, n, ref)
 			n.StartExecutor(t, &executor.Options{UnservedAfter: time.Hour})
-			advisory, err := json.Marshal(map[string]any{"stream": "HAWSER_ACTIONS", "stream_seq": message.Sequence})
-			if err != nil {
-				t.Fatal(err)
-			}
-			n.Publish(t, "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.HAWSER_ACTIONS.x", nil, string(advisory))
+			adviseMaxDeliveries(t, n, message)
 			return ref, id
 		},
 		"the sweep": func(t *testing.T, n *roletest.Node) (events.ActionRef, string) {

@@ -14,9 +14,9 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// A refusal by the provider's limit, told by 403 and an empty window, is waited for and
-// tried again, also where a call may not be repeated blindly: it did nothing.
-func TestALimitInTheProvidersOwnWordsIsWaitedFor(t *testing.T) {
+// A refusal by the provider's rate limit, here 403 with an empty window, is retried when the
+// window is over, also where a call may not be repeated: it changed nothing.
+func TestARequestIsRetriedWhenTheProvidersRateLimitWindowIsOver(t *testing.T) {
 	t.Parallel()
 	inASecond := func(w http.ResponseWriter, r *http.Request) {
 		answers(403, "", "X-Remaining", "0", "X-Reset", strconv.FormatInt(time.Now().Add(2*time.Second).Unix(), 10))(w, r)

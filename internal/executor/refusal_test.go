@@ -99,14 +99,14 @@ func TestAnOutputThatDoesNotFitIsAFailureAndIsNotTriedAgain(t *testing.T) {
 	}
 }
 
-func TestADefaultConfigServesNobodyInParticular(t *testing.T) {
+func TestActionsWithoutAConnectionUseTheDefaultConfig(t *testing.T) {
 	t.Parallel()
 	seen := make(chan *connectors.Call, 2)
 	c := roletest.Probe("probe", "", connectors.Action{Key: "who", Handler: func(_ context.Context, call *connectors.Call, _ json.RawMessage) (json.RawMessage, error) {
 		seen <- call
 		return json.RawMessage(`"here"`), nil
 	}})
-	c.DefaultConfig = json.RawMessage(`{"apiKey":"of-the-house"}`)
+	c.DefaultConfig = json.RawMessage(`{"apiKey":"default-key"}`)
 	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{c}})
 	n.StartExecutor(t, nil)
 	results := n.Listen(t, "hawser.result.>")
@@ -117,7 +117,7 @@ func TestADefaultConfigServesNobodyInParticular(t *testing.T) {
 	}
 	call := <-seen
 	config, err := connectors.ConfigAs[roletest.Config](call)
-	if err != nil || config.APIKey.Reveal() != "of-the-house" || config.Channel != "general" || call.Scope != "default" || call.Identity != "" || call.ConnectionID != "" {
+	if err != nil || config.APIKey.Reveal() != "default-key" || config.Channel != "general" || call.Scope != "default" || call.Identity != "" || call.ConnectionID != "" {
 		t.Errorf("the handler saw %v with channel %q, %v", call, config.Channel, err)
 	}
 	front := n.StartIngress(t, &ingress.Options{})
@@ -127,7 +127,7 @@ func TestADefaultConfigServesNobodyInParticular(t *testing.T) {
 	}
 }
 
-func TestTheSweepAnswersForConnectorsThatNobodyServes(t *testing.T) {
+func TestTheSweepEndsRequestsToUnregisteredConnectors(t *testing.T) {
 	t.Parallel()
 	n := roletest.Start(t, nil)
 	results := n.Listen(t, "hawser.result.>")
@@ -146,10 +146,10 @@ func TestTheSweepAnswersForConnectorsThatNobodyServes(t *testing.T) {
 	}
 }
 
-func TestTheSweepLooksIntoTheStoreBeforeItRefuses(t *testing.T) {
+func TestTheSweepLoadsDefinitionsBeforeItEndsARequest(t *testing.T) {
 	t.Parallel()
 	n := roletest.Start(t, nil)
-	// Another program publishes its connector; this catalogue is not told in time.
+	// Another program publishes its connector; these definitions are not updated in time.
 	other := records.NewDefinitions(n.Buckets)
 	late := roletest.Probe("late", "")
 	if err := other.Publish(t.Context(), []*connectors.Connector{&late}); err != nil {
@@ -184,7 +184,7 @@ func TestARequestPastItsDeadlineWhileItRunsIsATimeout(t *testing.T) {
 	}
 }
 
-func TestTheStoreOfRecordsBeingAwayCountsForNoAttempt(t *testing.T) {
+func TestAnUnavailableRecordStoreCountsAsNoAttempt(t *testing.T) {
 	t.Parallel()
 	n := one(t, echo())
 	bucket, err := n.Bus.JetStream().Stream(t.Context(), "KV_hawser-connections")
@@ -197,7 +197,7 @@ func TestTheStoreOfRecordsBeingAwayCountsForNoAttempt(t *testing.T) {
 	if err := n.Bus.JetStream().DeleteStream(t.Context(), config.Name); err != nil {
 		t.Fatal(err)
 	}
-	ref := roletest.Ref(roletest.Org("nobody-read-before"), "probe", "echo")
+	ref := roletest.Ref(roletest.Org("not-cached"), "probe", "echo")
 	n.Publish(t, n.Bus.Subjects.Action(ref), events.Header{"ce-id": {"r"}}, `{"text":"x"}`)
 	eventually(t, "the request is parked", func() bool { return n.Count(t, queue.Parked, n.Queue.Subjects.Parked(ref, "r")) == 1 })
 	d, err := n.Queue.Streams.First(t.Context(), queue.Parked, 1, n.Queue.Subjects.Parked(ref, "r"))

@@ -76,16 +76,16 @@ func TestEveryKindOfMessageGetsOneResult(t *testing.T) {
 			t.Errorf("%s: result of %q on %s, want of %q", name, got.ID, d.Subject, m.id)
 		}
 	}
-	// What is heard live is heard a moment before the stream has it.
+	// Subscribers receive a result a moment before it is stored.
 	for n.Count(t, events.Results, "hawser.result.>") < 4 && t.Context().Err() == nil {
 		runtime.Gosched()
 	}
 	if got := n.Count(t, events.Results, "hawser.result.>"); got != 4 || results.Left() != 0 {
-		t.Errorf("%d results are stored and %d more were heard, want 4 and 0", got, results.Left())
+		t.Errorf("%d results are stored and %d more were published, want 4 and 0", got, results.Left())
 	}
 }
 
-func TestARepeatedIDIsAnsweredOnceHoweverOftenItComes(t *testing.T) {
+func TestARepeatedIDHasOneResult(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int32
 	entered, release := make(chan struct{}, 8), make(chan struct{})
@@ -110,7 +110,7 @@ func TestARepeatedIDIsAnsweredOnceHoweverOftenItComes(t *testing.T) {
 	n.Publish(t, n.Bus.Subjects.Action(ref), same, "{}") // and after it
 	n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "echo")), events.Header{"ce-id": {"last"}}, `{"text":"x"}`)
 	if got := results.Outcome(t); got.ID != "last" {
-		t.Errorf("another result was heard: %+v", got)
+		t.Errorf("another result was published: %+v", got)
 	}
 	waitEmpty(t, n, events.Actions)
 	if got := calls.Load(); got != 1 {
@@ -127,19 +127,19 @@ func waitEmpty(t *testing.T, n *roletest.Node, s events.Stream) {
 	eventually(t, "the stream is empty", func() bool { return n.Count(t, s, ">") == 0 })
 }
 
-// eventually asks again and again.
+// eventually waits until a condition holds.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for until := time.Now().Add(roletest.Patience); !holds(); <-tick.C {
 		if time.Now().After(until) {
-			t.Fatalf("still not so: %s", what)
+			t.Fatalf("still not true: %s", what)
 		}
 	}
 }
 
-func TestAMadeUpIDIsTheSameAtEveryDelivery(t *testing.T) {
+func TestAGeneratedIDIsTheSameAtEveryDelivery(t *testing.T) {
 	t.Parallel()
 	ids := make(chan string, 8)
 	var calls atomic.Int32
@@ -166,7 +166,7 @@ func TestAMadeUpIDIsTheSameAtEveryDelivery(t *testing.T) {
 	}
 }
 
-func TestAMessageThatCannotBeUnderstoodIsAnsweredSo(t *testing.T) {
+func TestAMalformedRequestFailsAsInvalidInput(t *testing.T) {
 	t.Parallel()
 	n := one(t, echo())
 	results := n.Listen(t, "hawser.result.>")
@@ -193,7 +193,7 @@ func TestAMessageThatCannotBeUnderstoodIsAnsweredSo(t *testing.T) {
 	waitEmpty(t, n, events.Actions)
 }
 
-func TestWhatAClientSaysOfAttemptsDoesNotMatter(t *testing.T) {
+func TestTheAttemptsHeaderOfAClientIsIgnored(t *testing.T) {
 	t.Parallel()
 	attempts := make(chan int, 8)
 	n := one(t, connectors.Action{Key: "flaky", Idempotent: true, MaxAttempts: 2, Handler: func(_ context.Context, call *connectors.Call, _ json.RawMessage) (json.RawMessage, error) {
@@ -215,7 +215,7 @@ func TestWhatAClientSaysOfAttemptsDoesNotMatter(t *testing.T) {
 	}
 }
 
-func TestAMessageThatNobodyCanBeAnsweredAboutIsKeptAsEvidence(t *testing.T) {
+func TestAMessageWithoutAReadableSubjectIsQuarantined(t *testing.T) {
 	t.Parallel()
 	n := one(t, echo())
 	n.Publish(t, "hawser.action.organization.a=2.probe.echo", nil, `{"text":"evidence"}`)

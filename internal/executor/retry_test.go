@@ -18,7 +18,7 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// post asks the provider once, as connectors do.
+// ask returns a handler that calls the provider once.
 func ask(method string) roletest.Handler {
 	return func(ctx context.Context, call *connectors.Call, _ json.RawMessage) (json.RawMessage, error) {
 		req, err := http.NewRequestWithContext(ctx, method, call.BaseURL+"/thing", nil)
@@ -52,7 +52,7 @@ func against(t *testing.T, p *provider, actions ...connectors.Action) *roletest.
 	return n
 }
 
-// story is the lifecycle of a request in one line per event.
+// story returns the lifecycle events of a request, one text each.
 func story(t *testing.T, heard *roletest.Heard, count int) []string {
 	t.Helper()
 	var out []string
@@ -104,7 +104,7 @@ func TestFailuresOfTheProviderAreRetriedUntilItAnswers(t *testing.T) {
 	waitEmpty(t, n, queue.Parked)
 }
 
-func TestWhatExhaustsItsAttemptsFailsAndIsBuriedWhole(t *testing.T) {
+func TestARequestWithoutAttemptsLeftIsADeadLetterAsAWhole(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t, answers(503, "down"))
 	n := against(t, p, connectors.Action{Key: "ask", Idempotent: true, MaxAttempts: 2, Handler: ask("POST")})
@@ -132,7 +132,7 @@ func TestWhatExhaustsItsAttemptsFailsAndIsBuriedWhole(t *testing.T) {
 	}
 }
 
-func TestFailuresThatNoRetryCanHelpAreAnsweredAtOnce(t *testing.T) {
+func TestFailuresThatNoRetryHelpsHaveAResultAtOnce(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t, answers(404, "no such thing"))
 	inner := newProvider(t, answers(200, `{}`))
@@ -187,22 +187,22 @@ func TestAHandlerThatPanicsIsAFailureAndOthersGoOn(t *testing.T) {
 	}
 }
 
-func TestACallIsEndedAtItsTimeoutWhetherOrNotItHeeds(t *testing.T) {
+func TestACallEndsAtItsTimeoutWhetherOrNotTheHandlerReturns(t *testing.T) {
 	t.Parallel()
 	released := make(chan struct{})
 	t.Cleanup(func() { close(released) })
 	limit := func(key string, handler roletest.Handler) connectors.Action {
 		return connectors.Action{Key: key, Idempotent: true, MaxAttempts: 1, Timeout: 50 * time.Millisecond, Handler: handler}
 	}
-	n := one(t, echo(), limit("heeds", func(ctx context.Context, _ *connectors.Call, _ json.RawMessage) (json.RawMessage, error) {
+	n := one(t, echo(), limit("returns", func(ctx context.Context, _ *connectors.Call, _ json.RawMessage) (json.RawMessage, error) {
 		<-ctx.Done()
 		return nil, fmt.Errorf("gave up: %w", ctx.Err())
-	}), limit("stubborn", func(context.Context, *connectors.Call, json.RawMessage) (json.RawMessage, error) {
+	}), limit("blocks", func(context.Context, *connectors.Call, json.RawMessage) (json.RawMessage, error) {
 		<-released
 		return json.RawMessage(`{}`), nil
 	}))
 	results := n.Listen(t, "hawser.result.>")
-	for _, action := range []string{"heeds", "stubborn"} {
+	for _, action := range []string{"returns", "blocks"} {
 		n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", action)), nil, "")
 		if got := results.Outcome(t); got.Code() != connectors.CodeConnectorActionTimeout {
 			t.Errorf("%s: %+v, want CONNECTOR_ACTION_TIMEOUT", action, got.Error)
@@ -214,7 +214,7 @@ func TestACallIsEndedAtItsTimeoutWhetherOrNotItHeeds(t *testing.T) {
 	}
 }
 
-func TestTheContextOfAConnectorIsForeignCodeToo(t *testing.T) {
+func TestTheContextFunctionOfAConnectorIsBoundedLikeAHandler(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		context func(context.Context, *connectors.Call) (any, error)

@@ -18,7 +18,7 @@ import (
 
 // A provider that repeats our credentials in its errors, and handlers that put
 // them wherever they can, must not make us store or log them.
-func TestSecretsStandInNoResultEventDeadLetterOrLog(t *testing.T) {
+func TestSecretsAreInNoResultEventDeadLetterOrLog(t *testing.T) {
 	t.Parallel()
 	const canary = "canary-0123456789-secret"
 	p := newProvider(t, func(w http.ResponseWriter, r *http.Request) {
@@ -73,7 +73,7 @@ func TestSecretsStandInNoResultEventDeadLetterOrLog(t *testing.T) {
 	for everything.Left() > 0 {
 		d := everything.Message(t)
 		if text := fmt.Sprint(d.Subject, d.Header, string(d.Data)); strings.Contains(text, "canary") {
-			t.Errorf("heard on %s: %s", d.Subject, text)
+			t.Errorf("published on %s: %s", d.Subject, text)
 		}
 	}
 	if lines := n.Log.Lines("canary"); len(lines) > 0 {

@@ -12,7 +12,7 @@ import (
 )
 
 // What waited for its time while its connector went away must not lie for ever.
-func TestTheSweepEndsWhatWaitedForAConnectorThatIsGone(t *testing.T) {
+func TestTheSweepEndsParkedMessagesOfARemovedConnector(t *testing.T) {
 	t.Parallel()
 	n := roletest.Start(t, nil)
 	results, failed := n.Listen(t, "hawser.result.>"), n.Listen(t, "hawser.event.*.*.*.webhook.failed")
@@ -50,7 +50,7 @@ func TestTheSweepEndsWhatWaitedForAConnectorThatIsGone(t *testing.T) {
 	}
 }
 
-func TestTheSweepLeavesAloneWhatWaitsForAConnectorThatThereIs(t *testing.T) {
+func TestTheSweepKeepsMessagesOfARegisteredConnector(t *testing.T) {
 	t.Parallel()
 	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{roletest.Probe("probe", "")}})
 	if err := n.Definitions.Publish(t.Context(), n.Registry.All()); err != nil {
