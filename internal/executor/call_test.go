@@ -9,7 +9,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/records"
-	"github.com/hawser-io/hawser/internal/roletest"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -23,11 +23,11 @@ func TestACallAnswersWithTheResult(t *testing.T) {
 	for name, c := range map[string]struct {
 		subject, data, code, reply string
 	}{
-		"a success":         {n.Bus.Subjects.Call(roletest.Ref(ava, "probe", "echo")), `{"text":"x"}`, "", `{"data":{"text":"x"}}`},
-		"a failure":         {n.Bus.Subjects.Call(roletest.Ref(ava, "probe", "refuse")), ``, "CONNECTOR_ACTION_FAILED", `{"error":{"code":"CONNECTOR_ACTION_FAILED","message":"the provider is not well"}}`},
-		"bad input":         {n.Bus.Subjects.Call(roletest.Ref(ava, "probe", "echo")), `{}`, "CONNECTOR_ACTION_INPUT_INVALID", ""},
-		"not connected":     {n.Bus.Subjects.Call(roletest.Ref(bob, "probe", "echo")), `{"text":"x"}`, "CONNECTOR_NOT_CONNECTED", ""},
-		"unknown connector": {n.Bus.Subjects.Call(roletest.Ref(ava, "ghost", "walk")), `{}`, "CONNECTOR_NOT_FOUND", ""},
+		"a success":         {n.Bus.Subjects.Call(testenv.Ref(ava, "probe", "echo")), `{"text":"x"}`, "", `{"data":{"text":"x"}}`},
+		"a failure":         {n.Bus.Subjects.Call(testenv.Ref(ava, "probe", "refuse")), ``, "CONNECTOR_ACTION_FAILED", `{"error":{"code":"CONNECTOR_ACTION_FAILED","message":"the provider is not well"}}`},
+		"bad input":         {n.Bus.Subjects.Call(testenv.Ref(ava, "probe", "echo")), `{}`, "CONNECTOR_ACTION_INPUT_INVALID", ""},
+		"not connected":     {n.Bus.Subjects.Call(testenv.Ref(bob, "probe", "echo")), `{"text":"x"}`, "CONNECTOR_NOT_CONNECTED", ""},
+		"unknown connector": {n.Bus.Subjects.Call(testenv.Ref(ava, "ghost", "walk")), `{}`, "CONNECTOR_NOT_FOUND", ""},
 		"a short subject":   {"hawser.call.organization", `{}`, "CONNECTOR_ACTION_INPUT_INVALID", ""},
 	} {
 		header, reply, err := n.Bus.Request(t.Context(), c.subject, []byte(c.data))
@@ -53,9 +53,9 @@ func TestConnectAsksAnExecutorToValidate(t *testing.T) {
 		code connectors.Code
 		path string
 	}
-	validating := roletest.Probe("probe", "")
+	validating := testenv.Probe("probe", "")
 	validating.Validate = func(_ context.Context, call *connectors.Call) error {
-		config, err := connectors.ConfigAs[roletest.Config](call)
+		config, err := connectors.ConfigAs[testenv.Config](call)
 		if err != nil {
 			return err
 		}
@@ -71,7 +71,7 @@ func TestConnectAsksAnExecutorToValidate(t *testing.T) {
 		}
 		return nil
 	}
-	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{validating}})
+	n := testenv.StartNode(t, &testenv.NodeOptions{Connectors: []connectors.Connector{validating}})
 	connect := func(channel string) *connectors.Error {
 		_, err := n.Service.Connect(t.Context(), records.NewRef(ava, "probe", channel), connection.ConnectInput{
 			Config: json.RawMessage(`{"apiKey":"canary-key","channel":"` + channel + `"}`)})
@@ -106,9 +106,9 @@ func TestConnectAsksAnExecutorToValidate(t *testing.T) {
 func TestARecordIsValidatedByItsOwnConnectorOnly(t *testing.T) {
 	t.Parallel()
 	var asked bool
-	other := roletest.Probe("other", "")
+	other := testenv.Probe("other", "")
 	other.Validate = func(context.Context, *connectors.Call) error { asked = true; return nil }
-	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{roletest.Probe("probe", ""), other}})
+	n := testenv.StartNode(t, &testenv.NodeOptions{Connectors: []connectors.Connector{testenv.Probe("probe", ""), other}})
 	n.Connect(t, ava, "probe", key)
 	n.StartExecutor(t, nil)
 	entry, err := n.Buckets.Connections.Get(t.Context(), records.NewRef(ava, "probe", "").Key())

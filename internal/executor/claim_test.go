@@ -11,7 +11,7 @@ import (
 	"github.com/hawser-io/hawser/internal/executor"
 	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
-	"github.com/hawser-io/hawser/internal/roletest"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -37,20 +37,20 @@ func TestANonIdempotentCallIsRepeatedOnlyIfItCertainlyChangedNothing(t *testing.
 	providers := map[string]*provider{}
 	for name, c := range cases {
 		providers[name] = newProvider(t, c.answers...)
-		all = append(all, roletest.Probe(name, providers[name].URL, charge(), echo()))
+		all = append(all, testenv.Probe(name, providers[name].URL, charge(), echo()))
 	}
-	n := roletest.Start(t, &roletest.Options{Connectors: all})
+	n := testenv.StartNode(t, &testenv.NodeOptions{Connectors: all})
 	n.StartExecutor(t, nil)
 	for name, c := range cases {
 		n.Connect(t, ava, name, key)
 		results := n.Listen(t, "hawser.result.*.*."+name+".>")
-		subject, same := n.Bus.Subjects.Action(roletest.Ref(ava, name, "charge")), events.Header{"ce-id": {"c1"}}
+		subject, same := n.Bus.Subjects.Action(testenv.Ref(ava, name, "charge")), events.Header{"ce-id": {"c1"}}
 		n.Publish(t, subject, same, "")
 		if got := results.Outcome(t); got.Code() != c.code {
 			t.Errorf("%s: got %+v, want %q", name, got.Error, c.code)
 		}
 		n.Publish(t, subject, same, "") // the sender repeats the request
-		n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, name, "echo")), events.Header{"ce-id": {"last"}}, `{"text":"x"}`)
+		n.Publish(t, n.Bus.Subjects.Action(testenv.Ref(ava, name, "echo")), events.Header{"ce-id": {"last"}}, `{"text":"x"}`)
 		if got := results.Outcome(t); got.ID != "last" {
 			t.Errorf("%s: a second result was published: %+v", name, got)
 		}
@@ -79,7 +79,7 @@ func TestACallThatReachedNoProviderIsRetried(t *testing.T) {
 		return ask("POST")(ctx, call, in)
 	}})
 	results := n.Listen(t, "hawser.result.>")
-	n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "charge")), nil, "")
+	n.Publish(t, n.Bus.Subjects.Action(testenv.Ref(ava, "probe", "charge")), nil, "")
 	if got := results.Outcome(t); got.Code() != "" || p.calls() != 1 {
 		t.Errorf("got %+v after %d calls", got.Error, p.calls())
 	}
@@ -105,7 +105,7 @@ func TestARefusedSecondCallLeavesTheFirstUncertain(t *testing.T) {
 			return ask("POST")(ctx, &second, in)
 		}})
 		results := n.Listen(t, "hawser.result.>")
-		n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "charge")), nil, "")
+		n.Publish(t, n.Bus.Subjects.Action(testenv.Ref(ava, "probe", "charge")), nil, "")
 		if got := results.Outcome(t); got.Code() != connectors.CodeConnectorActionUncertain {
 			t.Errorf("%s: got %+v, want CONNECTOR_ACTION_UNCERTAIN", name, got.Error)
 		}
@@ -116,12 +116,12 @@ func TestARepetitionIsParkedWhileAnotherMessageHoldsTheClaim(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t, answers(200, `{}`))
 	n := against(t, p, charge())
-	ref := roletest.Ref(ava, "probe", "charge")
+	ref := testenv.Ref(ava, "probe", "charge")
 	results := n.Listen(t, "hawser.result.>")
 	// Another executor is at the call.
 	claims(t, n, ref, "c1", "hawser.action.x/1", time.Now())
 	n.Publish(t, n.Bus.Subjects.Action(ref), events.Header{"ce-id": {"c1"}}, "")
-	eventually(t, "the repetition is parked", func() bool { return n.Count(t, queue.Parked, n.Queue.Subjects.Parked(ref, "c1")) == 1 })
+	testenv.Eventually(t, "the repetition is parked", func() bool { return n.Count(t, queue.Parked, n.Queue.Subjects.Parked(ref, "c1")) == 1 })
 	waiting, err := n.Queue.Streams.First(t.Context(), queue.Parked, 1, n.Queue.Subjects.Parked(ref, "c1"))
 	if err != nil {
 		t.Fatal(err)
@@ -134,14 +134,14 @@ func TestARepetitionIsParkedWhileAnotherMessageHoldsTheClaim(t *testing.T) {
 		waiting.Header.Del(schedule)
 	}
 	n.Publish(t, n.Queue.Subjects.DueAction(ref), waiting.Header, string(waiting.Data)) // its time comes
-	eventually(t, "it is done with", func() bool { return n.Count(t, queue.Parked, n.Queue.Subjects.DueAction(ref)) == 0 })
+	testenv.Eventually(t, "it is done with", func() bool { return n.Count(t, queue.Parked, n.Queue.Subjects.DueAction(ref)) == 0 })
 	if got := results.Outcome(t); string(got.Data) != "1" || results.Left() != 0 || p.calls() != 0 {
 		t.Errorf("got %+v, %d more, and %d calls, want the other executor's result alone", got, results.Left(), p.calls())
 	}
 }
 
 // claims makes a claim as an executor would have made it at a time.
-func claims(t *testing.T, n *roletest.Node, ref events.ActionRef, id, place string, at time.Time) {
+func claims(t *testing.T, n *testenv.Node, ref events.ActionRef, id, place string, at time.Time) {
 	t.Helper()
 	holder, err := records.NewClaims(n.Buckets).Acquire(t.Context(), events.Action{ActionRef: ref, ID: id}, place+"/"+idAt(at))
 	if err != nil {
@@ -156,7 +156,7 @@ func TestAnOldClaimWithoutAResultIsUncertain(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t, answers(200, `{}`))
 	n := against(t, p, charge())
-	ref := roletest.Ref(ava, "probe", "charge")
+	ref := testenv.Ref(ava, "probe", "charge")
 	results := n.Listen(t, "hawser.result.>")
 	// A result ages out before its claim does; then the request comes again.
 	claims(t, n, ref, "old", "hawser.action.x/1", time.Now().Add(-time.Hour))
@@ -169,10 +169,10 @@ func TestAnOldClaimWithoutAResultIsUncertain(t *testing.T) {
 func TestARedeliveryAfterAnExecutorEndedDuringTheCallIsUncertain(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t, answers(200, `{}`))
-	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{roletest.Probe("probe", p.URL,
+	n := testenv.StartNode(t, &testenv.NodeOptions{Connectors: []connectors.Connector{testenv.Probe("probe", p.URL,
 		connectors.Action{Key: "charge", MaxAttempts: 1, Handler: ask("POST")})}})
 	n.Connect(t, ava, "probe", key)
-	ref := roletest.Ref(ava, "probe", "charge")
+	ref := testenv.Ref(ava, "probe", "charge")
 	results := n.Listen(t, "hawser.result.>")
 	// An executor that ended during the call leaves its claim and the message.
 	n.Publish(t, n.Bus.Subjects.Action(ref), events.Header{"ce-id": {"c1"}}, "")

@@ -8,7 +8,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/executor"
 	"github.com/hawser-io/hawser/internal/queue"
-	"github.com/hawser-io/hawser/internal/roletest"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -17,16 +17,16 @@ func TestADrainFinishesRunningActionsAndParksTheOthers(t *testing.T) {
 	t.Parallel()
 	var running atomic.Int32
 	release := make(chan struct{})
-	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{roletest.Probe("probe", "", blocking("act", &running, release))}})
+	n := testenv.StartNode(t, &testenv.NodeOptions{Connectors: []connectors.Connector{testenv.Probe("probe", "", blocking("act", &running, release))}})
 	n.Connect(t, ava, "probe", key)
 	results := n.Listen(t, "hawser.result.>")
 	role := n.StartExecutor(t, &executor.Options{Concurrency: 4})
-	ref := roletest.Ref(ava, "probe", "act")
+	ref := testenv.Ref(ava, "probe", "act")
 	flood(t, n, ref, 10)
-	eventually(t, "three run", func() bool { return running.Load() == 3 })
+	testenv.Eventually(t, "three run", func() bool { return running.Load() == 3 })
 	role.Drain()
 	// Those that were taken and did not get their turn go back, uncounted.
-	eventually(t, "those that wait are parked", func() bool {
+	testenv.Eventually(t, "those that wait are parked", func() bool {
 		return n.Count(t, queue.Parked, ">")+n.Count(t, events.Actions, ">") == 10 && n.Count(t, queue.Parked, ">") > 0
 	})
 	close(release)
@@ -38,7 +38,7 @@ func TestADrainFinishesRunningActionsAndParksTheOthers(t *testing.T) {
 		t.Errorf("%d answered after the drain, want the 3 in flight at least", answered)
 	}
 	// The server has the acks by now, and may be taking the messages out yet.
-	eventually(t, "the others are left, each once", func() bool {
+	testenv.Eventually(t, "the others are left, each once", func() bool {
 		return n.Count(t, events.Actions, ">")+n.Count(t, queue.Parked, ">") == 10-answered
 	})
 	n.StartExecutor(t, nil)
@@ -63,12 +63,12 @@ func TestAnActionThatOutlivesTheGracePeriodRunsOnAnotherExecutor(t *testing.T) {
 		}
 		return json.RawMessage(`{}`), nil
 	}
-	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{roletest.Probe("probe", "",
+	n := testenv.StartNode(t, &testenv.NodeOptions{Connectors: []connectors.Connector{testenv.Probe("probe", "",
 		connectors.Action{Key: "act", Idempotent: true, MaxAttempts: 1, Handler: handler})}})
 	n.Connect(t, ava, "probe", key)
 	results := n.Listen(t, "hawser.result.>")
 	role := n.StartExecutor(t, nil)
-	n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "act")), nil, "")
+	n.Publish(t, n.Bus.Subjects.Action(testenv.Ref(ava, "probe", "act")), nil, "")
 	<-entered
 	role.Drain()
 	role.EndGrace()
@@ -87,7 +87,7 @@ func TestAnActionThatOutlivesTheGracePeriodRunsOnAnotherExecutor(t *testing.T) {
 func TestANonIdempotentCallThatOutlivesTheGracePeriodIsUncertain(t *testing.T) {
 	t.Parallel()
 	entered := make(chan struct{})
-	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{roletest.Probe("probe", "",
+	n := testenv.StartNode(t, &testenv.NodeOptions{Connectors: []connectors.Connector{testenv.Probe("probe", "",
 		connectors.Action{Key: "charge", Handler: func(ctx context.Context, _ *connectors.Call, _ json.RawMessage) (json.RawMessage, error) {
 			close(entered)
 			<-ctx.Done()
@@ -96,7 +96,7 @@ func TestANonIdempotentCallThatOutlivesTheGracePeriodIsUncertain(t *testing.T) {
 	n.Connect(t, ava, "probe", key)
 	results := n.Listen(t, "hawser.result.>")
 	role := n.StartExecutor(t, nil)
-	n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "charge")), nil, "")
+	n.Publish(t, n.Bus.Subjects.Action(testenv.Ref(ava, "probe", "charge")), nil, "")
 	<-entered
 	role.Drain()
 	role.EndGrace()

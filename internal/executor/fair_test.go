@@ -10,15 +10,15 @@ import (
 
 	"github.com/hawser-io/hawser/internal/executor"
 	"github.com/hawser-io/hawser/internal/queue"
-	"github.com/hawser-io/hawser/internal/roletest"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-var bob = roletest.Org("bob")
+var bob = testenv.Org("bob")
 
 // flood publishes count requests of ava without waiting for each.
-func flood(t *testing.T, n *roletest.Node, ref events.ActionRef, count int) {
+func flood(t *testing.T, n *testenv.Node, ref events.ActionRef, count int) {
 	t.Helper()
 	var acks []*events.AckFuture
 	for range count {
@@ -73,12 +73,12 @@ func TestAFloodOfOneTenantDoesNotStarveAnother(t *testing.T) {
 	t.Parallel()
 	const requests = 5000
 	w := &working{running: map[string]int{}}
-	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{roletest.Probe("probe", "", w.action("work", 5*time.Millisecond))}})
+	n := testenv.StartNode(t, &testenv.NodeOptions{Connectors: []connectors.Connector{testenv.Probe("probe", "", w.action("work", 5*time.Millisecond))}})
 	n.Connect(t, ava, "probe", key)
 	n.Connect(t, bob, "probe", key)
-	flood(t, n, roletest.Ref(ava, "probe", "work"), requests)
+	flood(t, n, testenv.Ref(ava, "probe", "work"), requests)
 	results := n.Listen(t, "hawser.result.organization.bob.>")
-	n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(bob, "probe", "work")), nil, "")
+	n.Publish(t, n.Bus.Subjects.Action(testenv.Ref(bob, "probe", "work")), nil, "")
 	began := time.Now()
 	role := n.StartExecutor(t, nil)
 	if got := results.Outcome(t); got.Code() != "" {
@@ -93,7 +93,7 @@ func TestAFloodOfOneTenantDoesNotStarveAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	answered := n.Count(t, events.Results, ">")
-	eventually(t, "every request has a result or is queued", func() bool { // acknowledged messages are removed soon
+	testenv.Eventually(t, "every request has a result or is queued", func() bool { // acknowledged messages are removed soon
 		return answered+n.Count(t, events.Actions, ">")+n.Count(t, queue.Parked, ">") == requests+1
 	})
 	if w.most > 64 {
@@ -121,25 +121,25 @@ func TestATenantWhoseProviderHangsDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	var running atomic.Int32
 	release := make(chan struct{})
-	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{
-		roletest.Probe("probe", "", blocking("hang", &running, release), echo()), roletest.Probe("other", "", echo())}})
+	n := testenv.StartNode(t, &testenv.NodeOptions{Connectors: []connectors.Connector{
+		testenv.Probe("probe", "", blocking("hang", &running, release), echo()), testenv.Probe("other", "", echo())}})
 	n.StartExecutor(t, &executor.Options{Concurrency: 16})
 	for _, tenant := range []events.Tenant{ava, bob} {
 		n.Connect(t, tenant, "probe", key)
 		n.Connect(t, tenant, "other", key)
 	}
-	flood(t, n, roletest.Ref(ava, "probe", "hang"), 100)
-	eventually(t, "ava has her share", func() bool { return running.Load() == 12 })
+	flood(t, n, testenv.Ref(ava, "probe", "hang"), 100)
+	testenv.Eventually(t, "ava has her share", func() bool { return running.Load() == 12 })
 	urgent := events.Header{"ce-hawserpriority": {"high"}}
 	for name, c := range map[string]struct {
 		ref    events.ActionRef
 		header events.Header
 	}{
-		"another connector":          {roletest.Ref(ava, "other", "echo"), nil},
-		"another tenant":             {roletest.Ref(bob, "probe", "echo"), nil},
-		"her own that is urgent":     {roletest.Ref(ava, "probe", "echo"), urgent},
-		"another's that is urgent":   {roletest.Ref(bob, "probe", "echo"), urgent},
-		"another tenant's connector": {roletest.Ref(bob, "other", "echo"), nil},
+		"another connector":          {testenv.Ref(ava, "other", "echo"), nil},
+		"another tenant":             {testenv.Ref(bob, "probe", "echo"), nil},
+		"her own that is urgent":     {testenv.Ref(ava, "probe", "echo"), urgent},
+		"another's that is urgent":   {testenv.Ref(bob, "probe", "echo"), urgent},
+		"another tenant's connector": {testenv.Ref(bob, "other", "echo"), nil},
 	} {
 		results := n.Listen(t, n.Bus.Subjects.Result(c.ref, "r-"+name[:9]))
 		h := events.Header{"ce-id": {"r-" + name[:9]}}
@@ -154,10 +154,10 @@ func TestATenantWhoseProviderHangsDelaysNoOther(t *testing.T) {
 	// The same by request-reply: callers that wait for one connector.
 	for range 50 {
 		go func() {
-			_, _, _ = n.Bus.Request(t.Context(), n.Bus.Subjects.Call(roletest.Ref(ava, "probe", "hang")), nil)
+			_, _, _ = n.Bus.Request(t.Context(), n.Bus.Subjects.Call(testenv.Ref(ava, "probe", "hang")), nil)
 		}()
 	}
-	header, reply, err := n.Bus.Request(t.Context(), n.Bus.Subjects.Call(roletest.Ref(bob, "other", "echo")), []byte(`{"text":"x"}`))
+	header, reply, err := n.Bus.Request(t.Context(), n.Bus.Subjects.Call(testenv.Ref(bob, "other", "echo")), []byte(`{"text":"x"}`))
 	if err != nil || string(reply) != `{"data":{"text":"x"}}` {
 		t.Errorf("call: %v %s %v", header, reply, err)
 	}
@@ -165,20 +165,20 @@ func TestATenantWhoseProviderHangsDelaysNoOther(t *testing.T) {
 		t.Errorf("%d of ava's handlers run, want three quarters of 16", got)
 	}
 	close(release)
-	eventually(t, "everything is answered", func() bool { return n.Count(t, events.Actions, ">")+n.Count(t, queue.Parked, ">") == 0 })
+	testenv.Eventually(t, "everything is answered", func() bool { return n.Count(t, events.Actions, ">")+n.Count(t, queue.Parked, ">") == 0 })
 }
 
 func TestHandlersOfAConnectorAreBounded(t *testing.T) {
 	t.Parallel()
 	var running atomic.Int32
 	release := make(chan struct{})
-	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{roletest.Probe("probe", "", blocking("hang", &running, release))}})
+	n := testenv.StartNode(t, &testenv.NodeOptions{Connectors: []connectors.Connector{testenv.Probe("probe", "", blocking("hang", &running, release))}})
 	n.StartExecutor(t, &executor.Options{Concurrency: 4})
 	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
-		n.Connect(t, roletest.Org(name), "probe", key)
-		flood(t, n, roletest.Ref(roletest.Org(name), "probe", "hang"), 5)
+		n.Connect(t, testenv.Org(name), "probe", key)
+		flood(t, n, testenv.Ref(testenv.Org(name), "probe", "hang"), 5)
 	}
-	eventually(t, "all places are taken", func() bool { return running.Load() == 4 })
+	testenv.Eventually(t, "all places are taken", func() bool { return running.Load() == 4 })
 	results := n.Listen(t, "hawser.result.>")
 	if running.Load() != 4 || results.Left() != 0 {
 		t.Errorf("%d handlers run, %d results, want 4 and none", running.Load(), results.Left())
@@ -192,12 +192,12 @@ func TestHandlersOfAConnectorAreBounded(t *testing.T) {
 func TestASinglePlaceServesEveryone(t *testing.T) {
 	t.Parallel()
 	w := &working{running: map[string]int{}}
-	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{roletest.Probe("probe", "", w.action("work", 0))}})
+	n := testenv.StartNode(t, &testenv.NodeOptions{Connectors: []connectors.Connector{testenv.Probe("probe", "", w.action("work", 0))}})
 	n.StartExecutor(t, &executor.Options{Concurrency: 1})
 	results := n.Listen(t, "hawser.result.>")
 	for _, tenant := range []events.Tenant{ava, bob} {
 		n.Connect(t, tenant, "probe", key)
-		flood(t, n, roletest.Ref(tenant, "probe", "work"), 50)
+		flood(t, n, testenv.Ref(tenant, "probe", "work"), 50)
 	}
 	for range 100 {
 		if got := results.Outcome(t); got.Code() != "" {

@@ -10,13 +10,13 @@ import (
 
 	"github.com/hawser-io/hawser/internal/executor"
 	"github.com/hawser-io/hawser/internal/queue"
-	"github.com/hawser-io/hawser/internal/roletest"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
 // replaceEvents replaces the stream of lifecycle events by a responder, until restore.
-func replaceEvents(t *testing.T, n *roletest.Node, respond func(*nats.Msg)) (restore func()) {
+func replaceEvents(t *testing.T, n *testenv.Node, respond func(*nats.Msg)) (restore func()) {
 	t.Helper()
 	check := func(err error) {
 		if err != nil {
@@ -55,7 +55,7 @@ func TestARetryThatIsDueBeforeTheEventOfItsFirstAttemptIsStoredIsNotLost(t *test
 		time.AfterFunc(2*time.Second, func() { _ = m.Respond([]byte(`{"stream":"HAWSER_EVENTS","seq":1}`)) })
 	})
 	results := n.Listen(t, "hawser.result.>")
-	n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "ask")), events.Header{"ce-id": {"r"}}, "")
+	n.Publish(t, n.Bus.Subjects.Action(testenv.Ref(ava, "probe", "ask")), events.Header{"ce-id": {"r"}}, "")
 	if got := results.Outcome(t); got.Code() != "" || p.calls() != 2 {
 		t.Errorf("got %+v after %d calls, want a success after 2", got.Error, p.calls())
 	}
@@ -67,10 +67,10 @@ func TestEventsAreStoredOnceTheirStreamIsAvailableAgain(t *testing.T) {
 	n := against(t, p, connectors.Action{Key: "ask", Idempotent: true, Handler: ask("GET")})
 	restore := replaceEvents(t, n, unavailable)
 	results := n.Listen(t, "hawser.result.>")
-	ref := roletest.Ref(ava, "probe", "ask")
+	ref := testenv.Ref(ava, "probe", "ask")
 	n.Publish(t, n.Bus.Subjects.Action(ref), events.Header{"ce-id": {"r"}}, "")
 	// The retry is postponed for want of the event of the first attempt.
-	eventually(t, "the request is parked with the event to publish", func() bool {
+	testenv.Eventually(t, "the request is parked with the event to publish", func() bool {
 		parked, err := n.Queue.Streams.First(t.Context(), queue.Parked, 1, n.Queue.Subjects.Parked(ref, "r"))
 		return err == nil && parked.Header.Get(events.HeaderEventPending) != ""
 	})
@@ -89,7 +89,7 @@ func TestEventsAreStoredOnceTheirStreamIsAvailableAgain(t *testing.T) {
 }
 
 // stored counts the lifecycle events by their subject.
-func stored(t *testing.T, n *roletest.Node) map[string]int {
+func stored(t *testing.T, n *testenv.Node) map[string]int {
 	t.Helper()
 	subjects, err := n.Queue.Streams.SubjectCounts(t.Context(), events.Lifecycle, "hawser.event.*.*.*.action.>")
 	if err != nil {
@@ -108,10 +108,10 @@ func TestAResultWithoutItsEventDoesNotRunTheActionAgain(t *testing.T) {
 	n := against(t, p, connectors.Action{Key: "ask", Idempotent: true, Handler: ask("GET")})
 	restore := replaceEvents(t, n, unavailable)
 	results := n.Listen(t, "hawser.result.>")
-	ref := roletest.Ref(ava, "probe", "ask")
+	ref := testenv.Ref(ava, "probe", "ask")
 	n.Publish(t, n.Bus.Subjects.Action(ref), events.Header{"ce-id": {"r"}}, "")
 	results.Outcome(t)
-	eventually(t, "the request is parked", func() bool { return n.Count(t, queue.Parked, n.Queue.Subjects.Parked(ref, "r")) == 1 })
+	testenv.Eventually(t, "the request is parked", func() bool { return n.Count(t, queue.Parked, n.Queue.Subjects.Parked(ref, "r")) == 1 })
 	restore()
 	waitEmpty(t, n, queue.Parked)
 	waitEmpty(t, n, events.Actions)
@@ -124,7 +124,7 @@ func TestAResultWithoutItsEventDoesNotRunTheActionAgain(t *testing.T) {
 // A result may be stored by an executor that ends before its event is.
 func TestAStoredResultWithoutAnEventGetsItsEvent(t *testing.T) {
 	t.Parallel()
-	storeResult := func(t *testing.T, n *roletest.Node, ref events.ActionRef) string {
+	storeResult := func(t *testing.T, n *testenv.Node, ref events.ActionRef) string {
 		t.Helper()
 		result := events.New("executor", "hawser.action.failed", events.EventContext{Tenant: ava, Connector: ref.Connector, RequestID: "r"}, []byte(`{"error":{"code":"CONNECTOR_ACTION_FAILED","message":"no"}}`))
 		id := result.ID()
@@ -133,7 +133,7 @@ func TestAStoredResultWithoutAnEventGetsItsEvent(t *testing.T) {
 		}
 		return events.DerivedID(id, "announced")
 	}
-	publish := func(t *testing.T, n *roletest.Node, ref events.ActionRef) *events.StoredMessage {
+	publish := func(t *testing.T, n *testenv.Node, ref events.ActionRef) *events.StoredMessage {
 		t.Helper()
 		n.Publish(t, n.Bus.Subjects.Action(ref), events.Header{"ce-id": {"r"}}, "{}")
 		message, err := n.Queue.Streams.First(t.Context(), events.Actions, 1, n.Bus.Subjects.Action(ref))
@@ -142,19 +142,19 @@ func TestAStoredResultWithoutAnEventGetsItsEvent(t *testing.T) {
 		}
 		return message
 	}
-	for name, run := range map[string]func(*testing.T, *roletest.Node) (events.ActionRef, string){
-		"an executor that ran the action too": func(t *testing.T, n *roletest.Node) (events.ActionRef, string) {
-			ref := roletest.Ref(ava, "probe", "act")
+	for name, run := range map[string]func(*testing.T, *testenv.Node) (events.ActionRef, string){
+		"an executor that ran the action too": func(t *testing.T, n *testenv.Node) (events.ActionRef, string) {
+			ref := testenv.Ref(ava, "probe", "act")
 			n.Connect(t, ava, "probe", key)
 			n.StartExecutor(t, nil)
 			publish(t, n, ref)
-			eventually(t, "the action runs", func() bool {
+			testenv.Eventually(t, "the action runs", func() bool {
 				return n.Count(t, events.Lifecycle, n.Bus.Subjects.Event(ava, "probe", events.ActionStarted)) == 1
 			})
 			return ref, storeResult(t, n, ref)
 		},
-		"a redelivery": func(t *testing.T, n *roletest.Node) (events.ActionRef, string) {
-			ref := roletest.Ref(ava, "probe", "act")
+		"a redelivery": func(t *testing.T, n *testenv.Node) (events.ActionRef, string) {
+			ref := testenv.Ref(ava, "probe", "act")
 			n.Connect(t, ava, "probe", key)
 			publish(t, n, ref)
 			id := storeResult(t, n, ref)
@@ -162,16 +162,16 @@ func TestAStoredResultWithoutAnEventGetsItsEvent(t *testing.T) {
 			n.StartExecutor(t, nil)
 			return ref, id
 		},
-		"the maximum of deliveries": func(t *testing.T, n *roletest.Node) (events.ActionRef, string) {
-			ref := roletest.Ref(ava, "ghost", "walk")
+		"the maximum of deliveries": func(t *testing.T, n *testenv.Node) (events.ActionRef, string) {
+			ref := testenv.Ref(ava, "ghost", "walk")
 			message := publish(t, n, ref)
 			id := storeResult(t, n, ref)
 			n.StartExecutor(t, &executor.Options{UnservedAfter: time.Hour})
 			adviseMaxDeliveries(t, n, message)
 			return ref, id
 		},
-		"the sweep": func(t *testing.T, n *roletest.Node) (events.ActionRef, string) {
-			ref := roletest.Ref(ava, "ghost", "walk")
+		"the sweep": func(t *testing.T, n *testenv.Node) (events.ActionRef, string) {
+			ref := testenv.Ref(ava, "ghost", "walk")
 			publish(t, n, ref)
 			id := storeResult(t, n, ref)
 			n.StartExecutor(t, &executor.Options{UnservedAfter: time.Millisecond})
@@ -182,7 +182,7 @@ func TestAStoredResultWithoutAnEventGetsItsEvent(t *testing.T) {
 			t.Parallel()
 			var running atomic.Int32
 			release := make(chan struct{})
-			n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{roletest.Probe("probe", "", blocking("act", &running, release))}})
+			n := testenv.StartNode(t, &testenv.NodeOptions{Connectors: []connectors.Connector{testenv.Probe("probe", "", blocking("act", &running, release))}})
 			failed := n.Listen(t, "hawser.event.*.*.*.action.failed")
 			ref, id := run(t, n)
 			close(release)

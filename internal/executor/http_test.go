@@ -12,12 +12,12 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/hawser-io/hawser/internal/roletest"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
 // post sends a body to the ingress with its token.
-func post(t *testing.T, front *roletest.Front, path, body string) (status int, answer string) {
+func post(t *testing.T, front *testenv.Front, path, body string) (status int, answer string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, front.URL+path, strings.NewReader(body))
 	if err != nil {

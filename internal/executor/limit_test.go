@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hawser-io/hawser/internal/roletest"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -22,7 +22,7 @@ func TestARequestIsRetriedWhenTheProvidersRateLimitWindowIsOver(t *testing.T) {
 		answers(403, "", "X-Remaining", "0", "X-Reset", strconv.FormatInt(time.Now().Add(2*time.Second).Unix(), 10))(w, r)
 	}
 	p := newProvider(t, inASecond, answers(200, `{"done":true}`), answers(403, "no", "X-Remaining", "9"))
-	c := roletest.Probe("probe", p.URL, connectors.Action{Key: "order", MaxAttempts: 3,
+	c := testenv.Probe("probe", p.URL, connectors.Action{Key: "order", MaxAttempts: 3,
 		Handler: func(ctx context.Context, call *connectors.Call, _ json.RawMessage) (json.RawMessage, error) {
 			req, err := http.NewRequestWithContext(ctx, http.MethodPost, call.BaseURL+"/order", nil)
 			if err != nil {
@@ -40,16 +40,16 @@ func TestARequestIsRetriedWhenTheProvidersRateLimitWindowIsOver(t *testing.T) {
 			return nil, call.ResponseError(resp, body)
 		}})
 	c.RateLimit = &connectors.RateLimit{Statuses: []int{403}, Windows: []connectors.RateWindow{{Remaining: "X-Remaining", Reset: "X-Reset", Form: connectors.ExpiryEpoch}}}
-	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{c}})
+	n := testenv.StartNode(t, &testenv.NodeOptions{Connectors: []connectors.Connector{c}})
 	n.Connect(t, ava, "probe", key)
 	n.StartExecutor(t, nil)
 	results := n.Listen(t, "hawser.result.>")
 	began := time.Now()
-	n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "order")), events.Header{"ce-id": {"limited"}}, "")
+	n.Publish(t, n.Bus.Subjects.Action(testenv.Ref(ava, "probe", "order")), events.Header{"ce-id": {"limited"}}, "")
 	if got := results.Message(t); string(got.Data) != `{"data":{"done":true}}` || time.Since(began) < time.Second {
 		t.Errorf("after %s: %s, want the answer when the window is over", time.Since(began), got.Data)
 	}
-	n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "order")), events.Header{"ce-id": {"refused"}}, "")
+	n.Publish(t, n.Bus.Subjects.Action(testenv.Ref(ava, "probe", "order")), events.Header{"ce-id": {"refused"}}, "")
 	if got := results.Message(t); !contains(got.Data, "CONNECTOR_ACTION_FAILED") || p.calls() != 3 {
 		t.Errorf("a plain 403: %s after %d calls, want a failure at once", got.Data, p.calls())
 	}

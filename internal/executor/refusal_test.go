@@ -14,7 +14,7 @@ import (
 	"github.com/hawser-io/hawser/internal/ingress"
 	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
-	"github.com/hawser-io/hawser/internal/roletest"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -26,13 +26,13 @@ func wrongOutput() connectors.Action {
 	if err != nil {
 		panic(err)
 	}
-	return connectors.Action{Key: "wrongOutput", Output: schema, Handler: roletest.Returns(`{"s":123}`)}
+	return connectors.Action{Key: "wrongOutput", Output: schema, Handler: testenv.Returns(`{"s":123}`)}
 }
 
 func TestARequestThatCannotRunIsRefusedWithItsCode(t *testing.T) {
 	t.Parallel()
 	n := one(t, echo(), wrongOutput())
-	off := roletest.Org("off")
+	off := testenv.Org("off")
 	n.Connect(t, off, "probe", key)
 	if _, err := n.Service.Toggle(t.Context(), records.NewRef(off, "probe", "")); err != nil {
 		t.Fatal(err)
@@ -48,8 +48,8 @@ func TestARequestThatCannotRunIsRefusedWithItsCode(t *testing.T) {
 	}{
 		"unknown action":       {ava, "nonsuch", nil, good, "CONNECTOR_ACTION_NOT_FOUND"},
 		"unknown scope":        {events.Tenant{Scope: "galaxy", Identity: "a"}, "echo", nil, good, "CONNECTOR_SCOPE_INVALID"},
-		"no identity":          {roletest.Org(""), "echo", nil, good, "CONNECTOR_SCOPE_IDENTIFIER_REQUIRED"},
-		"not connected":        {roletest.Org("stranger"), "echo", nil, good, "CONNECTOR_NOT_CONNECTED"},
+		"no identity":          {testenv.Org(""), "echo", nil, good, "CONNECTOR_SCOPE_IDENTIFIER_REQUIRED"},
+		"not connected":        {testenv.Org("stranger"), "echo", nil, good, "CONNECTOR_NOT_CONNECTED"},
 		"another account":      {ava, "echo", events.Header{"ce-hawseraccount": {"second"}}, good, "CONNECTOR_NOT_CONNECTED"},
 		"disabled":             {off, "echo", nil, good, "CONNECTOR_DISABLED"},
 		"no default config":    {connection.DefaultConfigTenant, "echo", nil, good, "CONNECTOR_DEFAULT_CONFIG_REQUIRED"},
@@ -57,7 +57,7 @@ func TestARequestThatCannotRunIsRefusedWithItsCode(t *testing.T) {
 		"input does not fit":   {ava, "echo", nil, `{"text":1,"items":[{"name":"a"},{"name":2}],"more":1}`, "CONNECTOR_ACTION_INPUT_INVALID"},
 		"nothing where needed": {ava, "echo", nil, "", "CONNECTOR_ACTION_INPUT_INVALID"},
 	} {
-		n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(r.tenant, "probe", r.action)), r.header, r.data)
+		n.Publish(t, n.Bus.Subjects.Action(testenv.Ref(r.tenant, "probe", r.action)), r.header, r.data)
 		got := results.Outcome(t)
 		if got.Type != "hawser.action.failed" || string(got.Code()) != r.code {
 			t.Errorf("%s: got %s %v, want %s", name, got.Type, got.Error, r.code)
@@ -88,12 +88,12 @@ func TestAnOutputThatDoesNotFitIsAFailureAndIsNotTriedAgain(t *testing.T) {
 		return json.Marshal(string(make([]byte, 1<<20)))
 	}})
 	results := n.Listen(t, "hawser.result.>")
-	n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "wrongOutput")), nil, "")
+	n.Publish(t, n.Bus.Subjects.Action(testenv.Ref(ava, "probe", "wrongOutput")), nil, "")
 	got := results.Outcome(t)
 	if got.Code() != connectors.CodeConnectorActionOutputInvalid || len(got.Error.Errors) != 1 || got.Error.Errors[0].Path != "s" {
 		t.Errorf("got %+v, want CONNECTOR_ACTION_OUTPUT_INVALID at s", got.Error)
 	}
-	n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "huge")), nil, "")
+	n.Publish(t, n.Bus.Subjects.Action(testenv.Ref(ava, "probe", "huge")), nil, "")
 	if got := results.Outcome(t); got.Code() != connectors.CodeConnectorActionOutputInvalid {
 		t.Errorf("an output of 6 MB: got %+v", got.Error)
 	}
@@ -102,12 +102,12 @@ func TestAnOutputThatDoesNotFitIsAFailureAndIsNotTriedAgain(t *testing.T) {
 func TestActionsWithoutAConnectionUseTheDefaultConfig(t *testing.T) {
 	t.Parallel()
 	seen := make(chan *connectors.Call, 2)
-	c := roletest.Probe("probe", "", connectors.Action{Key: "who", Handler: func(_ context.Context, call *connectors.Call, _ json.RawMessage) (json.RawMessage, error) {
+	c := testenv.Probe("probe", "", connectors.Action{Key: "who", Handler: func(_ context.Context, call *connectors.Call, _ json.RawMessage) (json.RawMessage, error) {
 		seen <- call
 		return json.RawMessage(`"here"`), nil
 	}})
 	c.DefaultConfig = json.RawMessage(`{"apiKey":"default-key"}`)
-	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{c}})
+	n := testenv.StartNode(t, &testenv.NodeOptions{Connectors: []connectors.Connector{c}})
 	n.StartExecutor(t, nil)
 	results := n.Listen(t, "hawser.result.>")
 	n.Publish(t, "hawser.action.default.=.probe.who", nil, "")
@@ -116,7 +116,7 @@ func TestActionsWithoutAConnectionUseTheDefaultConfig(t *testing.T) {
 		t.Errorf("on %s: %s", d.Subject, d.Data)
 	}
 	call := <-seen
-	config, err := connectors.ConfigAs[roletest.Config](call)
+	config, err := connectors.ConfigAs[testenv.Config](call)
 	if err != nil || config.APIKey.Reveal() != "default-key" || config.Channel != "general" || call.Scope != "default" || call.Identity != "" || call.ConnectionID != "" {
 		t.Errorf("the handler saw %v with channel %q, %v", call, config.Channel, err)
 	}
@@ -129,7 +129,7 @@ func TestActionsWithoutAConnectionUseTheDefaultConfig(t *testing.T) {
 
 func TestTheSweepEndsRequestsToUnregisteredConnectors(t *testing.T) {
 	t.Parallel()
-	n := roletest.Start(t, nil)
+	n := testenv.StartNode(t, nil)
 	results := n.Listen(t, "hawser.result.>")
 	n.Publish(t, "hawser.action.organization.a.ghost.walk", events.Header{"ce-id": {"g1"}}, "{}")
 	n.Publish(t, "hawser.action.organization.a.ghost.walk", events.Header{"ce-id": {"g2"}}, "{}")
@@ -148,10 +148,10 @@ func TestTheSweepEndsRequestsToUnregisteredConnectors(t *testing.T) {
 
 func TestTheSweepLoadsDefinitionsBeforeItEndsARequest(t *testing.T) {
 	t.Parallel()
-	n := roletest.Start(t, nil)
+	n := testenv.StartNode(t, nil)
 	// Another program publishes its connector; these definitions are not updated in time.
 	other := records.NewDefinitions(n.Buckets)
-	late := roletest.Probe("late", "")
+	late := testenv.Probe("late", "")
 	if err := other.Publish(t.Context(), []*connectors.Connector{&late}); err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +164,7 @@ func TestTheSweepLoadsDefinitionsBeforeItEndsARequest(t *testing.T) {
 	if got := results.Outcome(t); got.Code() != connectors.CodeConnectorNotFound {
 		t.Errorf("ghost: %v", got.Error)
 	}
-	eventually(t, "the ghost's request is gone", func() bool { return n.Count(t, events.Actions, "hawser.action.*.*.ghost.>") == 0 })
+	testenv.Eventually(t, "the ghost's request is gone", func() bool { return n.Count(t, events.Actions, "hawser.action.*.*.ghost.>") == 0 })
 	if got := n.Count(t, events.Actions, "hawser.action.*.*.late.>"); got != 1 {
 		t.Errorf("%d requests for the late connector wait, want 1", got)
 	}
@@ -178,7 +178,7 @@ func TestARequestPastItsDeadlineWhileItRunsIsATimeout(t *testing.T) {
 	}})
 	results := n.Listen(t, "hawser.result.>")
 	soon := time.Now().Add(500 * time.Millisecond).Format(time.RFC3339Nano)
-	n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "wait")), events.Header{"ce-hawserdeadline": {soon}}, "")
+	n.Publish(t, n.Bus.Subjects.Action(testenv.Ref(ava, "probe", "wait")), events.Header{"ce-hawserdeadline": {soon}}, "")
 	if got := results.Outcome(t); got.Code() != connectors.CodeConnectorActionTimeout {
 		t.Errorf("got %+v, want CONNECTOR_ACTION_TIMEOUT", got.Error)
 	}
@@ -197,9 +197,9 @@ func TestAnUnavailableRecordStoreCountsAsNoAttempt(t *testing.T) {
 	if err := n.Bus.JetStream().DeleteStream(t.Context(), config.Name); err != nil {
 		t.Fatal(err)
 	}
-	ref := roletest.Ref(roletest.Org("not-cached"), "probe", "echo")
+	ref := testenv.Ref(testenv.Org("not-cached"), "probe", "echo")
 	n.Publish(t, n.Bus.Subjects.Action(ref), events.Header{"ce-id": {"r"}}, `{"text":"x"}`)
-	eventually(t, "the request is parked", func() bool { return n.Count(t, queue.Parked, n.Queue.Subjects.Parked(ref, "r")) == 1 })
+	testenv.Eventually(t, "the request is parked", func() bool { return n.Count(t, queue.Parked, n.Queue.Subjects.Parked(ref, "r")) == 1 })
 	d, err := n.Queue.Streams.First(t.Context(), queue.Parked, 1, n.Queue.Subjects.Parked(ref, "r"))
 	if err != nil || len(d.Header[events.HeaderAttempt]) != 0 {
 		t.Errorf("parked with %v, %v, want no attempt counted", d.Header, err)

@@ -8,21 +8,20 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
-	"github.com/hawser-io/hawser/internal/roletest"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-var ava = roletest.Org("ava@example.com")
+var ava = testenv.Org("ava@example.com")
 
 const key = `{"apiKey":"key-of-ava"}`
 
 // one is a node with an executor of connector "probe", to which ava is connected.
-func one(t *testing.T, actions ...connectors.Action) *roletest.Node {
+func one(t *testing.T, actions ...connectors.Action) *testenv.Node {
 	t.Helper()
-	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{roletest.Probe("probe", "", actions...)}})
+	n := testenv.StartNode(t, &testenv.NodeOptions{Connectors: []connectors.Connector{testenv.Probe("probe", "", actions...)}})
 	n.Connect(t, ava, "probe", key)
 	n.StartExecutor(t, nil)
 	return n
@@ -44,7 +43,7 @@ func echo() connectors.Action {
 func TestEveryKindOfMessageGetsOneResult(t *testing.T) {
 	t.Parallel()
 	n := one(t, echo())
-	ref := roletest.Ref(ava, "probe", "echo")
+	ref := testenv.Ref(ava, "probe", "echo")
 	results := n.Listen(t, "hawser.result.>")
 	structured, err := json.Marshal(map[string]any{
 		"specversion": "1.0", "id": "s 1", "source": "/test", "type": "x", "data": map[string]string{"text": "structured"},
@@ -68,7 +67,7 @@ func TestEveryKindOfMessageGetsOneResult(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := roletest.OutcomeOf(t, e)
+		got := testenv.OutcomeOf(t, e)
 		if want := `{"text":"` + name + `"}`; got.Type != "hawser.action.completed" || string(got.Data) != want {
 			t.Errorf("%s: got %s %s, want %s", name, got.Type, got.Data, want)
 		}
@@ -95,7 +94,7 @@ func TestARepeatedIDHasOneResult(t *testing.T) {
 		<-release
 		return json.RawMessage(`{}`), nil
 	}}, echo())
-	ref := roletest.Ref(ava, "probe", "count")
+	ref := testenv.Ref(ava, "probe", "count")
 	results := n.Listen(t, "hawser.result.>")
 	same := events.Header{"ce-id": {"r1"}}
 	n.Publish(t, n.Bus.Subjects.Action(ref), same, "{}")
@@ -108,7 +107,7 @@ func TestARepeatedIDHasOneResult(t *testing.T) {
 		t.Fatalf("got %+v", got)
 	}
 	n.Publish(t, n.Bus.Subjects.Action(ref), same, "{}") // and after it
-	n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "echo")), events.Header{"ce-id": {"last"}}, `{"text":"x"}`)
+	n.Publish(t, n.Bus.Subjects.Action(testenv.Ref(ava, "probe", "echo")), events.Header{"ce-id": {"last"}}, `{"text":"x"}`)
 	if got := results.Outcome(t); got.ID != "last" {
 		t.Errorf("another result was published: %+v", got)
 	}
@@ -122,21 +121,9 @@ func TestARepeatedIDHasOneResult(t *testing.T) {
 }
 
 // waitEmpty waits until a queue has nothing left to do.
-func waitEmpty(t *testing.T, n *roletest.Node, s events.Stream) {
+func waitEmpty(t *testing.T, n *testenv.Node, s events.Stream) {
 	t.Helper()
-	eventually(t, "the stream is empty", func() bool { return n.Count(t, s, ">") == 0 })
-}
-
-// eventually waits until a condition holds.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for until := time.Now().Add(roletest.Patience); !holds(); <-tick.C {
-		if time.Now().After(until) {
-			t.Fatalf("still not true: %s", what)
-		}
-	}
+	testenv.Eventually(t, "the stream is empty", func() bool { return n.Count(t, s, ">") == 0 })
 }
 
 func TestAGeneratedIDIsTheSameAtEveryDelivery(t *testing.T) {
@@ -151,8 +138,8 @@ func TestAGeneratedIDIsTheSameAtEveryDelivery(t *testing.T) {
 		return json.RawMessage(`{}`), nil
 	}})
 	results := n.Listen(t, "hawser.result.>")
-	n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "flaky")), nil, "")
-	n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "flaky")), nil, "")
+	n.Publish(t, n.Bus.Subjects.Action(testenv.Ref(ava, "probe", "flaky")), nil, "")
+	n.Publish(t, n.Bus.Subjects.Action(testenv.Ref(ava, "probe", "flaky")), nil, "")
 	a, b := results.Outcome(t), results.Outcome(t)
 	if a.ID == b.ID || a.ID == "" {
 		t.Errorf("two requests have the ids %q and %q", a.ID, b.ID)
@@ -170,7 +157,7 @@ func TestAMalformedRequestFailsAsInvalidInput(t *testing.T) {
 	t.Parallel()
 	n := one(t, echo())
 	results := n.Listen(t, "hawser.result.>")
-	subject := n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "echo"))
+	subject := n.Bus.Subjects.Action(testenv.Ref(ava, "probe", "echo"))
 	for name, m := range map[string]struct {
 		header events.Header
 		data   string
@@ -205,7 +192,7 @@ func TestTheAttemptsHeaderOfAClientIsIgnored(t *testing.T) {
 	}})
 	results := n.Listen(t, "hawser.result.>")
 	for _, claimed := range []string{"-9", "7", "x"} {
-		n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "flaky")), events.Header{events.HeaderAttempt: {claimed}}, "")
+		n.Publish(t, n.Bus.Subjects.Action(testenv.Ref(ava, "probe", "flaky")), events.Header{events.HeaderAttempt: {claimed}}, "")
 		if got := results.Outcome(t); got.Code() != "" {
 			t.Errorf("attempt %s: %v", claimed, got.Error)
 		}

@@ -13,13 +13,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hawser-io/hawser/internal/queue"
-	"github.com/hawser-io/hawser/internal/roletest"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
 // ask returns a handler that calls the provider once.
-func ask(method string) roletest.Handler {
+func ask(method string) testenv.Handler {
 	return func(ctx context.Context, call *connectors.Call, _ json.RawMessage) (json.RawMessage, error) {
 		req, err := http.NewRequestWithContext(ctx, method, call.BaseURL+"/thing", nil)
 		if err != nil {
@@ -44,16 +44,16 @@ func ask(method string) roletest.Handler {
 }
 
 // against is a node whose connector "probe" talks to the provider.
-func against(t *testing.T, p *provider, actions ...connectors.Action) *roletest.Node {
+func against(t *testing.T, p *provider, actions ...connectors.Action) *testenv.Node {
 	t.Helper()
-	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{roletest.Probe("probe", p.URL, actions...)}})
+	n := testenv.StartNode(t, &testenv.NodeOptions{Connectors: []connectors.Connector{testenv.Probe("probe", p.URL, actions...)}})
 	n.Connect(t, ava, "probe", key)
 	n.StartExecutor(t, nil)
 	return n
 }
 
 // story returns the lifecycle events of a request, one text each.
-func story(t *testing.T, heard *roletest.Heard, count int) []string {
+func story(t *testing.T, heard *testenv.Received, count int) []string {
 	t.Helper()
 	var out []string
 	for range count {
@@ -72,7 +72,7 @@ func TestFailuresOfTheProviderAreRetriedUntilItAnswers(t *testing.T) {
 	p := newProvider(t, answers(500, "oops"), answers(429, "slow down", "Retry-After", "1"), answers(200, `{"done":true}`))
 	n := against(t, p, connectors.Action{Key: "ask", Idempotent: true, Handler: ask("POST")})
 	results, lifecycle := n.Listen(t, "hawser.result.>"), n.Listen(t, "hawser.event.>")
-	ref := roletest.Ref(ava, "probe", "ask")
+	ref := testenv.Ref(ava, "probe", "ask")
 	began := time.Now()
 	n.Publish(t, n.Bus.Subjects.Action(ref), events.Header{"ce-id": {"r"}, "ce-traceparent": {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}, "")
 	got := results.Message(t)
@@ -109,7 +109,7 @@ func TestARequestWithoutAttemptsLeftIsADeadLetterAsAWhole(t *testing.T) {
 	p := newProvider(t, answers(503, "down"))
 	n := against(t, p, connectors.Action{Key: "ask", Idempotent: true, MaxAttempts: 2, Handler: ask("POST")})
 	results := n.Listen(t, "hawser.result.>")
-	ref := roletest.Ref(ava, "probe", "ask")
+	ref := testenv.Ref(ava, "probe", "ask")
 	header := events.Header{"ce-id": {"r 1"}, "ce-hawserpriority": {"high"}}
 	n.Publish(t, n.Bus.Subjects.Action(ref), header, `{"order":"of the customer"}`)
 	got := results.Outcome(t)
@@ -136,18 +136,18 @@ func TestFailuresThatNoRetryHelpsHaveAResultAtOnce(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t, answers(404, "no such thing"))
 	inner := newProvider(t, answers(200, `{}`))
-	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{
-		roletest.Probe("probe", p.URL, connectors.Action{Key: "ask", Idempotent: true, Handler: ask("POST")},
+	n := testenv.StartNode(t, &testenv.NodeOptions{Connectors: []connectors.Connector{
+		testenv.Probe("probe", p.URL, connectors.Action{Key: "ask", Idempotent: true, Handler: ask("POST")},
 			connectors.Action{Key: "permanent", Idempotent: true, Handler: func(context.Context, *connectors.Call, json.RawMessage) (json.RawMessage, error) {
 				return nil, connectors.Permanent(errProvider)
 			}}),
-		roletest.Probe("private", "http://[::1]"+inner.URL[len("http://127.0.0.1"):], connectors.Action{Key: "ask", Idempotent: true, Handler: ask("POST")}),
+		testenv.Probe("private", "http://[::1]"+inner.URL[len("http://127.0.0.1"):], connectors.Action{Key: "ask", Idempotent: true, Handler: ask("POST")}),
 	}})
 	n.Connect(t, ava, "probe", key)
 	n.Connect(t, ava, "private", key)
 	n.StartExecutor(t, nil)
 	results := n.Listen(t, "hawser.result.>")
-	for _, ref := range []events.ActionRef{roletest.Ref(ava, "probe", "ask"), roletest.Ref(ava, "probe", "permanent"), roletest.Ref(ava, "private", "ask")} {
+	for _, ref := range []events.ActionRef{testenv.Ref(ava, "probe", "ask"), testenv.Ref(ava, "probe", "permanent"), testenv.Ref(ava, "private", "ask")} {
 		n.Publish(t, n.Bus.Subjects.Action(ref), nil, "")
 		if got := results.Outcome(t); got.Code() != connectors.CodeConnectorActionFailed {
 			t.Errorf("%s.%s: %+v", ref.Connector, ref.Action, got.Error)
@@ -167,10 +167,10 @@ func TestAHandlerThatPanicsIsAFailureAndOthersGoOn(t *testing.T) {
 		panic("canary-in-a-panic")
 	}})
 	results := n.Listen(t, "hawser.result.>")
-	n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "panic")), events.Header{"ce-id": {"poison"}}, "")
+	n.Publish(t, n.Bus.Subjects.Action(testenv.Ref(ava, "probe", "panic")), events.Header{"ce-id": {"poison"}}, "")
 	got := map[string]connectors.Code{}
 	for range 20 {
-		n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "echo")), nil, `{"text":"x"}`)
+		n.Publish(t, n.Bus.Subjects.Action(testenv.Ref(ava, "probe", "echo")), nil, `{"text":"x"}`)
 	}
 	for range 21 {
 		o := results.Outcome(t)
@@ -191,7 +191,7 @@ func TestACallEndsAtItsTimeoutWhetherOrNotTheHandlerReturns(t *testing.T) {
 	t.Parallel()
 	released := make(chan struct{})
 	t.Cleanup(func() { close(released) })
-	limit := func(key string, handler roletest.Handler) connectors.Action {
+	limit := func(key string, handler testenv.Handler) connectors.Action {
 		return connectors.Action{Key: key, Idempotent: true, MaxAttempts: 1, Timeout: 50 * time.Millisecond, Handler: handler}
 	}
 	n := one(t, echo(), limit("returns", func(ctx context.Context, _ *connectors.Call, _ json.RawMessage) (json.RawMessage, error) {
@@ -203,12 +203,12 @@ func TestACallEndsAtItsTimeoutWhetherOrNotTheHandlerReturns(t *testing.T) {
 	}))
 	results := n.Listen(t, "hawser.result.>")
 	for _, action := range []string{"returns", "blocks"} {
-		n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", action)), nil, "")
+		n.Publish(t, n.Bus.Subjects.Action(testenv.Ref(ava, "probe", action)), nil, "")
 		if got := results.Outcome(t); got.Code() != connectors.CodeConnectorActionTimeout {
 			t.Errorf("%s: %+v, want CONNECTOR_ACTION_TIMEOUT", action, got.Error)
 		}
 	}
-	n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "echo")), nil, `{"text":"x"}`)
+	n.Publish(t, n.Bus.Subjects.Action(testenv.Ref(ava, "probe", "echo")), nil, `{"text":"x"}`)
 	if got := results.Outcome(t); got.Code() != "" {
 		t.Errorf("after that: %+v", got.Error)
 	}
@@ -232,24 +232,24 @@ func TestTheContextFunctionOfAConnectorIsBoundedLikeAHandler(t *testing.T) {
 	}
 	var all []connectors.Connector
 	for name, c := range cases {
-		probe := roletest.Probe(name, "", connectors.Action{Key: "act", Timeout: time.Second, MaxAttempts: 1, Handler: func(_ context.Context, call *connectors.Call, _ json.RawMessage) (json.RawMessage, error) {
+		probe := testenv.Probe(name, "", connectors.Action{Key: "act", Timeout: time.Second, MaxAttempts: 1, Handler: func(_ context.Context, call *connectors.Call, _ json.RawMessage) (json.RawMessage, error) {
 			return json.Marshal(call.Context)
 		}})
 		probe.Context = c.context
 		all = append(all, probe)
 	}
-	n := roletest.Start(t, &roletest.Options{Connectors: all})
+	n := testenv.StartNode(t, &testenv.NodeOptions{Connectors: all})
 	n.StartExecutor(t, nil)
 	results := n.Listen(t, "hawser.result.>")
 	for name, c := range cases {
 		n.Connect(t, ava, name, key)
-		n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, name, "act")), nil, "")
+		n.Publish(t, n.Bus.Subjects.Action(testenv.Ref(ava, name, "act")), nil, "")
 		d := results.Message(t)
 		e, err := events.Decode(d.Header, d.Data)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := roletest.OutcomeOf(t, e); got.Code() != c.code || c.code == "" && string(got.Data) != `"made"` {
+		if got := testenv.OutcomeOf(t, e); got.Code() != c.code || c.code == "" && string(got.Data) != `"made"` {
 			t.Errorf("%s: got %s, want %q", name, d.Data, c.code)
 		}
 		if contains(d.Data, "key-of-ava") {

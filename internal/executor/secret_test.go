@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/hawser-io/hawser/internal/queue"
-	"github.com/hawser-io/hawser/internal/roletest"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
@@ -25,7 +25,7 @@ func TestSecretsAreInNoResultEventDeadLetterOrLog(t *testing.T) {
 		w.WriteHeader(500)
 		_, _ = fmt.Fprintf(w, "you sent %s", r.Header.Get("Authorization"))
 	})
-	handlers := map[string]roletest.Handler{
+	handlers := map[string]testenv.Handler{
 		"echoes": ask("POST"),
 		"tells": func(_ context.Context, call *connectors.Call, _ json.RawMessage) (json.RawMessage, error) {
 			return nil, fmt.Errorf("with %s: %v", call.Secrets[0].Reveal(), call)
@@ -56,13 +56,13 @@ func TestSecretsAreInNoResultEventDeadLetterOrLog(t *testing.T) {
 			actions = append(actions, connectors.Action{Key: fmt.Sprintf("%s-%t", name, idempotent), Idempotent: idempotent, MaxAttempts: 1, Handler: h})
 		}
 	}
-	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{roletest.Probe("probe", p.URL, actions...)}})
+	n := testenv.StartNode(t, &testenv.NodeOptions{Connectors: []connectors.Connector{testenv.Probe("probe", p.URL, actions...)}})
 	n.Connect(t, ava, "probe", `{"apiKey":"`+canary+`"}`)
 	role := n.StartExecutor(t, nil)
 	everything := n.Listen(t, "hawser.>")
 	results := n.Listen(t, "hawser.result.>")
 	for _, a := range actions {
-		n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", a.Key)), nil, "")
+		n.Publish(t, n.Bus.Subjects.Action(testenv.Ref(ava, "probe", a.Key)), nil, "")
 		if got := results.Outcome(t); got.Error == nil {
 			t.Errorf("%s: got %s, want a failure", a.Key, got.Data)
 		}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/hawser-io/hawser/internal/executor"
 	"github.com/hawser-io/hawser/internal/queue"
-	"github.com/hawser-io/hawser/internal/roletest"
 	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -19,7 +18,7 @@ import (
 
 // behind is a node of the same installation that is connected to NATS through a proxy. A
 // paused proxy cuts it off like a process that is suspended.
-func behind(t *testing.T, n *roletest.Node, probe connectors.Connector) (*roletest.Node, *testenv.Proxy) {
+func behind(t *testing.T, n *testenv.Node, probe connectors.Connector) (*testenv.Node, *testenv.Proxy) {
 	t.Helper()
 	proxy := testenv.NewProxy(t, n.Env.URL())
 	options := append(events.ConnectOptions("suspended"), nats.UserCredentials(n.Env.Server().CredsPath()),
@@ -33,7 +32,7 @@ func behind(t *testing.T, n *roletest.Node, probe connectors.Connector) (*rolete
 	if err != nil {
 		t.Fatal(err)
 	}
-	return roletest.Start(t, &roletest.Options{Env: n.Env, Keys: n.Keys, Queue: q, Connectors: []connectors.Connector{probe}}), proxy
+	return testenv.StartNode(t, &testenv.NodeOptions{Env: n.Env, Keyset: n.Keyset, Queue: q, Connectors: []connectors.Connector{probe}}), proxy
 }
 
 // blockedOnce is an action whose first call waits for release.
@@ -61,14 +60,14 @@ func TestAnExecutorThatWasSuspendedStoresNoSecondResult(t *testing.T) {
 			t.Parallel()
 			var calls atomic.Int32
 			entered, release := make(chan struct{}), make(chan struct{})
-			probe := roletest.Probe("probe", "", blockedOnce(c.idempotent, &calls, entered, release), echo())
-			n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{probe}})
+			probe := testenv.Probe("probe", "", blockedOnce(c.idempotent, &calls, entered, release), echo())
+			n := testenv.StartNode(t, &testenv.NodeOptions{Connectors: []connectors.Connector{probe}})
 			n.Connect(t, ava, "probe", key)
 			suspended, proxy := behind(t, n, probe)
 			results := n.Listen(t, "hawser.result.>")
 			soon := &executor.Options{AckWait: 500 * time.Millisecond}
 			suspended.StartExecutor(t, soon)
-			ref := roletest.Ref(ava, "probe", "act")
+			ref := testenv.Ref(ava, "probe", "act")
 			n.Publish(t, n.Bus.Subjects.Action(ref), events.Header{"ce-id": {"r"}}, "")
 			<-entered
 			proxy.Pause()
@@ -77,12 +76,12 @@ func TestAnExecutorThatWasSuspendedStoresNoSecondResult(t *testing.T) {
 				t.Errorf("got %+v, want %q", got.Error, c.code)
 			}
 			// Subscribers receive a result before it is stored.
-			eventually(t, "the result is stored", func() bool { return n.Count(t, events.Results, n.Bus.Subjects.Result(ref, "r")) == 1 })
+			testenv.Eventually(t, "the result is stored", func() bool { return n.Count(t, events.Results, n.Bus.Subjects.Result(ref, "r")) == 1 })
 			close(release) // the suspended executor resumes, and its call ends
 			proxy.Resume()
-			eventually(t, "both are done", func() bool { return n.Count(t, events.Actions, ">") == 0 })
+			testenv.Eventually(t, "both are done", func() bool { return n.Count(t, events.Actions, ">") == 0 })
 			for range 20 { // both executors work, and publish nothing about it any more
-				n.Publish(t, n.Bus.Subjects.Action(roletest.Ref(ava, "probe", "echo")), nil, `{"text":"x"}`)
+				n.Publish(t, n.Bus.Subjects.Action(testenv.Ref(ava, "probe", "echo")), nil, `{"text":"x"}`)
 				if got := results.Outcome(t); got.ID == "r" {
 					t.Fatalf("a second result was published: %+v", got)
 				}
@@ -93,7 +92,7 @@ func TestAnExecutorThatWasSuspendedStoresNoSecondResult(t *testing.T) {
 			finals := func() int {
 				return n.Count(t, events.Lifecycle, n.Bus.Subjects.Event(ava, "probe", events.ActionCompleted)) + n.Count(t, events.Lifecycle, n.Bus.Subjects.Event(ava, "probe", events.ActionFailed))
 			}
-			eventually(t, "the final event of every request is stored", func() bool { return finals() >= 21 })
+			testenv.Eventually(t, "the final event of every request is stored", func() bool { return finals() >= 21 })
 			if finals() != 21 {
 				t.Errorf("%d final events of 21 requests are stored", finals())
 			}

@@ -6,7 +6,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/executor"
 	"github.com/hawser-io/hawser/internal/queue"
-	"github.com/hawser-io/hawser/internal/roletest"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -14,10 +14,10 @@ import (
 // What waited for its time while its connector went away must not lie for ever.
 func TestTheSweepEndsParkedMessagesOfARemovedConnector(t *testing.T) {
 	t.Parallel()
-	n := roletest.Start(t, nil)
+	n := testenv.StartNode(t, nil)
 	results, failed := n.Listen(t, "hawser.result.>"), n.Listen(t, "hawser.event.*.*.*.webhook.failed")
 	park := func(id string, attempts int) {
-		a := events.Action{ActionRef: roletest.Ref(ava, "ghost", "walk"), ID: id, Attempt: attempts, Input: []byte(`{}`)}
+		a := events.Action{ActionRef: testenv.Ref(ava, "ghost", "walk"), ID: id, Attempt: attempts, Input: []byte(`{}`)}
 		if err := n.Queue.Park(t.Context(), a, time.Now()); err != nil {
 			t.Fatal(err)
 		}
@@ -52,16 +52,16 @@ func TestTheSweepEndsParkedMessagesOfARemovedConnector(t *testing.T) {
 
 func TestTheSweepKeepsMessagesOfARegisteredConnector(t *testing.T) {
 	t.Parallel()
-	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{roletest.Probe("probe", "")}})
+	n := testenv.StartNode(t, &testenv.NodeOptions{Connectors: []connectors.Connector{testenv.Probe("probe", "")}})
 	if err := n.Definitions.Publish(t.Context(), n.Registry.All()); err != nil {
 		t.Fatal(err)
 	}
 	other := *n
 	other.Registry = connectors.NewRegistry() // an executor of other connectors
-	if err := n.Queue.Park(t.Context(), events.Action{ActionRef: roletest.Ref(ava, "probe", "noop"), ID: "1", Attempt: 1}, time.Now()); err != nil {
+	if err := n.Queue.Park(t.Context(), events.Action{ActionRef: testenv.Ref(ava, "probe", "noop"), ID: "1", Attempt: 1}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	if err := n.Queue.Park(t.Context(), events.Action{ActionRef: roletest.Ref(ava, "ghost", "walk"), ID: "2"}, time.Now()); err != nil {
+	if err := n.Queue.Park(t.Context(), events.Action{ActionRef: testenv.Ref(ava, "ghost", "walk"), ID: "2"}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	results := n.Listen(t, "hawser.result.>")
@@ -69,7 +69,7 @@ func TestTheSweepKeepsMessagesOfARegisteredConnector(t *testing.T) {
 	if got := results.Outcome(t); got.ID != "2" {
 		t.Errorf("the result of %s", got.ID)
 	}
-	eventually(t, "the ghost's request is gone", func() bool { return n.Count(t, queue.Parked, "hawser.due.action.*.*.ghost.>") == 0 })
+	testenv.Eventually(t, "the ghost's request is gone", func() bool { return n.Count(t, queue.Parked, "hawser.due.action.*.*.ghost.>") == 0 })
 	if got := n.Count(t, queue.Parked, "hawser.due.action.*.*.probe.>"); got != 1 {
 		t.Errorf("%d requests for the probe wait, want 1", got)
 	}

@@ -8,13 +8,13 @@ import (
 
 	"github.com/hawser-io/hawser/internal/executor"
 	"github.com/hawser-io/hawser/internal/queue"
-	"github.com/hawser-io/hawser/internal/roletest"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
 // deliverUnacknowledged has a message delivered as to executors that end without an ack.
-func deliverUnacknowledged(t *testing.T, n *roletest.Node, times int) {
+func deliverUnacknowledged(t *testing.T, n *testenv.Node, times int) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	consumer := events.Consumer{
@@ -32,7 +32,7 @@ func deliverUnacknowledged(t *testing.T, n *roletest.Node, times int) {
 }
 
 // adviseMaxDeliveries publishes the server's advisory about a message.
-func adviseMaxDeliveries(t *testing.T, n *roletest.Node, m *events.StoredMessage) {
+func adviseMaxDeliveries(t *testing.T, n *testenv.Node, m *events.StoredMessage) {
 	t.Helper()
 	advisory := fmt.Sprintf(`{"stream":"HAWSER_ACTIONS","stream_seq":%d}`, m.Sequence)
 	n.Publish(t, "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.HAWSER_ACTIONS.x", nil, advisory)
@@ -40,10 +40,10 @@ func adviseMaxDeliveries(t *testing.T, n *roletest.Node, m *events.StoredMessage
 
 func TestARequestWhoseExecutorsEndAgainAndAgainFails(t *testing.T) {
 	t.Parallel()
-	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{roletest.Probe("probe", "",
-		connectors.Action{Key: "act", Idempotent: true, MaxAttempts: 2, Handler: roletest.Returns(`{}`)})}})
+	n := testenv.StartNode(t, &testenv.NodeOptions{Connectors: []connectors.Connector{testenv.Probe("probe", "",
+		connectors.Action{Key: "act", Idempotent: true, MaxAttempts: 2, Handler: testenv.Returns(`{}`)})}})
 	n.Connect(t, ava, "probe", key)
-	ref := roletest.Ref(ava, "probe", "act")
+	ref := testenv.Ref(ava, "probe", "act")
 	results := n.Listen(t, "hawser.result.>")
 	n.Publish(t, n.Bus.Subjects.Action(ref), events.Header{"ce-id": {"r"}}, "")
 	deliverUnacknowledged(t, n, 2)
@@ -58,8 +58,8 @@ func TestARequestWhoseExecutorsEndAgainAndAgainFails(t *testing.T) {
 
 func TestAMessageThatReachedItsMaximumOfDeliveriesFails(t *testing.T) {
 	t.Parallel()
-	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{roletest.Probe("probe", "", echo())}})
-	ref := roletest.Ref(ava, "ghost", "walk")
+	n := testenv.StartNode(t, &testenv.NodeOptions{Connectors: []connectors.Connector{testenv.Probe("probe", "", echo())}})
+	ref := testenv.Ref(ava, "ghost", "walk")
 	results := n.Listen(t, "hawser.result.>")
 	n.Publish(t, n.Bus.Subjects.Action(ref), events.Header{"ce-id": {"r"}}, "{}")
 	message, err := n.Queue.Streams.First(t.Context(), events.Actions, 1, n.Bus.Subjects.Action(ref))
