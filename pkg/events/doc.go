@@ -12,6 +12,7 @@
 //	bus.go         a connection
 //	errors.go      what the server's errors mean
 //	publish.go     publish and wait for the ack
+//	groupcommit.go publish concurrent messages as one atomic batch
 //	consumer.go    describe a consumer; errors of handlers as instructions
 //	consume.go     run handlers for the messages of a consumer
 //	pull.go        pull requests

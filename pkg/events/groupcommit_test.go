@@ -32,7 +32,7 @@ func webhookOn(q *queue.Queue, id string) string {
 // batched counts the stored webhooks that came in a batch.
 func batched(t testing.TB, q *queue.Queue) (all, inBatch int) {
 	t.Helper()
-	err := q.Streams.Scan(patient(t), events.Webhooks, q.Bus.Subjects.Webhooks(), time.Time{}, func(d *events.StoredMessage) bool {
+	err := q.Streams.Scan(bounded(t), events.Webhooks, q.Bus.Subjects.Webhooks(), time.Time{}, func(d *events.StoredMessage) bool {
 		all++
 		if d.Header["Nats-Batch-Id"] != nil {
 			inBatch++
@@ -55,7 +55,7 @@ func TestConcurrentPublishesAreStoredInBatchesAndTheirRepetitionsRefused(t *test
 		for n := range publishers {
 			running.Go(func() {
 				for i := range each {
-					if err := g.Publish(patient(t), webhookOn(q, fmt.Sprint(n, "/", i)), lifecycle(events.WebhookProcessed)); !errors.Is(err, want) {
+					if err := g.Publish(bounded(t), webhookOn(q, fmt.Sprint(n, "/", i)), lifecycle(events.WebhookProcessed)); !errors.Is(err, want) {
 						t.Errorf("round %d: got %v, want %v", round, err, want)
 					}
 				}
@@ -76,7 +76,7 @@ func TestAFewPublishesAreNoBatch(t *testing.T) {
 	for n := range 15 {
 		running.Go(func() {
 			for i := range 10 {
-				if err := g.Publish(patient(t), webhookOn(q, fmt.Sprint(n, "/", i)), lifecycle(events.WebhookProcessed)); err != nil {
+				if err := g.Publish(bounded(t), webhookOn(q, fmt.Sprint(n, "/", i)), lifecycle(events.WebhookProcessed)); err != nil {
 					t.Error(err)
 				}
 			}
@@ -92,7 +92,7 @@ func TestARefusedMemberOfAGroupFailsNoOther(t *testing.T) {
 	t.Parallel()
 	_, q := syncing(t)
 	subject := func(n int) string { return webhookOn(q, fmt.Sprint(n)) }
-	if errs := events.PublishGroup(patient(t), q.Bus, []string{subject(1)}); errs[0] != nil {
+	if errs := events.PublishGroup(bounded(t), q.Bus, []string{subject(1)}); errs[0] != nil {
 		t.Fatal(errs[0])
 	}
 	for name, tc := range map[string]struct{ subjects, refused []int }{
@@ -108,7 +108,7 @@ func TestARefusedMemberOfAGroupFailsNoOther(t *testing.T) {
 		for _, n := range tc.refused {
 			want[n] = events.ErrExists
 		}
-		for n, err := range events.PublishGroup(patient(t), q.Bus, subjects) {
+		for n, err := range events.PublishGroup(bounded(t), q.Bus, subjects) {
 			if !errors.Is(err, want[n]) {
 				t.Errorf("%s: member %d got %v, want %v", name, n, err, want[n])
 			}
@@ -147,19 +147,19 @@ func TestARestartDuringBatchesLosesNothingThatWasAcknowledged(t *testing.T) {
 	}
 	for range 3 {
 		enough := attempts.Load() + 300
-		for deadline := time.Now().Add(patience); attempts.Load() < enough && time.Now().Before(deadline); {
+		for deadline := time.Now().Add(waitLimit); attempts.Load() < enough && time.Now().Before(deadline); {
 			time.Sleep(time.Millisecond)
 		}
 		env.Restart(t)
 	}
 	enough := attempts.Load() + 300
-	for deadline := time.Now().Add(patience); attempts.Load() < enough && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(waitLimit); attempts.Load() < enough && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
 	stop()
 	running.Wait()
 	stored := map[string]int{}
-	if err := q.Streams.Scan(patient(t), events.Webhooks, q.Bus.Subjects.Webhooks(), time.Time{}, func(d *events.StoredMessage) bool {
+	if err := q.Streams.Scan(bounded(t), events.Webhooks, q.Bus.Subjects.Webhooks(), time.Time{}, func(d *events.StoredMessage) bool {
 		stored[d.Subject]++
 		return true
 	}); err != nil {
@@ -204,7 +204,7 @@ func TestAPublishThatIsNotWaitedForAnyMoreLeavesItsGroup(t *testing.T) {
 	for _, id := range []string{"again", "and again"} {
 		var err error
 		for range 100 {
-			if err = g.Publish(patient(t), webhookOn(q, id), lifecycle(events.WebhookProcessed)); err == nil {
+			if err = g.Publish(bounded(t), webhookOn(q, id), lifecycle(events.WebhookProcessed)); err == nil {
 				break
 			}
 		}
