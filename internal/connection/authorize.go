@@ -7,85 +7,96 @@ import (
 
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
-	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// Prepare makes the checks of connect for a connection whose credentials come
-// from a flow: it returns the definition and the normalised config. With replace,
-// an existing connection is no obstacle; it is returned if it can be read, else nil.
-func (s *Service) Prepare(ctx context.Context, r records.Ref, in ConnectInput) (*connectors.Connector, json.RawMessage, *records.Connection, error) {
+// Prepared is the result of the checks before an authorisation.
+type Prepared struct {
+	Connector *connectors.Connector
+	Config    json.RawMessage     // with defaults filled in
+	Existing  *records.Connection // that will be replaced; nil if there is none that can be read
+}
+
+// Prepare makes the checks of [Service.Connect] for a connection that an authorisation will make.
+// CONNECTOR_ALREADY_CONNECTED if there is one, unless it is to be replaced.
+func (s *Service) Prepare(ctx context.Context, r records.Ref, in ConnectInput) (*Prepared, error) {
 	def, err := s.names.connector(r)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	config := in.Config
 	if len(config) == 0 {
 		config = def.DefaultConfig
 	}
 	if config, err = s.configs.checkSchema(def, config); err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	if err := checkTags(in.Tags); err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	old, err := s.edits.existing(ctx, r)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	if old != nil && !in.Replace {
-		return nil, nil, nil, alreadyConnected(r)
+		return nil, alreadyConnected(r)
 	}
 	if old != nil && old.Unreadable() != nil {
-		old = nil // nothing of it can be kept
+		old = nil
 	}
-	return def, config, old, nil
+	return &Prepared{def, config, old}, nil
 }
 
-// AuthorizeInput is what a finished flow gives a connection.
+// AuthorizeInput is what a finished authorisation says about its connection.
 type AuthorizeInput struct {
-	Config         json.RawMessage // nil: that of the existing connection
-	Tags           map[string]string
-	Grant          string
-	GrantReference string // by which the connection will have the grants
-	// Companions are the grants of the connector's companions, by name.
-	Companions map[string]string
-	Resource   *records.Resource
-	Resources  []records.Resource // two or more: the connection waits for the choice
-	Replace    bool
-	// Reconnect is the id of the connection that a reconnect link renews, "" of none: if
-	// its owner has switched it off it stays so.
+	Config         json.RawMessage
+	Tags           map[string]string // nil: those of the connection that is replaced
+	Grant          string            // key
+	GrantReference string            // id of the connection's reference to its grants
+	Companions     map[string]string // keys of the companions' grants, by the companion's name
+	Resource       *records.Resource
+	Resources      []records.Resource // two or more: the user has to select one
+	Replace        bool
+	// Reconnect is the id of the connection that a reconnect link renews, "" without such a link. If that
+	// connection is disabled it stays so.
 	Reconnect string
 }
 
-// Authorize stores the connection that a flow has made. One that exists keeps
-// its id, creation time and webhook URL. It returns the record that this one has taken
-// the place of, nil if there was none: its hold is to be let go. The caller announces;
-// see [Service.Announce]. After an error that is [records.ErrUnavailable] the record may be
-// stored, or be stored yet.
-func (s *Service) Authorize(ctx context.Context, r records.Ref, in AuthorizeInput) (v *View, c, before *records.Connection, err error) {
+// Authorized is a connection that [Service.Authorize] has stored.
+type Authorized struct {
+	View   *View
+	Record *records.Connection
+	// Replaced is the record that was there before; nil if there was none. The caller removes its reference
+	// to its grant.
+	Replaced *records.Connection
+}
+
+// Authorize stores the connection of a finished authorisation. One that exists keeps its id, creation time and
+// webhook URL. The caller publishes the events, see [Service.Announce]. After an error that is
+// [records.ErrUnavailable] the record may be stored, or may be stored later.
+func (s *Service) Authorize(ctx context.Context, r records.Ref, in AuthorizeInput) (*Authorized, error) {
 	def, err := s.names.connector(r)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	if in.Config, err = s.configs.checkSchema(def, in.Config); err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	stored, err := s.edits.create(ctx, r, in.Replace, func(old *records.Connection) (*records.Draft, error) {
 		d := s.edits.draft(r, def, in.Config, old)
-		return d, authorise(d.Record, in, old)
+		return d, in.apply(d.Record, old)
 	})
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
-	if before = stored.replaced; before != nil && before.GrantReference == in.GrantReference {
-		before = nil // it is this connection, of a write whose ack was lost
+	if old := stored.Replaced; old != nil && old.GrantReference == in.GrantReference {
+		stored.Replaced = nil // it is this connection: an earlier write was stored and its answer lost
 	}
-	return stored.view, stored.record, before, nil
+	return stored, nil
 }
 
-// authorise sets what the flow has made of a record, which replaces old, if there is one.
-func authorise(c *records.Connection, in AuthorizeInput, old *records.Connection) error {
+// apply changes a new record, which replaces old if there is one.
+func (in *AuthorizeInput) apply(c, old *records.Connection) error {
 	if in.Tags != nil {
 		c.Tags = in.Tags
 	}
@@ -103,11 +114,11 @@ func authorise(c *records.Connection, in AuthorizeInput, old *records.Connection
 	return nil
 }
 
-// NeedsReauth marks a connection whose grant has died, once: nothing happens if
-// it is marked, or has another grant by now. One that its owner has disabled stays
-// so, and is marked for when it is enabled. about gives the event its data.
-func (s *Service) NeedsReauth(ctx context.Context, r records.Ref, grant string, about func(*records.Connection) events.Data) error {
-	_, err := s.edits.change(ctx, r, about, func(d *edit) ([]events.Kind, error) {
+// MarkNeedsReauth marks a connection whose grant was revoked. Nothing happens if it is marked already, or has
+// another grant. A disabled connection stays disabled, and needs the authorisation once it is enabled. data returns
+// the data of the event.
+func (s *Service) MarkNeedsReauth(ctx context.Context, r records.Ref, grant string, data func(*records.Connection) events.Data) error {
+	_, err := s.edits.change(ctx, r, data, func(d *edit) ([]events.Kind, error) {
 		marked := d.Record.State == records.NeedsReauth || d.Record.Resumes == records.NeedsReauth
 		if d.Record.Grant != grant || marked || !d.Record.State.CanBecome(records.NeedsReauth) {
 			return nil, nil
@@ -122,8 +133,8 @@ func (s *Service) NeedsReauth(ctx context.Context, r records.Ref, grant string, 
 	return err
 }
 
-// Reactivate makes a connection active whose grant has new tokens; one that its owner
-// has disabled will be when it is enabled.
+// Reactivate makes a connection active whose grant has tokens again. A disabled connection stays disabled, and is
+// active once it is enabled. Nothing happens if the connection has another grant.
 func (s *Service) Reactivate(ctx context.Context, r records.Ref, grant string) error {
 	_, err := s.edits.change(ctx, r, noData, func(d *edit) ([]events.Kind, error) {
 		kinds := []events.Kind{events.ConnectorUpdated}
@@ -141,8 +152,8 @@ func (s *Service) Reactivate(ctx context.Context, r records.Ref, grant string) e
 	return err
 }
 
-// Select finishes a connection that waits for the choice of a site. metadata
-// puts what the choice tells into the config.
+// Select finishes a connection in state selecting. metadata returns the config with what is known of the chosen
+// resource.
 func (s *Service) Select(ctx context.Context, r records.Ref, resourceID string, metadata func(config json.RawMessage, chosen records.Resource) (json.RawMessage, error)) (*View, error) {
 	def, err := s.names.connector(r)
 	if err != nil {
@@ -151,13 +162,11 @@ func (s *Service) Select(ctx context.Context, r records.Ref, resourceID string, 
 	return s.edits.change(ctx, r, noData, func(d *edit) ([]events.Kind, error) {
 		c := d.Record
 		if c.State != records.Selecting {
-			return nil, connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the connection to %s does not wait for a choice (it is %s)", r.Connector, c.State)
+			return nil, connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the connection to %s does not need a selection (it is %s)", r.Connector, c.State)
 		}
 		at := slices.IndexFunc(c.Resources, func(x records.Resource) bool { return x.ID == resourceID })
 		if at < 0 {
-			e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "resource_id is none of the sites to choose from")
-			e.Errors = []schema.FieldError{{Path: "resource_id", Message: "is none of the sites to choose from"}}
-			return nil, e
+			return nil, invalidConfig("resource_id is not one of the sites to select from", "resource_id", "is not one of the sites to select from")
 		}
 		chosen := c.Resources[at]
 		config, err := s.connections.OpenConfig(c)

@@ -25,9 +25,9 @@ func nothing(*records.Connection) events.Data { return events.Data{} }
 func (w *world) authorize(r records.Ref, in connection.AuthorizeInput) *records.Connection {
 	w.Helper()
 	in.Config = json.RawMessage(`{"apiKey":"canary-key"}`)
-	_, c, _, err := w.service.Authorize(w.Context(), r, in)
+	stored, err := w.service.Authorize(w.Context(), r, in)
 	must(w, err)
-	return c
+	return stored.Record
 }
 
 func (w *world) state(r records.Ref) records.State {
@@ -51,11 +51,11 @@ func TestAGrantThatDiesLeavesWhatIsDisabledDisabled(t *testing.T) {
 		}
 	}
 	toggle := func() error { return ignored(w.service.Toggle(t.Context(), r)) }
-	dies := func() error { return w.service.NeedsReauth(t.Context(), r, grantKey, nothing) }
+	dies := func() error { return w.service.MarkNeedsReauth(t.Context(), r, grantKey, nothing) }
 	lives := func() error { return w.service.Reactivate(t.Context(), r, grantKey) }
 	step(records.Disabled, toggle)
 	step(records.Disabled, dies)
-	step(records.Disabled, dies) // told once
+	step(records.Disabled, dies) // announced once
 	step(records.NeedsReauth, toggle)
 	step(records.NeedsReauth, dies)
 	step(records.Disabled, toggle)
@@ -80,12 +80,13 @@ func TestANewAuthorisationKeepsWhatOthersKnowAndForgetsWhatWasWrong(t *testing.T
 	w := newWorld(t, setup{})
 	r := shopOf(acme)
 	first := w.authorize(r, connection.AuthorizeInput{Grant: grantKey, GrantReference: "first", Tags: map[string]string{"a": "b"}})
-	must(t, w.service.NeedsReauth(t.Context(), r, grantKey, nothing))
+	must(t, w.service.MarkNeedsReauth(t.Context(), r, grantKey, nothing))
 	must(t, ignored(w.service.Toggle(t.Context(), r)))
-	_, _, _, err := w.service.Authorize(t.Context(), r, connection.AuthorizeInput{Config: json.RawMessage(`{"apiKey":"abc"}`), Grant: "other"})
+	_, err := w.service.Authorize(t.Context(), r, connection.AuthorizeInput{Config: json.RawMessage(`{"apiKey":"abc"}`), Grant: "other"})
 	wantCode(t, err, connectors.CodeConnectorAlreadyConnected)
-	_, second, before, err := w.service.Authorize(t.Context(), r, connection.AuthorizeInput{Config: json.RawMessage(`{"apiKey":"abc"}`), Grant: "other", GrantReference: "second", Replace: true})
+	stored, err := w.service.Authorize(t.Context(), r, connection.AuthorizeInput{Config: json.RawMessage(`{"apiKey":"abc"}`), Grant: "other", GrantReference: "second", Replace: true})
 	must(t, err)
+	second, before := stored.Record, stored.Replaced
 	if second.ID != first.ID || !second.CreatedAt.Equal(first.CreatedAt) || second.Webhook.Hash != first.Webhook.Hash || before.Grant != grantKey || before.GrantReference != "first" {
 		t.Errorf("got %+v in place of %+v, want the same connection in place of the first", second, before)
 	}

@@ -44,6 +44,6 @@ func (s *Service) Connect(ctx context.Context, r records.Ref, in ConnectInput) (
 	if err != nil {
 		return nil, err
 	}
-	s.events.announce(ctx, events.ConnectorConnected, stored.record, events.Data{})
-	return stored.view, nil
+	s.events.announce(ctx, events.ConnectorConnected, stored.Record, events.Data{})
+	return stored.View, nil
 }

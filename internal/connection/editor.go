@@ -24,16 +24,9 @@ type editor struct {
 	now         func() time.Time
 }
 
-// created is a connection that was stored by create.
-type created struct {
-	view     *View
-	record   *records.Connection
-	replaced *records.Connection // nil if there was none
-}
-
 // create stores a new connection: the draft that build returns for the record that it replaces, nil for none.
 // build may run again after a lost race. CONNECTOR_ALREADY_CONNECTED if there is a connection, unless replace.
-func (e *editor) create(ctx context.Context, r records.Ref, replace bool, build func(old *records.Connection) (*records.Draft, error)) (*created, error) {
+func (e *editor) create(ctx context.Context, r records.Ref, replace bool, build func(old *records.Connection) (*records.Draft, error)) (*Authorized, error) {
 	for range kvstore.Attempts(ctx) {
 		old, err := e.existing(ctx, r)
 		if err != nil {
@@ -56,7 +49,7 @@ func (e *editor) create(ctx context.Context, r records.Ref, replace bool, build 
 		if err != nil {
 			return nil, err
 		}
-		return &created{v, d.Record, old}, nil
+		return &Authorized{v, d.Record, old}, nil
 	}
 	return nil, records.DatabaseError("replace the connection", records.ErrConflict)
 }

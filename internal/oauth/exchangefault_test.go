@@ -143,7 +143,7 @@ func TestASuccessorReactivatesAGrantThatWasMarkedRevoked(t *testing.T) {
 		if err := in.front.grants.Save(in.t.Context(), g); err != nil {
 			in.t.Error(err)
 		}
-		if err := in.front.service.NeedsReauth(in.t.Context(), c.Ref(), c.Grant, func(*records.Connection) events.Data { return events.Data{} }); err != nil {
+		if err := in.front.service.MarkNeedsReauth(in.t.Context(), c.Ref(), c.Grant, func(*records.Connection) events.Data { return events.Data{} }); err != nil {
 			in.t.Error(err)
 		}
 	}, func(t *testing.T, in *installation, c *records.Connection, _ *audiences, err error) {

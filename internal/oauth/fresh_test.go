@@ -212,7 +212,7 @@ func (in *installation) storeExpired(t testing.TB, connector string) (grant stri
 	g.IssuedAt, g.ExpiresAt = time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
 	must(t, in.front.grants.Seal(g, records.GrantTokens{Access: secret.New("old-access"), Refresh: secret.New("old-refresh")}))
 	must(t, in.front.grants.Save(t.Context(), g))
-	_, _, _, err := in.front.service.Authorize(t.Context(), ref, connection.AuthorizeInput{Grant: key, GrantReference: reference.ID})
+	_, err := in.front.service.Authorize(t.Context(), ref, connection.AuthorizeInput{Grant: key, GrantReference: reference.ID})
 	must(t, err)
 	return key
 }

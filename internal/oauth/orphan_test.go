@@ -110,7 +110,7 @@ func TestARefreshUsesTheConfigOfAReferencingConnection(t *testing.T) {
 		first:  {Grant: records.GrantKey(acme, "gone", "demo-client", "another"), GrantReference: "another", Replace: true, Config: []byte(`{"site":"left"}`)},
 		second: {Grant: grant, GrantReference: reference.ID, Config: []byte(`{"site":"right"}`)},
 	} {
-		_, _, _, err := in.front.service.Authorize(t.Context(), r, input)
+		_, err := in.front.service.Authorize(t.Context(), r, input)
 		must(t, err)
 	}
 	_, err := in.front.tokens.Source.Fresh(t.Context(), grant)

@@ -223,7 +223,7 @@ func TestARefreshReactivatesAConnectionOfALiveGrant(t *testing.T) {
 	t.Parallel()
 	in, _ := withDemo(t, nil)
 	grant := in.connectDemo()
-	must(t, in.front.service.NeedsReauth(t.Context(), onAcme, grant, func(*records.Connection) events.Data { return events.Data{} }))
+	must(t, in.front.service.MarkNeedsReauth(t.Context(), onAcme, grant, func(*records.Connection) events.Data { return events.Data{} }))
 	if c := in.demoConnection(); c.State != records.NeedsReauth {
 		t.Fatalf("the connection is %s", c.State)
 	}

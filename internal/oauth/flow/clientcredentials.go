@@ -17,10 +17,11 @@ type ClientCredentials struct{ tokens *token.Service }
 // connection.
 func (c *ClientCredentials) Connect(ctx context.Context, r records.Ref, in connection.ConnectInput) (*connection.View, error) {
 	connections, servers := c.tokens.Parts.Connections, c.tokens.Parts.Servers
-	def, config, _, err := connections.Prepare(ctx, r, in)
+	prepared, err := connections.Prepare(ctx, r, in)
 	if err != nil {
 		return nil, err
 	}
+	def, config := prepared.Connector, prepared.Config
 	withCode, err := servers.Connector(def.Key)
 	if err != nil {
 		return nil, err
@@ -57,12 +58,12 @@ func (c *ClientCredentials) Connect(ctx context.Context, r records.Ref, in conne
 		return nil, err
 	}
 	input := connection.AuthorizeInput{Config: config, Tags: in.Tags, Grant: key, GrantReference: reference.ID, Replace: in.Replace}
-	view, record, before, err := connections.Authorize(ctx, r, input)
+	stored, err := connections.Authorize(ctx, r, input)
 	if err != nil {
 		c.tokens.References.ReleaseUnstored(ctx, err, r, input, config)
 		return nil, err
 	}
-	c.tokens.References.Release(ctx, before)
-	connections.Announce(ctx, events.ConnectorConnected, record, events.Data{})
-	return view, nil
+	c.tokens.References.Release(ctx, stored.Replaced)
+	connections.Announce(ctx, events.ConnectorConnected, stored.Record, events.Data{})
+	return stored.View, nil
 }

@@ -130,15 +130,15 @@ func (a *authorization) store(ctx context.Context) (status string, err error) {
 		return "", err
 	}
 	input.Companions = a.storeCompanions(ctx, input.Grant, reference)
-	_, c, before, err := a.connections.Authorize(ctx, ref, input)
+	stored, err := a.connections.Authorize(ctx, ref, input)
 	if err != nil {
 		a.tokens.References.ReleaseUnstored(ctx, err, ref, input, a.config)
 		a.tokens.Notifier.Reactivate(ctx, grant) // its other connections have tokens again
 		return "", err
 	}
-	a.tokens.References.Release(ctx, before)
-	a.finish(ctx, c, grant)
-	if c.State == records.Selecting {
+	a.tokens.References.Release(ctx, stored.Replaced)
+	a.finish(ctx, stored.Record, grant)
+	if stored.Record.State == records.Selecting {
 		return "selection_required", nil
 	}
 	return "success", nil

@@ -50,10 +50,11 @@ type Started struct {
 // Start starts an authorisation. The URL is ours: opened in the end user's browser it
 // binds the flow to that browser and redirects to the provider.
 func (s *Starter) Start(ctx context.Context, r records.Ref, in StartInput) (*Started, error) {
-	def, config, old, err := s.connections.Prepare(ctx, r, in.ConnectInput)
+	prepared, err := s.connections.Prepare(ctx, r, in.ConnectInput)
 	if err != nil {
 		return nil, err
 	}
+	def, config := prepared.Connector, prepared.Config
 	if def.Auth.Kind != connectors.AuthOAuth2 {
 		return nil, connectors.Errorf(connectors.CodeConnectorOAuthNotConfigured, "%s is not connected by a user's authorisation", r.Connector)
 	}
@@ -75,7 +76,7 @@ func (s *Starter) Start(ctx context.Context, r records.Ref, in StartInput) (*Sta
 	}
 	expires := s.now().Add(records.FlowLife).UTC()
 	flow := &records.Flow{
-		Scope: r.Scope, Identity: r.Identity, Connector: r.Connector, Account: r.Account, Replace: in.Replace || old != nil,
+		Scope: r.Scope, Identity: r.Identity, Connector: r.Connector, Account: r.Account, Replace: in.Replace || prepared.Existing != nil,
 		Reconnect: in.reconnect, Session: in.session, Tags: in.Tags, Scopes: scopes,
 		Redirect: s.links.redirectURI(r.Connector), ReturnURL: in.ReturnURL, ExpiresAt: expires,
 	}

@@ -38,7 +38,7 @@ func (n *Notifier) refreshed(ctx context.Context, g *records.Grant, scopes []str
 // mark once. The connections of a companion's grant stay as they are.
 func (n *Notifier) markConnectionsNeedReauth(ctx context.Context, g *records.Grant) {
 	orphans := n.references.each(ctx, g, func(c *records.Connection) {
-		err := n.connections.NeedsReauth(ctx, c.Ref(), g.Key(), func(c *records.Connection) events.Data {
+		err := n.connections.MarkNeedsReauth(ctx, c.Ref(), g.Key(), func(c *records.Connection) events.Data {
 			return events.Data{ErrorCode: string(connectors.CodeConnectorOAuthRefreshFailed), ErrorMessage: errGrantRevoked(g).Message, URL: n.reconnectURL(c)}
 		})
 		if err != nil && !errors.Is(err, errNotConnected) {
