@@ -141,7 +141,7 @@ func (s *shelf) overtake(meanwhile func()) {
 		entry, err := s.read(ctx, key)
 		once.Do(func() {
 			meanwhile()
-			synctest.Wait() // the watch has told
+			synctest.Wait() // the watch has reported it
 		})
 		return entry, err
 	}
@@ -201,19 +201,19 @@ func TestAReadThatBeganBeforeAResetIsNotKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, r := newShelf(t), shopOf(acme)
 		s.put(r, 1)
-		told := newNews()
-		s.bucket.watch = func(context.Context, string) (kvstore.Watcher, error) { return told, nil }
+		watcher := newNews()
+		s.bucket.watch = func(context.Context, string) (kvstore.Watcher, error) { return watcher, nil }
 		s.watch()
 		s.want(r, 1, 1)
 		s.put(r, 2) // the watch misses it
 		s.want(r, 1, 0)
-		told.reset()
+		watcher.reset()
 		synctest.Wait()
 		s.want(r, 2, 1)
 		s.want(r, 2, 0)
-		told.reset()
+		watcher.reset()
 		synctest.Wait()
-		s.overtake(func() { s.put(r, 3); told.reset() })
+		s.overtake(func() { s.put(r, 3); watcher.reset() })
 		s.want(r, 2, 1)
 		s.want(r, 3, 1)
 		s.want(r, 3, 0)
@@ -236,21 +236,21 @@ func TestAMissedNotificationMattersAMinute(t *testing.T) {
 	})
 }
 
-// A bucket that was made anew counts its revisions anew: what the old one has told
+// A bucket that was made anew counts its revisions anew: what the old one has reported
 // must not make everything look old.
 func TestABucketMadeAnewIsFollowed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, r := newShelf(t), shopOf(acme)
-		told := newNews()
-		s.bucket.watch = func(context.Context, string) (kvstore.Watcher, error) { return told, nil }
+		watcher := newNews()
+		s.bucket.watch = func(context.Context, string) (kvstore.Watcher, error) { return watcher, nil }
 		s.put(r, 1)
 		s.watch()
-		told.Send(kvstore.Event{Kind: kvstore.Put, Key: r.Key(), Revision: 1000})
+		watcher.Send(kvstore.Event{Kind: kvstore.Put, Key: r.Key(), Revision: 1000})
 		synctest.Wait()
 		s.bucket.Store = memkv.New(nil)
 		s.put(r, 2)
-		told.reset()
+		watcher.reset()
 		synctest.Wait()
 		s.want(r, 2, 1)
 		s.want(r, 2, 0)
@@ -326,7 +326,7 @@ func TestTheCacheIsBoundedByRecordsAndByBytes(t *testing.T) {
 	}
 }
 
-// Whoever reads a record after the watch has told of a version gets that one or a
+// Whoever reads a record after the watch has reported a version gets that one or a
 // newer, however long answers are on their way.
 func TestReadersNeverGoBehindWhatTheWatchHasTold(t *testing.T) {
 	t.Parallel()
@@ -343,13 +343,13 @@ func TestReadersNeverGoBehindWhatTheWatchHasTold(t *testing.T) {
 			time.Sleep(time.Duration(s.reads.Load()*7%13) * time.Millisecond)
 			return entry, err
 		}
-		var told atomic.Int64
+		var reported atomic.Int64
 		var wg sync.WaitGroup
 		const versions = 200
 		for reader := range 8 {
 			wg.Go(func() {
-				for told.Load() < versions {
-					floor := told.Load()
+				for reported.Load() < versions {
+					floor := reported.Load()
 					c, err := s.store.Get(t.Context(), refs[reader%len(refs)])
 					if err != nil {
 						t.Error(err)
@@ -369,7 +369,7 @@ func TestReadersNeverGoBehindWhatTheWatchHasTold(t *testing.T) {
 			}
 			time.Sleep(time.Duration(n%5) * time.Millisecond)
 			synctest.Wait()
-			told.Store(int64(n + 1))
+			reported.Store(int64(n + 1))
 		}
 		wg.Wait()
 		for _, r := range refs {

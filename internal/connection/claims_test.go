@@ -34,7 +34,7 @@ func TestOfManyClaimsOneStands(t *testing.T) {
 		}
 		for i, holder := range holders {
 			if holder != holders[0] {
-				t.Errorf("%d was told %s, another %s", i, holder, holders[0])
+				t.Errorf("%d got %s, another %s", i, holder, holders[0])
 			}
 		}
 		for _, other := range []events.Action{request("ava", "r2"), request("bob", "r1"), request("ava", strings.Repeat("long ", 100)), request("a*", "r.1")} {

@@ -68,7 +68,7 @@ func operations() map[string]operation {
 }
 
 // A process may end before or after any write, and any write may get no answer: what
-// is there then is whole, what a provider was told still works, and everything can
+// is there then is whole, the URL that a provider has still works, and everything can
 // be done again.
 func TestAProcessMayEndBetweenAnyTwoWrites(t *testing.T) {
 	t.Parallel()

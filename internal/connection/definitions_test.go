@@ -214,15 +214,15 @@ func TestAResetReadsTheCatalogueAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCatalogue(t)
 		c.another(shop("1.0.0", shopSchema), plain("gone"))
-		told := newNews()
-		c.bucket.watch = func(context.Context, string) (kvstore.Watcher, error) { return told, nil }
+		watcher := newNews()
+		c.bucket.watch = func(context.Context, string) (kvstore.Watcher, error) { return watcher, nil }
 		c.run()
 		before, err := c.Get("shop")
 		must(t, err)
 		must(t, c.bucket.Delete(t.Context(), "gone", 0))
 		c.another(plain("alpha"))
 		c.wantVersion("alpha", "")
-		told.reset()
+		watcher.reset()
 		c.wantVersion("alpha", "1.0.0")
 		c.wantVersion("gone", "")
 		c.another(shop("2.0.0", shopSchema))

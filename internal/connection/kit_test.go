@@ -225,7 +225,7 @@ func plain(key string) connectors.Connector {
 	return connectors.Connector{Key: key, Config: parsed}
 }
 
-// clock is the time of a world; it moves when it is told to.
+// clock is the time of a world. It stands still until add is called.
 type clock struct {
 	mu sync.Mutex
 	at time.Time
@@ -259,7 +259,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// withCause says also what API clients are not told.
+// withCause returns the error with its cause, which API clients do not get.
 func withCause(err error) string {
 	if e, ok := errors.AsType[*connectors.Error](err); ok && e.Cause != nil {
 		return err.Error() + " (" + withCause(e.Cause) + ")"

@@ -23,13 +23,13 @@ type APITokens struct {
 	known  *cache[APIToken]
 }
 
-// APIToken is what is kept of a token.
+// APIToken is what is stored about a token.
 type APIToken struct {
 	Name      string    `json:"name"`
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// NewAPITokens returns the tokens kept in buckets.
+// NewAPITokens returns the API tokens of buckets.
 func NewAPITokens(buckets Buckets) *APITokens {
 	return &APITokens{buckets.APITokens, newCache(buckets.APITokens, func(e kvstore.Entry) (APIToken, error) {
 		var t APIToken
@@ -37,7 +37,7 @@ func NewAPITokens(buckets Buckets) *APITokens {
 	})}
 }
 
-// Run keeps the cache fresh until ctx ends.
+// Run keeps the cache current until ctx ends.
 func (t *APITokens) Run(ctx context.Context) error { return t.known.run(ctx) }
 
 // NewAPIToken returns a new token; it is not valid until it is added.
@@ -60,14 +60,14 @@ func (t *APITokens) Add(ctx context.Context, token secret.Text, name string) err
 	return nil
 }
 
-// Check returns nil for a valid token. Finding it by its hash takes the same time
-// for every wrong one: what a guesser could measure is the hash, not the token.
+// Check returns nil for a valid token, UNAUTHENTICATED for another. The look-up is by the token's
+// hash, so its time says nothing about the token.
 func (t *APITokens) Check(ctx context.Context, token secret.Text) error {
 	_, err := t.Find(ctx, token)
 	return err
 }
 
-// Find is [APITokens.Check], and returns what is kept of the token.
+// Find is [APITokens.Check], and returns what is stored about the token.
 func (t *APITokens) Find(ctx context.Context, token secret.Text) (APIToken, error) {
 	known, err := t.known.get(ctx, tokenKey(token))
 	if errors.Is(err, kvstore.ErrNotFound) {

@@ -24,13 +24,13 @@ type App struct {
 	// ClientSecrets are tried in order: while a secret is rotated, the new one
 	// comes first and the old one second.
 	ClientSecrets []secret.Text
-	// Scopes, if there are any, take the place of the connector's.
+	// Scopes replace the connector's, if there are any.
 	Scopes []string
 	// ExtraParams are added to those of the connector.
 	ExtraParams map[string]string
 }
 
-// appRecord is an app as it is stored.
+// appRecord is a stored app.
 type appRecord struct {
 	ClientID      string            `json:"client_id"`
 	ClientSecrets []string          `json:"client_secrets,omitempty"` // envelopes
@@ -42,7 +42,7 @@ type appRecord struct {
 	opened *opened
 }
 
-// AppView is an app as callers see it: how many secrets, not which.
+// AppView is an app as callers see it: the number of its secrets, not the secrets.
 type AppView struct {
 	Connector     string            `json:"connector"`
 	ClientID      string            `json:"client_id"`
@@ -83,11 +83,11 @@ func NewApps(buckets Buckets, sealer *Sealer, getenv func(string) string) *Apps 
 	return &Apps{buckets.Apps, sealer, getenv, records}
 }
 
-// Run keeps the cache fresh until ctx ends.
+// Run keeps the cache current until ctx ends.
 func (a *Apps) Run(ctx context.Context) error { return a.cache.run(ctx) }
 
 // Get returns the app of a connector: its own, else that of its family. name says
-// whose it is. CONNECTOR_OAUTH_NOT_CONFIGURED if there is none.
+// of the app. CONNECTOR_OAUTH_NOT_CONFIGURED if there is none.
 func (a *Apps) Get(ctx context.Context, c *connectors.Connector) (app App, name string, err error) {
 	names := []string{c.Key}
 	if family := c.GrantFamily(); family != c.Key {
@@ -150,7 +150,7 @@ func (a *Apps) fromEnvironment(name string) App {
 
 const maxClientSecrets = 4
 
-// Set stores an app. It takes the place of what was stored.
+// Set stores an app, or replaces the stored one.
 func (a *Apps) Set(ctx context.Context, name string, app App) error {
 	e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the app cannot be stored")
 	if app.ClientID == "" || len(app.ClientID) > 1024 {
@@ -183,7 +183,7 @@ func (a *Apps) Set(ctx context.Context, name string, app App) error {
 	return nil
 }
 
-// Delete forgets what is stored; what the environment says counts again.
+// Delete removes the stored app; that of the environment, if there is one, is used again.
 func (a *Apps) Delete(ctx context.Context, name string) error {
 	err := a.bucket.Delete(ctx, events.Token(name), 0)
 	a.cache.forget(events.Token(name))
@@ -193,7 +193,7 @@ func (a *Apps) Delete(ctx context.Context, name string) error {
 	return nil
 }
 
-// View shows an app. CONNECTOR_OAUTH_NOT_CONFIGURED if there is none.
+// View returns what callers see of an app. CONNECTOR_OAUTH_NOT_CONFIGURED if there is none.
 func (a *Apps) View(ctx context.Context, name string) (*AppView, error) {
 	app, found, err := a.Named(ctx, name)
 	if err != nil {

@@ -89,7 +89,7 @@ func (d *Definitions) Publish(ctx context.Context, all []*connectors.Connector) 
 		if err != nil {
 			return DatabaseError("publish connector "+c.Key, err)
 		}
-		if err := d.take(entry); err != nil {
+		if err := d.add(entry); err != nil {
 			return err
 		}
 	}
@@ -104,7 +104,7 @@ func (d *Definitions) Load(ctx context.Context) error {
 }
 
 // load returns what is wrong with definitions, apart from failing to read at all.
-// What differs from what is held is read from the leader: a list may be old.
+// What differs from the catalogue is read from the leader: a list may be old.
 func (d *Definitions) load(ctx context.Context) (broken []error, err error) {
 	differ := map[string]bool{}
 	d.mu.RLock()
@@ -116,7 +116,7 @@ func (d *Definitions) load(ctx context.Context) (broken []error, err error) {
 		if err != nil {
 			return broken, DatabaseError("read the connectors", err)
 		}
-		differ[entry.Key] = !d.holds(entry)
+		differ[entry.Key] = !d.has(entry)
 	}
 	for key, differs := range differ {
 		if !differs {
@@ -131,8 +131,8 @@ func (d *Definitions) load(ctx context.Context) (broken []error, err error) {
 	return broken, nil
 }
 
-// Run keeps the catalogue current until ctx ends. onError is told of definitions
-// that cannot be read; the last good one stays.
+// Run keeps the catalogue current until ctx ends. onError receives the errors of
+// definitions that cannot be read; the last good one stays.
 func (d *Definitions) Run(ctx context.Context, onError func(error)) error {
 	for ctx.Err() == nil {
 		watcher, err := d.bucket.Watch(ctx, ">")
@@ -147,8 +147,8 @@ func (d *Definitions) Run(ctx context.Context, onError func(error)) error {
 	return nil
 }
 
-// follow applies what the watcher tells, and reads everything again from time to
-// time, in case that a read went wrong.
+// follow applies the events of the watcher. It reads everything again every
+// reloadEvery, in case that a read failed.
 func (d *Definitions) follow(ctx context.Context, w kvstore.Watcher, onError func(error)) {
 	defer w.Stop()
 	tick := time.NewTicker(reloadEvery)
@@ -182,14 +182,14 @@ func (d *Definitions) reload(ctx context.Context, onError func(error)) {
 	}
 }
 
-// report tells onError, unless the error is only that ctx has ended.
+// report calls onError, unless the error is only that ctx has ended.
 func report(ctx context.Context, onError func(error), err error) {
 	if ctx.Err() == nil {
 		onError(err)
 	}
 }
 
-// refresh reads one definition from the leader, or finds it gone.
+// refresh reads one definition from the leader, and removes it from the catalogue if it was deleted.
 func (d *Definitions) refresh(ctx context.Context, key string) error {
 	entry, err := latest(ctx, d.bucket, key)
 	if errors.Is(err, kvstore.ErrNotFound) {
@@ -201,15 +201,15 @@ func (d *Definitions) refresh(ctx context.Context, key string) error {
 	if err != nil {
 		return DatabaseError("read connector "+key, err)
 	}
-	return d.take(entry)
+	return d.add(entry)
 }
 
 // errDefinition is wrapped by errors about what a definition says.
 var errDefinition = errors.New("unusable definition")
 
-// take puts a definition into the catalogue.
-func (d *Definitions) take(entry kvstore.Entry) error {
-	if d.holds(entry) {
+// add adds a definition to the catalogue, or replaces it.
+func (d *Definitions) add(entry kvstore.Entry) error {
+	if d.has(entry) {
 		return nil
 	}
 	c, err := connectors.ParseDefinition(entry.Value)
@@ -218,7 +218,7 @@ func (d *Definitions) take(entry kvstore.Entry) error {
 	}
 	// A connector is what its key says, or one could stand in for another.
 	if events.Token(c.Key) != entry.Key {
-		return fmt.Errorf("%w %s: it says that it is of %q", errDefinition, entry.Key, c.Key)
+		return fmt.Errorf("%w %s: its text is the definition of %q", errDefinition, entry.Key, c.Key)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -226,8 +226,8 @@ func (d *Definitions) take(entry kvstore.Entry) error {
 	return nil
 }
 
-// holds reports whether the catalogue has just this text.
-func (d *Definitions) holds(entry kvstore.Entry) bool {
+// has reports whether the catalogue has this definition with the same text.
+func (d *Definitions) has(entry kvstore.Entry) bool {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	known, ok := d.byKey[entry.Key]

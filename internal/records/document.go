@@ -9,8 +9,8 @@ import (
 	"github.com/hawser-io/hawser/pkg/kvstore"
 )
 
-// documents keeps what lies for a while only, and is read from the leader alone: flows
-// and sessions. what is the word for one in errors.
+// documents reads and writes short-lived records, without a cache: flows and sessions.
+// what is the noun for one of them in errors.
 type documents struct {
 	bucket kvstore.Store
 	what   string
@@ -29,7 +29,7 @@ func (d documents) create(ctx context.Context, key string, document any) (uint64
 	return revision, nil
 }
 
-// latest reads a document into the given one. kvstore.ErrNotFound if there is none.
+// latest reads a document into the given one. [ErrNotFound] if there is none.
 func (d documents) latest(ctx context.Context, key string, document any) (revision uint64, err error) {
 	e, err := latest(ctx, d.bucket, key)
 	if errors.Is(err, kvstore.ErrNotFound) {
@@ -44,8 +44,8 @@ func (d documents) latest(ctx context.Context, key string, document any) (revisi
 	return e.Revision, nil
 }
 
-// save stores a document over the revision that it was read at, and returns the new
-// one. kvstore.ErrConflict: somebody was faster.
+// save updates a document over the revision that it was read at, and returns the new
+// one. [ErrConflict] if it was changed since.
 func (d documents) save(ctx context.Context, key string, document any, revision uint64) (uint64, error) {
 	value, err := json.Marshal(document)
 	if err != nil {

@@ -10,11 +10,11 @@ import (
 // FlowLife is how long a started authorisation may take.
 const FlowLife = 10 * time.Minute
 
-// flowRetention is how long a flow's record lies: past its end, so that a late or
-// repeated callback is told from a forged one, and its tenant hears of it.
+// flowRetention is how long a flow's record is stored: longer than [FlowLife], so that a
+// late or repeated callback can be distinguished from a forged one and reported.
 const flowRetention = 20 * time.Minute
 
-// Flow is an OAuth authorisation under way. Its secrets are envelopes.
+// Flow is a pending OAuth authorisation. Its secrets are envelopes.
 type Flow struct {
 	Scope     string            `json:"scope"`
 	Identity  string            `json:"identity"`
@@ -33,8 +33,7 @@ type Flow struct {
 	// Browser is the SHA-256 of the cookie, in hex, once a browser has opened it.
 	Browser   string    `json:"browser,omitempty"`
 	ExpiresAt time.Time `json:"expires_at"`
-	// Used marks a flow that a callback has consumed. Nothing but whose it was is
-	// left in it.
+	// Used marks a flow that a callback has consumed: only its reference is left.
 	Used   bool     `json:"used,omitempty"`
 	Sealed []string `json:"sealed"`
 
@@ -42,7 +41,7 @@ type Flow struct {
 	revision uint64
 }
 
-// FlowSecrets are what a flow keeps sealed.
+// FlowSecrets are the sealed fields of a flow.
 type FlowSecrets struct{ Config, Verifier secret.Text }
 
 // Ref names the connection that the flow is for.
@@ -52,7 +51,7 @@ func (f *Flow) Ref() Ref {
 	return r
 }
 
-// Flows keeps flows. Safe for concurrent use.
+// Flows reads and writes flows. Safe for concurrent use.
 type Flows struct {
 	documents
 	sealer *Sealer
@@ -76,7 +75,7 @@ func (f *Flows) Create(ctx context.Context, key string, flow *Flow, s FlowSecret
 	return err
 }
 
-// Latest reads a flow from the leader. kvstore.ErrNotFound if there is none.
+// Latest reads a flow from the leader. [ErrNotFound] if there is none.
 func (f *Flows) Latest(ctx context.Context, key string) (*Flow, error) {
 	flow := &Flow{key: key}
 	var err error
@@ -86,8 +85,7 @@ func (f *Flows) Latest(ctx context.Context, key string) (*Flow, error) {
 	return flow, nil
 }
 
-// Save stores the flow over the revision that it was read at. kvstore.ErrConflict:
-// somebody was faster.
+// Save updates the flow over the revision that it was read at. [ErrConflict] if it was changed since.
 func (f *Flows) Save(ctx context.Context, flow *Flow) error {
 	revision, err := f.save(ctx, flow.key, flow, flow.revision)
 	if err == nil {
@@ -96,8 +94,8 @@ func (f *Flows) Save(ctx context.Context, flow *Flow) error {
 	return err
 }
 
-// Consume marks the flow as used, by revision: of several callbacks only one
-// gets nil, the others kvstore.ErrConflict. What it held is wiped from the record.
+// Consume marks the flow as used, by revision: of several callbacks only one gets nil, the others [ErrConflict].
+// Everything but its reference is removed from the record.
 func (f *Flows) Consume(ctx context.Context, flow *Flow) error {
 	used := &Flow{
 		Scope: flow.Scope, Identity: flow.Identity, Connector: flow.Connector, Account: flow.Account,

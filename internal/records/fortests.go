@@ -41,7 +41,7 @@ const (
 	CacheBytes   = cacheBytes
 	CacheMaxAge  = cacheMaxAge
 	MaxRecord    = maxRecord
-	MostPrevious = mostPrevious
+	MostPrevious = maxPrevious
 	MaxNoted     = maxNoted
 	ReloadEvery  = reloadEvery
 )

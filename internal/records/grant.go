@@ -22,12 +22,11 @@ import (
 // GrantState says whether a grant's tokens can be renewed.
 type GrantState string
 
-// The states. A new authorisation takes a dead grant back to live.
+// The states. A new authorisation makes a revoked grant live again.
 const (
 	GrantLive    GrantState = "live"
 	GrantRevoked GrantState = "needs_reauth" // the provider refuses its refresh token for good
-	// GrantUnused has no connections any more, and lies only until the provider has
-	// been told.
+	// GrantUnused has no connections any more. It is stored until it is revoked at the provider.
 	GrantUnused GrantState = "leaving"
 )
 
@@ -35,9 +34,8 @@ const (
 // of a tenant's connections of one family and account share. Its key is
 // "<scope>.<identity>.<family>.<hash of client and provider account>".
 //
-// The generation grows with every set of tokens. Whoever calls the token endpoint
-// writes his intent first; an intent without an outcome means that a rotation may
-// have been lost.
+// The generation grows with every set of tokens. An intent is written before each call of the
+// token endpoint; an intent without an outcome means that a rotated token may have been lost.
 type Grant struct {
 	Scope     string `json:"scope"`
 	Identity  string `json:"identity"`
@@ -48,7 +46,7 @@ type Grant struct {
 
 	// Companion is which of the connector's companions it is; "" of a main grant.
 	Companion string `json:"companion,omitempty"`
-	// MainGrant is the key of the main grant that its tokens are had for by exchange; "" of
+	// MainGrant is the key of the main grant whose token is exchanged for this one's; "" of
 	// every other.
 	MainGrant string `json:"of,omitempty"`
 
@@ -72,8 +70,8 @@ type Grant struct {
 	// ClientCredentials: there is no user and no refresh token; the client asks
 	// for a new token as it asked for the first.
 	ClientCredentials bool `json:"client_credentials,omitempty"`
-	// Exchanged: there is no refresh token; the access token is traded in for the next
-	// while it is good.
+	// Exchanged: there is no refresh token; the access token is exchanged for the next
+	// one while it is valid.
 	Exchanged  bool               `json:"traded,omitempty"`
 	Revocation *PendingRevocation `json:"leaving,omitempty"`
 	CreatedAt  time.Time          `json:"created_at"`
@@ -84,7 +82,7 @@ type Grant struct {
 	revision uint64
 }
 
-// User is the person or account behind a grant, as the provider tells it.
+// User is the person or account that authorised a grant, by the provider's userinfo.
 type User struct {
 	ID     string `json:"id"`
 	Name   string `json:"name,omitempty"`
@@ -92,7 +90,7 @@ type User struct {
 	Avatar string `json:"avatar,omitempty"`
 }
 
-// Intent is the announcement of a call of the token endpoint.
+// Intent says that a call of the token endpoint may be under way.
 type Intent struct {
 	Generation uint64    `json:"generation"` // that the call would make
 	Holder     string    `json:"holder"`
@@ -101,14 +99,14 @@ type Intent struct {
 	Lost bool `json:"lost,omitempty"`
 }
 
-// PendingRevocation is what is left to do for a grant that nobody uses.
+// PendingRevocation is what the revocation of an unused grant needs.
 type PendingRevocation struct {
 	Account string `json:"account"`          // of its last connection
 	Config  string `json:"config,omitempty"` // of that one, an envelope, where the revocation is made of it
 	Tries   int    `json:"tries"`            // that failed
 }
 
-// Renewal is one refresh.
+// Renewal is one attempt to get new tokens.
 type Renewal struct {
 	At         time.Time `json:"at"`
 	Generation uint64    `json:"generation"`
@@ -117,15 +115,15 @@ type Renewal struct {
 
 const maxHistory = 10
 
-// GrantTokens are the tokens of a grant, opened. They print as nothing.
+// GrantTokens are the tokens of a grant in the clear.
 type GrantTokens struct{ Access, Refresh secret.Text }
 
-// GrantKey is where the grant of a provider account lies.
+// GrantKey returns the key of the grant of a provider account.
 func GrantKey(t events.Tenant, family, clientID, account string) string {
 	return grantKey(t, family, clientID, account)
 }
 
-// CompanionKey is where a companion's grant lies.
+// CompanionKey returns the key of a companion's grant.
 func CompanionKey(t events.Tenant, family, clientID, account, companion string) string {
 	return grantKey(t, family, clientID, account, companion)
 }
@@ -139,13 +137,13 @@ func grantKey(t events.Tenant, family string, parts ...string) string {
 	return t.Tokens() + "." + events.Token(family) + "." + hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// Key is where the grant lies.
+// Key returns the key of the record.
 func (g *Grant) Key() string { return g.key }
 
-// Tenant is whose grant it is.
+// Tenant returns the tenant that the grant belongs to.
 func (g *Grant) Tenant() events.Tenant { return events.Tenant{Scope: g.Scope, Identity: g.Identity} }
 
-// Lifetime is how long the current access token lives; 0 is for ever.
+// Lifetime returns how long the current access token is valid; 0 is forever.
 func (g *Grant) Lifetime() time.Duration {
 	if g.ExpiresAt.IsZero() {
 		return 0
@@ -179,11 +177,11 @@ func NewGrants(buckets Buckets, sealer *Sealer) *Grants {
 	return &Grants{buckets.Grants, sealer, newCache(buckets.Grants, parseGrant)}
 }
 
-// Run keeps the cache fresh until ctx ends.
+// Run keeps the cache current until ctx ends.
 func (g *Grants) Run(ctx context.Context) error { return g.cache.run(ctx) }
 
-// Get returns a grant for use, maybe from the cache; it must not be changed. The
-// error is kvstore.ErrNotFound, or has a code.
+// Get returns a grant, which may come from the cache; the caller must not change it. The
+// error is [ErrNotFound], or has a code.
 func (g *Grants) Get(ctx context.Context, key string) (*Grant, error) {
 	grant, err := g.cache.get(ctx, key)
 	return grant, grantError(err)
@@ -203,7 +201,7 @@ func (g *Grants) Latest(ctx context.Context, key string) (*Grant, error) {
 func (g *Grants) New(key string) *Grant { return &Grant{key: key, State: GrantLive} }
 
 // Save creates the grant, or updates it over the revision that it was read at.
-// kvstore.ErrConflict or ErrExists: somebody was faster.
+// [ErrConflict] or [ErrExists] if another write was faster.
 func (g *Grants) Save(ctx context.Context, grant *Grant) error {
 	grant.UpdatedAt = time.Now().UTC()
 	grant.Sealed = []string{pointerAccess, pointerRefresh}
@@ -225,7 +223,7 @@ func (g *Grants) Save(ctx context.Context, grant *Grant) error {
 	return err
 }
 
-// Delete removes the grant if nobody has changed it.
+// Delete removes the grant. [ErrConflict] if it was changed since it was read.
 func (g *Grants) Delete(ctx context.Context, grant *Grant) error {
 	return g.bucket.Delete(ctx, grant.key, grant.revision)
 }
@@ -234,7 +232,7 @@ func (g *Grants) binding(grant *Grant) crypto.Binding {
 	return g.sealer.binding(bucketGrants, grant.key)
 }
 
-// Seal puts tokens into the grant.
+// Seal sets the tokens of the grant, sealed.
 func (g *Grants) Seal(grant *Grant, t GrantTokens) (err error) {
 	if grant.AccessToken, err = g.sealer.sealText(g.binding(grant), pointerAccess, t.Access); err != nil {
 		return err
@@ -243,15 +241,15 @@ func (g *Grants) Seal(grant *Grant, t GrantTokens) (err error) {
 	return err
 }
 
-// MarkUnused takes the grant's use away: what is left of it is there to be revoked.
-// config is that of its last connection, nil where the revocation does not need it.
+// MarkUnused makes the grant one that is only to be revoked. account and config are those of its last connection;
+// config is nil where the revocation does not need it.
 func (g *Grants) MarkUnused(grant *Grant, account string, config []byte) error {
 	envelope, err := g.sealer.sealText(g.binding(grant), pointerLeaving, secret.New(string(config)))
 	grant.State, grant.Intent, grant.Revocation = GrantUnused, nil, &PendingRevocation{Account: account, Config: envelope}
 	return err
 }
 
-// RevocationConfig is the config that was given to Leave.
+// RevocationConfig returns the config that was given to MarkUnused.
 func (g *Grants) RevocationConfig(grant *Grant) ([]byte, error) {
 	text, err := g.sealer.openText(g.binding(grant), pointerLeaving, grant.Revocation.Config)
 	if text.IsZero() {
@@ -294,7 +292,7 @@ func parseGrant(e kvstore.Entry) (*Grant, error) {
 	}
 	// The key is the authority on whose grant it is.
 	if !strings.HasPrefix(e.Key, grant.Tenant().Tokens()+"."+events.Token(grant.Family)+".") {
-		return nil, fmt.Errorf("grant record %s says that it belongs elsewhere", e.Key)
+		return nil, fmt.Errorf("grant record %s belongs to another tenant or family than its key", e.Key)
 	}
 	grant.key, grant.revision = e.Key, e.Revision
 	return grant, nil

@@ -11,10 +11,9 @@ import (
 
 const keyCheck = "check"
 
-// CheckKeyset makes sure that keys are those the records were sealed with: a
-// value sealed at the first start has to open. A wrong keyset is an error with a
-// sentence that says what to do. A value that an older key has sealed is sealed
-// again with the primary key, so that the older one can be removed one day.
+// CheckKeyset returns an error if keys are not those that the records are sealed with: a value
+// sealed at the first start has to open. A value that an older key has sealed is sealed again
+// with the primary key, so that the older key can be removed later.
 // Without keys it is CONNECTOR_ENCRYPTION_SECRET_REQUIRED.
 func CheckKeyset(ctx context.Context, buckets Buckets, keys *crypto.Keyring) error {
 	if keys == nil {

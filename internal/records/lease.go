@@ -8,23 +8,23 @@ import (
 	"github.com/hawser-io/hawser/pkg/kvstore"
 )
 
-// Leases let one process at a time do a thing. The server ends a lease by itself,
-// so that a dead holder holds nobody up. A lease is no fence: who has slept past
-// its end must not go on, and what is written afterwards is fenced by revisions.
+// Leases let one process at a time do a task. A lease expires by itself, also if its holder
+// has ended. It is no guarantee: a holder that was suspended past the end must stop, and its
+// writes fail by their revisions.
 type Leases struct{ bucket kvstore.Store }
 
-// NewLeases returns the leases kept in buckets.
+// NewLeases returns the leases of buckets.
 func NewLeases(buckets Buckets) *Leases { return &Leases{buckets.Leases} }
 
-// Lease is held until Until by the holder's clock, which it errs on the early side of.
+// Lease is valid until Until, by the holder's clock; on the server it ends a little later.
 type Lease struct {
 	Until    time.Time
 	key      string
 	revision uint64
 }
 
-// Acquire takes the lease of key for ttl (whole seconds). It is nil, without an
-// error, while somebody else holds it.
+// Acquire acquires the lease of key for ttl (whole seconds). It returns nil without an
+// error while another holder has it.
 func (l *Leases) Acquire(ctx context.Context, key, holder string, ttl time.Duration) (*Lease, error) {
 	until := time.Now().Add(ttl)
 	revision, err := l.bucket.Create(ctx, key, []byte(holder), ttl)
@@ -32,12 +32,12 @@ func (l *Leases) Acquire(ctx context.Context, key, holder string, ttl time.Durat
 		return nil, nil
 	}
 	if err != nil {
-		return nil, DatabaseError("take the lease", err)
+		return nil, DatabaseError("acquire the lease", err)
 	}
 	return &Lease{until, key, revision}, nil
 }
 
-// Release gives the lease back. A failure is no error: it ends by itself.
+// Release ends the lease. A failure is ignored: the lease expires by itself.
 func (l *Leases) Release(ctx context.Context, lease *Lease) {
 	_ = l.bucket.Delete(ctx, lease.key, lease.revision)
 }

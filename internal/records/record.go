@@ -80,8 +80,8 @@ type Connection struct {
 	Resources  []Resource        `json:"resources,omitempty"` // to choose from, while selecting
 	CreatedAt  time.Time         `json:"created_at"`
 	UpdatedAt  time.Time         `json:"updated_at"`
-	// Sealed are the JSON pointers whose values are envelopes. The record itself
-	// says so, since a newer version of the connector may mark other fields.
+	// Sealed are the JSON pointers whose values are envelopes. They are stored, since a
+	// newer version of the connector may mark other fields as secret.
 	Sealed []string `json:"sealed"`
 
 	revision   uint64  // 0: not stored yet
@@ -134,12 +134,12 @@ func (c *Connection) Ref() Ref {
 	return NewRef(events.Tenant{Scope: c.Scope, Identity: c.Identity}, c.Connector, c.Account)
 }
 
-// About is what events about the connection are about.
+// About returns what events about the connection say of it.
 func (c *Connection) About() events.EventContext {
 	return events.EventContext{Tenant: c.Ref().Tenant, Connector: c.Connector, Account: c.Account, ConnectionID: c.ID}
 }
 
-// Enabled reports whether its owner wants it used.
+// Enabled reports whether its owner has not disabled it.
 func (c *Connection) Enabled() bool { return c.State != Disabled }
 
 // Usable is nil if actions and webhooks may use the connection, or an error with
@@ -168,7 +168,7 @@ func parseConnection(e kvstore.Entry) (*Connection, error) {
 	}
 	// The key is the authority on whose record it is.
 	if c.Ref().Key() != e.Key {
-		return nil, fmt.Errorf("connection record %s says that it belongs elsewhere", e.Key)
+		return nil, fmt.Errorf("connection record %s belongs to another connection than its key", e.Key)
 	}
 	c.revision, c.indexed, c.opened = e.Revision, c.indexEntries(), &opened{}
 	return &c, nil

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// SessionLife is how long the link of a connect session is good.
+// SessionLife is how long the link of a connect session is valid.
 const SessionLife = 30 * time.Minute
 
 const sessionRetention = 2 * time.Hour
@@ -24,19 +24,19 @@ type Session struct {
 	Status    string `json:"status"`
 	Connector string `json:"connector,omitempty"` // what was chosen
 	Code      string `json:"code,omitempty"`      // of a failure
-	Flow      string `json:"flow,omitempty"`      // record of the authorisation that it waits for
+	Flow      string `json:"flow,omitempty"`      // key of its pending authorisation
 
 	key      string
 	revision uint64
 }
 
-// Key is where the session lies: a hash of its token.
+// Key returns the key of the record: a hash of the link's token.
 func (s *Session) Key() string { return s.key }
 
-// Sessions keeps connect sessions. Safe for concurrent use.
+// Sessions reads and writes connect sessions. Safe for concurrent use.
 type Sessions struct{ documents }
 
-// NewSessions returns the sessions kept in buckets.
+// NewSessions returns the sessions of buckets.
 func NewSessions(buckets Buckets) *Sessions {
 	return &Sessions{documents{buckets.Sessions, "connect session"}}
 }
@@ -47,7 +47,7 @@ func (s *Sessions) Create(ctx context.Context, key string, session *Session) err
 	return err
 }
 
-// Latest reads a session. kvstore.ErrNotFound if there is none.
+// Latest reads a session from the leader. [ErrNotFound] if there is none.
 func (s *Sessions) Latest(ctx context.Context, key string) (*Session, error) {
 	session := &Session{key: key}
 	var err error
@@ -57,8 +57,7 @@ func (s *Sessions) Latest(ctx context.Context, key string) (*Session, error) {
 	return session, nil
 }
 
-// Save stores the session over the revision that it was read at. kvstore.ErrConflict:
-// somebody was faster.
+// Save updates the session over the revision that it was read at. [ErrConflict] if it was changed since.
 func (s *Sessions) Save(ctx context.Context, session *Session) error {
 	revision, err := s.save(ctx, session.key, session, session.revision)
 	if err == nil {

@@ -12,18 +12,18 @@ import (
 )
 
 const (
-	// SecretGrace is how long a webhook secret still verifies after another has
-	// taken its place, unless the change says otherwise: providers sign with the
-	// old one for a while, and repeat what they signed with it.
+	// SecretGrace is how long a replaced webhook secret still verifies, unless the
+	// change says otherwise: providers sign with the old one for a while, and repeat
+	// deliveries that they signed with it.
 	SecretGrace = 24 * time.Hour
-	// LongestSecretGrace is the most that a change can ask for.
+	// LongestSecretGrace is the longest grace that a change can request.
 	LongestSecretGrace = 7 * 24 * time.Hour
-	// mostRetired bounds how many secrets verify beside the present one. Beyond
-	// it the oldest does not: a delivery is compared with every one of them.
-	mostRetired = 4
+	// maxRetired bounds how many replaced secrets verify, since a delivery is compared
+	// with each of them. The oldest are dropped.
+	maxRetired = 4
 )
 
-// RetiredSecret is a webhook secret that another has taken the place of.
+// RetiredSecret is a webhook secret that was replaced.
 type RetiredSecret struct {
 	Secret string    `json:"secret"` // an envelope
 	Until  time.Time `json:"until"`  // it verifies before that
@@ -50,7 +50,7 @@ func (d *Draft) RetireSecret(field string, current, next json.RawMessage, grace 
 	}
 	kept := unexpired(d.Record.Retired, now)
 	ids := slices.Sorted(maps.Keys(kept)) // the oldest first: ids are of their time
-	for len(ids) >= mostRetired {
+	for len(ids) >= maxRetired {
 		delete(kept, ids[0])
 		ids = ids[1:]
 	}
@@ -70,9 +70,9 @@ func unexpired(retired map[string]RetiredSecret, now time.Time) map[string]Retir
 	return kept
 }
 
-// SigningSecrets returns what deliveries to the connection may be signed with: the
-// secret in the config field of that dotted path, and those that it has replaced
-// while their grace lasts. None if field is "", or holds none.
+// SigningSecrets returns the secrets that deliveries to the connection may be signed with: that in the
+// config field of the dotted path, and the replaced ones whose grace has not ended. None if field is "" or
+// has no secret.
 func (s *Connections) SigningSecrets(c *Connection, field string) ([]secret.Text, error) {
 	if field == "" {
 		return nil, nil
@@ -95,13 +95,14 @@ func (s *Connections) SigningSecrets(c *Connection, field string) ([]secret.Text
 	return all, nil
 }
 
-// ConfigSecret is [Connections.OpenConfigField] for every delivery: a record in the
-// cache is asked for the same field again and again.
+// ConfigSecret is [Connections.OpenConfigField], which opens each field of a cached
+// record once.
 func (s *Connections) ConfigSecret(c *Connection, path string) (secret.Text, error) {
 	return c.opened.get(path, func() (secret.Text, error) { return s.OpenConfigField(c, path) })
 }
 
-// ConfigInUse is [Connections.OpenConfig] for every action, for the same reason.
+// ConfigInUse is [Connections.OpenConfig], which opens the config of a cached record once. The caller must not
+// change it.
 func (s *Connections) ConfigInUse(c *Connection) (json.RawMessage, error) {
 	text, err := c.opened.get(wholeConfig, func() (secret.Text, error) {
 		config, err := s.OpenConfig(c)
@@ -110,13 +111,12 @@ func (s *Connections) ConfigInUse(c *Connection) (json.RawMessage, error) {
 	return json.RawMessage(text.Reveal()), err
 }
 
-// wholeConfig is the place of all of a config: no path of a field is empty.
+// wholeConfig is the place of a whole config: no field has an empty path.
 const wholeConfig = ""
 
-// opened are the secrets of one record that were opened so far. It lives as long
-// as the record it belongs to does: in the cache until the record changes, is
-// pushed out, or is a minute old. It is no larger than the record twice, whose
-// envelopes are longer than what is in them. Nil opens anew each time.
+// opened has the secrets of one record that were opened so far. It has the lifetime of the
+// record: in the cache until the record changes, is evicted, or is a minute old. It is smaller
+// than twice the record, whose envelopes are longer than their content. Nil opens each time.
 type opened struct {
 	mu     sync.Mutex
 	fields map[string]secret.Text // place in the record → what was in its envelope

@@ -11,10 +11,9 @@ import (
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// SigningKey returns the 256-bit key with which every node signs what it hands to
-// browsers (OAuth states, reconnect links), so that forgeries cost no look-up. The
-// first to ask makes it; it lies sealed beside the keyset's check value, and is
-// sealed again when the primary key has changed, so that no old key is needed for it.
+// SigningKey returns the 256-bit key with which every process signs OAuth states and reconnect
+// links, so that a forged one is refused without a look-up. The first call creates it. It is
+// stored sealed, and sealed again when the primary key has changed.
 func SigningKey(ctx context.Context, buckets Buckets, sealer *Sealer) (secret.Text, error) {
 	const name = "signing"
 	bucket, at := buckets.Keys, sealer.binding(bucketKeys, name)

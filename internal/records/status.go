@@ -10,13 +10,13 @@ import (
 	"github.com/hawser-io/hawser/pkg/kvstore"
 )
 
-// Status is what is known of a connection's health. It lives apart from the
+// Status is what is known of a connection's health. It is stored apart from the
 // record, so that a webhook never conflicts with a change of credentials.
 type Status struct {
 	LastWebhook *Outcome `json:"last_webhook,omitempty"`
 	LastAction  *Outcome `json:"last_action,omitempty"`
 	LastError   *Outcome `json:"last_error,omitempty"`
-	// WebhooksSeen counts the seconds in which webhooks were heard, and
+	// WebhooksSeen counts the seconds in which webhooks were received, and
 	// WebhookGap is the usual time between them, a moving average in seconds.
 	WebhooksSeen int     `json:"webhooks_seen,omitempty"`
 	WebhookGap   float64 `json:"webhook_gap,omitempty"`
@@ -30,8 +30,8 @@ func (s *Status) UsualGap() time.Duration {
 // gapWeight is how much the latest gap counts in the average.
 const gapWeight = 0.1
 
-// hear learns from a webhook after the last one.
-func (s *Status) hear(o *Outcome) {
+// addWebhook updates the usual gap by a further webhook.
+func (s *Status) addWebhook(o *Outcome) {
 	if o == nil {
 		return
 	}
@@ -55,15 +55,15 @@ type Outcome struct {
 const (
 	statusEvery   = time.Second
 	statusTimeout = 5 * time.Second // of one round of writes
-	// maxNoted bounds for how many connections notes wait to be written. Beyond
-	// it, nothing is noted of further ones.
+	// maxNoted bounds for how many connections outcomes are collected. Those of
+	// further connections are dropped.
 	maxNoted = 10_000
 )
 
-// StatusWriter collects outcomes and writes them once a second, a connection
-// once: health is worth knowing, and not worth a write per webhook. What the store
-// does not take waits for the next round. What the writer holds when the process
-// is killed is lost; nothing but health is in it. Safe for concurrent use.
+// StatusWriter collects outcomes and writes them once a second, one write per connection:
+// health is not worth a write per webhook. What cannot be stored is written with the next
+// round. Outcomes that are not written when the process is killed are lost. Safe for
+// concurrent use.
 type StatusWriter struct {
 	bucket kvstore.Store
 
@@ -71,7 +71,7 @@ type StatusWriter struct {
 	noted map[string]Status // key of the record → what is new
 }
 
-// NewStatusWriter returns a writer into buckets. Run must run.
+// NewStatusWriter returns a writer into buckets; it writes while Run runs.
 func NewStatusWriter(buckets Buckets) *StatusWriter {
 	return &StatusWriter{bucket: buckets.Status, noted: map[string]Status{}}
 }
@@ -106,7 +106,7 @@ func (w *StatusWriter) add(key string, news Status) {
 	if !known && len(w.noted) >= maxNoted {
 		return
 	}
-	noted.take(news)
+	noted.merge(news)
 	w.noted[key] = noted
 }
 
@@ -134,7 +134,7 @@ func (w *StatusWriter) flush(ctx context.Context, onError func(error)) {
 			w.add(key, news)
 			continue
 		}
-		if _, err := kvstore.Modify(ctx, w.bucket, key, news.over); err != nil {
+		if _, err := kvstore.Modify(ctx, w.bucket, key, news.mergeInto); err != nil {
 			failure = err
 			w.add(key, news)
 		}
@@ -144,19 +144,19 @@ func (w *StatusWriter) flush(ctx context.Context, onError func(error)) {
 	}
 }
 
-// over lays what is new over what is stored.
-func (s Status) over(old []byte) ([]byte, error) {
+// mergeInto returns the stored status with what is new.
+func (s Status) mergeInto(old []byte) ([]byte, error) {
 	var stored Status
 	if old != nil && json.Unmarshal(old, &stored) != nil {
-		stored = Status{} // health that cannot be read is no health
+		stored = Status{} // unreadable: start anew
 	}
-	stored.hear(s.LastWebhook)
-	stored.take(s)
+	stored.addWebhook(s.LastWebhook)
+	stored.merge(s)
 	return json.Marshal(stored)
 }
 
-// take keeps the newer outcome of each kind.
-func (s *Status) take(news Status) {
+// merge sets the newer outcome of each kind.
+func (s *Status) merge(news Status) {
 	newer(&s.LastWebhook, news.LastWebhook)
 	newer(&s.LastAction, news.LastAction)
 	newer(&s.LastError, news.LastError)

@@ -18,12 +18,12 @@ import (
 const (
 	// URLGrace is how long the old webhook URL is honoured after a rotation.
 	URLGrace = 24 * time.Hour
-	// mostPrevious bounds how many old URLs are honoured at once. Beyond it, the
-	// oldest are not: a record does not grow with every rotation.
-	mostPrevious = 8
+	// maxPrevious bounds how many replaced URLs are honoured at once, so that a
+	// record does not grow with every rotation. The oldest are dropped.
+	maxPrevious = 8
 )
 
-// WebhookURL is the address at which a provider reaches a connection.
+// WebhookURL is the URL to which a provider sends a connection's webhooks.
 type WebhookURL struct {
 	// Secret is the last segment of the URL, an envelope.
 	Secret string `json:"secret"`
@@ -33,7 +33,7 @@ type WebhookURL struct {
 	Previous []PreviousURL `json:"previous,omitempty"`
 }
 
-// PreviousURL is honoured until its time, so that a provider can be told the new.
+// PreviousURL is a replaced URL, which is honoured until its time, so that the provider's settings can be changed.
 type PreviousURL struct {
 	Hash  string    `json:"hash"`
 	Until time.Time `json:"until"`
@@ -46,14 +46,14 @@ func newWebhookSecret() secret.Text {
 	return secret.New(hex.EncodeToString(b[:]))
 }
 
-// hashWebhookSecret is how a URL's secret is looked up: the index never holds it.
+// hashWebhookSecret returns the hash by which a URL's secret is looked up; the index does not contain the secret.
 func hashWebhookSecret(s secret.Text) string {
 	sum := sha256.Sum256([]byte(s.Reveal()))
 	return hex.EncodeToString(sum[:])
 }
 
-// successor is the next URL, whose secret is yet to be sealed. w becomes its
-// predecessor, for the grace time; w may be nil.
+// successor returns the next URL, whose secret is not sealed yet. w becomes a previous
+// URL of it; w may be nil.
 func (w *WebhookURL) successor(url secret.Text, now time.Time) *WebhookURL {
 	next := &WebhookURL{Hash: hashWebhookSecret(url)}
 	if w == nil {
@@ -61,14 +61,14 @@ func (w *WebhookURL) successor(url secret.Text, now time.Time) *WebhookURL {
 	}
 	next.Previous = append(next.Previous, PreviousURL{w.Hash, now.Add(URLGrace)})
 	for _, p := range w.Previous {
-		if now.Before(p.Until) && len(next.Previous) < mostPrevious {
+		if now.Before(p.Until) && len(next.Previous) < maxPrevious {
 			next.Previous = append(next.Previous, p)
 		}
 	}
 	return next
 }
 
-// hashes are those of the URL and of the ones before it; w may be nil.
+// hashes returns the hashes of the URL and of the previous ones; w may be nil.
 func (w *WebhookURL) hashes() []string {
 	if w == nil {
 		return nil

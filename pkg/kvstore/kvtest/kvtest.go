@@ -21,8 +21,8 @@ import (
 	"github.com/hawser-io/hawser/pkg/kvstore"
 )
 
-// patience is how long the suite waits for an event that has to come.
-const patience = 30 * time.Second
+// testTimeout bounds how long the suite waits for an event.
+const testTimeout = 30 * time.Second
 
 // Features says what a driver offers beside [kvstore.Store]. The suite fails if
 // the driver offers more or less.
@@ -173,7 +173,7 @@ func watch(t testing.TB, s kvstore.Store, filter string) kvstore.Watcher {
 // next waits for the next event.
 func next(t testing.TB, w kvstore.Watcher) kvstore.Event {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	select {
 	case e, ok := <-w.Events():
@@ -182,7 +182,7 @@ func next(t testing.TB, w kvstore.Watcher) kvstore.Event {
 		}
 		return e
 	case <-ctx.Done():
-		t.Fatalf("no event within %v", patience)
+		t.Fatalf("no event within %v", testTimeout)
 		return kvstore.Event{}
 	}
 }

@@ -44,8 +44,8 @@ func startCluster(t *testing.T) []jetstream.JetStream {
 		}
 		s.Start()
 		servers = append(servers, s)
-		if !s.ReadyForConnections(patience) {
-			t.Fatalf("a server of the cluster is not ready after %v", patience)
+		if !s.ReadyForConnections(testTimeout) {
+			t.Fatalf("a server of the cluster is not ready after %v", testTimeout)
 		}
 		routes = []*url.URL{{Scheme: "nats-route", Host: s.ClusterAddr().String()}}
 	}
@@ -62,7 +62,7 @@ func openReplicated(t *testing.T, connections []jetstream.JetStream) []*natskv.S
 	t.Helper()
 	b := natskv.Bucket{Name: "test", Replicas: 3}
 	impatient := &natskv.Options{Timeout: 500 * time.Millisecond}
-	deadline := time.Now().Add(2 * patience)
+	deadline := time.Now().Add(2 * testTimeout)
 	for {
 		_, err := natskv.Open(t.Context(), connections[0], b, impatient)
 		if err == nil {

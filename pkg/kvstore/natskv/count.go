@@ -7,7 +7,7 @@ import (
 )
 
 // Count implements [kvstore.Counter]. It reads the headers of what matches, not the values: a deletion marker
-// can only be told from a key by its headers.
+// differs from a key in its headers only.
 func (s *Store) Count(ctx context.Context, filter string) (int, error) {
 	if err := kvstore.CheckFilter(filter); err != nil {
 		return 0, s.wrap("count", filter, err)

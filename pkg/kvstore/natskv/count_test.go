@@ -29,7 +29,7 @@ func load(t testing.TB, js jetstream.JetStream, bucket string, n int, key func(i
 	acks := make([]jetstream.PubAckFuture, n)
 	value := make([]byte, 600)
 	for i := range n {
-		ack, err := js.PublishAsync("$KV."+bucket+"."+key(i), value, jetstream.WithStallWait(patience))
+		ack, err := js.PublishAsync("$KV."+bucket+"."+key(i), value, jetstream.WithStallWait(testTimeout))
 		if err != nil {
 			t.Fatal(err)
 		}

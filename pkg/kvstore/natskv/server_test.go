@@ -98,7 +98,7 @@ func open(t testing.TB) (*natskv.Store, jetstream.JetStream) {
 func mustOpen(t testing.TB, js jetstream.JetStream, b natskv.Bucket, opts *natskv.Options) *natskv.Store {
 	t.Helper()
 	if opts == nil {
-		opts = &natskv.Options{Timeout: patience}
+		opts = &natskv.Options{Timeout: testTimeout}
 	}
 	s, err := natskv.Open(t.Context(), js, b, opts)
 	if err != nil {

@@ -82,19 +82,19 @@ func (w *watcher) run(ctx context.Context, f *follower) {
 // pump moves events from f to the feed. It returns true when f can no longer
 // be trusted, and false when the watch is over.
 func (w *watcher) pump(ctx context.Context, f *follower) bool {
-	patience := 3 * w.store.heartbeat
-	silence := time.NewTimer(patience)
-	defer silence.Stop()
+	inactivity := 3 * w.store.heartbeat
+	timer := time.NewTimer(inactivity)
+	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return false
 		case status := <-w.status:
 			return status != nats.CLOSED // connected again: what was sent meanwhile is lost
-		case <-silence.C:
+		case <-timer.C:
 			return true
 		case m := <-f.messages:
-			silence.Reset(patience)
+			timer.Reset(inactivity)
 			event, ok := f.event(m)
 			if !ok {
 				return true

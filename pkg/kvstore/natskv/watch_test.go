@@ -11,7 +11,7 @@ import (
 	"github.com/hawser-io/hawser/pkg/kvstore/natskv"
 )
 
-const patience = 30 * time.Second
+const testTimeout = 30 * time.Second
 
 func watch(t *testing.T, s *natskv.Store, filter string) kvstore.Watcher {
 	t.Helper()
@@ -31,8 +31,8 @@ func next(t *testing.T, w kvstore.Watcher) kvstore.Event {
 			t.Fatal("the channel of events is closed")
 		}
 		return e
-	case <-time.After(patience):
-		t.Fatalf("no event within %v", patience)
+	case <-time.After(testTimeout):
+		t.Fatalf("no event within %v", testTimeout)
 		return kvstore.Event{}
 	}
 }
@@ -96,7 +96,7 @@ func TestWatcherGetsAResetWhenTheStoreWasWiped(t *testing.T) {
 func TestWatcherGetsAResetWhenTheServerForgetsIt(t *testing.T) {
 	t.Parallel()
 	js := startNode(t).connect()
-	s := mustOpen(t, js, natskv.Bucket{Name: "test"}, &natskv.Options{Timeout: patience, Heartbeat: 100 * time.Millisecond})
+	s := mustOpen(t, js, natskv.Bucket{Name: "test"}, &natskv.Options{Timeout: testTimeout, Heartbeat: 100 * time.Millisecond})
 	w := watch(t, s, ">")
 	stream, err := js.Stream(t.Context(), "KV_test")
 	if err != nil {
@@ -114,7 +114,7 @@ func TestWatcherGetsAResetWhenTheServerForgetsIt(t *testing.T) {
 func TestWatcherOfASlowReaderGetsAReset(t *testing.T) {
 	t.Parallel()
 	js := startNode(t).connect()
-	s := mustOpen(t, js, natskv.Bucket{Name: "test"}, &natskv.Options{Timeout: patience, WatchBuffer: 4})
+	s := mustOpen(t, js, natskv.Bucket{Name: "test"}, &natskv.Options{Timeout: testTimeout, WatchBuffer: 4})
 	w := watch(t, s, ">")
 	for i := range 500 {
 		mustCreate(t, s, fmt.Sprintf("a.%d", i), "")
@@ -136,7 +136,7 @@ func TestWatcherStopsDuringAnOutage(t *testing.T) {
 	case <-time.After(500 * time.Millisecond):
 	}
 	busy.Stop()
-	if took := time.Since(start); took > patience {
+	if took := time.Since(start); took > testTimeout {
 		t.Errorf("stopping took %v", took)
 	}
 	for range busy.Events() {
