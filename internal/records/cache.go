@@ -3,11 +3,10 @@ package records
 import (
 	"context"
 	"errors"
-	"sync/atomic"
+	"sync"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
-	"github.com/maypok86/otter/v2"
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/hawser-io/hawser/pkg/kvstore"
 )
@@ -29,10 +28,12 @@ const (
 // served from the cache only if it was read while the present watch was on, and the watch has reported nothing newer:
 //
 //   - Without a watch every read goes to the bucket.
-//   - A read during which the watch reports a change of the key is discarded and repeated by the library.
-//   - A read that is older than what the watch reported before is repeated here. Records are read from the leader;
-//     but a leader that has lost contact with its cluster may answer for some seconds with what it knows.
+//   - A read that is older than what the watch has reported is repeated, and not cached. Records are read from the
+//     leader; but a leader that has lost contact with its cluster may answer for some seconds with what it knows.
 //   - A watch that may have missed events (it was set up anew, or says Reset) invalidates everything before it.
+//
+// The items are in a plain LRU under a mutex: a hit costs 200 ns among one key and 320 ns among 5,000 in turn. In
+// maypok86/otter it costs 240 and 550 ns, since each read is recorded for its eviction policy.
 //
 // Safe for concurrent use.
 type cache[T any] struct {
@@ -41,9 +42,12 @@ type cache[T any] struct {
 	// cacheAbsence caches also that there is no record, where only few keys are asked for.
 	cacheAbsence bool
 
-	items    *otter.Cache[string, item[T]]
-	reported *lru.Cache[string, notice] // key → last event of the watch
-	watch    atomic.Pointer[watchID]    // nil without a watch
+	mu       sync.Mutex // guards everything below
+	watch    *watchID   // nil without a watch
+	items    *simplelru.LRU[string, item[T]]
+	bytes    int                            // of the items
+	reported *simplelru.LRU[string, notice] // key → last event of the watch
+	dropped  time.Time                      // when the latest notice was reported that is no longer in reported
 }
 
 // watchID is the identity of one watch between two losses of events.
@@ -56,11 +60,11 @@ type item[T any] struct {
 	revision uint64
 	size     int
 	readAt   time.Time
-	watch    *watchID // nil: the item must not be served again
 }
 
 // notice is what the watch has reported of a key.
 type notice struct {
+	at       time.Time
 	revision uint64
 	deleted  bool
 }
@@ -74,123 +78,109 @@ func (n notice) newerThan(revision uint64) bool {
 }
 
 func newCache[T any](store kvstore.Store, parse func(kvstore.Entry) (T, error)) *cache[T] {
-	reported, err := lru.New[string, notice](cacheSize)
+	c := &cache[T]{store: store, parse: parse}
+	var err error
+	c.items, err = simplelru.NewLRU(cacheSize, func(_ string, gone item[T]) { c.bytes -= gone.size })
+	if err == nil {
+		c.reported, err = simplelru.NewLRU(cacheSize, func(_ string, gone notice) { c.dropped = gone.at })
+	}
 	if err != nil {
 		panic(err) // the size is a positive constant
 	}
-	return &cache[T]{
-		store: store, parse: parse, reported: reported,
-		items: otter.Must(&otter.Options[string, item[T]]{
-			MaximumWeight: cacheBytes,
-			// The least weight bounds the number of items, too.
-			Weigher: func(key string, it item[T]) uint32 { return uint32(max(it.size, cacheBytes/cacheSize+1)) },
-		}),
-	}
+	return c
 }
 
 // get returns the record of key, from the cache if it is known to be current. [ErrNotFound] if there is none.
 func (c *cache[T]) get(ctx context.Context, key string) (T, error) {
-	if it, ok := c.items.GetIfPresent(key); ok && c.isCurrent(it) {
-		return it.result()
+	c.mu.Lock()
+	known, ok := c.items.Get(key)
+	c.mu.Unlock()
+	if !ok || !known.isCurrent() {
+		return c.read(ctx, key)
 	}
-	return c.read(ctx, key)
+	if known.absent {
+		return known.value, kvstore.ErrNotFound
+	}
+	return known.value, nil
 }
 
-func (it item[T]) result() (T, error) {
-	if it.absent {
-		return it.value, kvstore.ErrNotFound
-	}
-	return it.value, nil
-}
-
-func (c *cache[T]) isCurrent(it item[T]) bool {
-	return it.watch != nil && it.watch == c.watch.Load() && time.Since(it.readAt) < cacheMaxAge
-}
+func (it item[T]) isCurrent() bool { return time.Since(it.readAt) < cacheMaxAge }
 
 // has reports whether get would answer from the cache.
 func (c *cache[T]) has(key string) bool {
-	e, ok := c.items.GetEntryQuietly(key)
-	return ok && c.isCurrent(e.Value)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known, ok := c.items.Peek(key)
+	return ok && known.isCurrent()
 }
 
-// read reads the record of key from the store, and caches it if there is a watch. Concurrent reads of one key share one.
+// read reads the record of key from the store, and caches it.
 func (c *cache[T]) read(ctx context.Context, key string) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	if c.watch.Load() == nil {
-		it, err := c.load(ctx, key)
-		if err != nil {
-			return it.value, err
-		}
-		return it.result()
-	}
 	for n := 1; ; n++ {
-		it, err := c.loadShared(ctx, key)
-		last, _ := c.reported.Get(key)
-		stale := err == nil && it.watch == nil || errors.Is(err, kvstore.ErrNotFound) && last.newerThan(0)
-		if stale && c.watch.Load() != nil && n < maxReads && ctx.Err() == nil {
-			continue
+		c.mu.Lock()
+		watch := c.watch
+		c.mu.Unlock()
+		began := time.Now()
+		entry, err := latest(ctx, c.store, key)
+		var value T
+		if err == nil {
+			value, err = c.parse(entry)
 		}
-		if err != nil {
-			return it.value, err
+		absent := c.cacheAbsence && errors.Is(err, kvstore.ErrNotFound)
+
+		c.mu.Lock()
+		last, _ := c.reported.Peek(key)
+		outdated := last.newerThan(entry.Revision)
+		if (err == nil || absent) && !outdated && watch != nil && watch == c.watch && c.dropped.Before(began) {
+			c.addLocked(key, item[T]{value, absent, entry.Revision, len(key) + len(entry.Value), began})
 		}
-		return it.result()
+		c.mu.Unlock()
+		if !outdated || n == maxReads || ctx.Err() != nil {
+			return value, err
+		}
 	}
 }
 
-// loadShared calls load once for all that read the key now. A load during which the key is invalidated is repeated.
-func (c *cache[T]) loadShared(ctx context.Context, key string) (item[T], error) {
-	c.items.ComputeIfPresent(key, func(it item[T]) (item[T], otter.ComputeOp) {
-		if c.isCurrent(it) {
-			return it, otter.CancelOp
-		}
-		return it, otter.InvalidateOp
-	})
-	return c.items.Get(ctx, key, otter.LoaderFunc[string, item[T]](c.load))
-}
-
-// load reads a record from the store.
-func (c *cache[T]) load(ctx context.Context, key string) (item[T], error) {
-	watch := c.watch.Load()
-	last, _ := c.reported.Get(key) // a later event invalidates this load
-	entry, err := latest(ctx, c.store, key)
-	if last.newerThan(entry.Revision) {
-		watch = nil
+func (c *cache[T]) addLocked(key string, it item[T]) {
+	if known, ok := c.items.Peek(key); ok && known.revision > it.revision {
+		return // a concurrent read began later and ended earlier
 	}
-	it := item[T]{revision: entry.Revision, size: len(key) + len(entry.Value), readAt: time.Now(), watch: watch}
-	if err == nil {
-		it.value, err = c.parse(entry)
+	c.items.Remove(key)
+	c.items.Add(key, it)
+	c.bytes += it.size
+	for c.bytes > cacheBytes {
+		c.items.RemoveOldest()
 	}
-	if c.cacheAbsence && errors.Is(err, kvstore.ErrNotFound) {
-		it.absent, err = true, nil
-	}
-	return it, err
-}
-
-// reread reads the record past the cache.
-func (c *cache[T]) reread(ctx context.Context, key string) (T, error) {
-	c.forget(key)
-	return c.read(ctx, key)
 }
 
 // forget drops a key that this process has written, so that the writer reads it before the watch reports it.
-func (c *cache[T]) forget(key string) { c.items.Invalidate(key) }
+func (c *cache[T]) forget(key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.items.Remove(key)
+}
 
 // changed handles an event of the watch.
 func (c *cache[T]) changed(e kvstore.Event) {
-	c.reported.Add(e.Key, notice{e.Revision, e.Kind == kvstore.Deleted})
-	if known, ok := c.items.GetEntryQuietly(e.Key); ok && known.Value.revision >= e.Revision {
-		return
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reported.Add(e.Key, notice{time.Now(), e.Revision, e.Kind == kvstore.Deleted})
+	if known, ok := c.items.Peek(e.Key); ok && known.revision < e.Revision {
+		c.items.Remove(e.Key)
 	}
-	c.items.Invalidate(e.Key) // and a read of it that is under way
 }
 
 // restart invalidates everything: events may have been missed until now. Revisions that were reported are
 // void, too, since the bucket may be a new one.
 func (c *cache[T]) restart(watch *watchID) {
-	c.watch.Store(watch)
-	c.items.InvalidateAll()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.watch = watch
+	c.items.Purge()
 	c.reported.Purge()
+	c.dropped = time.Time{}
 }
 
 // run watches the bucket until ctx ends.

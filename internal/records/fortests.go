@@ -16,12 +16,9 @@ func (s *Connections) SetClock(now func() time.Time) { s.now = now }
 
 // CacheUse is what the cache of records holds.
 func (s *Connections) CacheUse() (records, bytes int) {
-	s.cache.items.CleanUp()
-	for _, it := range s.cache.items.All() {
-		records++
-		bytes += it.size
-	}
-	return records, bytes
+	s.cache.mu.Lock()
+	defer s.cache.mu.Unlock()
+	return s.cache.items.Len(), s.cache.bytes
 }
 
 // Put stores a connection as connect does, without the provider and without events.

@@ -126,7 +126,7 @@ func (s *Connections) ByWebhookURL(ctx context.Context, connector string, url se
 	if err == nil && !matches(c) {
 		// Providers do not retry after a refusal, and the record may have got this URL a moment ago: the
 		// index is written first, and the watch reports the record a little later.
-		c, err = s.cache.reread(ctx, key)
+		c, err = s.cache.read(ctx, key)
 	}
 	if err != nil {
 		return nil, errUnknownURL(err)
