@@ -151,14 +151,6 @@ func consume(t testing.TB, q *queue.Queue, c events.Consumer, handle func(contex
 	return func() { cancel(); running.Wait() }
 }
 
-// requests is a consumer of the action requests for demo-key.
-func requests(t testing.TB, q *queue.Queue) events.Consumer {
-	return events.Consumer{
-		Name: "action-demo-key", Stream: events.Actions, Filter: q.Bus.Subjects.ActionFilter("demo-key"), MaxConcurrent: 8,
-		OnError: func(err error) { t.Logf("consumer: %v", err) },
-	}
-}
-
 func publishAction(t testing.TB, q *queue.Queue, a events.Action) {
 	t.Helper()
 	if err := q.Bus.PublishAction(t.Context(), a); err != nil {
