@@ -23,6 +23,10 @@ up: ## run everything on the embedded server, with the demo provider
 test: ## all tests, with the race detector
 	$(GO) test -race -timeout 10m $(PACKAGES)
 
+.PHONY: quick
+quick: ## the tests of the packages, without the race detector, end-to-end tests and soak
+	$(GO) test -short -timeout 5m $$($(GO) list ./... | grep -v /e2e)
+
 .PHONY: lint
 lint: ## formatting, vet, staticcheck, a tidy go.mod
 	@unformatted="$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go'))"; \

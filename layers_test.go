@@ -60,9 +60,8 @@ var table = map[string][]string{
 	"pkg/secret": {},
 
 	"internal/safehttp": {}, "internal/embedded": {"pkg/secret"}, "internal/testenv": {"internal/...", "pkg/..."},
-	"internal/demo":     {"pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/secret"},
-	"internal/roletest": {"internal/testenv"},
-	"e2e":               {},
+	"internal/demo": {"pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/secret"},
+	"e2e":           {},
 }
 
 // natsUsers may import nats.go. Everyone else speaks pkg/events.

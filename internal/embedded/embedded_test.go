@@ -237,15 +237,15 @@ func TestShutdownMayBeCalledOftenAndWaits(t *testing.T) {
 func TestOptionsAreChecked(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*embedded.Options){
-		"data folder":               func(o *embedded.Options) { o.DataDir = "" },
-		`NATS address "4222"`:       func(o *embedded.Options) { o.Listen = "4222" },
-		`NATS address "x:99999"`:    func(o *embedded.Options) { o.Listen = "x:99999" },
-		`sync setting "sometimes"`:  func(o *embedded.Options) { o.Sync = "sometimes" },
-		`sync setting "-1s"`:        func(o *embedded.Options) { o.Sync = "-1s" },
-		`subject prefix "a.>"`:      func(o *embedded.Options) { o.Prefix = "a.>" },
-		`subject prefix "$JS"`:      func(o *embedded.Options) { o.Prefix = "$JS" },
-		"largest NATS message of 8": func(o *embedded.Options) { o.MaxPayload = 8<<20 + 1 },
-		"NATS store limit of -1":    func(o *embedded.Options) { o.MaxStore = -1 },
+		"data folder":              func(o *embedded.Options) { o.DataDir = "" },
+		`NATS address "4222"`:      func(o *embedded.Options) { o.Listen = "4222" },
+		`NATS address "x:99999"`:   func(o *embedded.Options) { o.Listen = "x:99999" },
+		`sync setting "sometimes"`: func(o *embedded.Options) { o.Sync = "sometimes" },
+		`sync setting "-1s"`:       func(o *embedded.Options) { o.Sync = "-1s" },
+		`subject prefix "a.>"`:     func(o *embedded.Options) { o.Prefix = "a.>" },
+		`subject prefix "$JS"`:     func(o *embedded.Options) { o.Prefix = "$JS" },
+		"max_payload of 8":         func(o *embedded.Options) { o.MaxPayload = 8<<20 + 1 },
+		"NATS store limit of -1":   func(o *embedded.Options) { o.MaxStore = -1 },
 	} {
 		opts := quick(filepath.Join(t.TempDir(), "data"))
 		change(&opts)

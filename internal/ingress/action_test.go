@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/ingress"
-	"github.com/hawser-io/hawser/internal/roletest"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -25,7 +25,7 @@ import (
 func startActions(t *testing.T) (s *site, release chan struct{}, calls *atomic.Int32) {
 	t.Helper()
 	release, calls = make(chan struct{}), &atomic.Int32{}
-	s = serve(t, roletest.Probe("probe", "",
+	s = serve(t, testenv.Probe("probe", "",
 		connectors.Action{Key: "echo", Idempotent: true, Handler: func(_ context.Context, _ *connectors.Call, in json.RawMessage) (json.RawMessage, error) {
 			calls.Add(1)
 			return in, nil
@@ -138,7 +138,7 @@ func TestResultsOfTwoTenantsWithTheSameIDStayApart(t *testing.T) {
 	if r := s.do(t, "GET", "/api/v1/results/same", ""); r.status != http.StatusBadRequest {
 		t.Errorf("by the bare id: %d %s, want a refusal: it could be either", r.status, r.body)
 	}
-	ref := events.Reference(roletest.Ref(bob, "probe", "echo"), "same")
+	ref := events.Reference(testenv.Ref(bob, "probe", "echo"), "same")
 	if r := s.do(t, "GET", "/api/v1/results/"+ref, ""); r.body != fmt.Sprintf(`{"data":{"of":%q}}`, ofBob) {
 		t.Errorf("by reference: %d %s", r.status, r.body)
 	}
@@ -152,7 +152,7 @@ func TestResultsOfTwoTenantsWithTheSameIDStayApart(t *testing.T) {
 func TestRequestsThatWaitForResultsLeaveSlotsForWebhooks(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
-	n := roletest.Start(t, &roletest.Options{BaseURL: "https://hooks.example.test", Connectors: []connectors.Connector{roletest.Probe("probe", "",
+	n := testenv.StartNode(t, &testenv.NodeOptions{BaseURL: "https://hooks.example.test", Connectors: []connectors.Connector{testenv.Probe("probe", "",
 		connectors.Action{Key: "wait", Idempotent: true, Handler: func(context.Context, *connectors.Call, json.RawMessage) (json.RawMessage, error) {
 			<-release
 			return json.RawMessage(`1`), nil

@@ -11,7 +11,6 @@ import (
 	"github.com/hawser-io/hawser/internal/ingress"
 	"github.com/hawser-io/hawser/internal/ingress/receive"
 	"github.com/hawser-io/hawser/internal/queue"
-	"github.com/hawser-io/hawser/internal/roletest"
 	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
@@ -22,7 +21,7 @@ const appURL = "/api/v1/connectors/app/webhook"
 
 // appProbe is signed with the app's secret; the query names the account.
 func appProbe() connectors.Connector {
-	c := roletest.Probe("app", "")
+	c := testenv.Probe("app", "")
 	c.Webhook.SecretField, c.Webhook.AppSecret, c.Webhook.Delivery.Account = "", webhooks.AppWebhookSecret, "{query.team}"
 	return c
 }
@@ -46,7 +45,7 @@ func TestAnAppsWebhookIsRefusedInTimeWhileNATSDoesNotAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := roletest.Start(t, &roletest.Options{Env: env, Queue: q, Connectors: []connectors.Connector{appProbe()}, BaseURL: "https://hooks.example.test"})
+	n := testenv.StartNode(t, &testenv.NodeOptions{Env: env, Queue: q, Connectors: []connectors.Connector{appProbe()}, BaseURL: "https://hooks.example.test"})
 	s := &site{n, n.StartIngress(t, apps())}
 	if r := s.deliver(t, appURL+"?team=T1", "before", "{}"); r.status != http.StatusAccepted {
 		t.Fatalf("%d %s", r.status, r.body)
@@ -74,7 +73,7 @@ func TestAnAppsWebhookIsRefusedInTimeWithoutTheProvidersKeys(t *testing.T) {
 		Signature: webhooks.Source{From: "header.X-Probe-Signature", Prefix: "sha256="},
 		Key:       webhooks.Key{CertificateURL: "header.X-Cert", Addresses: []string{"https://keys.example.test/*"}},
 	}}
-	n, network := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{c}}), make(blockedTransport)
+	n, network := testenv.StartNode(t, &testenv.NodeOptions{Connectors: []connectors.Connector{c}}), make(blockedTransport)
 	t.Cleanup(func() { close(network) })
 	s := &site{n, n.StartIngress(t, &ingress.Options{HTTP: &http.Client{Transport: network}})}
 	began := time.Now()

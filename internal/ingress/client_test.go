@@ -11,13 +11,13 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/ingress"
-	"github.com/hawser-io/hawser/internal/roletest"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
 var (
-	ava = roletest.Org("ava@example.com")
-	bob = roletest.Org("bob")
+	ava = testenv.Org("ava@example.com")
+	bob = testenv.Org("bob")
 )
 
 const (
@@ -29,16 +29,16 @@ const (
 
 // site is an ingress and the node that it runs on.
 type site struct {
-	*roletest.Node
-	*roletest.Front
+	*testenv.Node
+	*testenv.Front
 }
 
 func serve(t *testing.T, all ...connectors.Connector) *site {
 	t.Helper()
 	if len(all) == 0 {
-		all = []connectors.Connector{roletest.Probe("probe", "")}
+		all = []connectors.Connector{testenv.Probe("probe", "")}
 	}
-	n := roletest.Start(t, &roletest.Options{Connectors: all, BaseURL: "https://hooks.example.test"})
+	n := testenv.StartNode(t, &testenv.NodeOptions{Connectors: all, BaseURL: "https://hooks.example.test"})
 	return &site{n, n.StartIngress(t, &ingress.Options{BaseURL: "https://hooks.example.test"})}
 }
 
@@ -114,7 +114,7 @@ func (s *site) dial(t *testing.T) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	if err := c.SetDeadline(time.Now().Add(roletest.Patience)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(testenv.MaxWait)); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -149,7 +149,7 @@ func webhookPath(t *testing.T, r reply) string {
 func (s *site) deliverOnce(t *testing.T, path, delivery, body string, header ...string) reply {
 	t.Helper()
 	all := []string{"Authorization", "", "Content-Type", "application/json"}
-	for name, value := range roletest.Sign(secret, delivery, "message.created", []byte(body), time.Now()) {
+	for name, value := range testenv.Sign(secret, delivery, "message.created", []byte(body), time.Now()) {
 		all = append(all, name, value)
 	}
 	return s.do(t, "POST", path, body, append(all, header...)...)
@@ -167,7 +167,7 @@ func (s *site) toggle(t *testing.T) {
 func (s *site) deliver(t *testing.T, path, delivery, body string, header ...string) reply {
 	t.Helper()
 	r := s.deliverOnce(t, path, delivery, body, header...)
-	for until := time.Now().Add(roletest.Patience); r.status == http.StatusServiceUnavailable && time.Now().Before(until); {
+	for until := time.Now().Add(testenv.MaxWait); r.status == http.StatusServiceUnavailable && time.Now().Before(until); {
 		r = s.deliverOnce(t, path, delivery, body, header...)
 	}
 	return r
@@ -178,7 +178,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for until := time.Now().Add(roletest.Patience); !holds(); <-tick.C {
+	for until := time.Now().Add(testenv.MaxWait); !holds(); <-tick.C {
 		if time.Now().After(until) {
 			t.Fatalf("timed out waiting until %s", what)
 		}

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hawser-io/hawser/internal/roletest"
+	"github.com/hawser-io/hawser/internal/testenv"
 )
 
 // feedReader reads a feed.
@@ -53,7 +53,7 @@ func (s *site) feed(t *testing.T, query string, header ...string) *feedReader {
 // next reads one event.
 func (r *feedReader) next(t *testing.T) (e sseEvent) {
 	t.Helper()
-	timer := time.AfterFunc(roletest.Patience, func() { _ = r.resp.Body.Close() })
+	timer := time.AfterFunc(testenv.MaxWait, func() { _ = r.resp.Body.Close() })
 	defer timer.Stop()
 	for r.lines.Scan() {
 		name, value, _ := strings.Cut(r.lines.Text(), ": ")

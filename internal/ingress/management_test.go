@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/hawser-io/hawser/internal/roletest"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
@@ -169,7 +169,7 @@ func TestTheAPINeedsAValidToken(t *testing.T) {
 
 func TestTheCatalogueDoesNotShowTheDefaultConfig(t *testing.T) {
 	t.Parallel()
-	c := roletest.Probe("probe", "")
+	c := testenv.Probe("probe", "")
 	c.DefaultConfig = json.RawMessage(`{"apiKey":"canary"}`)
 	s := serve(t, c)
 	for _, path := range []string{"/api/v1/connectors", "/api/v1/connectors/probe?count=connections"} {

@@ -10,7 +10,6 @@ import (
 
 	"github.com/hawser-io/hawser/internal/ingress"
 	"github.com/hawser-io/hawser/internal/queue"
-	"github.com/hawser-io/hawser/internal/roletest"
 	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -28,7 +27,7 @@ func isUnavailable(t *testing.T, what string, r reply, began time.Time) {
 
 func TestWithoutNATSRequestsAreRefusedAndServedAgainAfterwards(t *testing.T) {
 	t.Parallel()
-	n := roletest.Start(t, &roletest.Options{Timeout: events.DefaultPublishTimeout, Connectors: []connectors.Connector{roletest.Probe("probe", "")}, BaseURL: "https://hooks.example.test"})
+	n := testenv.StartNode(t, &testenv.NodeOptions{Timeout: events.DefaultPublishTimeout, Connectors: []connectors.Connector{testenv.Probe("probe", "")}, BaseURL: "https://hooks.example.test"})
 	s := &site{n, n.StartIngress(t, nil)}
 	path := s.connect(t, "probe")
 	if r := s.deliver(t, path, "before", "{}"); r.status != http.StatusAccepted {
@@ -72,7 +71,7 @@ func TestRequestsAreRefusedInTimeWhileNATSDoesNotAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := roletest.Start(t, &roletest.Options{Env: env, Queue: q, Timeout: events.DefaultPublishTimeout, Connectors: []connectors.Connector{roletest.Probe("probe", "")}, BaseURL: "https://hooks.example.test"})
+	n := testenv.StartNode(t, &testenv.NodeOptions{Env: env, Queue: q, Timeout: events.DefaultPublishTimeout, Connectors: []connectors.Connector{testenv.Probe("probe", "")}, BaseURL: "https://hooks.example.test"})
 	s := &site{n, n.StartIngress(t, &ingress.Options{})}
 	path := s.connect(t, "probe")
 	if r := s.deliver(t, path, "before", "{}"); r.status != http.StatusAccepted {

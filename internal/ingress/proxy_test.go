@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hawser-io/hawser/internal/roletest"
+	"github.com/hawser-io/hawser/internal/testenv"
 )
 
 // provider is a site with a connector whose API answers with its request.
@@ -38,7 +38,7 @@ func provider(t *testing.T, base string) *site {
 			r.Header.Get("Idempotency-Key"), r.Header.Get("Content-Type"), r.Header.Get("X-Forwarded-For"), r.Header.Get("Hawser-Account"), body)
 	}))
 	t.Cleanup(api.Close)
-	s := serve(t, roletest.Probe("probe", api.URL+base))
+	s := serve(t, testenv.Probe("probe", api.URL+base))
 	s.connect(t, "probe")
 	return s
 }
@@ -124,7 +124,7 @@ func TestTheProxyAnswers502WithoutAProvider(t *testing.T) {
 	t.Parallel()
 	away := httptest.NewServer(http.NotFoundHandler())
 	away.Close()
-	s := serve(t, roletest.Probe("probe", away.URL))
+	s := serve(t, testenv.Probe("probe", away.URL))
 	s.connect(t, "probe")
 	r := s.do(t, "GET", ofAva+"/probe/proxy/x", "")
 	if r.status != http.StatusBadGateway || r.code() != "CONNECTOR_ACTION_FAILED" {

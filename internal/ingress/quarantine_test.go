@@ -9,7 +9,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/ingress"
 	"github.com/hawser-io/hawser/internal/queue"
-	"github.com/hawser-io/hawser/internal/roletest"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -34,7 +34,7 @@ func counted(t *testing.T, r *prometheus.Registry, name string) (sum float64) {
 // limitedQuarantine is an ingress with a quarantine of so many bytes.
 func limitedQuarantine(t *testing.T, maxBytes int64) (*site, *prometheus.Registry) {
 	t.Helper()
-	n := roletest.Start(t, &roletest.Options{Connectors: []connectors.Connector{roletest.Probe("probe", "")}, BaseURL: "https://hooks.example.test"})
+	n := testenv.StartNode(t, &testenv.NodeOptions{Connectors: []connectors.Connector{testenv.Probe("probe", "")}, BaseURL: "https://hooks.example.test"})
 	if _, err := n.Queue.Ensure(t.Context(), queue.Topology{EvidenceMaxBytes: maxBytes}); err != nil {
 		t.Fatal(err)
 	}

@@ -9,22 +9,22 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/records"
-	"github.com/hawser-io/hawser/internal/roletest"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
 func TestAForgedDeliveryIsRefused(t *testing.T) {
 	t.Parallel()
-	plain := roletest.Probe("plain", "")
+	plain := testenv.Probe("plain", "")
 	plain.Webhook = nil
-	s := serve(t, roletest.Probe("probe", ""), roletest.Probe("other", ""), plain)
+	s := serve(t, testenv.Probe("probe", ""), testenv.Probe("other", ""), plain)
 	path := s.connect(t, "probe")
 	theirs := webhookPath(t, s.do(t, "PUT", ofBob+"/probe", `{"config":{"apiKey":"k","webhookSecret":"webhook-secret-of-bob"}}`))
 	bare := webhookPath(t, s.do(t, "PUT", ofBob+"/other", `{"config":{"apiKey":"k"}}`))
 	now := time.Now()
 	signed := func(secret string, at time.Time) map[string]string {
-		return roletest.Sign(secret, "d1", "e", []byte(`{}`), at)
+		return testenv.Sign(secret, "d1", "e", []byte(`{}`), at)
 	}
 	with := func(header map[string]string, name, value string) map[string]string {
 		header[name] = value
@@ -96,7 +96,7 @@ func TestARejectionEmitsAnEventAndStoresEvidence(t *testing.T) {
 	if evidence.Subject != "hawser.quarantine.probe.signature" || strings.Contains(string(evidence.Data)+fmt.Sprint(evidence.Header), "canary") || !strings.Contains(string(evidence.Data), `"body_bytes":21`) {
 		t.Errorf("quarantined on %s: %s", evidence.Subject, evidence.Data)
 	}
-	stale := roletest.Sign(secret, "d1", "e", []byte(`{}`), time.Now().Add(-time.Hour))
+	stale := testenv.Sign(secret, "d1", "e", []byte(`{}`), time.Now().Add(-time.Hour))
 	var header []string
 	for k, v := range stale {
 		header = append(header, k, v)
@@ -176,7 +176,7 @@ func TestBodiesAreReadWholeOrRefused(t *testing.T) {
 	head := "POST " + path + " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
 	sign := func(body string) string {
 		out := ""
-		for k, v := range roletest.Sign(secret, "chunked", "e", []byte(body), time.Now()) {
+		for k, v := range testenv.Sign(secret, "chunked", "e", []byte(body), time.Now()) {
 			out += k + ": " + v + "\r\n"
 		}
 		return out
@@ -207,7 +207,7 @@ func TestBodiesAreReadWholeOrRefused(t *testing.T) {
 
 func TestABodyLargerThanAMessageIsStoredBesideIt(t *testing.T) {
 	t.Parallel()
-	c := roletest.Probe("large", "")
+	c := testenv.Probe("large", "")
 	c.Webhook.MaxBody = 4 << 20
 	s := serve(t, c)
 	path := s.connect(t, "large")
@@ -242,7 +242,7 @@ func TestADeliveryThatDoesNotMatchItsSchemaIsRefusedAndQuarantined(t *testing.T)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := roletest.Probe("strict", "")
+	c := testenv.Probe("strict", "")
 	c.Webhook.Schema, c.Webhook.Payload = schema, "payload"
 	s := serve(t, c)
 	path := s.connect(t, "strict")

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/ingress"
-	"github.com/hawser-io/hawser/internal/roletest"
+	"github.com/hawser-io/hawser/internal/testenv"
 )
 
 func TestAHundredSlowClientsDoNotHoldUpOthers(t *testing.T) {
@@ -65,7 +65,7 @@ func TestASlowRequestTimesOut(t *testing.T) {
 
 func TestAPanicFailsOneRequest(t *testing.T) {
 	t.Parallel()
-	n := roletest.Start(t, nil)
+	n := testenv.StartNode(t, nil)
 	service := n.Service
 	n.Service = nil // causes a panic
 	s := &site{n, n.StartIngress(t, nil)}
@@ -91,7 +91,7 @@ func TestAPanicFailsOneRequest(t *testing.T) {
 
 func TestTooManyRequestsAreAnswered503(t *testing.T) {
 	t.Parallel()
-	n := roletest.Start(t, &roletest.Options{BaseURL: "https://hooks.example.test"})
+	n := testenv.StartNode(t, &testenv.NodeOptions{BaseURL: "https://hooks.example.test"})
 	s := &site{n, n.StartIngress(t, &ingress.Options{MaxRequests: 2})}
 	for range 2 { // both slots are used by requests that wait for their bodies
 		c := s.dial(t)

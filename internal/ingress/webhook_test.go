@@ -6,7 +6,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/hawser-io/hawser/internal/roletest"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
@@ -85,7 +85,7 @@ func TestARepeatedDeliveryIsOneEvent(t *testing.T) {
 
 func TestTheAnswerIsTheConnectors(t *testing.T) {
 	t.Parallel()
-	c := roletest.Probe("probe", "")
+	c := testenv.Probe("probe", "")
 	c.Webhook.Answer = webhooks.Answer{Status: 201, ContentType: "text/xml", Body: "<Response/>"}
 	s := serve(t, c)
 	path := s.connect(t, "probe")
@@ -125,9 +125,9 @@ func TestFiftyConcurrentCopiesAreOneEvent(t *testing.T) {
 
 func TestProviderHeadersWithAMeaningInNATSOrCloudEventsAreNotStored(t *testing.T) {
 	t.Parallel()
-	shared := roletest.Probe("shared", "")
+	shared := testenv.Probe("shared", "")
 	shared.Webhook.Verify = []webhooks.Verification{{Scheme: webhooks.SchemeSharedSecret, Signature: webhooks.Source{From: "header.X-Shared-Token"}}}
-	s := serve(t, roletest.Probe("probe", ""), shared)
+	s := serve(t, testenv.Probe("probe", ""), shared)
 	path := s.connect(t, "probe")
 	n := s.Node
 	n.StartExecutor(t, nil)
@@ -200,7 +200,7 @@ func TestHandshakesUseTheVerifyTokenAndEmitNoEvent(t *testing.T) {
 		WebhookSecret connectors.Secret `json:"webhookSecret"`
 		VerifyToken   connectors.Secret `json:"verifyToken"`
 	}
-	c := roletest.Probe("shaking", "")
+	c := testenv.Probe("shaking", "")
 	c.Config, c.Auth = schema.For[handshakeConfig](), connectors.Auth{}
 	c.Webhook.TokenField = "verifyToken"
 	c.Webhook.Handshakes = []webhooks.Handshake{{
@@ -234,12 +234,12 @@ func TestHandshakesUseTheVerifyTokenAndEmitNoEvent(t *testing.T) {
 
 func TestASignedURLIsTheConfiguredOne(t *testing.T) {
 	t.Parallel()
-	c := roletest.Probe("signed-url", "")
+	c := testenv.Probe("signed-url", "")
 	c.Webhook.Verify[0].Signed, c.Webhook.Verify[0].Timestamp = "{url}{body}", nil
 	s := serve(t, c)
 	path := s.connect(t, "signed-url")
 	for host, want := range map[string]int{"https://hooks.example.test": http.StatusAccepted, "http://evil.test": http.StatusUnauthorized} {
-		signature := roletest.HMAC(secret, []byte(host+path+"?a=1{}"))
+		signature := testenv.HMAC(secret, []byte(host+path+"?a=1{}"))
 		r := s.raw(t, "POST "+path+"?a=1 HTTP/1.1\r\nHost: evil.test\r\nX-Forwarded-Host: evil.test\r\nX-Forwarded-Proto: http\r\nX-Probe-Signature: sha256="+signature+
 			"\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
 		if r.status != want {
