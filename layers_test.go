@@ -121,21 +121,6 @@ func TestProvidersAreNamedInTheCatalogueOnly(t *testing.T) {
 	}
 }
 
-const maxLines = 400
-
-func TestFilesAreOneIdea(t *testing.T) {
-	t.Parallel()
-	for file := range goFiles(t) {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n := strings.Count(string(text), "\n"); n > maxLines {
-			t.Errorf("%s has %d lines, and %d are the most: split it by idea", file, n, maxLines)
-		}
-	}
-}
-
 func allowed(room, imported string) bool {
 	if imported == room || strings.HasPrefix(imported, room+"/") && table[imported] == nil {
 		return true
