@@ -32,22 +32,22 @@ type account struct {
 // maxReply is far above every answer of the provider.
 const maxReply = 1 << 20
 
-// ask sends in as JSON (nothing if it is nil) to the provider and decodes a 2xx
-// answer. Any other answer is a *connectors.ProviderError; an answer that is no
-// JSON, or none at all, leaves open what the provider has done.
-func ask[Out any](ctx context.Context, call *connectors.Call, method, path string, in any, header http.Header) (Out, error) {
+// request posts in as JSON, or sends a GET if in is nil, and decodes a 2xx response.
+// Any other response is a *connectors.ProviderError.
+func request[Out any](ctx context.Context, call *connectors.Call, path string, in any, header http.Header) (Out, error) {
 	var out Out
 	var body io.Reader
+	method := http.MethodGet
 	if in != nil {
 		encoded, err := json.Marshal(in)
 		if err != nil {
 			return out, fmt.Errorf("encode request: %w", err)
 		}
-		body = bytes.NewReader(encoded)
+		body, method = bytes.NewReader(encoded), http.MethodPost
 	}
 	req, err := http.NewRequestWithContext(ctx, method, call.BaseURL+path, body)
 	if err != nil {
-		return out, errors.New("the base URL is no URL")
+		return out, errors.New("the base URL is not a URL")
 	}
 	for name, values := range header {
 		req.Header[name] = values
@@ -69,7 +69,7 @@ func ask[Out any](ctx context.Context, call *connectors.Call, method, path strin
 		return out, providerError(call, res, reply)
 	}
 	if err := json.Unmarshal(reply, &out); err != nil {
-		return out, errors.New("the provider answered with something that is no JSON")
+		return out, errors.New("the response of the provider is not JSON")
 	}
 	return out, nil
 }

@@ -66,7 +66,7 @@ func keyConnector(providerURL string) connectors.Connector {
 
 // validateKey asks the provider whether it takes the key.
 func validateKey(ctx context.Context, call *connectors.Call) error {
-	_, err := ask[account](ctx, call, http.MethodGet, "/api/me", nil, nil)
+	_, err := request[account](ctx, call, "/api/me", nil, nil)
 	if p, ok := errors.AsType[*connectors.ProviderError](err); ok && p.Status == http.StatusUnauthorized {
 		e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the provider does not accept the API key")
 		e.ProviderStatus = p.Status
@@ -92,7 +92,7 @@ func postMessage(ctx context.Context, call *connectors.Call, in postMessageInput
 		return postMessageOutput{}, err
 	}
 	body := map[string]string{"text": in.Text, "channel": config.Channel}
-	return ask[postMessageOutput](ctx, call, http.MethodPost, "/api/messages", body, idempotencyKey(call))
+	return request[postMessageOutput](ctx, call, "/api/messages", body, idempotencyKey(call))
 }
 
 type failInput struct {
@@ -111,7 +111,7 @@ func fail(ctx context.Context, call *connectors.Call, in failInput) (failOutput,
 		failInput
 		ID string `json:"id,omitempty"`
 	}{in, portable(call.RequestID)}
-	return ask[failOutput](ctx, call, http.MethodPost, "/api/fail", body, nil)
+	return request[failOutput](ctx, call, "/api/fail", body, nil)
 }
 
 type slowInput struct {
@@ -123,7 +123,7 @@ type slowOutput struct {
 }
 
 func slow(ctx context.Context, call *connectors.Call, in slowInput) (slowOutput, error) {
-	return ask[slowOutput](ctx, call, http.MethodPost, "/api/slow", in, nil)
+	return request[slowOutput](ctx, call, "/api/slow", in, nil)
 }
 
 type chargeInput struct {
@@ -135,5 +135,5 @@ type chargeOutput struct {
 }
 
 func charge(ctx context.Context, call *connectors.Call, in chargeInput) (chargeOutput, error) {
-	return ask[chargeOutput](ctx, call, http.MethodPost, "/api/charges", in, nil)
+	return request[chargeOutput](ctx, call, "/api/charges", in, nil)
 }

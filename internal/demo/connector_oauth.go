@@ -2,7 +2,6 @@ package demo
 
 import (
 	"context"
-	"net/http"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
@@ -40,5 +39,5 @@ func oauthConnector(providerURL string) connectors.Connector {
 }
 
 func me(ctx context.Context, call *connectors.Call, _ struct{}) (account, error) {
-	return ask[account](ctx, call, http.MethodGet, "/api/me", nil, nil)
+	return request[account](ctx, call, "/api/me", nil, nil)
 }

@@ -4,13 +4,14 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
-	"github.com/hawser-io/hawser/internal/records"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/hawser-io/hawser/internal/records"
 
 	gocmp "github.com/google/go-cmp/cmp"
 

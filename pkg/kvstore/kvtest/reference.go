@@ -62,7 +62,10 @@ func (m *model) create(rt *rapid.T) {
 		wantErr(rt, "Create("+key+")", err, kvstore.ErrExists)
 		return
 	}
-	m.stored(rt, "Create", key, value, revision, err)
+	if err != nil {
+		rt.Fatalf("Create(%s): %v", key, err)
+	}
+	m.stored(rt, kvstore.Entry{Key: key, Value: value, Revision: revision})
 }
 
 func (m *model) update(rt *rapid.T) {
@@ -73,18 +76,18 @@ func (m *model) update(rt *rapid.T) {
 		wantErr(rt, fmt.Sprintf("Update(%s, %d)", key, at), err, kvstore.ErrConflict)
 		return
 	}
-	m.stored(rt, "Update", key, value, revision, err)
+	if err != nil {
+		rt.Fatalf("Update(%s): %v", key, err)
+	}
+	m.stored(rt, kvstore.Entry{Key: key, Value: value, Revision: revision})
 }
 
-func (m *model) stored(rt *rapid.T, call, key string, value []byte, revision uint64, err error) {
-	if err != nil {
-		rt.Fatalf("%s(%s): %v", call, key, err)
+func (m *model) stored(rt *rapid.T, e kvstore.Entry) {
+	if e.Revision <= m.last {
+		rt.Fatalf("writing %s: got revision %d, want one above %d", e.Key, e.Revision, m.last)
 	}
-	if revision <= m.last {
-		rt.Fatalf("%s(%s): got revision %d, want one above %d", call, key, revision, m.last)
-	}
-	m.last = revision
-	m.entries[key] = kvstore.Entry{Key: key, Value: value, Revision: revision}
+	m.last = e.Revision
+	m.entries[e.Key] = e
 }
 
 func (m *model) delete(rt *rapid.T) {
