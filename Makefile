@@ -22,6 +22,7 @@ up: ## run everything on the embedded server, with the demo provider
 .PHONY: test
 test: ## all tests, with the race detector
 	$(GO) test -race -timeout 10m $(PACKAGES)
+	cd e2e/fosite && $(GO) test -race -timeout 5m ./...
 
 .PHONY: quick
 quick: ## the tests of the packages, without the race detector, end-to-end tests and soak
@@ -34,6 +35,7 @@ lint: ## formatting, vet, staticcheck, a tidy go.mod
 	$(GO) vet $(PACKAGES)
 	$(GO) tool staticcheck $(PACKAGES)
 	$(GO) mod tidy -diff
+	cd e2e/fosite && $(GO) vet ./... && $(GO) mod tidy -diff
 
 .PHONY: check
 check: lint test ## lint and test

@@ -2,8 +2,10 @@ package testenv
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 
@@ -101,17 +103,30 @@ func (n *Node) StartIngress(t testing.TB, opts *ingress.Options, tune ...func(*h
 	if opts != nil {
 		o = *opts
 	}
+	return n.serve(t, httptest.NewUnstartedServer(nil), o, tune...)
+}
+
+// StartReachable starts a node and an ingress whose base URL is the address of its
+// server, so that browsers and providers reach it by the URLs that it hands out.
+func StartReachable(t testing.TB, opts NodeOptions) (*Node, *Front) {
+	t.Helper()
+	server := httptest.NewUnstartedServer(nil)
+	opts.BaseURL = "http://" + server.Listener.Addr().String()
+	n := StartNode(t, &opts)
+	return n, n.serve(t, server, ingress.Options{BaseURL: opts.BaseURL, HTTP: n.Providers})
+}
+
+func (n *Node) serve(t testing.TB, server *httptest.Server, o ingress.Options, tune ...func(*http.Server)) *Front {
+	t.Helper()
 	o.Log = n.Logger()
 	if o.Metrics == nil {
 		o.Metrics = prometheus.NewRegistry()
 	}
 	in := ingress.New(ingress.Parts{
-		Queue: n.Queue, Service: n.Service, Store: n.Store, Tokens: n.Tokens, Status: n.Status,
-		Apps: n.Apps, OAuth: n.Flow,
+		Queue: n.Queue, Service: n.Service, Store: n.Store, Tokens: n.Tokens, Status: n.Status, Apps: n.Apps, OAuth: n.Flow,
 	}, &o)
 	f := &Front{Token: records.NewAPIToken()}
 	Must(t, n.Tokens.Add(t.Context(), f.Token, "test"))
-	server := httptest.NewUnstartedServer(nil)
 	server.Config = ingress.NewServer(in.Handler())
 	for _, f := range tune {
 		f(server.Config)
@@ -122,4 +137,18 @@ func (n *Node) StartIngress(t testing.TB, opts *ingress.Options, tune ...func(*h
 	f.HTTP.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	f.Role = startRole(t, in.Run)
 	return f
+}
+
+// API calls the management API with the front's token. It returns the status and the body.
+func (f *Front) API(t testing.TB, method, path, body string) (status int, answer []byte) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, f.URL+ingress.DefaultBasePath+path, strings.NewReader(body))
+	Must(t, err)
+	req.Header.Set("Authorization", "Bearer "+f.Token.Reveal())
+	resp, err := f.HTTP.Do(req)
+	Must(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	answer, err = io.ReadAll(resp.Body)
+	Must(t, err)
+	return resp.StatusCode, answer
 }
