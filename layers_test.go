@@ -43,7 +43,7 @@ var table = map[string][]string{
 	"internal/oauth":          {},
 	"internal/oauth/flow":     {"internal/oauth/token", "internal/oauth/endpoint", "internal/connection", "internal/records", "pkg/connectors", "pkg/connectors/schema", "pkg/events", "pkg/secret"},
 	"internal/oauth/token":    {"internal/oauth/endpoint", "internal/connection", "internal/records", "internal/queue", "internal/safehttp", "pkg/connectors", "pkg/events", "pkg/secret"},
-	"internal/oauth/endpoint": {"internal/records", "internal/safehttp", "pkg/connectors", "pkg/events", "pkg/secret"},
+	"internal/oauth/endpoint": {"internal/jsondoc", "internal/records", "internal/safehttp", "pkg/connectors", "pkg/events", "pkg/secret"},
 
 	"internal/webhook": {"internal/jsondoc", "internal/connection", "internal/records", "internal/safehttp", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/events", "pkg/secret"},
 

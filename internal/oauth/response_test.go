@@ -47,6 +47,7 @@ func dialects() []dialect {
 	}
 	return []dialect{
 		{name: "the standard", body: `{"access_token":"tok","refresh_token":"r","expires_in":3600,"scope":"b a"}`, life: time.Hour, refresh: "r", granted: []string{"a", "b"}},
+		{name: "a byte order mark", body: "\ufeff" + `{"access_token":"tok","refresh_token":"r","expires_in":3600}`, life: time.Hour, refresh: "r"},
 		{name: "seconds as text", body: `{"access_token":"tok","expires_in":"3600"}`, life: time.Hour},
 		{name: "other names", status: 201, body: `{"token":"tok","refreshToken":"r","expiresAt":"` + soon.Format(time.RFC3339) + `"}`, life: 2 * time.Hour, refresh: "r"},
 		{name: "expires", body: `{"token":"tok","expires":3600}`, life: time.Hour},

@@ -138,7 +138,7 @@ func scalar(v jsondoc.Value) (string, bool) {
 func (in *input) document() jsondoc.Value {
 	if !in.documentParsed {
 		in.documentParsed = true
-		in.json, _ = jsondoc.Parse(in.payload())
+		in.json, _ = jsondoc.Parse(jsondoc.TrimBOM(in.payload()))
 	}
 	return in.json
 }

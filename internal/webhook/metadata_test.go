@@ -60,12 +60,19 @@ func TestExtractionFromBodyPaths(t *testing.T) {
 func TestNothingIsExtractedFromInvalidJSON(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{
-		"", "null", "true", `"id"`, `{"id":"x"`, `{"id":"x"}}`, `{"id":"x"} {"id":"y"}`, `{'id':'x'}`, "\ufeff" + `{"id":"x"}`,
+		"", "null", "true", `"id"`, `{"id":"x"`, `{"id":"x"}}`, `{"id":"x"} {"id":"y"}`, `{'id':'x'}`,
 		`{"id":"x",}`, `{"a":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `,"id":"x"}`, "\x00", `[[[`, `{"id":"\ud800"}x`,
 	} {
 		if d := extract(t, webhooks.Extraction{ID: "{body.id}", Repeats: true}, "", request("X", "y", body)); d.ID != "" {
 			t.Errorf("body %.40q: ID = %q, want none", body, d.ID)
 		}
+	}
+}
+
+func TestAByteOrderMarkIsIgnored(t *testing.T) {
+	t.Parallel()
+	if d := extract(t, webhooks.Extraction{ID: "{body.id}"}, "", request("X", "y", "\ufeff"+`{"id":"x"}`)); d.ID != "x" {
+		t.Errorf("ID = %q, want x", d.ID)
 	}
 }
 

@@ -6,12 +6,15 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/hawser-io/hawser/internal/jsondoc"
 )
 
 // decode reads JSON, or else a form, into maps, lists, strings and json.Number. ok is
-// false for every other content.
+// false for every other content. A byte order mark is ignored: to refuse it would lose
+// a refresh token that the provider has rotated.
 func decode(body []byte) (doc any, ok bool) {
-	body = bytes.TrimSpace(body)
+	body = bytes.TrimSpace(jsondoc.TrimBOM(body))
 	if len(body) == 0 || body[0] == '<' {
 		return nil, false
 	}
