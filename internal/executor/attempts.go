@@ -16,6 +16,7 @@ import (
 // attempts calls the handlers of actions.
 type attempts struct {
 	calls     *callBuilder
+	workers   *workers
 	transport http.RoundTripper // to providers
 	claims    *claims
 	lifecycle *lifecycle
@@ -41,7 +42,7 @@ func (a *attempts) run(ctx context.Context, t *task, input json.RawMessage) (jso
 	if err := a.calls.build(limited, call, target{connector: t.connector, connection: t.connection, transport: t.effects}); err != nil {
 		return nil, preparationError(ctx, err)
 	}
-	if err := setContext(limited, t.connector, call); err != nil {
+	if err := a.workers.setContext(limited, t.connector, call); err != nil {
 		return nil, err
 	}
 	if err := a.claims.acquire(ctx, t); err != nil {
@@ -50,7 +51,7 @@ func (a *attempts) run(ctx context.Context, t *task, input json.RawMessage) (jso
 	started := events.Data{Action: t.action.Key, Attempt: t.attempt()}
 	a.lifecycle.notify(ctx, lifecycleEvent{kind: events.ActionStarted, about: t.about(), data: started})
 	a.running.Inc()
-	output, err := runBounded(limited, func() (json.RawMessage, error) {
+	output, err := a.workers.runBounded(limited, func() (json.RawMessage, error) {
 		defer a.running.Dec()
 		return t.action.RunChecked(limited, call, input)
 	})

@@ -16,16 +16,16 @@ const abandonAfter = time.Second
 // runBounded returns what f returns. f is a connector's code, which may ignore that its
 // context has ended: runBounded then returns a timeout [abandonAfter] later, and discards
 // what f returns.
-func runBounded(ctx context.Context, f func() (json.RawMessage, error)) (json.RawMessage, error) {
+func (w *workers) runBounded(ctx context.Context, f func() (json.RawMessage, error)) (json.RawMessage, error) {
 	type answer struct {
 		output json.RawMessage
 		err    error
 	}
 	answers := make(chan answer, 1)
-	go func() {
+	w.run(func() {
 		output, err := f()
 		answers <- answer{output, err}
-	}()
+	})
 	var abandon <-chan time.Time
 	done := ctx.Done()
 	for {
@@ -45,7 +45,7 @@ func runBounded(ctx context.Context, f func() (json.RawMessage, error)) (json.Ra
 
 // setContext runs the connector's Context function, under the same rules as a handler: it
 // may call the provider, and may fail in every way.
-func setContext(ctx context.Context, c *connectors.Connector, call *connectors.Call) error {
+func (w *workers) setContext(ctx context.Context, c *connectors.Connector, call *connectors.Call) error {
 	if c.Context == nil {
 		return nil
 	}
@@ -55,7 +55,7 @@ func setContext(ctx context.Context, c *connectors.Connector, call *connectors.C
 		value, err = c.Context(ctx, call)
 		return json.RawMessage("{}"), err
 	}}
-	_, err := runBounded(ctx, func() (json.RawMessage, error) { return run.Run(ctx, call, nil) })
+	_, err := w.runBounded(ctx, func() (json.RawMessage, error) { return run.Run(ctx, call, nil) })
 	if err == nil {
 		call.Context = value
 	}

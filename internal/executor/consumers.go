@@ -47,7 +47,7 @@ func (x *Executor) dueWebhooks(c *connectors.Connector) events.Consumer {
 }
 
 func (x *Executor) consumer(c events.Consumer) events.Consumer {
-	c.AckWait, c.OnError = x.opts.AckWait, x.telemetry.problem
+	c.AckWait, c.OnError, c.Go = x.opts.AckWait, x.telemetry.problem, x.workers.run
 	return c
 }
 

@@ -12,6 +12,7 @@
 //	attempts.go       one call of the handler, in a concurrency slot
 //	callbuilder.go    what the handler gets: config, credentials, HTTP client
 //	boundedcode.go    running a connector's code with a deadline
+//	workers.go        reused goroutines
 //	claims.go         actions that may not be repeated
 //	sideeffects.go    whether a call may have changed something at the provider
 //	outcomes.go       result, next attempt, or dead letter
@@ -27,7 +28,7 @@
 //	service.go        hawser.call.>
 //	validator.go      hawser.validate.<connector>
 //	sweeper.go        messages to connectors that are not registered
-//	maxdeliveries.go  messages that were delivered as often as they may be
+//	unprocessed.go    messages that no consumer processes any more
 //	quarantine.go     messages whose subject cannot be read
 //	telemetry.go      metrics and log
 //

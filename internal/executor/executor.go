@@ -67,6 +67,7 @@ type Executor struct {
 	definitions *records.Definitions
 	opts        Options
 	telemetry   *telemetry
+	workers     *workers
 
 	actions     *actions
 	webhooks    *webhooks
@@ -90,7 +91,7 @@ func New(parts Parts, opts *Options) *Executor {
 	o.BusyAfter = cmp.Or(o.BusyAfter, 20)
 	o.Role = cmp.Or(o.Role, "executor")
 
-	x := &Executor{queue: parts.Queue, registry: parts.Registry, definitions: parts.Definitions, opts: o}
+	x := &Executor{queue: parts.Queue, registry: parts.Registry, definitions: parts.Definitions, opts: o, workers: &workers{}}
 	x.telemetry = newTelemetry(o.Metrics, o.Log.With().Str("role", o.Role).Logger())
 	lifecycle := &lifecycle{bus: x.queue.Bus, role: o.Role, skipNotifications: o.SkipNotifications, telemetry: x.telemetry}
 	calls := &callBuilder{connections: parts.Connections, http: parts.HTTP, tokens: o.Tokens}
@@ -98,30 +99,31 @@ func New(parts Parts, opts *Options) *Executor {
 		queue: x.queue, connections: parts.Connections, lifecycle: lifecycle, timers: newTimers(),
 		after: o.SilentAfter, busyAfter: o.BusyAfter,
 	}
-	x.actions = newActions(parts, x.telemetry, lifecycle, calls, o.AckWait)
+	x.actions = newActions(parts, x.telemetry, lifecycle, &attempts{
+		calls: calls, workers: x.workers, transport: parts.HTTP.Transport, claims: &claims{parts.Claims}, lifecycle: lifecycle, running: x.telemetry.running,
+	}, o.AckWait)
 	x.webhooks = &webhooks{
 		queue: x.queue, registry: x.registry, inactivity: x.inactivity, status: parts.Status, lifecycle: lifecycle, telemetry: x.telemetry,
 		runner: &webhookRunner{
-			queue: x.queue, connections: parts.Connections, calls: calls, transport: parts.HTTP.Transport, running: x.telemetry.running,
+			queue: x.queue, connections: parts.Connections, calls: calls, workers: x.workers, transport: parts.HTTP.Transport, running: x.telemetry.running,
 		},
 	}
 	x.unprocessed = &unprocessed{queue: x.queue, actions: x.actions, webhooks: x.webhooks}
 	x.sweeper = &sweeper{queue: x.queue, definitions: x.definitions, unprocessed: x.unprocessed, after: o.UnservedAfter, telemetry: x.telemetry}
 	x.calls = &callService{queue: x.queue, definitions: x.definitions}
-	x.validator = &validator{connections: parts.Connections, calls: calls, transport: parts.HTTP.Transport, telemetry: x.telemetry}
+	x.validator = &validator{connections: parts.Connections, calls: calls, workers: x.workers, transport: parts.HTTP.Transport, telemetry: x.telemetry}
 	return x
 }
 
-func newActions(parts Parts, telemetry *telemetry, lifecycle *lifecycle, calls *callBuilder, ackWait time.Duration) *actions {
-	claims := &claims{parts.Claims}
+func newActions(parts Parts, telemetry *telemetry, lifecycle *lifecycle, attempts *attempts, ackWait time.Duration) *actions {
 	results := &results{
 		bus: parts.Queue.Bus, lifecycle: lifecycle, status: parts.Status, telemetry: telemetry, suspendedAfter: ackWait / 3,
 	}
 	return &actions{
 		subjects: parts.Queue.Subjects, results: results, telemetry: telemetry,
 		resolver:   &resolver{registry: parts.Registry, scopes: parts.Scopes, connections: parts.Connections},
-		attempts:   &attempts{calls: calls, transport: parts.HTTP.Transport, claims: claims, lifecycle: lifecycle, running: telemetry.running},
-		outcomes:   &outcomes{queue: parts.Queue, results: results, claims: claims, lifecycle: lifecycle, telemetry: telemetry},
+		attempts:   attempts,
+		outcomes:   &outcomes{queue: parts.Queue, results: results, claims: attempts.claims, lifecycle: lifecycle, telemetry: telemetry},
 		quarantine: &quarantine{bus: parts.Queue.Bus, telemetry: telemetry},
 	}
 }
@@ -149,6 +151,11 @@ func (x *Executor) Prepare(ctx context.Context) error {
 // Run works until ctx ends, then takes no more messages, waits until grace ends for the
 // handlers that run, and returns nil. It calls serving once calls are served.
 func (x *Executor) Run(ctx, grace context.Context, serving func()) error {
+	stop, err := x.workers.start()
+	if err != nil {
+		return err
+	}
+	defer stop()
 	g, ctx := errgroup.WithContext(ctx)
 	last, end := lastWrites(grace)
 	defer end()

@@ -15,6 +15,7 @@ import (
 type validator struct {
 	connections *records.Connections
 	calls       *callBuilder
+	workers     *workers
 	transport   http.RoundTripper
 	telemetry   *telemetry
 }
@@ -22,7 +23,7 @@ type validator struct {
 func (v *validator) answer(ctx context.Context, c *connectors.Connector, sealed []byte) natsmicro.Reply {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	_, err := runBounded(ctx, func() (json.RawMessage, error) { return nil, v.validate(ctx, c, sealed) })
+	_, err := v.workers.runBounded(ctx, func() (json.RawMessage, error) { return nil, v.validate(ctx, c, sealed) })
 	if err == nil {
 		return natsmicro.Reply{Data: []byte(`{}`)}
 	}
@@ -53,7 +54,7 @@ func (v *validator) validate(ctx context.Context, c *connectors.Connector, seale
 	if err := v.calls.build(ctx, call, target{connector: c, connection: record, config: config, transport: v.transport}); err != nil {
 		return err
 	}
-	if err := setContext(ctx, c, call); err != nil {
+	if err := v.workers.setContext(ctx, c, call); err != nil {
 		return err
 	}
 	return c.RunValidate(ctx, call)

@@ -22,6 +22,7 @@ type webhookRunner struct {
 	queue       *queue.Queue
 	connections *records.Connections
 	calls       *callBuilder
+	workers     *workers
 	transport   http.RoundTripper
 	running     prometheus.Gauge
 }
@@ -52,13 +53,13 @@ func (r *webhookRunner) run(ctx context.Context, t *webhookTask) error {
 	if err := r.calls.build(prepare, call, target{connector: t.connector, connection: conn, transport: r.transport}); err != nil {
 		return err
 	}
-	if err := setContext(prepare, t.connector, call); err != nil {
+	if err := r.workers.setContext(prepare, t.connector, call); err != nil {
 		return err
 	}
 	ctx, cancel = context.WithTimeout(ctx, definition.TimeLimit())
 	defer cancel()
 	r.running.Inc()
-	_, err = runBounded(ctx, func() (json.RawMessage, error) {
+	_, err = r.workers.runBounded(ctx, func() (json.RawMessage, error) {
 		defer r.running.Dec()
 		return nil, definition.Handle(ctx, call, t.delivery(body))
 	})
