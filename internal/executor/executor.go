@@ -91,8 +91,9 @@ func New(parts Parts, opts *Options) *Executor {
 	o.BusyAfter = cmp.Or(o.BusyAfter, 20)
 	o.Role = cmp.Or(o.Role, "executor")
 
-	x := &Executor{queue: parts.Queue, registry: parts.Registry, definitions: parts.Definitions, opts: o, workers: &workers{}}
+	x := &Executor{queue: parts.Queue, registry: parts.Registry, definitions: parts.Definitions, opts: o}
 	x.telemetry = newTelemetry(o.Metrics, o.Log.With().Str("role", o.Role).Logger())
+	x.workers = &workers{problem: x.telemetry.problem}
 	lifecycle := &lifecycle{bus: x.queue.Bus, role: o.Role, skipNotifications: o.SkipNotifications, telemetry: x.telemetry}
 	calls := &callBuilder{connections: parts.Connections, http: parts.HTTP, tokens: o.Tokens}
 	x.inactivity = &inactivity{

@@ -14,7 +14,7 @@ import (
 // the executor that made it.
 var errAttemptsUsedUp = connectors.Permanent(&connectors.Error{
 	Code:    connectors.CodeConnectorActionFailed,
-	Message: "every executor that worked on this ended before it had an outcome, again and again; no further attempt is made",
+	Message: "the executor stopped during every attempt; no further attempt is made",
 })
 
 func inputInvalid(err error) error {

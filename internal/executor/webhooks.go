@@ -83,17 +83,15 @@ func (w *webhooks) received(ctx context.Context, webhook *events.StoredMessage) 
 		return events.Discard(err)
 	}
 	ctx = events.WithTrace(ctx, webhook.Header)
-	if webhook.NumDelivered == 1 {
-		w.notifyReceived(ctx, t)
-	}
+	w.notifyReceived(ctx, t)
 	if err := w.inactivity.received(ctx, t.ref()); err != nil {
 		return err
 	}
 	return w.handle(ctx, t)
 }
 
-// notifyReceived publishes webhook.received. It is called for the first delivery of the
-// stored webhook only, so that a redelivery publishes nothing twice.
+// notifyReceived publishes webhook.received, under an id that is derived from the
+// webhook's: the stream drops what a redelivered message publishes again.
 func (w *webhooks) notifyReceived(ctx context.Context, t *webhookTask) {
 	verified := events.Extension(t.event, events.ExtVerified) != "false"
 	w.lifecycle.notify(ctx, lifecycleEvent{

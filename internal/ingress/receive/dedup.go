@@ -19,7 +19,7 @@ const (
 // recent holds what this process stored lately, and what it is storing. Safe for
 // concurrent use.
 type recent struct {
-	flights singleflight.Group
+	storing singleflight.Group
 	stored  *lru.Cache[string, time.Time] // key → when it was stored
 }
 
@@ -44,7 +44,7 @@ func (r *recent) once(key string, store func() (bool, error)) (duplicate bool, e
 		return store()
 	}
 	first := false
-	_, err, _ = r.flights.Do(key, func() (any, error) {
+	_, err, _ = r.storing.Do(key, func() (any, error) {
 		first = true
 		if duplicate = r.has(key); duplicate {
 			return nil, nil
