@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
@@ -29,9 +30,9 @@ func TestTheProvidersAccountCannotBeEntered(t *testing.T) {
 	in := install(t, nil, teams("known", "user.id"), teams("unknown", "resource.id"))
 	for key, want := range map[string]string{"known": "usr_ava", "unknown": ""} {
 		in.setApp(key, demoApp)
-		path, b := "/scopes/organization/acme/connections/"+key, newBrowser(t)
+		path, b := "/scopes/organization/acme/connections/"+key, testenv.NewBrowser(t)
 		entered := map[string]any{"config": map[string]string{"team": "another's"}}
-		if status, _, body := b.get(in.begin(b, path, entered, approve)); status != http.StatusOK {
+		if status, _, body := b.Get(in.begin(b, path, entered, approve)); status != http.StatusOK {
 			t.Fatalf("%s: callback: %d %s", key, status, body)
 		}
 		check := func(when string) {

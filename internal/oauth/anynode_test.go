@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
@@ -19,7 +20,7 @@ func TestAFlowContinuesOnAnyNodeAndIsUsedOnce(t *testing.T) {
 	started := in.start(onDemo, map[string]any{})
 	to, cookie, err := in.join(t).flow.Starter.Open(t.Context(), "demo-oauth", started[strings.LastIndex(started, "/")+1:], func(string) string { return "" })
 	must(t, err)
-	_, callback, _ := newBrowser(t).post(to, approve)
+	_, callback, _ := testenv.NewBrowser(t).Post(to, approve)
 	u, err := url.Parse(callback)
 	must(t, err)
 	browser := func(name string) string {

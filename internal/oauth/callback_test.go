@@ -12,6 +12,7 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/demo"
 	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -41,7 +42,7 @@ func parameterOf(t testing.TB, text, name string) string {
 }
 
 // cookies returns the browser's cookies for the ingress.
-func (in *installation) cookies(b *browser) []*http.Cookie {
+func (in *installation) cookies(b *testenv.Browser) []*http.Cookie {
 	in.t.Helper()
 	u, err := url.Parse(in.url)
 	must(in.t, err)
@@ -49,9 +50,9 @@ func (in *installation) cookies(b *browser) []*http.Cookie {
 }
 
 // expectRefused expects a callback to be refused for a reason, and nothing exchanged.
-func (in *installation) expectRefused(b *browser, p *demo.Provider, callback, reason string) {
+func (in *installation) expectRefused(b *testenv.Browser, p *demo.Provider, callback, reason string) {
 	in.t.Helper()
-	status, location, body := b.get(callback)
+	status, location, body := b.Get(callback)
 	if status != http.StatusBadRequest || location != "" || !strings.Contains(body, `"reason":"`+reason+`"`) {
 		in.t.Errorf("got %d %s to %q, want 400 with reason %s", status, body, location, reason)
 	}
@@ -81,23 +82,23 @@ func TestACallbackOfAForeignTenantIsRefused(t *testing.T) {
 	t.Run("its state, in a browser with a flow of its own", func(t *testing.T) {
 		t.Parallel()
 		in, p := withDemo(t, nil)
-		attacker, victim := newBrowser(t), newBrowser(t)
+		attacker, victim := testenv.NewBrowser(t), testenv.NewBrowser(t)
 		theirs := in.begin(attacker, onDemoOfGlobex, map[string]any{}, approve)
 		ours := in.begin(victim, onDemo, map[string]any{}, approve)
 		in.expectRefused(victim, p, theirs, "wrong_browser")
 		in.expectUnconnected("demo-oauth", "acme", "globex")
 		in.expectRefused(attacker, p, theirs, "replayed") // that flow is used up for its owner too
-		if status, _, body := victim.get(ours); status != http.StatusOK {
+		if status, _, body := victim.Get(ours); status != http.StatusOK {
 			t.Errorf("the victim's own flow: got %d %s, want 200", status, body)
 		}
 	})
 	t.Run("its state, with the cookie's value under the other's name", func(t *testing.T) {
 		t.Parallel()
 		in, p := withDemo(t, nil)
-		attacker, victim := newBrowser(t), newBrowser(t)
+		attacker, victim := testenv.NewBrowser(t), testenv.NewBrowser(t)
 		theirs := in.begin(attacker, onDemoOfGlobex, map[string]any{}, approve)
 		in.begin(victim, onDemo, map[string]any{}, approve)
-		forged := newBrowser(t)
+		forged := testenv.NewBrowser(t)
 		u, err := url.Parse(in.url)
 		must(t, err)
 		forged.Jar.SetCookies(u, []*http.Cookie{{Name: in.cookies(attacker)[0].Name, Value: in.cookies(victim)[0].Value, Path: "/"}})
@@ -107,12 +108,12 @@ func TestACallbackOfAForeignTenantIsRefused(t *testing.T) {
 	t.Run("its code, with a state of one's own", func(t *testing.T) {
 		t.Parallel()
 		in, p := withDemo(t, nil)
-		attacker, victim := newBrowser(t), newBrowser(t)
+		attacker, victim := testenv.NewBrowser(t), testenv.NewBrowser(t)
 		theirs := in.begin(victim, onDemo, map[string]any{}, approve)
 		ours := in.begin(attacker, onDemoOfGlobex, map[string]any{}, approve)
 		// PKCE: the code is valid only with the verifier of the flow that requested it.
 		injected := parameter(t, ours, "code", parameterOf(t, theirs, "code"))
-		if status, _, body := attacker.get(injected); status != http.StatusBadGateway || !strings.Contains(body, string(connectors.CodeConnectorOAuthTokenFailed)) {
+		if status, _, body := attacker.Get(injected); status != http.StatusBadGateway || !strings.Contains(body, string(connectors.CodeConnectorOAuthTokenFailed)) {
 			t.Errorf("got %d %s, want 502 CONNECTOR_OAUTH_TOKEN_FAILED", status, body)
 		}
 		if got := stats(t, p); got.Exchanges != 0 {
@@ -130,14 +131,14 @@ func TestACallbackOfAForeignConnectorIsRefused(t *testing.T) {
 	in := install(t, nil, append(demoConnectors(p), oauthConnector("other", p.URL(), nil))...)
 	in.setApp("demo-oauth", demoApp)
 	in.setApp("other", demoApp)
-	b := newBrowser(t) // the same one has a flow at each
+	b := testenv.NewBrowser(t) // the same one has a flow at each
 	here := in.begin(b, onDemo, map[string]any{}, approve)
 	there := in.begin(b, "/scopes/organization/acme/connections/other", map[string]any{}, approve)
 	in.expectRefused(b, p, strings.Replace(here, "/demo-oauth/", "/other/", 1), "mismatch")
 	in.expectRefused(b, p, here, "replayed")
 	in.expectUnconnected("demo-oauth", "acme")
 	in.expectUnconnected("other", "acme")
-	if status, _, body := b.get(there); status != http.StatusOK {
+	if status, _, body := b.Get(there); status != http.StatusOK {
 		t.Errorf("the other connector's own callback: got %d %s, want 200", status, body)
 	}
 	kinds := in.kinds()
@@ -153,7 +154,7 @@ func TestCookiesOverHTTPSBelongToTheHostAlone(t *testing.T) {
 	p := startDemo(t)
 	in := setup{serve: newTLSServer}.install(t, nil, demoConnectors(p)...)
 	in.setApp("demo-oauth", demoApp)
-	b := newBrowser(t)
+	b := testenv.NewBrowser(t)
 	b.Transport = in.client.Transport
 	check := func(what string, resp *http.Response, age func(int) bool) {
 		t.Helper()
@@ -168,7 +169,7 @@ func TestCookiesOverHTTPSBelongToTheHostAlone(t *testing.T) {
 	}
 	get := func(to string) *http.Response {
 		t.Helper()
-		resp, err := b.Get(to)
+		resp, err := b.Client.Get(to)
 		must(t, err)
 		return resp
 	}
@@ -178,7 +179,7 @@ func TestCookiesOverHTTPSBelongToTheHostAlone(t *testing.T) {
 	}
 	opened := get(started)
 	check("start", opened, func(age int) bool { return age > 590 && age <= 600 })
-	_, callback, _ := b.post(opened.Header.Get("Location"), approve)
+	_, callback, _ := b.Post(opened.Header.Get("Location"), approve)
 	done := get(callback)
 	if done.StatusCode != http.StatusOK {
 		t.Errorf("callback: got %d, want 200", done.StatusCode)
@@ -217,9 +218,9 @@ func TestCallbackParametersAreInTheConfigOfEveryCall(t *testing.T) {
 		"default": {map[string]any{}, "third"},
 	} {
 		path := "/scopes/organization/acme/connections/books?account=" + account
-		b := newBrowser(t)
+		b := testenv.NewBrowser(t)
 		callback := in.begin(b, path, tc.body, approve)
-		if status, _, body := b.get(parameter(t, callback, "realmId", "9130 0<1>")); status != http.StatusOK {
+		if status, _, body := b.Get(parameter(t, callback, "realmId", "9130 0<1>")); status != http.StatusOK {
 			t.Fatalf("callback: got %d %s", status, body)
 		}
 		a := events.Action{ActionRef: events.ActionRef{Tenant: acme, Connector: "books", Action: "where"}, ID: "where-" + account, Input: []byte(`{}`), Account: account}

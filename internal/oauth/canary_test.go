@@ -19,6 +19,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
@@ -89,10 +90,10 @@ func TestNoSecretIsLoggedPublishedOrStoredInTheClear(t *testing.T) {
 	secrets := []string{canary}
 
 	const path = "/scopes/organization/acme/connections/leaky"
-	begin := func() (b *browser, state string) {
+	begin := func() (b *testenv.Browser, state string) {
 		started := in.start(path, map[string]any{"return_url": in.url + "/done"})
-		b = newBrowser(t)
-		_, authorize, _ := b.get(started)
+		b = testenv.NewBrowser(t)
+		_, authorize, _ := b.Get(started)
 		state = parameterOf(t, authorize, "state")
 		secrets = append(secrets, state, in.cookies(b)[0].Value, started[strings.LastIndex(started, "/")+1:])
 		return b, state
@@ -101,19 +102,19 @@ func TestNoSecretIsLoggedPublishedOrStoredInTheClear(t *testing.T) {
 	record := func(_ int, location, body string) { seen.WriteString(location + "\n" + body + "\n") }
 
 	b, state := begin()
-	record(b.get(callback + "state=" + state + canary + "&code=" + canary))
-	record(b.get(callback + "state=" + canary + "&code=" + canary))
-	record(b.get(in.url + "/connectors/leaky/oauth/start/" + canary))
-	record(b.get(in.url + "/connectors/leaky/oauth/reconnect/" + canary))
-	record(newBrowser(t).get(callback + "state=" + state + "&code=" + canary))
+	record(b.Get(callback + "state=" + state + canary + "&code=" + canary))
+	record(b.Get(callback + "state=" + canary + "&code=" + canary))
+	record(b.Get(in.url + "/connectors/leaky/oauth/start/" + canary))
+	record(b.Get(in.url + "/connectors/leaky/oauth/reconnect/" + canary))
+	record(testenv.NewBrowser(t).Get(callback + "state=" + state + "&code=" + canary))
 	b, state = begin()
-	record(b.get(callback + "state=" + state + "&error=" + canary + "&error_description=" + canary))
+	record(b.Get(callback + "state=" + state + "&error=" + canary + "&error_description=" + canary))
 	provider.refuse.Store(true)
 	b, state = begin()
-	record(b.get(callback + "state=" + state + "&code=" + canary + "-code"))
+	record(b.Get(callback + "state=" + state + "&code=" + canary + "-code"))
 	provider.refuse.Store(false)
 	b, state = begin()
-	record(b.get(callback + "state=" + state + "&code=" + canary + "-code"))
+	record(b.Get(callback + "state=" + state + "&code=" + canary + "-code"))
 	c := in.connection("leaky", "")
 	provider.refuse.Store(true)
 	_, problem := in.call(http.MethodPost, path+"/refresh", nil, nil)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -152,14 +153,14 @@ func (in *installation) connectChat(t *testing.T, account string) *records.Conne
 // answerChat goes through the flow, and returns how it ended.
 func (in *installation) answerChat(t *testing.T, start string) (status int, body string) {
 	t.Helper()
-	status, body, _ = in.authorize(newBrowser(t), start, "")
+	status, body, _ = in.authorize(testenv.NewBrowser(t), start, "")
 	return status, body
 }
 
 // finishChat goes through the flow, and returns the authorization request.
 func (in *installation) finishChat(t *testing.T, start string) (request url.Values) {
 	t.Helper()
-	status, body, request := in.authorize(newBrowser(t), start, "")
+	status, body, request := in.authorize(testenv.NewBrowser(t), start, "")
 	if status != http.StatusOK {
 		t.Fatalf("callback: got %d %s", status, body)
 	}
@@ -276,18 +277,18 @@ func TestARevokedCompanionKeepsTheConnectionActive(t *testing.T) {
 		t.Fatalf("published %+v, want one event with a link", published)
 	}
 	w.with(func() { w.team = "T2" })
-	_, start, _ := newBrowser(t).get(published[0].URL)
+	_, start, _ := testenv.NewBrowser(t).Get(published[0].URL)
 	if status, body := in.answerChat(t, start); status != http.StatusBadRequest || !strings.Contains(body, "mismatch") {
 		t.Errorf("the link for another team: got %d %s, want 400 mismatch", status, body)
 	}
 	w.with(func() { w.team = "T1" })
-	_, start, _ = newBrowser(t).get(published[0].URL)
+	_, start, _ = testenv.NewBrowser(t).Get(published[0].URL)
 	in.finishChat(t, start)
 	w.with(func() { w.refuse = "" })
 	if failures := in.act(t, "chat", "both", 1, "again"); len(failures) > 0 {
 		t.Errorf("after the link: %s", failures[0])
 	}
-	if status, _, body := newBrowser(t).get(published[0].URL); status != http.StatusBadRequest || !strings.Contains(body, "replayed") {
+	if status, _, body := testenv.NewBrowser(t).Get(published[0].URL); status != http.StatusBadRequest || !strings.Contains(body, "replayed") {
 		t.Errorf("the link once more: got %d %s, want 400 replayed", status, body)
 	}
 }

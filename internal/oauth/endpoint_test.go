@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
@@ -97,7 +98,7 @@ func TestTheCallbackSelectsTheTokenEndpoint(t *testing.T) {
 		if place != "" {
 			more = "&accounts-server=" + url.QueryEscape(place)
 		}
-		status, body, _ = in.authorize(newBrowser(t), in.start(path+"?account="+account, map[string]any{}), more)
+		status, body, _ = in.authorize(testenv.NewBrowser(t), in.start(path+"?account="+account, map[string]any{}), more)
 		return status, body
 	}
 	for account, place := range map[string]string{"eu": eu, "us": us, "unsaid": ""} {

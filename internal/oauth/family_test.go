@@ -8,6 +8,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -25,14 +26,14 @@ func TestAFamilySharesOneGrant(t *testing.T) {
 	in.setApp("apart", demoApp)
 	asked := func(connector, tenant string) string {
 		started := in.start("/scopes/organization/"+tenant+"/connections/"+connector, map[string]any{})
-		_, authorize, _ := newBrowser(t).get(started)
+		_, authorize, _ := testenv.NewBrowser(t).Get(started)
 		u, err := url.Parse(authorize)
 		must(t, err)
 		return u.Query().Get("scope")
 	}
 	connect := func(connector, tenant string) *records.Connection {
-		b := newBrowser(t)
-		if status, _, body := b.get(in.begin(b, "/scopes/organization/"+tenant+"/connections/"+connector, map[string]any{}, approve)); status != http.StatusOK {
+		b := testenv.NewBrowser(t)
+		if status, _, body := b.Get(in.begin(b, "/scopes/organization/"+tenant+"/connections/"+connector, map[string]any{}, approve)); status != http.StatusOK {
 			t.Fatalf("%s of %s: got %d %s", connector, tenant, status, body)
 		}
 		c, err := in.front.service.Latest(t.Context(), records.NewRef(events.Tenant{Scope: "organization", Identity: tenant}, connector, ""))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -18,8 +19,8 @@ import (
 func TestAFlowConnectsAndKeepsItsTokensSealed(t *testing.T) {
 	t.Parallel()
 	in, p := withDemo(t, nil)
-	b := newBrowser(t)
-	status, location, _ := b.get(in.begin(b, onDemo, map[string]any{"return_url": in.url + "/done?x=1"}, approve))
+	b := testenv.NewBrowser(t)
+	status, location, _ := b.Get(in.begin(b, onDemo, map[string]any{"return_url": in.url + "/done?x=1"}, approve))
 	if want := in.url + "/done?connector=demo-oauth&status=success&x=1"; status != http.StatusSeeOther || location != want {
 		t.Errorf("callback: got %d to %s, want 303 to %s", status, location, want)
 	}
@@ -53,7 +54,7 @@ func TestTheAuthorizationRequestCannotBeOverridden(t *testing.T) {
 	app.ExtraParams = map[string]string{"state": "mine", "Redirect_URI": "https://evil.example", "code_challenge_method": "plain", "access_type": "offline"}
 	in.setApp("sly", app)
 	started := in.start("/scopes/organization/acme/connections/sly", map[string]any{})
-	resp, err := newBrowser(t).Get(started)
+	resp, err := testenv.NewBrowser(t).Client.Get(started)
 	must(t, err)
 	_ = resp.Body.Close()
 	to, err := resp.Location()
@@ -94,26 +95,35 @@ func TestEveryRefusalHasItsReasonAndStoresNothing(t *testing.T) {
 	}
 	cases := []struct {
 		name, reason string
-		alter        func(b *browser, callback string) (*browser, string)
+		alter        func(b *testenv.Browser, callback string) (*testenv.Browser, string)
 	}{
-		{"no state", "malformed", func(b *browser, c string) (*browser, string) { return b, change(c, "state", "") }},
-		{"short state", "malformed", func(b *browser, c string) (*browser, string) { return b, change(c, "state", "abc") }},
-		{"two states", "malformed", func(b *browser, c string) (*browser, string) { return b, c + "&state=x" }},
-		{"nonce changed", "bad_signature", func(b *browser, c string) (*browser, string) { return b, change(c, "state", flip(stateOf(c), 3)) }},
-		{"expiry changed", "bad_signature", func(b *browser, c string) (*browser, string) { return b, change(c, "state", flip(stateOf(c), 50)) }},
-		{"another browser", "wrong_browser", func(_ *browser, c string) (*browser, string) { return newBrowser(t), c }},
-		{"another issuer", "mismatch", func(b *browser, c string) (*browser, string) { return b, change(c, "iss", "https://evil.example") }},
-		{"no issuer", "mismatch", func(b *browser, c string) (*browser, string) { return b, change(c, "iss", "") }},
-		{"another connector", "mismatch", func(b *browser, c string) (*browser, string) {
+		{"no state", "malformed", func(b *testenv.Browser, c string) (*testenv.Browser, string) { return b, change(c, "state", "") }},
+		{"short state", "malformed", func(b *testenv.Browser, c string) (*testenv.Browser, string) { return b, change(c, "state", "abc") }},
+		{"two states", "malformed", func(b *testenv.Browser, c string) (*testenv.Browser, string) { return b, c + "&state=x" }},
+		{"nonce changed", "bad_signature", func(b *testenv.Browser, c string) (*testenv.Browser, string) {
+			return b, change(c, "state", flip(stateOf(c), 3))
+		}},
+		{"expiry changed", "bad_signature", func(b *testenv.Browser, c string) (*testenv.Browser, string) {
+			return b, change(c, "state", flip(stateOf(c), 50))
+		}},
+		{"another browser", "wrong_browser", func(_ *testenv.Browser, c string) (*testenv.Browser, string) { return testenv.NewBrowser(t), c }},
+		{"another issuer", "mismatch", func(b *testenv.Browser, c string) (*testenv.Browser, string) {
+			return b, change(c, "iss", "https://evil.example")
+		}},
+		{"no issuer", "mismatch", func(b *testenv.Browser, c string) (*testenv.Browser, string) { return b, change(c, "iss", "") }},
+		{"another connector", "mismatch", func(b *testenv.Browser, c string) (*testenv.Browser, string) {
 			return b, strings.Replace(c, "/demo-oauth/", "/other/", 1)
 		}},
-		{"too late", "expired", func(b *browser, c string) (*browser, string) { clock.advance(records.FlowLife); return b, c }},
+		{"too late", "expired", func(b *testenv.Browser, c string) (*testenv.Browser, string) {
+			clock.advance(records.FlowLife)
+			return b, c
+		}},
 	}
 	for _, tc := range cases {
-		b := newBrowser(t)
+		b := testenv.NewBrowser(t)
 		callback := in.begin(b, onDemo, map[string]any{"return_url": in.url + "/done"}, approve)
 		who, altered := tc.alter(b, callback)
-		status, location, body := who.get(altered)
+		status, location, body := who.Get(altered)
 		if status != http.StatusBadRequest || !strings.Contains(body, `"reason":"`+tc.reason+`"`) || !strings.Contains(body, "CONNECTOR_OAUTH_STATE_INVALID") || location != "" {
 			t.Errorf("%s: got %d %s, want 400 with reason %s", tc.name, status, body, tc.reason)
 		}
@@ -124,7 +134,7 @@ func TestEveryRefusalHasItsReasonAndStoresNothing(t *testing.T) {
 		if tc.reason == "malformed" || tc.reason == "bad_signature" {
 			continue
 		}
-		if _, _, body := b.get(callback); !strings.Contains(body, `"reason":"replayed"`) {
+		if _, _, body := b.Get(callback); !strings.Contains(body, `"reason":"replayed"`) {
 			t.Errorf("%s, and then the true callback: got %s, want replayed", tc.name, body)
 		}
 	}
@@ -143,13 +153,13 @@ func TestAFlowIsBoundToTheFirstBrowser(t *testing.T) {
 	t.Parallel()
 	in, _ := withDemo(t, nil)
 	started := in.start(onDemo, map[string]any{})
-	first, second := newBrowser(t), newBrowser(t)
+	first, second := testenv.NewBrowser(t), testenv.NewBrowser(t)
 	for range 2 { // a reload changes nothing
-		if status, _, body := first.get(started); status != http.StatusSeeOther {
+		if status, _, body := first.Get(started); status != http.StatusSeeOther {
 			t.Errorf("first browser: got %d %s, want 303", status, body)
 		}
 	}
-	if status, _, body := second.get(started); status != http.StatusBadRequest || !strings.Contains(body, "wrong_browser") {
+	if status, _, body := second.Get(started); status != http.StatusBadRequest || !strings.Contains(body, "wrong_browser") {
 		t.Errorf("second browser: got %d %s, want wrong_browser", status, body)
 	}
 }
@@ -157,13 +167,13 @@ func TestAFlowIsBoundToTheFirstBrowser(t *testing.T) {
 func TestADenialIsReported(t *testing.T) {
 	t.Parallel()
 	in, _ := withDemo(t, nil)
-	b := newBrowser(t)
+	b := testenv.NewBrowser(t)
 	callback := in.begin(b, onDemo, map[string]any{"return_url": in.url + "/done"}, url.Values{"decision": {"deny"}})
-	_, location, _ := b.get(callback)
+	_, location, _ := b.Get(callback)
 	if want := in.url + "/done?connector=demo-oauth&error=CONNECTOR_OAUTH_DENIED&reason=access_denied&status=error"; location != want {
 		t.Errorf("got %s, want %s", location, want)
 	}
-	if status, _, body := b.get(callback); status != http.StatusBadRequest || !strings.Contains(body, `"reason":"replayed"`) {
+	if status, _, body := b.Get(callback); status != http.StatusBadRequest || !strings.Contains(body, `"reason":"replayed"`) {
 		t.Errorf("again: got %d %s, want a state that is used up", status, body)
 	}
 	var failed events.Data

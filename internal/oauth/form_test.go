@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
@@ -29,14 +30,14 @@ func TestTheFormMakesConfigsOfEveryKind(t *testing.T) {
 	must(t, err)
 	in := install(t, nil, connectors.Connector{Key: "kinds", Config: schema})
 	made := in.session(map[string]any{"connectors": []string{"kinds"}})
-	b := newBrowser(t)
-	_, _, page := b.get(made.URL)
+	b := testenv.NewBrowser(t)
+	_, _, page := b.Get(made.URL)
 	for _, want := range []string{`value="R&amp;D &#34;x&#34;"`, `<select multiple id="f-places"`, `name="config.proxy.host"`, `<textarea id="f-key"`} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the form has no %s:\n%s", want, page)
 		}
 	}
-	status, _, page := b.post(made.URL, url.Values{
+	status, _, page := b.Post(made.URL, url.Values{
 		"connector": {"kinds"}, "config.name": {`R&D "x"`}, "config.level": {"2"}, "config.places": {"eu", "ap"},
 		"config.proxy.host": {"h"}, "config.proxy.port": {"8080"}, "config.labels": {`{"a":"b"}`},
 		"config.key": {"-----BEGIN KEY-----\nx\n-----END KEY-----"}, "config.note": {`{"is":"text"}`}, "config.strict": {"true"},

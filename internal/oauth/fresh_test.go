@@ -12,6 +12,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -118,18 +119,18 @@ func (in *installation) expectReconnect(t *testing.T, id string) {
 	if c := in.demoConnection(); c.State != records.NeedsReauth {
 		t.Errorf("the connection is %s, want needs_reauth", c.State)
 	}
-	b := newBrowser(t)
-	status, start, body := b.get(link)
+	b := testenv.NewBrowser(t)
+	status, start, body := b.Get(link)
 	if status != http.StatusSeeOther {
 		t.Fatalf("reconnect link: got %d %s, want 303", status, body)
 	}
-	if status, _, body := b.get(in.consent(b, start, approve)); status != http.StatusOK {
+	if status, _, body := b.Get(in.consent(b, start, approve)); status != http.StatusOK {
 		t.Fatalf("callback: got %d %s", status, body)
 	}
 	if c := in.demoConnection(); c.State != records.Active || c.ID != id {
 		t.Errorf("got %s %s, want %s active", c.ID, c.State, id)
 	}
-	if status, _, body := newBrowser(t).get(link); status != http.StatusBadRequest || !strings.Contains(body, "replayed") {
+	if status, _, body := testenv.NewBrowser(t).Get(link); status != http.StatusBadRequest || !strings.Contains(body, "replayed") {
 		t.Errorf("the link again: got %d %s, want replayed", status, body)
 	}
 }

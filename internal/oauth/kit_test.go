@@ -209,7 +209,7 @@ func (in *installation) call(method, path string, body, reply any) (status int, 
 const onDemo = "/scopes/organization/acme/connections/demo-oauth"
 
 // begin starts a flow and returns the callback's URL that the provider leads to.
-func (in *installation) begin(b *browser, path string, body any, decision url.Values) (callback string) {
+func (in *installation) begin(b *testenv.Browser, path string, body any, decision url.Values) (callback string) {
 	in.t.Helper()
 	return in.consent(b, in.start(path, body), decision)
 }
@@ -228,26 +228,26 @@ func (in *installation) start(path string, body any) string {
 
 // authorize opens a flow, plays the provider, which sends the browser back with a code
 // and more parameters, and returns how the callback ended and the authorization request.
-func (in *installation) authorize(b *browser, start, more string) (status int, answer string, request url.Values) {
+func (in *installation) authorize(b *testenv.Browser, start, more string) (status int, answer string, request url.Values) {
 	in.t.Helper()
-	_, to, text := b.get(start)
+	_, to, text := b.Get(start)
 	u, err := url.Parse(to)
 	must(in.t, err)
 	request = u.Query()
 	if request.Get("redirect_uri") == "" {
 		in.t.Fatalf("open: got %q %s, want an authorization request", to, text)
 	}
-	status, location, body := b.get(request.Get("redirect_uri") + "?code=CODE&state=" + url.QueryEscape(request.Get("state")) + more)
+	status, location, body := b.Get(request.Get("redirect_uri") + "?code=CODE&state=" + url.QueryEscape(request.Get("state")) + more)
 	return status, location + body, request
 }
 
-func (in *installation) consent(b *browser, start string, decision url.Values) (callback string) {
+func (in *installation) consent(b *testenv.Browser, start string, decision url.Values) (callback string) {
 	in.t.Helper()
-	status, authorize, text := b.get(start)
+	status, authorize, text := b.Get(start)
 	if status != http.StatusSeeOther {
 		in.t.Fatalf("open: got %d %s, want 303", status, text)
 	}
-	_, callback, text = b.post(authorize, decision)
+	_, callback, text = b.Post(authorize, decision)
 	if callback == "" {
 		in.t.Fatalf("consent: got no redirect but %q", text)
 	}
@@ -259,8 +259,8 @@ var approve = url.Values{"decision": {"approve"}}
 // connectDemo connects acme to demo-oauth, and returns its grant's key.
 func (in *installation) connectDemo() (grant string) {
 	in.t.Helper()
-	b := newBrowser(in.t)
-	if status, _, body := b.get(in.begin(b, onDemo, map[string]any{}, approve)); status != http.StatusOK {
+	b := testenv.NewBrowser(in.t)
+	if status, _, body := b.Get(in.begin(b, onDemo, map[string]any{}, approve)); status != http.StatusOK {
 		in.t.Fatalf("callback: got %d %s, want 200", status, body)
 	}
 	return in.demoConnection().Grant

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/internal/testenv"
 
 	gocmp "github.com/google/go-cmp/cmp"
 
@@ -113,8 +114,8 @@ func TestTokenRequestsFollowTheDefinition(t *testing.T) {
 			in.setApp("p", records.App{ClientID: "demo-client", ClientSecrets: demoApp.ClientSecrets, ExtraParams: map[string]string{"PAYLOAD": "mine", "Client_Key": "mine"}})
 			const path = "/scopes/organization/acme/connections/p"
 			started := in.start(path, map[string]any{})
-			b := newBrowser(t)
-			_, authorize, _ := b.get(started)
+			b := testenv.NewBrowser(t)
+			_, authorize, _ := b.Get(started)
 			for name, want := range tc.asks {
 				if got := strings.TrimPrefix(parameterOf(t, authorize, name), in.url); got != want {
 					t.Errorf("authorization request: %s is %q, want %q", name, got, want)
@@ -125,7 +126,7 @@ func TestTokenRequestsFollowTheDefinition(t *testing.T) {
 				t.Errorf("%s: what is ours is there in another case", authorize)
 			}
 			callback := in.url + "/connectors/p/oauth/callback?" + url.Values{tc.answers[0]: {state}, tc.answers[1]: {"CODE"}}.Encode()
-			if status, _, body := b.get(callback); status != http.StatusOK {
+			if status, _, body := b.Get(callback); status != http.StatusOK {
 				t.Fatalf("callback: got %d %s", status, body)
 			}
 			if status, problem := in.call(http.MethodPost, path+"/refresh", nil, nil); status != http.StatusOK {

@@ -18,6 +18,7 @@ import (
 	"github.com/hawser-io/hawser/internal/executor"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/refresher"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -117,8 +118,8 @@ func TestOneRefreshThatOutlastsItsActions(t *testing.T) {
 	slow.Actions = []connectors.Action{connectors.NewAction("still", doNothing, &connectors.ActionOptions{Idempotent: true, Timeout: actionTimeout, MaxAttempts: 50})}
 	in := installWithApp(t, nil, slow)
 	logs = in.logs
-	b := newBrowser(t)
-	if status, _, body := b.get(in.begin(b, "/scopes/organization/acme/connections/slow", map[string]any{}, approve)); status != http.StatusOK {
+	b := testenv.NewBrowser(t)
+	if status, _, body := b.Get(in.begin(b, "/scopes/organization/acme/connections/slow", map[string]any{}, approve)); status != http.StatusOK {
 		t.Fatalf("connect: got %d %s", status, body)
 	}
 	c := in.connection("slow", "")
@@ -208,8 +209,8 @@ func TestConnectionsShareOneRotation(t *testing.T) {
 	t.Parallel()
 	in, p := withDemo(t, nil)
 	grant := in.connectDemo()
-	b := newBrowser(t)
-	if status, _, body := b.get(in.begin(b, onDemo+"?account=second", map[string]any{"scopes": []string{"write"}}, approve)); status != 200 {
+	b := testenv.NewBrowser(t)
+	if status, _, body := b.Get(in.begin(b, onDemo+"?account=second", map[string]any{"scopes": []string{"write"}}, approve)); status != 200 {
 		t.Fatalf("second: got %d %s", status, body)
 	}
 	g := in.grant(grant)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/demo"
 	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/kvstore"
 )
 
@@ -91,7 +92,7 @@ func TestAReconnectKeepsTheGrantThatADisconnectReleases(t *testing.T) {
 	t.Parallel()
 	in, _, hook := withHook(t, "connections")
 	in.connectDemo()
-	b := newBrowser(t)
+	b := testenv.NewBrowser(t)
 	callback := in.begin(b, onDemo+"?replace=true", map[string]any{}, approve)
 	removed, granted, left := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	hook(func(op, _ string, do func() error) error {
@@ -114,7 +115,7 @@ func TestAReconnectKeepsTheGrantThatADisconnectReleases(t *testing.T) {
 		}
 	}()
 	await(t, "the record to be removed", removed)
-	if status, _, body := b.get(callback); status != http.StatusOK {
+	if status, _, body := b.Get(callback); status != http.StatusOK {
 		t.Fatalf("reconnect: got %d %s", status, body)
 	}
 	in.expectUsable(t)
@@ -127,9 +128,9 @@ func TestAFailedConnectKeepsTheGrantOfAConcurrentOne(t *testing.T) {
 	in, _, hook := withHook(t, "connections")
 	var callbacks [2]func() int
 	for i := range callbacks {
-		b := newBrowser(t)
+		b := testenv.NewBrowser(t)
 		callback := in.begin(b, onDemo, map[string]any{}, approve)
-		callbacks[i] = func() int { status, _, _ := b.get(callback); return status }
+		callbacks[i] = func() int { status, _, _ := b.Get(callback); return status }
 	}
 	var creates atomic.Int32
 	granted, failed := make(chan struct{}), make(chan struct{})
@@ -165,12 +166,12 @@ func TestDisconnectAgainstReconnect(t *testing.T) {
 	other := in.join(t)
 	grant := in.connectDemo()
 	for round := range rounds(t, 20) {
-		b := newBrowser(t)
+		b := testenv.NewBrowser(t)
 		callback := in.begin(b, onDemo+"?replace=true", map[string]any{}, approve)
 		var both sync.WaitGroup
 		both.Go(func() { _ = other.tokens.Connections.Disconnect(t.Context(), onAcme) }) // there may be none
 		both.Go(func() {
-			if status, _, body := b.get(callback); status != http.StatusOK {
+			if status, _, body := b.Get(callback); status != http.StatusOK {
 				t.Errorf("round %d: reconnect: got %d %s", round, status, body)
 			}
 		})

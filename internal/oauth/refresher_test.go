@@ -12,6 +12,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/refresher"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
@@ -100,15 +101,15 @@ func TestAnExpiringRefreshTokenIsPublishedOnce(t *testing.T) {
 		t.Fatalf("oauth.expiring was published %d times, want once", len(published))
 	}
 	follow := func() (status int, to string) {
-		status, to, _ = newBrowser(t).get(published[0].URL)
+		status, to, _ = testenv.NewBrowser(t).Get(published[0].URL)
 		return status, to
 	}
 	status, start := follow()
 	if status != http.StatusSeeOther {
 		t.Fatalf("its link: got %d, want 303: the connection still works, and the user shall come in time", status)
 	}
-	b := newBrowser(t)
-	if status, _, body := b.get(in.consent(b, start, approve)); status != http.StatusOK {
+	b := testenv.NewBrowser(t)
+	if status, _, body := b.Get(in.consent(b, start, approve)); status != http.StatusOK {
 		t.Fatalf("by its link: got %d %s", status, body)
 	}
 	if status, _ := follow(); status != http.StatusBadRequest {

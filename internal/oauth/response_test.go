@@ -15,6 +15,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
@@ -180,7 +181,7 @@ func TestTokenResponsesInEveryDialect(t *testing.T) {
 func (in *installation) connectWithCode(connector string) (answer string) {
 	in.t.Helper()
 	started := in.start("/scopes/organization/acme/connections/"+connector, map[string]any{"return_url": in.url + "/done"})
-	_, answer, _ = in.authorize(newBrowser(in.t), started, "&realm=r1")
+	_, answer, _ = in.authorize(testenv.NewBrowser(in.t), started, "&realm=r1")
 	return answer
 }
 

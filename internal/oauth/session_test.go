@@ -9,6 +9,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/internal/testenv"
 )
 
 type sessionReply struct {
@@ -41,35 +42,35 @@ func TestASessionLeadsThroughChoiceConsentAndSite(t *testing.T) {
 	in, _ := withDemo(t, nil)
 	in.setApp("demo-oauth", records.App{ClientID: demoApp.ClientID, ClientSecrets: demoApp.ClientSecrets, Scopes: []string{"read", "profile", "multi"}})
 	made := in.session(map[string]any{"connectors": []string{"demo-oauth", "demo-key"}})
-	b := newBrowser(t)
-	if status, _, body := b.get(made.URL); status != http.StatusOK || !strings.Contains(body, "Demo (API key)") || !strings.Contains(body, "For organization acme") {
+	b := testenv.NewBrowser(t)
+	if status, _, body := b.Get(made.URL); status != http.StatusOK || !strings.Contains(body, "Demo (API key)") || !strings.Contains(body, "For organization acme") {
 		t.Fatalf("the link: got %d\n%s", status, body)
 	}
-	status, next, _ := b.post(made.URL, url.Values{"choice": {"demo-oauth"}})
+	status, next, _ := b.Post(made.URL, url.Values{"choice": {"demo-oauth"}})
 	if status != http.StatusSeeOther || !strings.HasSuffix(next, "?choice=demo-oauth") {
 		t.Fatalf("choice: got %d to %s, want the form", status, next)
 	}
-	status, _, body := b.post(made.URL, url.Values{"connector": {"demo-oauth"}})
+	status, _, body := b.Post(made.URL, url.Values{"connector": {"demo-oauth"}})
 	if status != http.StatusOK {
 		t.Fatalf("form: got %d\n%s", status, body)
 	}
 	callback := in.consent(b, linkOf(t, body), approve)
-	if status, _, body := b.get(callback); status != http.StatusOK || !strings.Contains(body, "several sites") {
+	if status, _, body := b.Get(callback); status != http.StatusOK || !strings.Contains(body, "several sites") {
 		t.Fatalf("callback: got %d\n%s", status, body)
 	}
-	if status, _, body := b.get(made.URL); status != http.StatusOK || !strings.Contains(body, "site-lighthouse") {
+	if status, _, body := b.Get(made.URL); status != http.StatusOK || !strings.Contains(body, "site-lighthouse") {
 		t.Fatalf("sites: got %d\n%s", status, body)
 	}
-	if status, _, body := b.post(made.URL, url.Values{"choice": {"site-lighthouse"}}); status != http.StatusOK || !strings.Contains(body, "Connected") {
+	if status, _, body := b.Post(made.URL, url.Values{"choice": {"site-lighthouse"}}); status != http.StatusOK || !strings.Contains(body, "Connected") {
 		t.Fatalf("select: got %d\n%s", status, body)
 	}
 	if c := in.demoConnection(); c.State != records.Active || c.Resource == nil || c.Resource.ID != "site-lighthouse" {
 		t.Errorf("got %+v, want active at the chosen site", c)
 	}
-	if _, _, body := b.get(made.URL + "/status"); !strings.Contains(body, `"status":"connected"`) {
+	if _, _, body := b.Get(made.URL + "/status"); !strings.Contains(body, `"status":"connected"`) {
 		t.Errorf("status: got %s, want connected", body)
 	}
-	if status, _, body := b.post(made.URL, url.Values{"connector": {"demo-key"}, "config.apiKey": {"demo_x"}}); status != http.StatusBadRequest || !strings.Contains(body, "replayed") {
+	if status, _, body := b.Post(made.URL, url.Values{"connector": {"demo-key"}, "config.apiKey": {"demo_x"}}); status != http.StatusBadRequest || !strings.Contains(body, "replayed") {
 		t.Errorf("a second connection: got %d %s, want replayed", status, body)
 	}
 }
@@ -80,21 +81,21 @@ func TestTheLastFlowOfASessionIsAccepted(t *testing.T) {
 	t.Parallel()
 	in, p := withDemo(t, nil)
 	made := in.session(map[string]any{"connectors": []string{"demo-oauth"}})
-	b := newBrowser(t)
-	b.get(made.URL)
+	b := testenv.NewBrowser(t)
+	b.Get(made.URL)
 	var callbacks []string
 	for range 2 {
-		_, _, body := b.post(made.URL, url.Values{"connector": {"demo-oauth"}})
+		_, _, body := b.Post(made.URL, url.Values{"connector": {"demo-oauth"}})
 		callbacks = append(callbacks, in.consent(b, linkOf(t, body), approve))
 	}
 	in.expectRefused(b, p, callbacks[0], "replayed")
-	if status, _, body := b.get(callbacks[1]); status != http.StatusOK {
+	if status, _, body := b.Get(callbacks[1]); status != http.StatusOK {
 		t.Fatalf("the last: got %d\n%s", status, body)
 	}
 	if c := in.demoConnection(); c.State != records.Active {
 		t.Errorf("the connection is %s", c.State)
 	}
-	if _, _, body := b.get(made.URL + "/status"); !strings.Contains(body, `"status":"connected"`) {
+	if _, _, body := b.Get(made.URL + "/status"); !strings.Contains(body, `"status":"connected"`) {
 		t.Errorf("status: got %s, want connected", body)
 	}
 }
@@ -103,27 +104,27 @@ func TestASessionBelongsToItsBrowserAndItsConnectors(t *testing.T) {
 	t.Parallel()
 	in, _ := withDemo(t, nil)
 	made := in.session(map[string]any{"connectors": []string{"demo-oauth"}})
-	b := newBrowser(t)
-	if status, _, _ := b.get(made.URL); status != http.StatusOK {
+	b := testenv.NewBrowser(t)
+	if status, _, _ := b.Get(made.URL); status != http.StatusOK {
 		t.Fatalf("first browser: got %d", status)
 	}
-	if status, _, body := newBrowser(t).get(made.URL); status != http.StatusBadRequest || !strings.Contains(body, "wrong_browser") {
+	if status, _, body := testenv.NewBrowser(t).Get(made.URL); status != http.StatusBadRequest || !strings.Contains(body, "wrong_browser") {
 		t.Errorf("second browser: got %d %s, want wrong_browser", status, body)
 	}
-	if status, _, body := b.post(made.URL, url.Values{"connector": {"demo-key"}}); status != http.StatusForbidden {
+	if status, _, body := b.Post(made.URL, url.Values{"connector": {"demo-key"}}); status != http.StatusForbidden {
 		t.Errorf("another connector: got %d %s, want 403", status, body)
 	}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, made.URL, strings.NewReader("connector=demo-oauth"))
 	must(t, err)
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Sec-Fetch-Site", "cross-site")
-	if status, _, _ := b.do(req); status != http.StatusForbidden {
+	if status, _, _ := b.Send(req); status != http.StatusForbidden {
 		t.Errorf("a post from elsewhere: got %d, want 403", status)
 	}
-	if status, _, body := b.get(in.url[:strings.Index(in.url, "/api")] + "/connect/" + strings.Repeat("A", 43)); status != http.StatusBadRequest {
+	if status, _, body := b.Get(in.url[:strings.Index(in.url, "/api")] + "/connect/" + strings.Repeat("A", 43)); status != http.StatusBadRequest {
 		t.Errorf("an unknown link: got %d %s, want 400", status, body)
 	}
-	resp, err := b.Get(made.URL)
+	resp, err := b.Client.Get(made.URL)
 	must(t, err)
 	_ = resp.Body.Close()
 	if csp := resp.Header.Get("Content-Security-Policy"); !strings.Contains(csp, "default-src 'none'") || resp.Header.Get("Referrer-Policy") != "no-referrer" {
@@ -136,15 +137,15 @@ func TestASessionExpires(t *testing.T) {
 	clock := newClock()
 	in, _ := withDemo(t, clock.options())
 	made := in.session(map[string]any{"connectors": []string{"demo-oauth"}})
-	b := newBrowser(t)
-	if status, _, body := b.get(made.URL); status != http.StatusOK {
+	b := testenv.NewBrowser(t)
+	if status, _, body := b.Get(made.URL); status != http.StatusOK {
 		t.Fatalf("the link: got %d %s", status, body)
 	}
 	clock.advance(records.SessionLife)
-	if status, _, body := b.get(made.URL); status != http.StatusBadRequest || !strings.Contains(body, "expired") {
+	if status, _, body := b.Get(made.URL); status != http.StatusBadRequest || !strings.Contains(body, "expired") {
 		t.Errorf("later: got %d %s, want expired", status, body)
 	}
-	if status, _, body := b.post(made.URL, url.Values{"connector": {"demo-oauth"}}); status != http.StatusBadRequest || !strings.Contains(body, "expired") {
+	if status, _, body := b.Post(made.URL, url.Values{"connector": {"demo-oauth"}}); status != http.StatusBadRequest || !strings.Contains(body, "expired") {
 		t.Errorf("connecting later: got %d %s, want expired", status, body)
 	}
 }
@@ -161,8 +162,8 @@ func TestAnOnlySiteIsChosenAutomatically(t *testing.T) {
 func TestSiteSelectionIsNeverSilent(t *testing.T) {
 	t.Parallel()
 	in, _ := withDemo(t, nil)
-	b := newBrowser(t)
-	_, location, _ := b.get(in.begin(b, onDemo, map[string]any{"scopes": []string{"read", "multi"}, "return_url": in.url + "/done"}, approve))
+	b := testenv.NewBrowser(t)
+	_, location, _ := b.Get(in.begin(b, onDemo, map[string]any{"scopes": []string{"read", "multi"}, "return_url": in.url + "/done"}, approve))
 	if !strings.Contains(location, "status=selection_required") {
 		t.Errorf("callback: got %s, want selection_required", location)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/kvstore"
@@ -45,7 +46,7 @@ func TestAMismatchKeepsTheGrantOfAnotherConnection(t *testing.T) {
 		revoked    []string
 	}{{"T2", "U2", nil}, {"T2", "U3", []string{"U3"}}, {"T3", "U4", []string{"U3", "bot", "U4"}}} {
 		w.with(func() { w.team, w.user = tc.team, tc.user })
-		_, start, _ := newBrowser(t).get(link)
+		_, start, _ := testenv.NewBrowser(t).Get(link)
 		if status, body := in.answerChat(t, start); status != http.StatusBadRequest || !strings.Contains(body, "mismatch") {
 			t.Errorf("the link in %s: got %d %s, want 400 mismatch", tc.team, status, body)
 		}
@@ -94,12 +95,12 @@ func TestAReconnectLinkWorksAfterTheAppHasChanged(t *testing.T) {
 	link := in.refuseGrant(t, w, c)
 	in.setApp("chat", records.App{ClientID: "another-client", ClientSecrets: demoApp.ClientSecrets})
 	w.with(func() { w.team = "T2" })
-	_, start, _ := newBrowser(t).get(link)
+	_, start, _ := testenv.NewBrowser(t).Get(link)
 	if status, body := in.answerChat(t, start); status != http.StatusBadRequest || !strings.Contains(body, "mismatch") {
 		t.Errorf("the link for another team: got %d %s, want 400 mismatch", status, body)
 	}
 	w.with(func() { w.team = "T1" })
-	_, start, _ = newBrowser(t).get(link)
+	_, start, _ = testenv.NewBrowser(t).Get(link)
 	in.finishChat(t, start)
 	now, err := in.front.service.Latest(t.Context(), c.Ref())
 	must(t, err)
@@ -137,8 +138,8 @@ func TestAReconnectLinkWorksForAnAccountThatWasUnknown(t *testing.T) {
 	if _, err := in.front.tokens.Source.RenewNow(t.Context(), c.Grant); err == nil {
 		t.Fatal("got a token that was refused")
 	}
-	_, start, _ := newBrowser(t).get(in.front.links.ReconnectURL(c))
-	if status, body, _ := in.authorize(newBrowser(t), start, ""); status != http.StatusOK {
+	_, start, _ := testenv.NewBrowser(t).Get(in.front.links.ReconnectURL(c))
+	if status, body, _ := in.authorize(testenv.NewBrowser(t), start, ""); status != http.StatusOK {
 		t.Errorf("the link: got %d %s", status, body)
 	}
 	now, err := in.front.service.Latest(t.Context(), ref)
@@ -175,7 +176,7 @@ func TestAReconnectLinkKeepsAConnectionDisabled(t *testing.T) {
 	in, w := withChat(t)
 	c := in.connectChat(t, "")
 	in.call(http.MethodPost, onChat+"/toggle", nil, nil)
-	_, start, _ := newBrowser(t).get(in.refuseGrant(t, w, c))
+	_, start, _ := testenv.NewBrowser(t).Get(in.refuseGrant(t, w, c))
 	in.finishChat(t, start)
 	now, err := in.front.service.Latest(t.Context(), c.Ref())
 	must(t, err)
@@ -200,7 +201,7 @@ func TestAFailedConnectReactivatesTheOtherConnections(t *testing.T) {
 	if _, err := in.front.tokens.Source.Fresh(t.Context(), grant); err == nil || in.demoConnection().State != records.NeedsReauth {
 		t.Fatalf("got %v, the connection is %s", err, in.demoConnection().State)
 	}
-	b := newBrowser(t)
+	b := testenv.NewBrowser(t)
 	callback := in.begin(b, onDemo+"?account=second", map[string]any{}, approve)
 	hook(func(op, key string, do func() error) error {
 		if op == "create" {
@@ -208,7 +209,7 @@ func TestAFailedConnectReactivatesTheOtherConnections(t *testing.T) {
 		}
 		return do()
 	})
-	if status, _, _ := b.get(callback); status == http.StatusOK {
+	if status, _, _ := b.Get(callback); status == http.StatusOK {
 		t.Error("the second connected")
 	}
 	if c := in.demoConnection(); c.State != records.Active {

@@ -29,7 +29,7 @@ func (b *Browser) Get(address string) (status int, location, body string) {
 	b.t.Helper()
 	req, err := http.NewRequestWithContext(b.t.Context(), http.MethodGet, address, nil)
 	Must(b.t, err)
-	return b.do(req)
+	return b.Send(req)
 }
 
 // Post submits a form.
@@ -38,10 +38,11 @@ func (b *Browser) Post(address string, form url.Values) (status int, location, b
 	req, err := http.NewRequestWithContext(b.t.Context(), http.MethodPost, address, strings.NewReader(form.Encode()))
 	Must(b.t, err)
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	return b.do(req)
+	return b.Send(req)
 }
 
-func (b *Browser) do(req *http.Request) (status int, location, body string) {
+// Send sends a request; results as of Get.
+func (b *Browser) Send(req *http.Request) (status int, location, body string) {
 	b.t.Helper()
 	resp, err := b.Do(req)
 	Must(b.t, err)
