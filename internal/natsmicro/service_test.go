@@ -43,7 +43,7 @@ func serve(t testing.TB, bus *events.Bus, s natsmicro.Service) (stop func()) {
 	})
 	stop = func() { cancel(); running.Wait() }
 	t.Cleanup(stop)
-	receive(t, "the service", serving)
+	testenv.Receive(t, "the service", serving)
 	return stop
 }
 
@@ -105,7 +105,7 @@ func TestErrorsAreToldInHeadersWithTheirDocument(t *testing.T) {
 		"large":       {"INTERNAL", "the reply could not be sent: it may be too large", ""},
 		"large-error": {"INTERNAL", "the reply could not be sent: it may be too large", ""},
 	} {
-		h, data, err := bus.Request(bounded(t), "test."+subject, nil)
+		h, data, err := bus.Request(testenv.Bounded(t), "test."+subject, nil)
 		if got := [3]string{h.Get(events.HeaderErrorCode), h.Get(events.HeaderError), string(data)}; err != nil || got != want {
 			t.Errorf("%s: got %q, %v, want %q", subject, got, err, want)
 		}
@@ -124,7 +124,7 @@ func TestAskingWhereNobodyServesFailsAtOnce(t *testing.T) {
 		t.Errorf("got %v after %v", err, time.Since(began))
 	}
 	_, _, err = bus.Request(t.Context(), "test.nobody", make([]byte, 2<<20))
-	wantError(t, "a question that is too large", err, events.ErrTooLarge)
+	testenv.WantError(t, "a question that is too large", err, events.ErrTooLarge)
 }
 
 func TestAskingASlowServiceEndsWithTheContext(t *testing.T) {
@@ -139,8 +139,8 @@ func TestAskingASlowServiceEndsWithTheContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	_, _, err := bus.Request(ctx, "test.slow", nil)
-	wantError(t, "Ask", err, events.ErrUnavailable)
-	wantError(t, "Ask", err, context.DeadlineExceeded)
+	testenv.WantError(t, "Ask", err, events.ErrUnavailable)
+	testenv.WantError(t, "Ask", err, context.DeadlineExceeded)
 }
 
 // A service that stops answers everything that has reached its process, and
@@ -166,7 +166,7 @@ func TestNoRequestIsLostWhenAServiceStops(t *testing.T) {
 	var asking sync.WaitGroup
 	for i := range n {
 		asking.Go(func() {
-			_, data, err := caller.Request(bounded(t), "test.echo", []byte(fmt.Sprint(i)))
+			_, data, err := caller.Request(testenv.Bounded(t), "test.echo", []byte(fmt.Sprint(i)))
 			if err != nil || string(data) != fmt.Sprint(i) {
 				t.Errorf("request %d: got %s, %v", i, data, err)
 			}
@@ -190,10 +190,10 @@ func TestServeWaitsForItsHandlers(t *testing.T) {
 	}}))
 	answer := make(chan string, 1)
 	go func() {
-		_, data, err := bus.Request(bounded(t), "test.slow", nil)
+		_, data, err := bus.Request(testenv.Bounded(t), "test.slow", nil)
 		answer <- fmt.Sprint(string(data), err)
 	}()
-	receive(t, "the handler", running)
+	testenv.Receive(t, "the handler", running)
 	stopped := make(chan struct{})
 	go func() { stop(); close(stopped) }()
 	select {
@@ -202,10 +202,10 @@ func TestServeWaitsForItsHandlers(t *testing.T) {
 	case <-time.After(50 * time.Millisecond):
 	}
 	close(release)
-	if got := receive(t, "the answer", answer); got != "<nil><nil>" {
+	if got := testenv.Receive(t, "the answer", answer); got != "<nil><nil>" {
 		t.Errorf("got %s, want an answer under a context that still lives", got)
 	}
-	receive(t, "the end of Serve", stopped)
+	testenv.Receive(t, "the end of Serve", stopped)
 }
 
 func TestTheEndOfGraceRefusesWhatWaits(t *testing.T) {
@@ -228,7 +228,7 @@ func TestTheEndOfGraceRefusesWhatWaits(t *testing.T) {
 			t.Errorf("Serve: %v", err)
 		}
 	}()
-	receive(t, "the service", serving)
+	testenv.Receive(t, "the service", serving)
 	answers, err := nc.SubscribeSync(nats.NewInbox())
 	if err != nil {
 		t.Fatal(err)
@@ -241,16 +241,16 @@ func TestTheEndOfGraceRefusesWhatWaits(t *testing.T) {
 	if err := nc.Flush(); err != nil { // all three are with the service now
 		t.Fatal(err)
 	}
-	receive(t, "a handler", running)
+	testenv.Receive(t, "a handler", running)
 	stop()
 	endGrace()
 	for range 3 {
-		msg, err := answers.NextMsgWithContext(bounded(t))
+		msg, err := answers.NextMsgWithContext(testenv.Bounded(t))
 		if err != nil || msg.Header.Get(events.HeaderErrorCode) != "INTERNAL" {
 			t.Errorf("got %v, %v", msg, err)
 		}
 	}
-	receive(t, "the end of Serve", returned)
+	testenv.Receive(t, "the end of Serve", returned)
 }
 
 func TestTheTraceOfTheCallerReachesTheHandler(t *testing.T) {
@@ -286,38 +286,11 @@ func TestAServiceThatCannotBeMadeIsAnError(t *testing.T) {
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// waitLimit is how long a test waits for what must happen.
-const waitLimit = 20 * time.Second
-
-func bounded(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
-	t.Cleanup(cancel)
-	return ctx
-}
-
 func busOn(t testing.TB, nc *nats.Conn) *events.Bus {
 	t.Helper()
-	bus, err := events.NewBus(nc, &events.Options{PublishTimeout: waitLimit})
+	bus, err := events.NewBus(nc, &events.Options{PublishTimeout: testenv.MaxWait})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return bus
-}
-
-func receive[T any](t testing.TB, what string, from <-chan T) T {
-	t.Helper()
-	select {
-	case v := <-from:
-		return v
-	case <-bounded(t).Done():
-		t.Fatalf("waited %v for %s", waitLimit, what)
-	}
-	panic("unreachable")
-}
-
-func wantError(t testing.TB, what string, err, want error) {
-	t.Helper()
-	if !errors.Is(err, want) {
-		t.Errorf("%s: got error %v, want %v", what, err, want)
-	}
 }

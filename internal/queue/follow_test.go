@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -26,7 +27,7 @@ func TestFollowTellsWhatIsStoredAndThenWhatComes(t *testing.T) {
 		})
 	}()
 	for _, want := range []string{"1", "2"} {
-		if got := receive(t, "what is stored", seen); got != want {
+		if got := testenv.Receive(t, "what is stored", seen); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}
@@ -35,14 +36,14 @@ func TestFollowTellsWhatIsStoredAndThenWhatComes(t *testing.T) {
 	publishAction(t, q, other)
 	began := time.Now()
 	publishAction(t, q, request("3"))
-	if got := receive(t, "what comes", seen); got != "3" {
+	if got := testenv.Receive(t, "what comes", seen); got != "3" {
 		t.Errorf("got %s, want 3", got)
 	}
 	if took := time.Since(began); took > 800*time.Millisecond {
 		t.Errorf("delivered after %v: the subscription missed it", took)
 	}
 	stop()
-	if err := receive(t, "the end", ended); err != nil {
+	if err := testenv.Receive(t, "the end", ended); err != nil {
 		t.Errorf("ended with %v", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/hawser-io/hawser/internal/queue"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -52,7 +53,7 @@ func TestAParkedRequestComesBackAtItsTime(t *testing.T) {
 	// Just before a full second, so that a time cut to the second would be early.
 	at := time.Now().Truncate(time.Second).Add(1990 * time.Millisecond)
 	mustPark(t, q, a, at)
-	got := receive(t, "the request", due)
+	got := testenv.Receive(t, "the request", due)
 	if early := at.Sub(got.at); early > 0 {
 		t.Errorf("came %v early", early)
 	}
@@ -67,7 +68,7 @@ func TestARequestParkedForThePastComesAtOnce(t *testing.T) {
 	_, q := start(t)
 	due := dueRequests(t, q)
 	mustPark(t, q, request("1"), time.Now().Add(-time.Hour))
-	receive(t, "the request", due)
+	testenv.Receive(t, "the request", due)
 }
 
 func TestParkingAgainReplacesWhatWaits(t *testing.T) {
@@ -78,7 +79,7 @@ func TestParkingAgainReplacesWhatWaits(t *testing.T) {
 	mustPark(t, q, a, time.Now().Add(time.Hour))
 	a.Attempt = 3
 	mustPark(t, q, a, time.Now())
-	if got := receive(t, "the request", due); got.action.Attempt != 3 {
+	if got := testenv.Receive(t, "the request", due); got.action.Attempt != 3 {
 		t.Errorf("attempt %d, want that of the second parking", got.action.Attempt)
 	}
 	waitFor(t, "an empty parking place", func() bool { return state(t, q, queue.Parked).Messages == 0 })
@@ -91,7 +92,7 @@ func TestRequestsOfTheSameIDAreParkedApart(t *testing.T) {
 	for _, tenant := range []events.Tenant{ava, bob} {
 		mustPark(t, q, events.Action{ActionRef: refOf(tenant), ID: "same", Input: []byte(`{}`)}, time.Now())
 	}
-	if a, b := receive(t, "one", due), receive(t, "another", due); a.action.Identity == b.action.Identity {
+	if a, b := testenv.Receive(t, "one", due), testenv.Receive(t, "another", due); a.action.Identity == b.action.Identity {
 		t.Errorf("both are of %s", a.action.Identity)
 	}
 }
@@ -114,7 +115,7 @@ func TestAParkedRequestKeepsOnlyItsOwnHeaders(t *testing.T) {
 	if err := q.Park(ctx, a, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	got := receive(t, "the request", due)
+	got := testenv.Receive(t, "the request", due)
 	want := a.Message().Header
 	want["ce-traceparent"] = got.Header["ce-traceparent"]
 	want[jetstream.SchedulerHeader] = []string{q.Subjects.Parked(a.ActionRef, "1")}
@@ -134,7 +135,7 @@ func TestParkedRequestsSurviveARestartOfTheServer(t *testing.T) {
 	mustPark(t, q, request("1"), at)
 	env.Restart(t)
 	due := dueRequests(t, q)
-	if got := receive(t, "the request", due); got.at.Before(at) {
+	if got := testenv.Receive(t, "the request", due); got.at.Before(at) {
 		t.Errorf("came %v early", at.Sub(got.at))
 	}
 }

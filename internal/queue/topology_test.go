@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/hawser-io/hawser/internal/golden"
 	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -30,7 +31,7 @@ func TestTopologyIsAsItWas(t *testing.T) {
 	for _, s := range allStreams {
 		out.WriteString(readable(t, configOf(t, q, s)))
 	}
-	golden(t, "topology.golden.json", []byte(out.String()))
+	golden.Text(t, "topology.golden.json", []byte(out.String()))
 
 	var names []string
 	list := q.Bus.JetStream().StreamNames(t.Context())

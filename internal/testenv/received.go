@@ -22,7 +22,7 @@ func (n *Node) Listen(t testing.TB, filter string) *Received {
 	sub, err := nc.SubscribeSync(filter)
 	Must(t, err)
 	Must(t, sub.SetPendingLimits(-1, -1))
-	Must(t, nc.FlushWithContext(bounded(t)))
+	Must(t, nc.FlushWithContext(Bounded(t)))
 	return &Received{
 		next: func(ctx context.Context) (*events.StoredMessage, error) {
 			m, err := sub.NextMsgWithContext(ctx)
@@ -32,7 +32,7 @@ func (n *Node) Listen(t testing.TB, filter string) *Received {
 			return &events.StoredMessage{Subject: m.Subject, Header: m.Header, Data: m.Data}, nil
 		},
 		left: func() int {
-			Must(t, nc.FlushWithContext(bounded(t)))
+			Must(t, nc.FlushWithContext(Bounded(t)))
 			count, _, err := sub.Pending()
 			Must(t, err)
 			return count
@@ -43,7 +43,7 @@ func (n *Node) Listen(t testing.TB, filter string) *Received {
 // Message returns the next message.
 func (r *Received) Message(t testing.TB) *events.StoredMessage {
 	t.Helper()
-	d, err := r.next(bounded(t))
+	d, err := r.next(Bounded(t))
 	if err != nil {
 		t.Fatalf("no (further) message was received: %v", err)
 	}
@@ -100,14 +100,14 @@ func (r *Received) Outcome(t testing.TB) Outcome {
 // Publish sends a raw message and waits until the server has it.
 func (n *Node) Publish(t testing.TB, subject string, header events.Header, data string) {
 	t.Helper()
-	_, err := n.Bus.Publish(bounded(t), subject, &events.Message{Header: header, Data: []byte(data)}, nil)
+	_, err := n.Bus.Publish(Bounded(t), subject, &events.Message{Header: header, Data: []byte(data)}, nil)
 	Must(t, err)
 }
 
 // Count is how many messages a stream holds on subjects that match filter.
 func (n *Node) Count(t testing.TB, s events.Stream, filter string) int {
 	t.Helper()
-	subjects, err := n.Queue.Streams.SubjectCounts(bounded(t), s, filter)
+	subjects, err := n.Queue.Streams.SubjectCounts(Bounded(t), s, filter)
 	Must(t, err)
 	total := 0
 	for _, count := range subjects {

@@ -4,6 +4,7 @@
 //	server.go    Env: an embedded NATS server, which can be stopped and restarted
 //	node.go      Node: one process of an installation, without roles
 //	roles.go     executors and ingresses that run until the test ends
+//	queue.go     a queue without a node
 //	received.go  what a core subscription has received
 //	connector.go Probe: a connector with the test's own actions
 //	browser.go   an end user's browser

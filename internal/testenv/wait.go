@@ -38,8 +38,8 @@ func Must(t testing.TB, err error) {
 	}
 }
 
-// bounded returns a context that outlives the test's own and ends after [MaxWait].
-func bounded(t testing.TB) context.Context {
+// Bounded returns a context that outlives the test's own and ends after [MaxWait].
+func Bounded(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), MaxWait)
 	t.Cleanup(cancel)
 	return ctx

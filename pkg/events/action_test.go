@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/hawser-io/hawser/internal/queue"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -75,9 +76,9 @@ func TestAMadeUpIDIsTheSameAtEveryDelivery(t *testing.T) {
 		}
 		return events.RetryIn(time.Hour, nil)
 	})
-	first := receive(t, "the first delivery", ids)
+	first := testenv.Receive(t, "the first delivery", ids)
 	for range 2 {
-		if again := receive(t, "another delivery", ids); again.ID != first.ID {
+		if again := testenv.Receive(t, "another delivery", ids); again.ID != first.ID {
 			t.Errorf("made up %s and %s", first.ID, again.ID)
 		}
 	}

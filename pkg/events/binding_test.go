@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hawser-io/hawser/internal/golden"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -69,7 +70,7 @@ func TestBinaryModeIsWrittenAsAlways(t *testing.T) {
 		fmt.Fprintf(&out, "%s: %s\n", name, strings.Join(m.Header[name], " | "))
 	}
 	fmt.Fprintf(&out, "\n%s\n", m.Data)
-	golden(t, "binary.golden.txt", []byte(out.String()))
+	golden.Text(t, "binary.golden.txt", []byte(out.String()))
 }
 
 func TestStructuredModeIsWrittenAsAlways(t *testing.T) {
@@ -81,7 +82,7 @@ func TestStructuredModeIsWrittenAsAlways(t *testing.T) {
 	if got := h.Get("content-type"); got != "application/cloudevents+json" {
 		t.Errorf("content type: got %q", got)
 	}
-	golden(t, "structured.golden.json", append(data, '\n'))
+	golden.Text(t, "structured.golden.json", append(data, '\n'))
 }
 
 func TestBothModesCarryTheWholeEvent(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -72,7 +73,7 @@ func TestAgainComesAfterItsDelay(t *testing.T) {
 		}
 		return nil
 	})
-	first, second := receive(t, "the first delivery", times), receive(t, "the second delivery", times)
+	first, second := testenv.Receive(t, "the first delivery", times), testenv.Receive(t, "the second delivery", times)
 	if waited := second.Sub(first); waited < delay {
 		t.Errorf("came again after %v, want %v at least", waited, delay)
 	}
@@ -99,10 +100,10 @@ func TestFailuresAndPanicsComeAgainAndAreTold(t *testing.T) {
 	})
 	for name := range fail {
 		publishAction(t, q, request(name))
-		if attempt := receive(t, "the second delivery", done); attempt != 2 {
+		if attempt := testenv.Receive(t, "the second delivery", done); attempt != 2 {
 			t.Errorf("%s: attempt %d", name, attempt)
 		}
-		err := receive(t, "the report", errs)
+		err := testenv.Receive(t, "the report", errs)
 		if isPanic := name != "error"; errors.Is(err, events.ErrPanic) != isPanic || strings.Contains(err.Error(), canary) {
 			t.Errorf("%s: OnError got %v", name, err)
 		}
@@ -132,7 +133,7 @@ func TestSlotsBoundWhatRunsAtOnce(t *testing.T) {
 		if now == most {
 			fill()
 		}
-		receive(t, "a handler for every slot", full)
+		testenv.Receive(t, "a handler for every slot", full)
 		return q.Bus.Ping(ctx) // takes a while
 	})
 	waitFor(t, "an empty queue", func() bool { return state(t, q, events.Actions).Messages == 0 })
@@ -155,14 +156,14 @@ func TestAProcessTakesNoMoreThanItCanWorkOn(t *testing.T) {
 		<-release
 		return nil
 	})
-	receive(t, "a first handler", busy)
-	receive(t, "a second handler", busy)
+	testenv.Receive(t, "a first handler", busy)
+	testenv.Receive(t, "a second handler", busy)
 	// Another process gets the rest at once, long before the AckWait of 30 s.
 	c.MaxConcurrent = 8
 	got := make(chan string, 16)
 	consume(t, q, c, func(_ context.Context, d *events.StoredMessage) error { got <- d.Header.Get("ce-id"); return nil })
 	for range 8 {
-		receive(t, "a message for the other process", got)
+		testenv.Receive(t, "a message for the other process", got)
 	}
 	close(release)
 	stop()
@@ -190,17 +191,17 @@ func TestNoMessageLiesIdleInAProcessThatStopped(t *testing.T) {
 		})
 	}()
 	publishAction(t, q, request("first"))
-	receive(t, "the first handler", busy)
+	testenv.Receive(t, "the first handler", busy)
 	stop()
 	consume(t, q, c, func(_ context.Context, d *events.StoredMessage) error { got <- d.Header.Get("ce-id"); return nil })
 	for i := range 6 {
 		publishAction(t, q, request(fmt.Sprint("later-", i)))
 	}
 	for range 6 {
-		receive(t, "a message", got)
+		testenv.Receive(t, "a message", got)
 	}
 	close(release)
-	if err := receive(t, "the end of the first process", stopped); err != nil {
+	if err := testenv.Receive(t, "the end of the first process", stopped); err != nil {
 		t.Error(err)
 	}
 	waitFor(t, "an empty queue", func() bool { return state(t, q, events.Actions).Messages == 0 })
@@ -228,7 +229,7 @@ func TestConsumeWaitsForHandlersAndTheirAcks(t *testing.T) {
 			t.Errorf("Consume: %v", err)
 		}
 	}()
-	receive(t, "the handler", running)
+	testenv.Receive(t, "the handler", running)
 	stop()
 	select {
 	case <-returned:
@@ -236,7 +237,7 @@ func TestConsumeWaitsForHandlersAndTheirAcks(t *testing.T) {
 	case <-time.After(50 * time.Millisecond):
 	}
 	close(release)
-	receive(t, "the end of Consume", returned)
+	testenv.Receive(t, "the end of Consume", returned)
 	if got := state(t, q, events.Actions).Messages; got != 0 {
 		t.Error("the ack was not sent before Consume returned")
 	}
@@ -258,12 +259,12 @@ func TestTheEndOfGraceHandsTheMessageBack(t *testing.T) {
 			return ctx.Err()
 		})
 	}()
-	receive(t, "the handler", attempts)
+	testenv.Receive(t, "the handler", attempts)
 	stop()
 	endGrace()
-	receive(t, "the end of Consume", returned)
+	testenv.Receive(t, "the end of Consume", returned)
 	consume(t, q, requests(t, q), func(_ context.Context, d *events.StoredMessage) error { attempts <- d.NumDelivered; return nil })
-	if got := receive(t, "the next delivery", attempts); got < 2 {
+	if got := testenv.Receive(t, "the next delivery", attempts); got < 2 {
 		t.Errorf("attempt %d, want a later one", got)
 	}
 }

@@ -147,13 +147,13 @@ func TestARestartDuringBatchesLosesNothingThatWasAcknowledged(t *testing.T) {
 	}
 	for range 3 {
 		enough := attempts.Load() + 300
-		for deadline := time.Now().Add(waitLimit); attempts.Load() < enough && time.Now().Before(deadline); {
+		for deadline := time.Now().Add(testenv.MaxWait); attempts.Load() < enough && time.Now().Before(deadline); {
 			time.Sleep(time.Millisecond)
 		}
 		env.Restart(t)
 	}
 	enough := attempts.Load() + 300
-	for deadline := time.Now().Add(waitLimit); attempts.Load() < enough && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(testenv.MaxWait); attempts.Load() < enough && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
 	stop()

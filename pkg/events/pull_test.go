@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -70,7 +71,7 @@ func TestConsumeEndsThoughItsServerDoesNotAnswer(t *testing.T) {
 		ended <- q.Bus.Consume(ctx, t.Context(), requests(t, q), func(_ context.Context, d *events.StoredMessage) error { got <- d.Subject; return nil })
 	}()
 	publishAction(t, q, request("1"))
-	receive(t, "the request", got)
+	testenv.Receive(t, "the request", got)
 	proxy.Pause()
 	defer proxy.Resume()
 	stop()

@@ -22,7 +22,7 @@ func TestConsumersAndStreamsThatAreDeletedComeBack(t *testing.T) {
 	c.OnError = func(err error) { errs <- err }
 	consume(t, q, c, func(_ context.Context, d *events.StoredMessage) error { got <- d.Header.Get("ce-id"); return nil })
 	publishAction(t, q, request("1"))
-	receive(t, "request 1", got)
+	testenv.Receive(t, "request 1", got)
 	waitFor(t, "its ack", func() bool { return state(t, q, events.Actions).Messages == 0 })
 
 	js := q.Bus.JetStream()
@@ -30,7 +30,7 @@ func TestConsumersAndStreamsThatAreDeletedComeBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	publishAction(t, q, request("2"))
-	if id := receive(t, "the request after the consumer was deleted", got); id != "2" {
+	if id := testenv.Receive(t, "the request after the consumer was deleted", got); id != "2" {
 		t.Errorf("got request %s", id)
 	}
 	waitFor(t, "its ack", func() bool { return state(t, q, events.Actions).Messages == 0 })
@@ -38,10 +38,10 @@ func TestConsumersAndStreamsThatAreDeletedComeBack(t *testing.T) {
 	if err := js.DeleteStream(t.Context(), q.Bus.Subjects.StreamName(events.Actions)); err != nil {
 		t.Fatal(err)
 	}
-	for err := receive(t, "the loss to be reported", errs); !errors.Is(err, queue.ErrStreamRecreated); err = receive(t, "the loss to be reported", errs) {
+	for err := testenv.Receive(t, "the loss to be reported", errs); !errors.Is(err, queue.ErrStreamRecreated); err = testenv.Receive(t, "the loss to be reported", errs) {
 	}
 	publishAction(t, q, request("3"))
-	if id := receive(t, "the request after the stream was deleted", got); id != "3" {
+	if id := testenv.Receive(t, "the request after the stream was deleted", got); id != "3" {
 		t.Errorf("got request %s", id)
 	}
 }
@@ -52,11 +52,11 @@ func TestConsumeGoesOnAfterTheServerIsBack(t *testing.T) {
 	got := make(chan string, 8)
 	consume(t, q, requests(t, q), func(_ context.Context, d *events.StoredMessage) error { got <- d.Header.Get("ce-id"); return nil })
 	publishAction(t, q, request("1"))
-	receive(t, "request 1", got)
+	testenv.Receive(t, "request 1", got)
 	for _, id := range []string{"2", "3"} {
 		env.Restart(t)
 		waitFor(t, "the request to be taken", func() bool { return q.Bus.PublishAction(t.Context(), request(id)) == nil })
-		receive(t, "a request after the restart", got)
+		testenv.Receive(t, "a request after the restart", got)
 	}
 }
 
@@ -69,14 +69,14 @@ func TestConsumeGoesOnAfterTheNetworkIsBack(t *testing.T) {
 	c.AckWait = time.Second // after which what went down with the connection comes again
 	consume(t, q, c, func(_ context.Context, d *events.StoredMessage) error { got <- d.Header.Get("ce-id"); return nil })
 	publishAction(t, publisher, request("1"))
-	receive(t, "request 1", got)
+	testenv.Receive(t, "request 1", got)
 	proxy.Cut()
 	publishAction(t, publisher, request("2"))
-	receive(t, "request 2", got)
+	testenv.Receive(t, "request 2", got)
 	proxy.Pause()
 	publishAction(t, publisher, request("3"))
 	proxy.Resume()
-	receive(t, "request 3", got)
+	testenv.Receive(t, "request 3", got)
 }
 
 // A handler may work longer than AckWait: as long as its process lives, nobody
@@ -95,7 +95,7 @@ func TestLongHandlersKeepTheirMessage(t *testing.T) {
 		close(finished)
 		return nil
 	})
-	receive(t, "the handler's end", finished)
+	testenv.Receive(t, "the handler's end", finished)
 	waitFor(t, "an empty queue", func() bool { return state(t, q, events.Actions).Messages == 0 })
 	if times.Load() != 1 {
 		t.Errorf("handed out %d times", times.Load())
@@ -148,7 +148,7 @@ func TestLongHandlersKeepTheirMessageOverABrokenConnection(t *testing.T) {
 		close(finished)
 		return nil
 	})
-	receive(t, "the handler's end", finished)
+	testenv.Receive(t, "the handler's end", finished)
 	waitFor(t, "an empty queue", func() bool { return state(t, publisher, events.Actions).Messages == 0 })
 	if times.Load() != 1 {
 		t.Errorf("handed out %d times", times.Load())
@@ -172,11 +172,11 @@ func TestAMessageOfADeadProcessComesToAnother(t *testing.T) {
 		<-release
 		return nil
 	})
-	receive(t, "the first handler", taken)
+	testenv.Receive(t, "the first handler", taken)
 	dying.Close()
 	attempts := make(chan int, 1)
 	consume(t, q, c, func(_ context.Context, d *events.StoredMessage) error { attempts <- d.NumDelivered; return nil })
-	if got := receive(t, "the second handler", attempts); got != 2 {
+	if got := testenv.Receive(t, "the second handler", attempts); got != 2 {
 		t.Errorf("attempt %d, want 2", got)
 	}
 }
@@ -206,6 +206,6 @@ func TestABusWithoutServerConsumesNothingAndStops(t *testing.T) {
 	c := requests(t, q)
 	c.OnError = func(err error) { errs <- err }
 	stop := consume(t, q, c, func(context.Context, *events.StoredMessage) error { return nil })
-	wantError(t, "OnError", receive(t, "the error", errs), events.ErrUnavailable)
+	wantError(t, "OnError", testenv.Receive(t, "the error", errs), events.ErrUnavailable)
 	stop()
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/hawser-io/hawser/internal/queue"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -137,7 +138,7 @@ func TestRequestFindsAResultThatCameWhileItsConnectionWasAway(t *testing.T) {
 	answerRequest(t, executor, request("1"), `{"data":1}`)
 	proxy.Cut()
 	proxy.Resume()
-	if got := receive(t, "the result", answers); got.err != nil || string(got.e.Data()) != `{"data":1}` {
+	if got := testenv.Receive(t, "the result", answers); got.err != nil || string(got.e.Data()) != `{"data":1}` {
 		t.Errorf("got %s, %v", got.e.Data(), got.err)
 	}
 }
@@ -216,7 +217,7 @@ func TestManyRequestsAtOnceGetTheirOwnResults(t *testing.T) {
 		}()
 	}
 	for range n {
-		if err := receive(t, "a result", failures); err != nil {
+		if err := testenv.Receive(t, "a result", failures); err != nil {
 			t.Error(err)
 		}
 	}
