@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -73,7 +74,7 @@ func BenchmarkLookup(b *testing.B) {
 	few := records.CacheSize / 2
 	for _, c := range []*crowd{one, many} {
 		run(b, c.store.Run)
-		eventually(b, func() bool {
+		testenv.Eventually(b, "the cache to have it", func() bool {
 			must(b, c.byURL(b)(0))
 			held, _ := c.store.CacheUse()
 			return held == 1

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/kvstore"
 	"github.com/hawser-io/hawser/pkg/kvstore/memkv"
@@ -306,7 +307,7 @@ func TestTheCacheIsBoundedByRecordsAndByBytes(t *testing.T) {
 	get := func(i int) {
 		must(t, ignored(s.store.Get(t.Context(), shopOf(events.Tenant{Scope: "user", Identity: fmt.Sprint(i)}))))
 	}
-	eventually(t, func() bool {
+	testenv.Eventually(t, "the record to be cached", func() bool {
 		get(0)
 		n, _ := s.store.CacheUse()
 		return n == 1

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/kvstore"
@@ -116,7 +117,7 @@ func TestATokenIsKnownByItsHashOnly(t *testing.T) {
 				must(t, w.bare["tokens"].Delete(t.Context(), name, 0))
 			}
 		}
-		eventually(t, func() bool { return tokens.Check(t.Context(), token) != nil })
+		testenv.Eventually(t, "the token to be refused", func() bool { return tokens.Check(t.Context(), token) != nil })
 		wantCode(t, tokens.Check(t.Context(), token), connectors.CodeUnauthenticated)
 	})
 }

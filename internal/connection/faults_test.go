@@ -124,15 +124,4 @@ func run(t testing.TB, what func(context.Context) error) (stop func()) {
 	return stop
 }
 
-// eventually waits for what other goroutines bring about.
-func eventually(t testing.TB, holds func() bool) {
-	t.Helper()
-	for begin := time.Now(); !holds(); {
-		if time.Since(begin) > 10*time.Second {
-			t.Fatal("it does not come about")
-		}
-		time.Sleep(time.Millisecond)
-	}
-}
-
 func ignored[T any](_ T, err error) error { return err }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -153,9 +154,9 @@ func TestOpenedSecretsGoWithTheirRecord(t *testing.T) {
 		must(t, err)
 		return s.Reveal()
 	}
-	eventually(t, func() bool { held, _ := other.CacheUse(); return present() == "one" && held == 1 })
+	testenv.Eventually(t, "the present secret in the cache", func() bool { held, _ := other.CacheUse(); return present() == "one" && held == 1 })
 	w.give(r, `"two"`)
-	eventually(t, func() bool { return present() == "two" })
+	testenv.Eventually(t, "the present secret in the cache", func() bool { return present() == "two" })
 	// Opened once, also by many at a time, and never out of the cache's record.
 	c, err := other.Get(t.Context(), r)
 	must(t, err)

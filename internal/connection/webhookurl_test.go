@@ -9,6 +9,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -167,7 +168,7 @@ func TestANewURLIsHonouredByAProcessThatHoldsTheOldRecord(t *testing.T) {
 	r := shopOf(acme)
 	first := segment(t, w.connect(r, `{"apiKey":"abc"}`))
 	run(t, w.store.Run)
-	eventually(t, func() bool {
+	testenv.Eventually(t, "the record to be cached", func() bool {
 		must(t, ignored(w.store.Get(t.Context(), r)))
 		n, _ := w.store.CacheUse()
 		return n == 1

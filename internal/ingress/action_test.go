@@ -109,7 +109,7 @@ func TestAResultThatTakesLongerCanBeFetchedLater(t *testing.T) {
 		t.Errorf("before it is done: %d %s", r.status, r.body)
 	}
 	close(release)
-	eventually(t, "the result is there", func() bool { return s.do(t, "GET", result, "").status == http.StatusOK })
+	testenv.Eventually(t, "the result is there", func() bool { return s.do(t, "GET", result, "").status == http.StatusOK })
 	for _, path := range []string{result, "/api/v1/results/k%201"} {
 		if r := s.do(t, "GET", path, ""); r.body != `{"data":"waited"}` {
 			t.Errorf("%s: %d %s", path, r.status, r.body)
@@ -165,7 +165,7 @@ func TestRequestsThatWaitForResultsLeaveSlotsForWebhooks(t *testing.T) {
 	for i := range done {
 		group.Go(func() { done[i] = s.do(t, "POST", ofAva+"/probe/actions/wait", "{}") })
 	}
-	eventually(t, "both wait", func() bool { return n.Count(t, events.Actions, ">") == 2 })
+	testenv.Eventually(t, "both wait", func() bool { return n.Count(t, events.Actions, ">") == 2 })
 	for range 3 {
 		if r := s.do(t, "POST", ofAva+"/probe/actions/wait", "{}"); r.status != http.StatusAccepted {
 			t.Errorf("beyond the slots for waiting: %d %s, want 202", r.status, r.body)

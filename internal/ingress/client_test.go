@@ -172,15 +172,3 @@ func (s *site) deliver(t *testing.T, path, delivery, body string, header ...stri
 	}
 	return r
 }
-
-// eventually waits until holds is true.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for until := time.Now().Add(testenv.MaxWait); !holds(); <-tick.C {
-		if time.Now().After(until) {
-			t.Fatalf("timed out waiting until %s", what)
-		}
-	}
-}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -33,7 +34,7 @@ func TestFailuresOfOurOwnEmitErrorOccurred(t *testing.T) {
 	if r := s.do(t, "POST", ofAva+"/ghost/resolve", ""); r.status != http.StatusNotFound { // not ours
 		t.Errorf("%d %s", r.status, r.body)
 	}
-	eventually(t, "the changed record is read", func() bool {
+	testenv.Eventually(t, "the changed record is read", func() bool {
 		return s.do(t, "POST", ofAva+"/probe/resolve", "").status == http.StatusInternalServerError
 	})
 	e := heard.Event(t)

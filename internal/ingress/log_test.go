@@ -4,11 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/hawser-io/hawser/internal/golden"
 )
 
 func TestTheLogHasRequestAndTraceAndNoSecret(t *testing.T) {
@@ -79,21 +78,5 @@ func TestProblemDocumentsAreUnchanged(t *testing.T) {
 		}
 		fmt.Fprintf(&got, "\n%s\n", indented.Bytes())
 	}
-	golden(t, "testdata/problems.golden", got.Bytes())
-}
-
-func golden(t *testing.T, file string, got []byte) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatalf("%v; make it with -update", err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s (-want +got), or -update:\n%s", file, diff)
-	}
+	golden.Text(t, "problems.golden", got.Bytes())
 }

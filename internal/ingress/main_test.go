@@ -7,8 +7,6 @@ import (
 	"go.uber.org/goleak"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
-
 func TestMain(m *testing.M) {
 	// These tests wait for servers, timers and drains, so more of them may run at once.
 	flag.Parse()

@@ -161,7 +161,7 @@ func TestTheAPINeedsAValidToken(t *testing.T) {
 		}
 	}
 	var r reply
-	eventually(t, "the token is refused", func() bool { r = s.do(t, "GET", ofAva, ""); return r.status == http.StatusUnauthorized })
+	testenv.Eventually(t, "the token is refused", func() bool { r = s.do(t, "GET", ofAva, ""); return r.status == http.StatusUnauthorized })
 	if got := shape(r); got != shapes[0] {
 		t.Errorf("revoked: %s, want %s", got, shapes[0])
 	}

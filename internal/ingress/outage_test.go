@@ -49,10 +49,10 @@ func TestWithoutNATSRequestsAreRefusedAndServedAgainAfterwards(t *testing.T) {
 		isUnavailable(t, what, ask(), began)
 	}
 	s.Env.Restart(t)
-	eventually(t, "webhooks are accepted again", func() bool {
+	testenv.Eventually(t, "webhooks are accepted again", func() bool {
 		return s.deliver(t, path, "during", "{}").status/100 == 2
 	})
-	eventually(t, "operations work again", func() bool { return s.do(t, "GET", ofAva, "").status == http.StatusOK })
+	testenv.Eventually(t, "operations work again", func() bool { return s.do(t, "GET", ofAva, "").status == http.StatusOK })
 	if got := s.Count(t, events.Webhooks, ">"); got != 2 {
 		t.Errorf("%d webhooks are stored, want 2: the one before, and the one that was sent until it was accepted", got)
 	}
@@ -83,7 +83,7 @@ func TestRequestsAreRefusedInTimeWhileNATSDoesNotAnswer(t *testing.T) {
 	began = time.Now()
 	isUnavailable(t, "a webhook of an unknown one", s.deliverOnce(t, path+"x", "during", "{}"), began)
 	proxy.Resume()
-	eventually(t, "webhooks are accepted again", func() bool { return s.deliver(t, path, "during", "{}").status/100 == 2 })
+	testenv.Eventually(t, "webhooks are accepted again", func() bool { return s.deliver(t, path, "during", "{}").status/100 == 2 })
 	if got := n.Count(t, events.Webhooks, ">"); got != 2 {
 		t.Errorf("%d webhooks are stored, want 2", got)
 	}

@@ -152,7 +152,7 @@ func TestAConnectionThatNeedsReauthorisationStillReceives(t *testing.T) {
 	if _, err := s.Buckets.Connections.Update(t.Context(), ref.Key(), []byte(changed), entry.Revision); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the cache has the state", func() bool {
+	testenv.Eventually(t, "the cache has the state", func() bool {
 		c, err := s.Store.Get(t.Context(), ref)
 		return err == nil && c.State == records.NeedsReauth
 	})

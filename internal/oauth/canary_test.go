@@ -138,7 +138,7 @@ func TestNoSecretIsLoggedPublishedOrStoredInTheClear(t *testing.T) {
 	in.options.Metrics = refreshing
 	in.runRefresher(t)
 	must(t, in.front.queue.ScheduleRefresh(t.Context(), c.Grant, time.Now()))
-	eventually(t, "the refresher to have tried", func() bool { return in.grant(c.Grant).Failures > 0 })
+	testenv.Eventually(t, "the refresher to have tried", func() bool { return in.grant(c.Grant).Failures > 0 })
 	secrets = append(secrets, provider.secrets()...)
 	if len(secrets) != 1+4*3+2 {
 		t.Errorf("looking for %d secrets, want those of four flows, and two verifiers", len(secrets))

@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/hawser-io/hawser/internal/oauth/token"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/crypto"
 	"github.com/hawser-io/hawser/pkg/kvstore"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -137,7 +138,7 @@ func TestAProcessStoppedPastItsLeaseSendsNothing(t *testing.T) {
 	grant := in.connectDemo()
 	in.expire(grant)
 	holder, out := in.child(t, childOptions{Grant: grant, Stop: true, Timeout: 2 * time.Second})
-	eventually(t, "the process to write its intent and stop", func() bool { return in.grant(grant).Intent != nil && stopped(holder.Process.Pid) })
+	testenv.Eventually(t, "the process to write its intent and stop", func() bool { return in.grant(grant).Intent != nil && stopped(holder.Process.Pid) })
 	token, err := in.front.tokens.Source.Fresh(t.Context(), grant)
 	must(t, err)
 	if got := stats(t, p); got.Refreshes != 1 {

@@ -195,7 +195,7 @@ func TestABotAndAUserInOneConnection(t *testing.T) {
 	}
 	in.call(http.MethodPost, onChat+"/refresh", nil, nil)
 	in.call(http.MethodDelete, onChat, nil, nil)
-	eventually(t, "both to be revoked", func() bool {
+	testenv.Eventually(t, "both to be revoked", func() bool {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		slices.Sort(w.revoked)
@@ -332,7 +332,7 @@ func (in *installation) expireFor(t *testing.T, nodes []*node, grant string) {
 	t.Helper()
 	expired := in.expire(grant)
 	for _, n := range nodes {
-		eventually(t, "the caches of all to know", func() bool {
+		testenv.Eventually(t, "the caches of all to know", func() bool {
 			g, err := n.grants.Get(t.Context(), grant)
 			return err == nil && !g.ExpiresAt.After(expired.ExpiresAt)
 		})

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
@@ -59,7 +60,7 @@ func TestAnOrphanedGrantThatIsNeverRefreshedIsRemoved(t *testing.T) {
 			in.leave(t, records.NewRef(acme, "gone", ""))
 			_, err = sweeper.Heal(t.Context())
 			must(t, err)
-			eventually(t, "the grant to be deleted", func() bool { return in.deleted(grant) })
+			testenv.Eventually(t, "the grant to be deleted", func() bool { return in.deleted(grant) })
 			provider.revoked(t, tc.revoked...)
 		})
 	}
@@ -87,7 +88,7 @@ func TestATokenRequestRemovesAnOrphanedGrant(t *testing.T) {
 			if _, err := in.front.tokens.Source.Fresh(t.Context(), grant); err == nil {
 				t.Error("got a token of an orphaned grant")
 			}
-			eventually(t, "the grant to be deleted", func() bool { return in.deleted(grant) })
+			testenv.Eventually(t, "the grant to be deleted", func() bool { return in.deleted(grant) })
 		})
 	}
 }
@@ -120,5 +121,5 @@ func TestARefreshUsesTheConfigOfAReferencingConnection(t *testing.T) {
 		t.Errorf("asked %v, want once, at the second's site", provider.asked)
 	}
 	provider.mu.Unlock()
-	eventually(t, "the reference of the first to be removed", func() bool { return len(in.grant(grant).References) == 1 })
+	testenv.Eventually(t, "the reference of the first to be removed", func() bool { return len(in.grant(grant).References) == 1 })
 }

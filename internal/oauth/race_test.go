@@ -74,16 +74,6 @@ func (n *node) caches(t testing.TB) {
 	run(t, n.apps.Run)
 }
 
-// eventually waits for a condition that other goroutines bring about.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited 30 s for: %s", what)
-		}
-	}
-}
-
 // TestOneRefreshForConcurrentActions is the guarantee of this package: four executors
 // with 64 actions and two refreshers need an expired, rotating token, and the provider
 // counts one refresh and no reuse, round after round.
@@ -156,7 +146,7 @@ func (r *race) run(t *testing.T, round int, first func()) {
 	t.Helper()
 	expired := r.expire(r.grant)
 	for _, n := range r.nodes {
-		eventually(t, "the caches of all to know", func() bool {
+		testenv.Eventually(t, "the caches of all to know", func() bool {
 			g, err := n.grants.Get(t.Context(), r.grant)
 			return err == nil && g.ExpiresAt.Equal(expired.ExpiresAt)
 		})

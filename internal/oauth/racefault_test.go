@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -29,7 +30,7 @@ func TestOneRefreshDespiteAStoppedProcess(t *testing.T) {
 		var out *bufio.Reader
 		r.run(t, round+1, func() {
 			holder, out = in.child(t, childOptions{Grant: r.grant, Stop: true, Timeout: limit})
-			eventually(t, "the process to write its intent and stop", func() bool { return in.grant(r.grant).Intent != nil && stopped(holder.Process.Pid) })
+			testenv.Eventually(t, "the process to write its intent and stop", func() bool { return in.grant(r.grant).Intent != nil && stopped(holder.Process.Pid) })
 		})
 		must(t, holder.Process.Signal(syscall.SIGCONT))
 		line, err := out.ReadString('\n')

@@ -179,7 +179,7 @@ func TestDisconnectAgainstReconnect(t *testing.T) {
 		if _, err := in.front.service.Latest(t.Context(), onAcme); err == nil {
 			in.expectUsable(t)
 		} else {
-			eventually(t, "the grant to be revoked", func() bool { return in.deleted(grant) })
+			testenv.Eventually(t, "the grant to be revoked", func() bool { return in.deleted(grant) })
 		}
 	}
 	if got := stats(t, p); got.Reuses != 0 {

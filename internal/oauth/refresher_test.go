@@ -26,11 +26,11 @@ func TestARefresherRenewsBeforeATokenExpires(t *testing.T) {
 	g.IssuedAt, g.ExpiresAt = time.Now().Add(-59*time.Minute), time.Now().Add(2*time.Minute)
 	must(t, in.front.grants.Save(t.Context(), g))
 	must(t, in.front.queue.ScheduleRefresh(t.Context(), grant, time.Now()))
-	eventually(t, "the refresh", func() bool { return in.grant(grant).Generation == 2 })
+	testenv.Eventually(t, "the refresh", func() bool { return in.grant(grant).Generation == 2 })
 	if got := stats(t, p); got.Refreshes != 1 {
 		t.Errorf("provider counted %+v, want one refresh", got)
 	}
-	eventually(t, "the next timer, and no due message left", func() bool {
+	testenv.Eventually(t, "the next timer, and no due message left", func() bool {
 		due, set := in.timers(t)
 		return due == 0 && set == 1
 	})
@@ -43,7 +43,7 @@ func TestATimerOfAGrantThatIsNotDueRefreshesNothing(t *testing.T) {
 	in.runRefresher(t)
 	must(t, in.front.queue.ScheduleRefresh(t.Context(), grant, time.Now()))
 	must(t, in.front.queue.ScheduleRefresh(t.Context(), "organization.nobody.none.0", time.Now()))
-	eventually(t, "both timers to be seen, and the true one to be set again", func() bool {
+	testenv.Eventually(t, "both timers to be seen, and the true one to be set again", func() bool {
 		due, set := in.timers(t)
 		return due == 0 && set == 1
 	})
@@ -64,7 +64,7 @@ func TestALostTimerIsSetAgain(t *testing.T) {
 	if healed != 1 {
 		t.Errorf("set %d timers, want 1", healed)
 	}
-	eventually(t, "the refresh", func() bool { return in.grant(grant).Generation == 2 })
+	testenv.Eventually(t, "the refresh", func() bool { return in.grant(grant).Generation == 2 })
 }
 
 func TestATransientFailureIsRetriedLater(t *testing.T) {
@@ -75,7 +75,7 @@ func TestATransientFailureIsRetriedLater(t *testing.T) {
 	fault(t, p, "token", "500", 2)
 	in.runRefresher(t)
 	must(t, in.front.queue.ScheduleRefresh(t.Context(), grant, time.Now()))
-	eventually(t, "the third try", func() bool { return in.grant(grant).Generation == 2 })
+	testenv.Eventually(t, "the third try", func() bool { return in.grant(grant).Generation == 2 })
 	if got := stats(t, p); got.Refreshes != 1 || got.Reuses != 0 {
 		t.Errorf("provider counted %+v, want one refresh", got)
 	}
@@ -91,7 +91,7 @@ func TestAnExpiringRefreshTokenIsPublishedOnce(t *testing.T) {
 	in.runRefresher(t)
 	for range 2 {
 		must(t, in.front.queue.ScheduleRefresh(t.Context(), grant, time.Now()))
-		eventually(t, "the timer to be seen", func() bool {
+		testenv.Eventually(t, "the timer to be seen", func() bool {
 			_, set := in.timers(t)
 			return set == 1 && in.grant(grant).ExpiryWarned
 		})
@@ -154,7 +154,7 @@ func TestManyDueGrantsAreRenewedWithinTheProvidersLimit(t *testing.T) {
 	n := in.join(t)
 	r := n.refresher(&refresher.Options{Concurrency: 16, PerProvider: atOnce})
 	run(t, func(ctx context.Context) error { return r.Run(ctx, context.WithoutCancel(ctx), func() {}) })
-	eventually(t, "every grant to be renewed", func() bool {
+	testenv.Eventually(t, "every grant to be renewed", func() bool {
 		return !slices.ContainsFunc(keys, func(key string) bool { return in.grant(key).Generation != 2 })
 	})
 	if got := calls.Load(); got != grants {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -103,7 +104,7 @@ func TestAFailedRevocationIsRetried(t *testing.T) {
 		t.Errorf("a token of it: got %v, want CONNECTOR_OAUTH_REFRESH_FAILED", err)
 	}
 	in.runRefresher(t)
-	eventually(t, "the grant to be deleted", func() bool { return in.deleted(grant) })
+	testenv.Eventually(t, "the grant to be deleted", func() bool { return in.deleted(grant) })
 	provider.revoked(t, "old-refresh", "old-refresh", "old-refresh")
 	if got := in.failures(); len(got) > 0 {
 		t.Errorf("got %+v, want no failure: it was revoked in the end", got)
@@ -135,7 +136,7 @@ func TestADisconnectDoesNotWaitForASlowProvider(t *testing.T) {
 		t.Errorf("it took %s while the provider hangs", took)
 	}
 	in.runRefresher(t)
-	eventually(t, "the grant to be deleted", func() bool { return in.deleted(grant) })
+	testenv.Eventually(t, "the grant to be deleted", func() bool { return in.deleted(grant) })
 }
 
 // A rate limit in the provider's own form is no refusal of the revocation.
@@ -149,7 +150,7 @@ func TestARevocationRespectsARateLimit(t *testing.T) {
 	in := installWithApp(t, nil, def)
 	grant := in.storeExpired(t, "gone")
 	in.disconnects(t)
-	eventually(t, "the first try to be counted", func() bool { return in.deleted(grant) || in.grant(grant).Revocation.Tries == 1 })
+	testenv.Eventually(t, "the first try to be counted", func() bool { return in.deleted(grant) || in.grant(grant).Revocation.Tries == 1 })
 	if in.deleted(grant) {
 		t.Fatal("the grant was deleted, want another try")
 	}
@@ -179,7 +180,7 @@ func TestANewAuthorisationEndsTheRevocation(t *testing.T) {
 	must(t, in.front.tokens.Revoker.Revoke(t.Context(), g)) // a timer that read it before: it must not delete the new one
 	in.runRefresher(t)
 	must(t, in.front.queue.ScheduleRefresh(t.Context(), c.Grant, time.Now()))
-	eventually(t, "the timer to be seen", func() bool {
+	testenv.Eventually(t, "the timer to be seen", func() bool {
 		due, set := in.timers(t)
 		return due == 0 && set == 1
 	})
@@ -206,7 +207,7 @@ func TestARevocationAtAURLOfTheConfigIsRetried(t *testing.T) {
 		t.Errorf("kept %+v, want the config as an envelope", g.Revocation)
 	}
 	in.runRefresher(t)
-	eventually(t, "the grant to be deleted", func() bool { return in.deleted(key) })
+	testenv.Eventually(t, "the grant to be deleted", func() bool { return in.deleted(key) })
 	if got := provider.seen(); len(got) != 2 {
 		t.Errorf("%d tries, want two", len(got))
 	}
@@ -228,7 +229,7 @@ func TestAnOrphanedGrantIsRevokedAfterItsNextRefresh(t *testing.T) {
 	if _, err := in.front.tokens.Source.RenewIfDue(t.Context(), in.grant(grant), nil); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the grant to be deleted", func() bool { return in.deleted(grant) })
+	testenv.Eventually(t, "the grant to be deleted", func() bool { return in.deleted(grant) })
 	provider.revoked(t, "new-refresh")
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/refresher"
+	"github.com/hawser-io/hawser/internal/testenv"
 )
 
 // A token is renewed a quarter of its lifetime before it expires, at most a quarter of
@@ -87,6 +88,6 @@ func TestASlowProviderDelaysOnlyItsOwnGrants(t *testing.T) {
 	run(t, func(ctx context.Context) error { return r.Run(ctx, ctx, func() {}) })
 	for i := range 12 {
 		key := in.storeDue(t, "quick", i)
-		eventually(t, "a grant of the quick provider to be renewed", func() bool { return in.grant(key).Generation == 2 })
+		testenv.Eventually(t, "a grant of the quick provider to be renewed", func() bool { return in.grant(key).Generation == 2 })
 	}
 }
