@@ -37,8 +37,8 @@ type Options struct {
 	// Concurrency bounds the due grants in this process; those of one connector are at
 	// most half of them. Default 256: most of them wait.
 	Concurrency int
-	// PerProvider bounds the renewals of one connector's grants at once, so that a slow
-	// provider delays only its own. Default 16.
+	// PerProvider bounds the calls of one connector's provider at once, so that a slow
+	// provider delays only its own grants. Default 16.
 	PerProvider int
 	Log         zerolog.Logger
 	Now         func() time.Time
@@ -95,7 +95,7 @@ func (r *Refresher) due(ctx context.Context, message *events.StoredMessage) erro
 	work := r.renew
 	switch g.State {
 	case records.GrantUnused:
-		work = r.parts.Tokens.Revoker.Revoke
+		work = r.revoke
 	case records.GrantLive:
 		if err := r.parts.Tokens.Notifier.WarnBeforeExpiry(ctx, g); err != nil {
 			return err
@@ -106,15 +106,24 @@ func (r *Refresher) due(ctx context.Context, message *events.StoredMessage) erro
 	default:
 		return nil
 	}
-	err = r.limits.run(ctx, g.Connector, func() error { return work(ctx, g) })
+	err = r.limits.run(ctx, g.Connector, func(slot token.AcquireSlot) error { return work(ctx, g, slot) })
 	if busy, ok := errors.AsType[*busyError](err); ok {
 		return r.retryIn(ctx, g, busy.retryIn)
 	}
 	return err
 }
 
-func (r *Refresher) renew(ctx context.Context, g *records.Grant) error {
-	_, err := r.parts.Tokens.Source.RenewIfDue(ctx, g, nil)
+func (r *Refresher) revoke(ctx context.Context, g *records.Grant, slot token.AcquireSlot) error {
+	release, err := slot(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return r.parts.Tokens.Revoker.Revoke(ctx, g)
+}
+
+func (r *Refresher) renew(ctx context.Context, g *records.Grant, slot token.AcquireSlot) error {
+	_, err := r.parts.Tokens.Source.RenewIfDue(ctx, g, slot)
 	if e, ok := errors.AsType[*connectors.Error](err); ok {
 		switch {
 		case e.Code == connectors.CodeConnectorOAuthRefreshFailed:
