@@ -1,5 +1,4 @@
-// Package jsondoc reads JSON (RFC 8259) that has no Go struct. It is the only
-// such reader in Hawser.
+// Package jsondoc reads JSON (RFC 8259) that has no Go struct: strictly, or in place.
 //
 // [Decode] is strict, so that no other reader can understand the text
 // differently, and it preserves the digits of numbers. [Parse] accepts what
