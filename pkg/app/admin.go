@@ -21,8 +21,8 @@ type keysCreateCommand struct {
 	File string `arg:"" help:"The new file." type:"path"`
 }
 
-// Run writes a new keyset. It never replaces one: records sealed with the old
-// could not be opened any more.
+// Run writes a new keyset. It replaces no file: records that are sealed with the old
+// keyset could not be opened any more.
 func (c *keysCreateCommand) Run(p *program) error {
 	text, err := crypto.NewKeyset()
 	if err != nil {
@@ -40,14 +40,14 @@ type tokenCommands struct {
 }
 
 type tokenCreateCommand struct {
-	Name      string `arg:"" help:"Whose token it is."`
+	Name      string `arg:"" help:"Name of the token, for events and logs."`
 	NATSURL   string `name:"nats-url" help:"Addresses of the NATS system." default:"nats://127.0.0.1:4222"`
 	NATSCreds string `name:"nats-creds" help:"File with the operator's credentials." type:"path" placeholder:"FILE"`
 	Prefix    string `help:"First token of every subject." default:"hawser"`
 	Replicas  int    `help:"Copies of a bucket that does not exist yet." default:"1"`
 }
 
-// Run makes a token. Only its hash is kept, so this is the only time to see it.
+// Run makes a token and prints it. Only its hash is stored.
 func (c *tokenCreateCommand) Run(ctx context.Context, p *program) error {
 	nc, err := connect("hawser-token", remote{NATSURL: c.NATSURL, NATSCreds: c.NATSCreds}, zerolog.Nop())
 	if err != nil {

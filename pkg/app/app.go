@@ -1,5 +1,5 @@
-// Package app holds the mains of Hawser's programs, so that strangers build
-// their own with their own connectors:
+// Package app has the mains of Hawser's programs, for programs with connectors of their
+// own:
 //
 //	func main() { os.Exit(app.Executor(myConnector())) }
 //
@@ -44,8 +44,7 @@ func Refresher(own ...connectors.Connector) int {
 	return program{own: own}.main("refresher", &refresherCommand{})
 }
 
-// Hawser is the main of the command with everything in it: `hawser up`, and the
-// operator's commands.
+// Hawser is the main of the command `hawser`: `hawser up` and the operator's commands.
 func Hawser(own ...connectors.Connector) int {
 	return program{own: own}.main("hawser", &hawserCommands{})
 }
@@ -72,8 +71,8 @@ func (p program) main(name string, commands any) int {
 	return p.run(ctx, name, commands, os.Args[1:])
 }
 
-// run parses args into commands and runs what was chosen. Status 0 is success, 1
-// a failure, 2 a mistake in the arguments.
+// run parses args and runs the command. It returns 0 for success, 1 for a failure, 2 for
+// invalid arguments.
 func (p program) run(ctx context.Context, name string, commands any, args []string) int {
 	parser, err := kong.New(commands, kong.Name(name), kong.Description("Hawser connects a multi-tenant application to third-party providers."),
 		kong.DefaultEnvars("HAWSER"), kong.Writers(p.stdout, p.stderr), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
@@ -106,7 +105,7 @@ func withCause(err error) string {
 	return err.Error()
 }
 
-// exitStatus is how the parser's own wish to exit (help, version) gets out.
+// exitStatus is the panic by which the parser exits after help and version.
 type exitStatus int
 
 func parse(parser *kong.Kong, args []string) (chosen *kong.Context, status int, err error) {

@@ -48,7 +48,7 @@ func (c *appSetCommand) Run(ctx context.Context, p *program) error {
 		}
 		token = strings.TrimSpace(string(data))
 	}
-	body, err := json.Marshal(struct { // what is not said is not there: the API takes no null
+	body, err := json.Marshal(struct { // the API refuses null
 		ClientID string            `json:"client_id"`
 		Secrets  []string          `json:"client_secrets,omitempty"`
 		Scopes   []string          `json:"scopes,omitempty"`
@@ -78,7 +78,7 @@ func (c *appSetCommand) Run(ctx context.Context, p *program) error {
 	return err
 }
 
-// notSet says why, with all that is wrong with the request.
+// notSet returns the error of the API, with all field errors.
 func notSet(resp *http.Response) error {
 	var problem struct {
 		Code, Detail string

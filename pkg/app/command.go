@@ -71,7 +71,7 @@ func (c *tenantCommand) Run(_ context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	// The one secret that is printed: it is what was asked for.
+	// To print this secret is the purpose of the command.
 	_, err = fmt.Fprint(p.stdout, creds.Reveal())
 	return err
 }

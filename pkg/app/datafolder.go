@@ -13,7 +13,7 @@ import (
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// dataFolder is where `hawser up` keeps everything. Its own files are 0600:
+// dataFolder is the data folder of `hawser up`. Its files have mode 0600:
 //
 //	keyset.json   the keys that records are sealed with
 //	admin.token   the token of the management API, alone on one line
@@ -22,8 +22,8 @@ type dataFolder string
 
 func (d dataFolder) path(name string) string { return filepath.Join(string(d), name) }
 
-// keyset reads the keyset, and makes it if there is none. A folder with records
-// and without their keys gets no new keys: they would open nothing.
+// keyset reads the keyset, or makes one if the folder has none and no records. New keys
+// could not open existing records.
 func (d dataFolder) keyset(prefix string) (keys *crypto.Keyring, isNew bool, err error) {
 	path := d.path("keyset.json")
 	keys, err = crypto.LoadKeyset(path)
@@ -44,13 +44,13 @@ func (d dataFolder) keyset(prefix string) (keys *crypto.Keyring, isNew bool, err
 	return keys, true, err
 }
 
-// hasRecords reports whether the server has kept a check value of a keyset here.
+// hasRecords reports whether the store has the bucket with the check value of a keyset.
 func (d dataFolder) hasRecords(prefix string) bool {
 	found, err := filepath.Glob(d.path(filepath.Join("jetstream", "*", "streams", "KV_"+prefix+"-keys")))
 	return err == nil && len(found) > 0
 }
 
-// adminToken reads the token, and makes it if there is none.
+// adminToken reads the token, or makes one if the folder has none.
 func (d dataFolder) adminToken() (secret.Text, error) {
 	path := d.path("admin.token")
 	data, err := os.ReadFile(path)
@@ -68,7 +68,8 @@ func (d dataFolder) adminToken() (secret.Text, error) {
 	return token, writeSecretFile(path, token)
 }
 
-// writeSecretFile writes a new file, 0600, whole or not at all.
+// writeSecretFile writes a file with mode 0600. It renames it into place, so that no
+// part of it is ever visible.
 func writeSecretFile(path string, content secret.Text) error {
 	temp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {

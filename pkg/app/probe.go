@@ -17,9 +17,8 @@ import (
 
 const probeTimeout = time.Second
 
-// probes mounts liveness, readiness and metrics beside api, which may be nil. It
-// looks at the path itself: a mux would redirect the empty identities in the
-// API's paths away.
+// probes serves liveness, readiness and metrics beside api, which may be nil. It compares
+// paths itself: a ServeMux would redirect paths of the API with an empty identity.
 func (n *node) probes(api http.Handler) http.Handler {
 	if api == nil {
 		api = http.NotFoundHandler()
@@ -39,10 +38,9 @@ func (n *node) probes(api http.Handler) http.Handler {
 	})
 }
 
-// readiness is progress, not life: can NATS be reached, and how long has the
-// oldest request waited? Work that waits for executors does not make an ingress
-// unready, since it would then lose what it can still take; it is reported as
-// "waiting".
+// readiness says whether NATS can be reached, and how long the oldest request has waited.
+// Requests that wait for executors do not make an ingress unready, since it can still
+// accept webhooks; the status is then "waiting".
 type readiness struct {
 	Status               string  `json:"status"` // ready, waiting, unready
 	NATS                 string  `json:"nats"`
@@ -50,7 +48,7 @@ type readiness struct {
 	OldestPendingSeconds float64 `json:"oldest_pending_seconds"`
 }
 
-// waitingAfter is when a waiting request is worth telling.
+// waitingAfter is how old the oldest request is when the status becomes "waiting".
 const waitingAfter = 2 * time.Minute
 
 func (n *node) ready(w http.ResponseWriter, r *http.Request) {
@@ -103,7 +101,7 @@ func (n *node) observe() {
 		prometheus.NewDesc("hawser_seals_total", "Values sealed by this process, by key id. Rotate long before 2^32.", []string{"key"}, nil)})
 }
 
-// streamMetrics asks the server when metrics are fetched, not in between.
+// streamMetrics asks the server at each scrape.
 type streamMetrics struct {
 	node                    *node
 	messages, oldest, seals *prometheus.Desc

@@ -8,12 +8,11 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
-// Run is one of the mains inside another program: a test, or a process that
-// plays several roles. role is ingress, executor, refresher or hawser, args what
-// the command line would be, and own the connectors that the role brings. It
-// returns the exit status: after the drain, once ctx ends. Everything that the
-// role writes goes to out, from several goroutines; the line that begins with
-// "hawser is ready" tells when it serves.
+// Run runs one of the mains inside another program, such as a test or a process with
+// several roles. role is ingress, executor, refresher or hawser; args is the command line;
+// own are the connectors of the role. When ctx ends, Run drains and returns the exit
+// status. All output goes to out, from several goroutines; the line that begins with
+// "hawser is ready" is written once the role serves.
 func Run(ctx context.Context, role string, args []string, out io.Writer, own ...connectors.Connector) int {
 	commands, known := map[string]any{
 		"ingress": &ingressCommand{}, "executor": &executorCommand{}, "refresher": &refresherCommand{}, "hawser": &hawserCommands{},

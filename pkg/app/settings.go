@@ -14,7 +14,7 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// shared are the settings that every role knows. Each flag is also HAWSER_<FLAG>.
+// shared are the settings of every role. Each flag is also HAWSER_<FLAG>.
 type shared struct {
 	Prefix        string        `help:"First token of every subject, so that environments can share a NATS system." default:"hawser"`
 	Scopes        string        `help:"The kinds of tenants; a question mark behind one makes its identity optional." default:"organization,user,system?"`
@@ -40,8 +40,8 @@ type remote struct {
 
 var basePathForm = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$`)
 
-// check refuses what cannot be meant, before anything is made, and brings base URL
-// and base path into one form: neither ends with a slash.
+// check refuses invalid settings before anything is created, and removes trailing
+// slashes of base URL and base path.
 func (s *shared) check() error {
 	if _, err := events.NewSubjects(s.Prefix); err != nil {
 		return fmt.Errorf("--prefix: not a subject prefix: %w", err)

@@ -21,7 +21,7 @@ const defaultMarkerTTL = time.Minute
 // size limit counts our headers and the client's.
 const headerRoom = 1024
 
-// Bucket says how a bucket is to be. Open makes it so.
+// Bucket is the configuration of a bucket. Open creates or updates it.
 type Bucket struct {
 	// Name is required: letters, digits, '-' and '_'. The stream is KV_<Name>.
 	Name        string
@@ -52,7 +52,7 @@ func (b Bucket) ensure(ctx context.Context, js jetstream.JetStream) (jetstream.S
 		if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 			return stream, err
 		}
-		// Another process was faster, with other settings: the last one wins.
+		// Another process has created it, perhaps with other settings.
 		stream, err = js.Stream(ctx, b.stream())
 	}
 	if err != nil {
@@ -69,8 +69,7 @@ func (b Bucket) ensure(ctx context.Context, js jetstream.JetStream) (jetstream.S
 	return stream, nil
 }
 
-// config is the stream of a new bucket: what every client of NATS takes for a
-// key-value bucket.
+// config is the stream of a new bucket, as every NATS client expects it.
 func (b Bucket) config() jetstream.StreamConfig {
 	return b.overlay(jetstream.StreamConfig{
 		Name:         b.stream(),
@@ -86,8 +85,8 @@ func (b Bucket) config() jetstream.StreamConfig {
 	})
 }
 
-// overlay puts what b asks for over cfg and keeps the rest, which may be the
-// choice of an operator (placement, compression, replicas).
+// overlay returns cfg with the settings of b. The others, such as placement and
+// compression, are the operator's.
 func (b Bucket) overlay(cfg jetstream.StreamConfig) jetstream.StreamConfig {
 	cfg.Description = b.Description
 	cfg.MaxMsgsPerSubject = 1 // no old ciphertext, and a message is a key: Count relies on it
@@ -109,7 +108,7 @@ func (b Bucket) overlay(cfg jetstream.StreamConfig) jetstream.StreamConfig {
 	return cfg
 }
 
-// check finds what the server would refuse with a less helpful sentence.
+// check returns errors that say more than the server's.
 func (b Bucket) check() error {
 	switch {
 	case !bucketName.MatchString(b.Name):
