@@ -41,6 +41,9 @@ type Call struct {
 	// Secrets are values that no message may contain: [Action.Run] removes them from
 	// errors.
 	Secrets []Secret
+	// Learned are fields of the config that Validate has found out, by their names. They are
+	// stored with the connection.
+	Learned map[string]json.RawMessage
 }
 
 // ids are the parts of a Call that may be shown.

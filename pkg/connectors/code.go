@@ -112,6 +112,9 @@ func (c Code) HTTPStatus() int {
 	return http.StatusInternalServerError
 }
 
+// Known reports whether the code is one of [Codes].
+func (c Code) Known() bool { _, ok := meanings[c]; return ok }
+
 // Retryable reports whether the same request, unchanged, may succeed later. What
 // a single failure allows can be narrower: see [IsRetryable].
 func (c Code) Retryable() bool { return meanings[c].retryable }

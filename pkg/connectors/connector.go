@@ -7,6 +7,7 @@ package connectors
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,8 +45,18 @@ type Connector struct {
 	// RateLimit is how the provider reports that its rate limit is exceeded; nil means by
 	// status 429 and Retry-After alone.
 	RateLimit *RateLimit
-	Actions   []Action
-	Webhook   *Webhook
+	// Headers are templates that are added to every request that the definition describes.
+	Headers map[string]string
+	// Errors are read in order for every answer to such a request, after those of the action.
+	Errors []ErrorRule
+	// Health is a request that succeeds (2xx, no ErrorRule) if the credentials are good. It
+	// is the connector's Validate where there is none.
+	Health *Request
+	// Learn fills fields of the config after connecting.
+	Learn        *Learn
+	Actions      []Action
+	Webhook      *Webhook
+	Subscription *Subscription
 	// Validate is called on connect, after the config has passed its schema; it
 	// may call the provider. Optional.
 	Validate func(ctx context.Context, call *Call) error `json:"-"`
@@ -58,7 +69,20 @@ type Connector struct {
 
 // HasValidate reports whether code checks new connections, in this program or in the one
 // that published the definition.
-func (c *Connector) HasValidate() bool { return c.Validate != nil || c.validates }
+func (c *Connector) HasValidate() bool {
+	return c.Validate != nil || c.validates || c.Health != nil || c.Learn != nil
+}
+
+// needsValidateCode reports whether Validate is code, here or elsewhere.
+func (c *Connector) needsValidateCode() bool {
+	return c.validates || c.Validate != nil && c.Health == nil && c.Learn == nil
+}
+
+// Declarative reports whether the definition alone is enough to run the connector: its
+// actions are requests, and it has no other code.
+func (c *Connector) Declarative() bool {
+	return !c.validates && !slices.ContainsFunc(c.Actions, func(a Action) bool { return a.Request == nil })
+}
 
 // AccountFromProvider reports whether a user's authorisation sets Webhook.AccountField to
 // a value of the provider. The callback's query is not one: browsers can change it.
@@ -77,6 +101,16 @@ type Metadata struct {
 	Icon        string   `json:"icon,omitempty" yaml:"icon,omitempty"` // URL
 	Categories  []string `json:"categories,omitempty" yaml:"categories,omitempty"`
 	DocsURL     string   `json:"docs_url,omitempty" yaml:"docs_url,omitempty"`
+	// Setup are the steps by which an operator or a tenant prepares the connection at the
+	// provider, in order. "{callback_url}" and "{webhook_url}" stand for the URLs.
+	Setup []string `json:"setup,omitempty" yaml:"setup,omitempty"`
+	// Scopes explains what a scope allows: scope → explanation.
+	Scopes map[string]string `json:"scopes,omitempty" yaml:"scopes,omitempty"`
+	// Sources are the pages that the definition was written from.
+	Sources []string `json:"sources,omitempty" yaml:"sources,omitempty"`
+	// Unverified says which parts were not checked against the provider's own
+	// documentation.
+	Unverified string `json:"unverified,omitempty" yaml:"unverified,omitempty"`
 }
 
 // Action is a typed operation of a connector: JSON in, JSON out. [NewAction] makes one from
@@ -92,6 +126,21 @@ type Action struct {
 	Idempotent  bool
 	Timeout     time.Duration // of one attempt; 0 means 30 s
 	MaxAttempts int           // 0 means 5
+	// Effect is what the action does at the provider; "" is unknown.
+	Effect Effect
+	// Scopes are the OAuth scopes that the action needs.
+	Scopes []string
+	// IdempotencyKey is where Request sends Call.IdempotencyKey. It makes the action
+	// idempotent.
+	IdempotencyKey *IdempotencyKey
+	// Request is what the action sends, where no Go code does: see package manifest.
+	Request  *Request
+	Paginate *Paginate
+	// Errors are read in order for every answer to Request.
+	Errors []ErrorRule
+	// OutputProgram is a jq program over {status, headers, body, items} that yields the
+	// output. "" is the body, or the items.
+	OutputProgram string
 	// Handler does the work. It validates nothing and is called by several
 	// goroutines at once. Its errors decide about retries: see
 	// [Permanent], [RetryAfter], [ProviderError].

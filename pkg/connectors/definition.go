@@ -1,43 +1,56 @@
 package connectors
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"time"
+	"sync"
 
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
 // definitionFormat is the version of the JSON form of a connector.
-const definitionFormat = 1
+const definitionFormat = 2
 
 // definition is the JSON form of a connector: all of its data.
 type definition struct {
-	Format        int                `json:"format"`
-	Key           string             `json:"key"`
-	Version       string             `json:"version"`
-	Metadata      Metadata           `json:"metadata,omitzero"`
-	Config        *schema.Schema     `json:"config"`
-	DefaultConfig json.RawMessage    `json:"default_config,omitempty"`
-	BaseURL       string             `json:"base_url,omitempty"`
-	Auth          Auth               `json:"auth,omitzero"`
-	RateLimit     *RateLimit         `json:"rate_limit,omitempty"`
-	Actions       []actionDefinition `json:"actions,omitempty"`
-	Webhook       *Webhook           `json:"webhook,omitempty"`
+	Format  int    `json:"format,omitempty"`
+	Key     string `json:"key" jsonschema:"pattern=^[a-z][a-z0-9-]*$,maxLength=64"`
+	Version string `json:"version,omitempty"`
+	// Extends is resolved when a file is read: it is never stored.
+	Extends       string            `json:"extends,omitempty"`
+	Metadata      Metadata          `json:"metadata,omitzero"`
+	Config        *schema.Schema    `json:"config"`
+	DefaultConfig json.RawMessage   `json:"default_config,omitempty"`
+	BaseURL       string            `json:"base_url,omitempty"`
+	Auth          Auth              `json:"auth,omitzero"`
+	RateLimit     *RateLimit        `json:"rate_limit,omitempty"`
+	Headers       map[string]string `json:"headers,omitempty"`
+	Errors        []ErrorRule       `json:"errors,omitempty"`
+	Health        *Request          `json:"health,omitempty"`
+	Learn         *Learn            `json:"learn,omitempty"`
+	Actions       actionDefinitions `json:"actions,omitempty"`
+	Webhook       *Webhook          `json:"webhook,omitempty"`
+	Subscription  *Subscription     `json:"subscription,omitempty"`
 	// Validates means that the connector's code has a Validate.
 	Validates bool `json:"validates,omitempty"`
 }
 
+// actionDefinition is the JSON form of an action.
 type actionDefinition struct {
-	Key         string            `json:"key"`
-	Description string            `json:"description,omitempty"`
-	Input       *schema.Schema    `json:"input,omitempty"`
-	Output      *schema.Schema    `json:"output,omitempty"`
-	Idempotent  bool              `json:"idempotent,omitempty"`
-	Timeout     webhooks.Duration `json:"timeout,omitempty"`
-	MaxAttempts int               `json:"max_attempts,omitempty"`
+	Description    string            `json:"description,omitempty"`
+	Effect         Effect            `json:"effect,omitempty" jsonschema:"enum=read,enum=write,enum=destroy"`
+	Scopes         []string          `json:"scopes,omitempty"`
+	Idempotent     bool              `json:"idempotent,omitempty"`
+	IdempotencyKey *IdempotencyKey   `json:"idempotency_key,omitempty"`
+	Timeout        webhooks.Duration `json:"timeout,omitempty"`
+	MaxAttempts    int               `json:"max_attempts,omitempty"`
+	Input          *schema.Schema    `json:"input,omitempty"`
+	Request        *Request          `json:"request,omitempty"`
+	Paginate       *Paginate         `json:"paginate,omitempty"`
+	Errors         []ErrorRule       `json:"errors,omitempty"`
+	Output         string            `json:"output,omitempty"`
+	OutputSchema   *schema.Schema    `json:"output_schema,omitempty"`
 }
 
 // Definition returns the connector's data as JSON: compact, members in a fixed
@@ -47,27 +60,21 @@ type actionDefinition struct {
 func (c *Connector) Definition() ([]byte, error) {
 	d := definition{
 		Format: definitionFormat, Key: c.Key, Version: c.Version, Metadata: c.Metadata,
-		Config: c.Config, DefaultConfig: c.publicDefaults(), BaseURL: c.BaseURL, Auth: c.Auth, RateLimit: c.RateLimit, Webhook: c.Webhook,
-		Validates: c.HasValidate(),
+		Config: c.Config, DefaultConfig: c.publicDefaults(), BaseURL: c.BaseURL, Auth: c.Auth, RateLimit: c.RateLimit,
+		Headers: c.Headers, Errors: c.Errors, Health: c.Health, Learn: c.Learn, Webhook: c.Webhook, Subscription: c.Subscription,
+		Actions:   actionDefinitions(c.Actions),
+		Validates: c.needsValidateCode(),
 	}
 	if o := c.Auth.OAuth2; o != nil && o.hooks() != nil {
 		named := *o
 		named.Hooks = o.hooks()
 		d.Auth.OAuth2 = &named
 	}
-	for i := range c.Actions {
-		a := &c.Actions[i]
-		d.Actions = append(d.Actions, actionDefinition{
-			a.Key, a.Description, a.Input, a.Output, a.Idempotent, webhooks.Duration(a.Timeout), a.MaxAttempts,
-		})
-	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(d); err != nil {
+	text, err := marshal(d)
+	if err != nil {
 		return nil, fmt.Errorf("connector %q: definition: %w", c.Key, err)
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+	return text, nil
 }
 
 // ParseDefinition parses the JSON of [Connector.Definition]: the same connector without
@@ -77,25 +84,19 @@ func ParseDefinition(doc []byte) (*Connector, error) {
 	if _, wrong := schema.Decode(doc); wrong != nil {
 		return nil, fmt.Errorf("connector definition: %w", schema.FieldErrors{*wrong})
 	}
-	dec := json.NewDecoder(bytes.NewReader(doc))
-	dec.DisallowUnknownFields()
+	dec := strictDecoder(doc)
 	var d definition
 	if err := dec.Decode(&d); err != nil {
 		return nil, fmt.Errorf("connector definition: %w", err)
 	}
-	if d.Format != definitionFormat {
+	if d.Format != definitionFormat && d.Format != 0 { // a file has none
 		return nil, fmt.Errorf("connector definition: format %d is not supported, only %d", d.Format, definitionFormat)
 	}
 	c := &Connector{
 		Key: d.Key, Version: d.Version, Metadata: d.Metadata, Config: d.Config,
-		DefaultConfig: d.DefaultConfig, BaseURL: d.BaseURL, Auth: d.Auth, RateLimit: d.RateLimit, Webhook: d.Webhook,
-		validates: d.Validates,
-	}
-	for _, a := range d.Actions {
-		c.Actions = append(c.Actions, Action{
-			Key: a.Key, Description: a.Description, Input: a.Input, Output: a.Output,
-			Idempotent: a.Idempotent, Timeout: time.Duration(a.Timeout), MaxAttempts: a.MaxAttempts,
-		})
+		DefaultConfig: d.DefaultConfig, BaseURL: d.BaseURL, Auth: d.Auth, RateLimit: d.RateLimit,
+		Headers: d.Headers, Errors: d.Errors, Health: d.Health, Learn: d.Learn, Webhook: d.Webhook, Subscription: d.Subscription,
+		Actions: d.Actions, validates: d.Validates,
 	}
 	if err := checkDefinition(c, false); err != nil {
 		return nil, fmt.Errorf("connector definition: %w", err)
@@ -122,3 +123,6 @@ func (c Connector) Format(f fmt.State, _ rune) {
 	}
 	_, _ = f.Write(d)
 }
+
+// DefinitionSchema returns the JSON Schema of [Connector.Definition]'s format.
+var DefinitionSchema = sync.OnceValue(schema.For[definition])

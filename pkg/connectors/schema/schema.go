@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	invopop "github.com/invopop/jsonschema"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/hawser-io/hawser/internal/jsondoc"
@@ -161,6 +162,11 @@ func (s *Schema) MarshalJSON() ([]byte, error) {
 		return []byte("true"), nil
 	}
 	return s.doc, nil
+}
+
+// JSONSchema is the schema of schemas: [Parse] says what is wrong with one.
+func (Schema) JSONSchema() *invopop.Schema {
+	return &invopop.Schema{Description: "A JSON Schema, draft 2020-12."}
 }
 
 // UnmarshalJSON parses by [Parse].

@@ -1,0 +1,63 @@
+package manifest
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/template"
+)
+
+// probe asks the provider about a connection: whether its credentials are good, and what
+// its config has to contain.
+type probe struct {
+	limits  *connectors.RateLimit
+	headers map[string]template.Template
+	rules   []rule
+	health  *request // nil: none
+	learn   *request // nil: none
+	fields  map[string]*program
+}
+
+// validate is the connector's Validate. It sets call.Learned.
+func (p *probe) validate(ctx context.Context, call *connectors.Call) error {
+	v, err := valuesOf(call, nil)
+	if err != nil {
+		return err
+	}
+	e := exchange{call: call, limits: p.limits, rules: p.rules}
+	if p.health != nil {
+		if _, err := p.ask(ctx, e, p.health, v); err != nil {
+			return err
+		}
+	}
+	if p.learn == nil {
+		return nil
+	}
+	reply, err := p.ask(ctx, e, p.learn, v)
+	if err != nil {
+		return err
+	}
+	call.Learned = map[string]json.RawMessage{}
+	for field, program := range p.fields {
+		value, err := program.run(ctx, reply)
+		if err != nil {
+			return outputError("learn.config."+field, err)
+		}
+		if value == nil {
+			continue
+		}
+		if call.Learned[field], err = encode(value); err != nil {
+			return outputError("learn.config."+field, err)
+		}
+	}
+	return nil
+}
+
+func (p *probe) ask(ctx context.Context, e exchange, r *request, v values) (map[string]any, error) {
+	filled, err := r.fill(e.call.BaseURL, v, p.headers)
+	if err != nil {
+		return nil, err
+	}
+	return e.do(ctx, filled)
+}
