@@ -16,14 +16,15 @@ const Version = "0.1.0"
 
 // hawserCommands is the command line of `hawser`.
 type hawserCommands struct {
-	Up      upCommand      `cmd:"" help:"Run everything in one process on an embedded NATS server."`
-	Demo    demoCommand    `cmd:"" help:"Play the whole story against a running 'hawser up --demo'."`
-	Creds   credsCommands  `cmd:"" help:"Issue NATS credentials."`
-	Keys    keysCommands   `cmd:"" help:"Make keysets."`
-	Token   tokenCommands  `cmd:"" help:"Make tokens of the management API."`
-	App     appCommands    `cmd:"" help:"OAuth clients at providers."`
-	Version versionCommand `cmd:"" help:"Print the version."`
-	Help    helpCommand    `cmd:"" help:"Print this help."`
+	Up         upCommand          `cmd:"" help:"Run everything in one process on an embedded NATS server."`
+	Demo       demoCommand        `cmd:"" help:"Play the whole story against a running 'hawser up --demo'."`
+	Creds      credsCommands      `cmd:"" help:"Issue NATS credentials."`
+	Keys       keysCommands       `cmd:"" help:"Make keysets."`
+	Token      tokenCommands      `cmd:"" help:"Make tokens of the management API."`
+	App        appCommands        `cmd:"" help:"OAuth clients at providers."`
+	Connectors connectorsCommands `cmd:"" help:"Definitions of connectors."`
+	Version    versionCommand     `cmd:"" help:"Print the version."`
+	Help       helpCommand        `cmd:"" help:"Print this help."`
 }
 
 type versionCommand struct{}
