@@ -48,7 +48,7 @@ type Options struct {
 	Prefix string
 	// MaxStore bounds what JetStream keeps on the disk, in bytes; what does not
 	// fit is refused (503), never dropped. Default: three quarters of what is
-	// free on the disk.
+	// free on the disk and what JetStream keeps there already.
 	MaxStore int64
 	// MaxPayload bounds one message, in bytes. Default 1 MiB, at most 8 MiB.
 	MaxPayload int32
@@ -126,6 +126,13 @@ func startLocked(ctx context.Context, opts Options, set settings, lock *fileLock
 
 // run starts the server and waits until it is ready or has failed.
 func run(ctx context.Context, opts Options, set settings, dir folder, ring *keys) (*server.Server, error) {
+	if set.maxStore == 0 {
+		limit, err := storeLimit(dir)
+		if err != nil {
+			return nil, err
+		}
+		set.maxStore = limit
+	}
 	so, err := set.serverOptions(dir, ring)
 	if err != nil {
 		return nil, err

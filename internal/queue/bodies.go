@@ -37,44 +37,6 @@ func (b Bodies) Fits(bytes int) bool {
 	return bytes <= minPayload-headerBytes || int64(bytes) <= b.bus.JetStream().Conn().MaxPayload()-headerBytes
 }
 
-// ensure creates the object stores.
-func (b Bodies) ensure(ctx context.Context, chosen Topology) error {
-	t := chosen.withDefaults()
-	config := jetstream.ObjectStoreConfig{
-		Bucket: b.bus.Subjects.Bucket(bodies), Description: "large webhook bodies", TTL: t.WebhooksMaxAge + time.Hour,
-		MaxBytes: t.WebhooksMaxBytes / 4, Replicas: t.Replicas, Storage: jetstream.FileStorage,
-	}
-	if err := b.ensureStore(ctx, config, chosen.WebhooksMaxBytes != 0); err != nil {
-		return fmt.Errorf("queue: object store for large bodies: %w", refused(err))
-	}
-	config.Bucket, config.Description = b.bus.Subjects.Bucket(deadBodies), "large bodies of dead webhooks"
-	config.TTL, config.MaxBytes = t.EvidenceMaxAge+time.Hour, t.EvidenceMaxBytes/4
-	if err := b.ensureStore(ctx, config, chosen.EvidenceMaxBytes != 0); err != nil {
-		return fmt.Errorf("queue: object store for large bodies of dead letters: %w", refused(err))
-	}
-	return nil
-}
-
-// ensureStore creates an object store. A default size is reduced like that of a stream.
-// If there is no room at all the object store is not created, and large bodies are
-// [events.ErrUnavailable].
-func (b Bodies) ensureStore(ctx context.Context, config jetstream.ObjectStoreConfig, exactMax bool) error {
-	if !exactMax {
-		if _, err := b.bus.JetStream().ObjectStore(ctx, config.Bucket); !errors.Is(err, jetstream.ErrBucketNotFound) {
-			return err
-		}
-	}
-	for {
-		_, err := b.bus.JetStream().CreateOrUpdateObjectStore(ctx, config)
-		if exactMax || !insufficientStorage(err) {
-			return err
-		}
-		if config.MaxBytes /= 2; config.MaxBytes < minStreamBytes {
-			return nil
-		}
-	}
-}
-
 // Put stores a body under a name that is used once, and returns the reference that
 // an event carries (CloudEvents extension "dataref").
 func (b Bodies) Put(ctx context.Context, name string, body []byte) (ref string, err error) {

@@ -12,16 +12,24 @@ import (
 )
 
 // Drift is one setting of a stream that Ensure found different and changed.
-type Drift struct{ Stream, Setting, Was, Is string }
+type Drift struct {
+	Stream, Setting, Was, Is string
+	Why                      string // "" if the setting was chosen
+}
 
 func (d Drift) String() string {
-	return fmt.Sprintf("stream %s: %s was %s, is %s", d.Stream, d.Setting, d.Was, d.Is)
+	text := fmt.Sprintf("stream %s: %s was %s, is %s", d.Stream, d.Setting, d.Was, d.Is)
+	if d.Why != "" {
+		text += ": " + d.Why
+	}
+	return text
 }
 
 // Ensure creates the streams that do not exist, and updates those whose settings
-// differ. It returns the settings that it changed. Any number of processes may call it
-// at once, and repeatedly. It is an error if the server is too old or accepts only
-// smaller messages.
+// differ from what was chosen. It returns the settings that it changed; each is reported
+// to [Options.OnChange] before it is changed. Any number of processes may call it at
+// once, and repeatedly. It is an error if the server is too old or accepts only smaller
+// messages.
 //
 // Settings that are not in [decided], placement and compression for example, are the
 // operator's. If the server cannot change a setting, such as schedules on a stream that
@@ -47,11 +55,12 @@ type ensured struct {
 
 func (q *Queue) ensure(ctx context.Context, t Topology) (ensured, error) {
 	var out ensured
-	if err := q.checkServer(ctx, t.withDefaults().MinServerAPILevel); err != nil {
+	limit, err := q.checkServer(ctx, t.withDefaults().MinServerAPILevel)
+	if err != nil {
 		return out, err
 	}
+	t.StoreBytes = cmp.Or(limit, t.StoreBytes)
 	for _, want := range t.streams(q.Bus.Subjects) {
-		want.Name, want.Storage, want.Replicas = q.Bus.Subjects.StreamName(want.stream), jetstream.FileStorage, max(t.Replicas, 1)
 		created, drift, err := q.ensureStream(ctx, want)
 		if err != nil {
 			return out, err
@@ -61,83 +70,82 @@ func (q *Queue) ensure(ctx context.Context, t Topology) (ensured, error) {
 		}
 		out.drift = append(out.drift, drift...)
 	}
-	return out, q.Bodies.ensure(ctx, t)
+	drift, err := q.ensureBodies(ctx, t)
+	out.drift = append(out.drift, drift...)
+	return out, err
 }
 
-// checkServer returns an error if the server is too old or accepts too small messages.
-func (q *Queue) checkServer(ctx context.Context, minAPILevel int) error {
+// checkServer returns an error if the server is too old or accepts too small messages,
+// and the bytes that the account may store, 0 if it has no limit.
+func (q *Queue) checkServer(ctx context.Context, minAPILevel int) (limit int64, err error) {
 	js := q.Bus.JetStream()
 	info, err := js.AccountInfo(ctx)
 	if err != nil {
-		return fmt.Errorf("queue: ask the server for JetStream: %w", refused(err))
+		return 0, fmt.Errorf("queue: ask the server for JetStream: %w", refused(err))
 	}
 	if info.API.Level < minAPILevel {
-		return fmt.Errorf("queue: the NATS server %s offers JetStream API level %d, and level %d is needed: run nats-server 2.14 or newer",
+		return 0, fmt.Errorf("queue: the NATS server %s offers JetStream API level %d, and level %d is needed: run nats-server 2.14 or newer",
 			js.Conn().ConnectedServerVersion(), info.API.Level, minAPILevel)
 	}
 	if limit := js.Conn().MaxPayload(); limit < minPayload {
-		return fmt.Errorf("queue: the NATS server accepts messages of at most %d bytes, and %d are needed: raise its max_payload", limit, minPayload)
+		return 0, fmt.Errorf("queue: the NATS server accepts messages of at most %d bytes, and %d are needed: raise its max_payload", limit, minPayload)
 	}
-	return nil
+	return max(info.Limits.MaxStore, 0), nil
 }
 
 func (q *Queue) ensureStream(ctx context.Context, want definition) (created bool, drift []Drift, err error) {
-	js := q.Bus.JetStream()
-	existing, err := js.Stream(ctx, want.Name)
+	existing, err := q.Bus.JetStream().Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		if err = createStream(ctx, js, want); err == nil {
+		if err = q.createStream(ctx, want); err == nil {
 			return true, nil, nil
 		}
 		if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-			return false, nil, fmt.Errorf("queue: create stream %s: %w", want.Name, refused(err))
+			return false, nil, q.createError(want, err)
 		}
 		// Another process has just created it, perhaps with other settings.
-		existing, err = js.Stream(ctx, want.Name)
+		existing, err = q.Bus.JetStream().Stream(ctx, want.Name)
 	}
 	if err != nil {
 		return false, nil, fmt.Errorf("queue: look up stream %s: %w", want.Name, refused(err))
 	}
 	config := existing.CachedInfo().Config
-	if !want.exactMax {
-		want.MaxBytes = config.MaxBytes
+	target := want.MaxBytes
+	want.asItIs(config)
+	drift = update(&config, want.StreamConfig)
+	drift, err = q.updateStream(ctx, config, drift)
+	if err != nil {
+		return false, nil, fmt.Errorf("%w%s", err, want.sizeHint(err))
 	}
-	if drift = update(&config, want.StreamConfig); len(drift) == 0 {
-		return false, nil, nil
-	}
-	if _, err = js.UpdateStream(ctx, config); err != nil {
-		return false, nil, fmt.Errorf("queue: update stream %s (%v): %w", want.Name, drift, refused(err))
-	}
-	return false, drift, nil
+	grown, err := q.growStream(ctx, want, config, target)
+	return false, append(drift, grown...), err
 }
 
-const (
-	// minStreamBytes is the least size that a stream gets.
-	minStreamBytes = 1 << 20
-	// codeInsufficientStorage is the server's error code for a stream whose size the
-	// store has no room for. The client has no name for it.
-	codeInsufficientStorage = 10047
-)
-
-// createStream creates a stream. A default size that does not fit is reduced to at most
-// half of the room that is left, so that the streams after it have room too.
-func createStream(ctx context.Context, js jetstream.JetStream, want definition) error {
-	full := want.MaxBytes
-	for {
-		_, err := js.CreateStream(ctx, want.StreamConfig)
-		if err == nil && want.MaxBytes < full {
-			want.MaxBytes /= 2
-			_, err = js.UpdateStream(ctx, want.StreamConfig)
-		}
-		if want.exactMax || !insufficientStorage(err) || want.MaxBytes/8 < minStreamBytes {
-			return err
-		}
-		want.MaxBytes /= 8
+// asItIs sets what was not chosen to what the stream has.
+func (want *definition) asItIs(have jetstream.StreamConfig) {
+	want.Replicas = cmp.Or(want.Replicas, have.Replicas)
+	if want.chosen.maxBytes == 0 && want.MaxBytes > 0 {
+		want.MaxBytes = have.MaxBytes
+	}
+	if want.chosen.maxAge == 0 && want.MaxAge > 0 {
+		want.MaxAge = have.MaxAge
+	}
+	if want.chosen.maxMsgs == 0 && want.MaxMsgs > 0 {
+		want.MaxMsgs = have.MaxMsgs
 	}
 }
 
-func insufficientStorage(err error) bool {
-	api, ok := errors.AsType[*jetstream.APIError](err)
-	return ok && api.ErrorCode == codeInsufficientStorage
+// updateStream reports the changes, and then makes them.
+func (q *Queue) updateStream(ctx context.Context, config jetstream.StreamConfig, drift []Drift) ([]Drift, error) {
+	if len(drift) == 0 {
+		return nil, nil
+	}
+	for _, d := range drift {
+		q.onChange(d)
+	}
+	if _, err := q.Bus.JetStream().UpdateStream(ctx, config); err != nil {
+		return nil, fmt.Errorf("queue: update stream %s (%v): %w", config.Name, drift, refused(err))
+	}
+	return drift, nil
 }
 
 // decided are the fields of a stream's config that the table decides.
@@ -161,7 +169,7 @@ func update(config *jetstream.StreamConfig, want jetstream.StreamConfig) []Drift
 			continue
 		}
 		setting, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-		out = append(out, Drift{want.Name, setting, text(was), text(is)})
+		out = append(out, Drift{Stream: want.Name, Setting: setting, Was: text(was), Is: text(is)})
 		was.Set(is)
 	}
 	return out

@@ -6,6 +6,8 @@
 //	subject.go     subjects of parked and due work, timers and dead letters
 //	topology.go    the streams and their settings, as one table
 //	ensure.go      create and update the streams
+//	create.go      copies and size of a new stream; a size that was reduced
+//	ensurebodies.go the object stores of large bodies
 //	recreate.go    create a stream again that was deleted
 //	park.go        park requests and webhooks until a time
 //	deadletter.go  dead letters: store and read
@@ -49,6 +51,7 @@ type Queue struct {
 	Streams  Streams
 	Bodies   Bodies
 
+	onChange        func(Drift)
 	recreateTimeout time.Duration
 	mu              sync.Mutex
 	topology        *Topology // nil until Ensure has succeeded; guarded by mu
@@ -59,6 +62,8 @@ type Queue struct {
 type Options struct {
 	Prefix         string        // first token of every subject, default "hawser"
 	PublishTimeout time.Duration // wait for an ack, default 2 s
+	// OnChange is called before a setting of a stream is changed. Optional.
+	OnChange func(Drift)
 }
 
 // New returns a queue over nc, and a bus. Connect with [events.ConnectOptions], so
@@ -73,7 +78,10 @@ func New(nc *nats.Conn, opts *Options) (*Queue, error) {
 	}
 	// The publish that finds a stream missing has waited already: half of its time
 	// is left.
-	q := &Queue{recreateTimeout: timeout / 2}
+	q := &Queue{recreateTimeout: timeout / 2, onChange: opts.OnChange}
+	if q.onChange == nil {
+		q.onChange = func(Drift) {}
+	}
 	bus, err := events.NewBus(nc, &events.Options{Prefix: opts.Prefix, PublishTimeout: timeout, OnMissingStream: q.recreate})
 	if err != nil {
 		return nil, err

@@ -11,14 +11,16 @@ import (
 
 const day = 24 * time.Hour
 
-// Topology is what a deployment can choose about the streams. Zero fields mean the
-// default, which is given here. The retention policies are not a choice.
+// Topology is what a deployment can choose about the streams. A zero field means: of an
+// existing stream as it is, of a new one the default, which is given here. The retention
+// policies are not a choice.
 //
-// The server reserves the maximum size of a stream. A default size is reduced when the
-// stream is created and the store has not enough room, and is not changed after that. A
-// chosen size that does not fit is an error.
+// The server reserves the maximum size of a stream. A default size is at most a share of
+// what there is, and is reduced further where the store has not enough room. That is
+// reported, marked on the stream, and undone by the first Ensure that finds room. A chosen
+// size that does not fit is an error.
 type Topology struct {
-	Replicas          int           // 1; 3 for a cluster
+	Replicas          int           // 3 in a cluster, else 1
 	ResultsMaxAge     time.Duration // 24 h: so long a repeated request gets the stored result
 	ResultsMaxMsgs    int64         // 1,000,000: every subject costs memory
 	ResultsMaxBytes   int64         // 2 GiB; when full, the oldest are removed
@@ -29,33 +31,56 @@ type Topology struct {
 	EvidenceMaxAge    time.Duration // 30 days, of quarantine and dead letters
 	EvidenceMaxBytes  int64         // 1 GiB each; when full, the oldest dead letters are removed, and nothing more is quarantined
 	MinServerAPILevel int           // 4, which is server 2.14
+	// StoreBytes is what the store can hold in all, 0 if that is not known. A limit of the
+	// NATS account is used where there is one.
+	StoreBytes int64
 }
 
 func (t Topology) withDefaults() Topology {
-	t.Replicas = cmp.Or(t.Replicas, 1)
+	// share bounds a default size to some sixteenths of what there is. All shares together
+	// leave an eighth to requests, parked work and records.
+	share := func(chosen, size, sixteenths int64) int64 {
+		if t.StoreBytes > 0 {
+			size = min(size, max(t.StoreBytes/16*sixteenths, minStreamBytes))
+		}
+		return cmp.Or(chosen, size)
+	}
 	t.ResultsMaxAge = cmp.Or(t.ResultsMaxAge, day)
 	t.ResultsMaxMsgs = cmp.Or(t.ResultsMaxMsgs, 1_000_000)
-	t.ResultsMaxBytes = cmp.Or(t.ResultsMaxBytes, 2<<30)
+	t.ResultsMaxBytes = share(t.ResultsMaxBytes, 2<<30, 2)
 	t.WebhooksMaxAge = cmp.Or(t.WebhooksMaxAge, 3*day)
-	t.WebhooksMaxBytes = cmp.Or(t.WebhooksMaxBytes, 8<<30)
+	t.WebhooksMaxBytes = share(t.WebhooksMaxBytes, 8<<30, 6) // and a quarter of that for large bodies
 	t.EventsMaxAge = cmp.Or(t.EventsMaxAge, 7*day)
-	t.EventsMaxBytes = cmp.Or(t.EventsMaxBytes, 2<<30)
+	t.EventsMaxBytes = share(t.EventsMaxBytes, 2<<30, 2)
 	t.EvidenceMaxAge = cmp.Or(t.EvidenceMaxAge, 30*day)
-	t.EvidenceMaxBytes = cmp.Or(t.EvidenceMaxBytes, 1<<30)
+	t.EvidenceMaxBytes = share(t.EvidenceMaxBytes, 1<<30, 1) // twice, and a quarter of one for large bodies
 	t.MinServerAPILevel = cmp.Or(t.MinServerAPILevel, 4)
 	return t
 }
 
+// chosen are the limits of a stream that the deployment has chosen; zero fields were not.
+type chosen struct {
+	maxAge   time.Duration
+	maxBytes int64
+	maxMsgs  int64
+	setting  string // that of maxBytes, for errors
+}
+
 // definition is one row of the table.
 type definition struct {
-	stream   events.Stream
-	exactMax bool // MaxBytes was chosen, and is not reduced
+	stream events.Stream
+	chosen chosen
+	full   int64 // MaxBytes in a store with enough room
 	jetstream.StreamConfig
 }
 
 // streams returns the table. The server requires rollups where it allows schedules.
 func (t Topology) streams(n events.Subjects) []definition {
-	chosen := t
+	results := chosen{t.ResultsMaxAge, t.ResultsMaxBytes, t.ResultsMaxMsgs, "--results-max-bytes"}
+	webhooks := chosen{t.WebhooksMaxAge, t.WebhooksMaxBytes, 0, "--webhooks-max-bytes"}
+	lifecycle := chosen{t.EventsMaxAge, t.EventsMaxBytes, 0, "--events-max-bytes"}
+	evidence := chosen{t.EvidenceMaxAge, t.EvidenceMaxBytes, 0, "--evidence-max-bytes"}
+	replicas, full := t.Replicas, Topology{}.withDefaults()
 	t = t.withDefaults()
 	const (
 		queue  = jetstream.WorkQueuePolicy
@@ -70,7 +95,7 @@ func (t Topology) streams(n events.Subjects) []definition {
 	maxDeliveries := func(s events.Stream) string {
 		return "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES." + n.StreamName(s) + ".>"
 	}
-	return []definition{{events.Actions, false, jetstream.StreamConfig{
+	table := []definition{{events.Actions, chosen{}, 0, jetstream.StreamConfig{
 		// Tenants publish here, so no header may act on other messages: no schedules,
 		// no TTL, no rollup. The duplicate window is stream-wide, and the smallest
 		// possible: a tenant's Nats-Msg-Id must not drop another tenant's request. A
@@ -78,41 +103,46 @@ func (t Topology) streams(n events.Subjects) []definition {
 		// MaxAge would drop requests; the server's store limit answers 503 instead.
 		Description: "action requests", Subjects: []string{n.Actions()},
 		Retention: queue, Duplicates: 100 * time.Millisecond,
-	}}, {Parked, false, jetstream.StreamConfig{
+	}}, {Parked, chosen{}, 0, jetstream.StreamConfig{
 		// Only Hawser's programs publish here. There are no limits: they would drop
 		// schedules without a trace.
 		Description: "action requests, webhooks and timers that wait for their time",
 		Subjects:    below("parked.action", "due.action", "parked.webhook", "due.webhook", "parked.silence", "due.silence"),
 		Retention:   queue, AllowMsgSchedules: true, AllowMsgTTL: true, AllowRollup: true,
-	}}, {events.Results, chosen.ResultsMaxBytes != 0, jetstream.StreamConfig{
+	}}, {events.Results, results, full.ResultsMaxBytes, jetstream.StreamConfig{
 		// A result is published expecting that its subject is empty. The stream does not
 		// republish: that halves its rate (decision 5).
 		Description: "one result per action request", Subjects: below("result"),
 		Retention: limits, MaxAge: t.ResultsMaxAge, MaxMsgs: t.ResultsMaxMsgs, MaxBytes: t.ResultsMaxBytes, AllowDirect: true,
-	}}, {events.Webhooks, chosen.WebhooksMaxBytes != 0, jetstream.StreamConfig{
+	}}, {events.Webhooks, webhooks, full.WebhooksMaxBytes, jetstream.StreamConfig{
 		// One message a subject, and DiscardNew: the first copy of a delivery stays, and
 		// an acknowledged webhook is never removed for space.
 		Description: "verified webhooks, raw", Subjects: below("webhook"),
 		Retention: limits, MaxAge: t.WebhooksMaxAge, MaxBytes: t.WebhooksMaxBytes, AllowDirect: true,
 		Discard: jetstream.DiscardNew, MaxMsgsPerSubject: 1, DiscardNewPerSubject: true, Duplicates: 100 * time.Millisecond,
 		AllowAtomicPublish: true, // for [events.GroupCommit]
-	}}, {events.Lifecycle, chosen.EventsMaxBytes != 0, jetstream.StreamConfig{
+	}}, {events.Lifecycle, lifecycle, full.EventsMaxBytes, jetstream.StreamConfig{
 		Description: "lifecycle events", Subjects: below("event"),
 		Retention: limits, MaxAge: t.EventsMaxAge, MaxBytes: t.EventsMaxBytes, AllowDirect: true,
-	}}, {Refresh, false, jetstream.StreamConfig{
+	}}, {Refresh, chosen{}, 0, jetstream.StreamConfig{
 		Description: "when each grant's token is to be renewed", Subjects: below("timer.refresh", "due.refresh"),
 		Retention: queue, AllowMsgSchedules: true, AllowMsgTTL: true, AllowRollup: true,
-	}}, {events.Quarantine, chosen.EvidenceMaxBytes != 0, jetstream.StreamConfig{
+	}}, {events.Quarantine, evidence, full.EvidenceMaxBytes, jetstream.StreamConfig{
 		// DiscardNew: the stream also holds deliveries for disabled connections, which
 		// were answered 2xx and must not be removed.
 		Description: "refused deliveries, redacted", Subjects: below("quarantine"),
 		Retention: limits, MaxAge: t.EvidenceMaxAge, MaxBytes: t.EvidenceMaxBytes, AllowDirect: true,
 		Discard: jetstream.DiscardNew,
-	}}, {Dead, chosen.EvidenceMaxBytes != 0, jetstream.StreamConfig{
+	}}, {Dead, evidence, full.EvidenceMaxBytes, jetstream.StreamConfig{
 		Description: "requests and webhooks whose attempts are over", Subjects: below("dead"),
 		Retention: limits, MaxAge: t.EvidenceMaxAge, MaxBytes: t.EvidenceMaxBytes, AllowDirect: true,
-	}}, {Advisories, false, jetstream.StreamConfig{
+	}}, {Advisories, chosen{}, 64 << 20, jetstream.StreamConfig{
 		Description: "advisories of messages that reached their maximum deliveries", Subjects: []string{maxDeliveries(events.Actions), maxDeliveries(Parked), maxDeliveries(events.Webhooks)},
 		Retention: limits, MaxAge: 7 * day, MaxBytes: 64 << 20,
 	}}}
+	for i := range table {
+		row := &table[i]
+		row.Name, row.Storage, row.Replicas = n.StreamName(row.stream), jetstream.FileStorage, replicas
+	}
+	return table
 }

@@ -2,6 +2,7 @@ package records
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -16,13 +17,15 @@ const (
 	bucketConnectors  = "connectors"
 	bucketClaims      = "claims"
 	bucketKeys        = "keys"
-	bucketTokens      = "tokens"
 	bucketRoutes      = "routes"
 	bucketGrants      = "grants"
 	bucketFlows       = "flows"
 	bucketLeases      = "leases"
 	bucketApps        = "apps"
 	bucketSessions    = "sessions"
+
+	// BucketAPITokens is the only one that a command about API tokens opens.
+	BucketAPITokens = "tokens"
 )
 
 // Buckets are the stores of all record types.
@@ -47,7 +50,7 @@ func (b *Buckets) byName() map[string]*kvstore.Store {
 	return map[string]*kvstore.Store{
 		bucketConnections: &b.Connections, bucketWebhooks: &b.Webhooks, bucketStatus: &b.Status,
 		bucketConnectors: &b.Connectors, bucketClaims: &b.Claims, bucketKeys: &b.Keys,
-		bucketTokens: &b.APITokens, bucketGrants: &b.Grants, bucketFlows: &b.Flows,
+		BucketAPITokens: &b.APITokens, bucketGrants: &b.Grants, bucketFlows: &b.Flows,
 		bucketLeases: &b.Leases, bucketApps: &b.Apps, bucketSessions: &b.Sessions,
 		bucketRoutes: &b.Routes,
 	}
@@ -64,14 +67,17 @@ func BucketTTL(name string) time.Duration {
 	return 0
 }
 
-// BucketsFrom opens every bucket by its name without the installation's prefix. It returns
-// CONNECTOR_DATABASE_REQUIRED if open is nil or returns nil.
-func BucketsFrom(open func(name string) (kvstore.Store, error)) (Buckets, error) {
+// BucketsFrom opens buckets by their names without the installation's prefix: all, or only
+// those named. It returns CONNECTOR_DATABASE_REQUIRED if open is nil or returns nil.
+func BucketsFrom(open func(name string) (kvstore.Store, error), only ...string) (Buckets, error) {
 	var b Buckets
 	if open == nil {
 		return b, connectors.Errorf(connectors.CodeConnectorDatabaseRequired, "no store is configured")
 	}
 	for name, bucket := range b.byName() {
+		if len(only) > 0 && !slices.Contains(only, name) {
+			continue
+		}
 		store, err := open(name)
 		if err != nil {
 			return b, fmt.Errorf("bucket %s: %w", name, err)

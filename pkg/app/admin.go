@@ -9,8 +9,6 @@ import (
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/crypto"
 	"github.com/hawser-io/hawser/pkg/events"
-	"github.com/hawser-io/hawser/pkg/kvstore"
-	"github.com/hawser-io/hawser/pkg/kvstore/natskv"
 )
 
 type keysCommands struct {
@@ -44,7 +42,7 @@ type tokenCreateCommand struct {
 	NATSURL   string `name:"nats-url" help:"Addresses of the NATS system." default:"nats://127.0.0.1:4222"`
 	NATSCreds string `name:"nats-creds" help:"File with the operator's credentials." type:"path" placeholder:"FILE"`
 	Prefix    string `help:"First token of every subject." default:"hawser"`
-	Replicas  int    `help:"Copies of a bucket that does not exist yet." default:"1"`
+	Replicas  int    `help:"Copies of the bucket of tokens. Default: as it is; of a new one 3 in a cluster, else 1."`
 }
 
 // Run makes a token and prints it. Only its hash is stored.
@@ -58,9 +56,9 @@ func (c *tokenCreateCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	buckets, err := records.BucketsFrom(func(name string) (kvstore.Store, error) {
-		return natskv.Open(ctx, bus.JetStream(), natskv.Bucket{Name: bus.Subjects.Bucket(name), Replicas: c.Replicas}, nil)
-	})
+	buckets, err := openBuckets(ctx, bus, bucketOptions{replicas: c.Replicas, onChange: func(change string) {
+		fmt.Fprintln(p.stderr, "hawser: changing "+change)
+	}}, records.BucketAPITokens)
 	if err != nil {
 		return err
 	}

@@ -31,8 +31,8 @@ import (
 // startTimeout bounds the way from a connection to a ready node.
 const startTimeout = 30 * time.Second
 
-// nodeOptions are what a node is made of. All are required but connectors and
-// groupCommit.
+// nodeOptions are what a node is made of. All are required but connectors,
+// groupCommit and storeBytes.
 type nodeOptions struct {
 	role        string // source of the events that it publishes
 	settings    shared
@@ -42,6 +42,7 @@ type nodeOptions struct {
 	log         zerolog.Logger
 	connectors  []connectors.Connector // that its executor serves
 	groupCommit bool                   // its ingress stores concurrent webhooks together
+	storeBytes  int64                  // that the NATS store can hold, 0 if that is not known
 }
 
 // node is what every role is assembled from: the queue, the records, the keys.
@@ -80,7 +81,7 @@ func newNode(ctx context.Context, o nodeOptions) (*node, error) {
 	if n.scopes, err = connection.ParseScopes(o.settings.Scopes); err != nil {
 		return nil, err
 	}
-	if n.queue, err = queue.New(o.nc, &queue.Options{Prefix: o.settings.Prefix}); err != nil {
+	if n.queue, err = queue.New(o.nc, &queue.Options{Prefix: o.settings.Prefix, OnChange: n.onDrift}); err != nil {
 		return nil, err
 	}
 	if err := n.prepare(ctx); err != nil {
@@ -123,21 +124,32 @@ func (n *node) openProviders(ctx context.Context) error {
 
 // prepare creates and updates streams and buckets.
 func (n *node) prepare(ctx context.Context) error {
-	drift, err := n.queue.Ensure(ctx, queue.Topology{Replicas: n.settings.Replicas})
+	topology := n.settings.topology()
+	topology.StoreBytes = n.storeBytes
+	_, err := n.queue.Ensure(ctx, topology)
 	if err != nil {
 		return err
 	}
-	for _, d := range drift {
-		n.log.Warn().Stringer("drift", d).Msg("a stream was not as it should be, and was changed")
-	}
-	n.buckets, err = records.BucketsFrom(func(name string) (kvstore.Store, error) {
-		bucket := natskv.Bucket{Name: n.queue.Bus.Subjects.Bucket(name), Replicas: n.settings.Replicas, TTL: records.BucketTTL(name)}
-		return natskv.Open(ctx, n.queue.Bus.JetStream(), bucket, nil)
-	})
+	n.buckets, err = openBuckets(ctx, n.queue.Bus, bucketOptions{n.settings.Replicas, func(change string) {
+		n.log.Warn().Str("change", change).Msg("a bucket is not as it should be, and is changed")
+	}})
 	if err != nil {
 		return err
 	}
 	return records.CheckKeyset(ctx, n.buckets, n.keys)
+}
+
+type bucketOptions struct {
+	replicas int // 0: as it is
+	onChange func(change string)
+}
+
+// openBuckets creates and updates buckets: all, or only those named.
+func openBuckets(ctx context.Context, bus *events.Bus, o bucketOptions, only ...string) (records.Buckets, error) {
+	return records.BucketsFrom(func(name string) (kvstore.Store, error) {
+		bucket := natskv.Bucket{Name: bus.Subjects.Bucket(name), Replicas: o.replicas, TTL: records.BucketTTL(name)}
+		return natskv.Open(ctx, bus.JetStream(), bucket, &natskv.Options{OnChange: o.onChange})
+	}, only...)
 }
 
 // connect joins a NATS system.
@@ -158,6 +170,11 @@ func connect(name string, r remote, log zerolog.Logger) (*nats.Conn, error) {
 		return nil, fmt.Errorf("connect to NATS at %s: %w", r.NATSURL, err)
 	}
 	return nc, nil
+}
+
+// onDrift logs what is about to be changed.
+func (n *node) onDrift(d queue.Drift) {
+	n.log.Warn().Stringer("drift", d).Msg("a stream is not as it should be, and is changed")
 }
 
 // problem logs an error that no caller gets.

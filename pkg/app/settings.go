@@ -27,7 +27,8 @@ type shared struct {
 	ReturnURLs    []string      `name:"return-urls" help:"URLs below which browsers may be sent after an OAuth flow, besides the base URL's." placeholder:"URL"`
 	Concurrency   int           `help:"Handlers of one connector that run at once in an executor." default:"64"`
 	Notifications string        `help:"on, or off: whether action.started and webhook.received are published." enum:"on,off" default:"on"`
-	Replicas      int           `help:"Copies of every stream and bucket: 3 in a cluster." default:"1"`
+	Replicas      int           `help:"Copies of every stream and bucket. Default: as they are; of new ones 3 in a cluster, else 1."`
+	sizes
 }
 
 // remote are the settings of a role that joins a NATS system.
@@ -67,7 +68,7 @@ func (s *shared) check() error {
 		return fmt.Errorf("--base-path %q: a plain path is needed, such as /api/v1", s.BasePath)
 	}
 	s.BasePath = path
-	return nil
+	return s.checkSizes()
 }
 
 func (s shared) logger(p *program) zerolog.Logger {

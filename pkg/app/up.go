@@ -46,6 +46,10 @@ func (c *upCommand) Run(ctx context.Context, p *program) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, shutdown(ctx, server.Shutdown)) }()
+	stats, err := server.Stats()
+	if err != nil {
+		return err
+	}
 	listener, err := net.Listen("tcp", c.HTTP)
 	if err != nil {
 		return fmt.Errorf("listen on --http %s: %w", c.HTTP, err)
@@ -53,6 +57,7 @@ func (c *upCommand) Run(ctx context.Context, p *program) (err error) {
 	defer func() { _ = listener.Close() }()
 	o := nodeOptions{
 		role: "ingress", baseURL: baseURL(c.shared, listener), log: log, connectors: p.own, groupCommit: c.Sync == "always",
+		storeBytes: stats.StoreLimit,
 	}
 	ready := "http at http://" + listener.Addr().String() + ", nats at " + cmp.Or(server.URL(), "in process only")
 	if c.Demo {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -21,7 +22,8 @@ const defaultMarkerTTL = time.Minute
 // size limit counts our headers and the client's.
 const headerRoom = 1024
 
-// Bucket is the configuration of a bucket. Open creates or updates it.
+// Bucket is the configuration of a bucket. Open creates or updates it. What is zero
+// stays as it is in an existing bucket; in a new one it means what stands here.
 type Bucket struct {
 	// Name is required: letters, digits, '-' and '_'. The stream is KV_<Name>.
 	Name        string
@@ -31,7 +33,7 @@ type Bucket struct {
 	// MaxValueSize bounds values, in bytes. 0 = what the server takes in one
 	// message (1 MiB unless it is configured otherwise).
 	MaxValueSize int
-	// Replicas of a cluster. 0 = leave an existing bucket as it is, 1 for a new one.
+	// Replicas in a cluster. 0 = 3 in a cluster, 1 on a single server.
 	Replicas int
 	// Storage is file by default. It cannot be changed later.
 	Storage jetstream.StorageType
@@ -45,10 +47,10 @@ var bucketName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 
 // ensure creates the bucket's stream, or updates it where it differs from b,
 // and returns it. It may run in many processes at once.
-func (b Bucket) ensure(ctx context.Context, js jetstream.JetStream) (jetstream.Stream, error) {
+func (b Bucket) ensure(ctx context.Context, js jetstream.JetStream, onChange func(string)) (jetstream.Stream, error) {
 	stream, err := js.Stream(ctx, b.stream())
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		stream, err = js.CreateStream(ctx, b.config())
+		stream, err = js.CreateStream(ctx, b.config(js.Conn().ConnectedClusterName() != ""))
 		if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 			return stream, err
 		}
@@ -63,23 +65,49 @@ func (b Bucket) ensure(ctx context.Context, js jetstream.JetStream) (jetstream.S
 		return nil, fmt.Errorf("it is kept in %v storage, not in %v, which cannot be changed: delete it or open it so",
 			have.Storage, b.Storage)
 	}
-	if want := b.overlay(have); !reflect.DeepEqual(have, want) {
-		return js.UpdateStream(ctx, want)
+	want := b.overlay(have)
+	changes := differences(have, want)
+	if len(changes) == 0 {
+		return stream, nil
 	}
-	return stream, nil
+	if onChange != nil {
+		onChange(fmt.Sprintf("bucket %s: %s", b.Name, strings.Join(changes, ", ")))
+	}
+	return js.UpdateStream(ctx, want)
 }
 
+// differences names the settings that differ: "max_age was 0s, is 1h0m0s".
+func differences(have, want jetstream.StreamConfig) (all []string) {
+	was, is := reflect.ValueOf(have), reflect.ValueOf(want)
+	for i := range was.NumField() {
+		if reflect.DeepEqual(was.Field(i).Interface(), is.Field(i).Interface()) {
+			continue
+		}
+		name, _, _ := strings.Cut(was.Type().Field(i).Tag.Get("json"), ",")
+		all = append(all, fmt.Sprintf("%s was %v, is %v", name, was.Field(i), is.Field(i)))
+	}
+	return all
+}
+
+// clusterReplicas are the copies of a new bucket in a cluster.
+const clusterReplicas = 3
+
 // config is the stream of a new bucket, as every NATS client expects it.
-func (b Bucket) config() jetstream.StreamConfig {
+func (b Bucket) config(clustered bool) jetstream.StreamConfig {
+	replicas := 1
+	if clustered {
+		replicas = clusterReplicas
+	}
 	return b.overlay(jetstream.StreamConfig{
 		Name:         b.stream(),
 		Subjects:     []string{b.prefix() + ">"},
 		Storage:      b.Storage,
-		Replicas:     1,
+		Replicas:     replicas,
 		Discard:      jetstream.DiscardNew,
 		MaxMsgs:      -1,
 		MaxBytes:     -1,
 		MaxConsumers: -1,
+		MaxMsgSize:   -1,
 		Duplicates:   2 * time.Minute,
 		DenyDelete:   true,
 	})
@@ -88,10 +116,9 @@ func (b Bucket) config() jetstream.StreamConfig {
 // overlay returns cfg with the settings of b. The others, such as placement and
 // compression, are the operator's.
 func (b Bucket) overlay(cfg jetstream.StreamConfig) jetstream.StreamConfig {
-	cfg.Description = b.Description
+	cfg.Description = cmp.Or(b.Description, cfg.Description)
 	cfg.MaxMsgsPerSubject = 1 // no old ciphertext, and a message is a key: Count relies on it
-	cfg.MaxAge = b.TTL
-	cfg.MaxMsgSize = -1
+	cfg.MaxAge = cmp.Or(b.TTL, cfg.MaxAge)
 	if b.MaxValueSize > 0 {
 		cfg.MaxMsgSize = int32(b.MaxValueSize + headerRoom)
 	}

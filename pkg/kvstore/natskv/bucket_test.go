@@ -63,6 +63,34 @@ func TestOpenChangesWhatIsAskedForAndKeepsTheRest(t *testing.T) {
 	}
 }
 
+// A command that opens a bucket without its settings must not take them away.
+func TestOpenLowersNothingThatWasNotAskedFor(t *testing.T) {
+	t.Parallel()
+	js := startNode(t).connect()
+	mustOpen(t, js, natskv.Bucket{Name: "test", Description: "first", TTL: time.Hour, MaxValueSize: 10}, nil)
+	before := config(t, js, "test")
+	mustOpen(t, js, natskv.Bucket{Name: "test"}, nil)
+	if diff := cmp.Diff(before, config(t, js, "test")); diff != "" {
+		t.Errorf("(-before +after):\n%s", diff)
+	}
+}
+
+func TestAChangeOfABucketIsReportedBeforeItIsMade(t *testing.T) {
+	t.Parallel()
+	js := startNode(t).connect()
+	mustOpen(t, js, natskv.Bucket{Name: "test"}, nil)
+	var reported []string
+	mustOpen(t, js, natskv.Bucket{Name: "test", TTL: time.Hour}, &natskv.Options{OnChange: func(change string) {
+		if got := config(t, js, "test").MaxAge; got != 0 {
+			t.Errorf("changed before it was reported: age %v", got)
+		}
+		reported = append(reported, change)
+	}})
+	if len(reported) != 1 || reported[0] != "bucket test: max_age was 0s, is 1h0m0s" {
+		t.Errorf("reported %q", reported)
+	}
+}
+
 func TestOpenBringsABucketOfAnotherToolIntoShape(t *testing.T) {
 	t.Parallel()
 	js := startNode(t).connect()

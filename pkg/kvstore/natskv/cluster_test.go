@@ -60,7 +60,7 @@ func startCluster(t *testing.T) []jetstream.JetStream {
 // waits until the cluster has a leader.
 func openReplicated(t *testing.T, connections []jetstream.JetStream) []*natskv.Store {
 	t.Helper()
-	b := natskv.Bucket{Name: "test", Replicas: 3}
+	b := natskv.Bucket{Name: "test"} // three copies, because it is a cluster
 	impatient := &natskv.Options{Timeout: 500 * time.Millisecond}
 	deadline := time.Now().Add(2 * testTimeout)
 	for {
@@ -77,6 +77,15 @@ func openReplicated(t *testing.T, connections []jetstream.JetStream) []*natskv.S
 		stores[i] = mustOpen(t, js, b, &natskv.Options{Timeout: 10 * time.Second})
 	}
 	return stores
+}
+
+func TestABucketInAClusterKeepsItsCopies(t *testing.T) {
+	t.Parallel()
+	connections := startCluster(t)
+	openReplicated(t, connections)
+	if got := config(t, connections[1], "test").Replicas; got != 3 {
+		t.Errorf("a new bucket in a cluster has %d copies, want 3", got)
+	}
 }
 
 func TestClusterKeepsWhatMattersExact(t *testing.T) {

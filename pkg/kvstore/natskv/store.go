@@ -66,6 +66,9 @@ type Options struct {
 	Heartbeat time.Duration
 	// WatchBuffer is how many events a watcher holds for a slow reader. 0 = 1024.
 	WatchBuffer int
+	// OnChange is called with the settings of an existing bucket that differ, before
+	// they are changed. Optional.
+	OnChange func(change string)
 }
 
 // Open creates the bucket, or updates it where it differs, and returns its
@@ -88,7 +91,7 @@ func Open(ctx context.Context, js jetstream.JetStream, b Bucket, opts *Options) 
 	}
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
-	stream, err := b.ensure(ctx, js)
+	stream, err := b.ensure(ctx, js, opts.OnChange)
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", b.Name, unavailable(err))
 	}

@@ -1,0 +1,79 @@
+package app
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hawser-io/hawser/internal/testenv"
+)
+
+// configs returns the config of every stream and bucket.
+func configs(t *testing.T, js jetstream.JetStream) map[string]jetstream.StreamConfig {
+	t.Helper()
+	all := map[string]jetstream.StreamConfig{}
+	list := js.ListStreams(testenv.Bounded(t))
+	for info := range list.Info() {
+		all[info.Config.Name] = info.Config
+	}
+	testenv.Must(t, list.Err())
+	return all
+}
+
+func createToken(t *testing.T, env *testenv.Env, args ...string) (stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	p := program{stdout: &out, stderr: &errs}
+	args = append([]string{"token", "create", "x", "--nats-url", env.URL(), "--nats-creds", env.Server().CredsPath()}, args...)
+	if status := p.run(testenv.Bounded(t), "hawser", &hawserCommands{}, args); status != 0 {
+		t.Fatalf("hawser %v: status %d: %s", args, status, &errs)
+	}
+	if !strings.HasPrefix(out.String(), "hwk_") && len(strings.TrimSpace(out.String())) < 32 {
+		t.Errorf("printed %q, want a token", &out)
+	}
+	return errs.String()
+}
+
+// A command opens what it needs, and takes nothing away.
+func TestTokenCreateChangesNoStreamAndNoBucket(t *testing.T) {
+	t.Parallel()
+	n := testenv.StartNode(t, nil)
+	before := configs(t, n.Bus.JetStream())
+	if before["KV_hawser-flows"].MaxAge == 0 {
+		t.Fatal("the bucket of flows has no lifetime")
+	}
+	createToken(t, n.Env)
+	if diff := cmp.Diff(before, configs(t, n.Bus.JetStream())); diff != "" {
+		t.Errorf("(-before +after):\n%s", diff)
+	}
+}
+
+func TestTokenCreateOpensTheBucketOfTokensOnly(t *testing.T) {
+	t.Parallel()
+	env := testenv.Start(t, nil)
+	createToken(t, env)
+	js := testenv.QueueOn(t, env.Conn(t)).Bus.JetStream()
+	if all := configs(t, js); len(all) != 1 || all["KV_hawser-tokens"].Name == "" {
+		t.Errorf("got %v, want the bucket of tokens", all)
+	}
+}
+
+func TestSizesAreChecked(t *testing.T) {
+	t.Parallel()
+	for _, bad := range []sizes{
+		{WebhooksMaxBytes: "many"}, {ResultsMaxBytes: "1KiB"}, {EventsMaxBytes: "-1"}, {EvidenceMaxBytes: "99999999999GiB"}, {EventsMaxAge: -1},
+	} {
+		s := shared{Prefix: "hawser", Scopes: "user", sizes: bad}
+		if err := s.check(); err == nil || !strings.Contains(err.Error(), "-max-") {
+			t.Errorf("%+v: got %v, want an error that names the setting", bad, err)
+		}
+	}
+	s := shared{Prefix: "hawser", Scopes: "user", sizes: sizes{WebhooksMaxBytes: "512MiB"}}
+	testenv.Must(t, s.check())
+	if got := s.topology().WebhooksMaxBytes; got != 512<<20 {
+		t.Errorf("got %d bytes", got)
+	}
+}
