@@ -96,8 +96,13 @@ type Learn struct {
 }
 
 // Subscription is how webhooks are registered by the provider's API. Templates may contain
-// ${webhook.url}, ${webhook.secret} and, but for Create, ${subscription.id}.
+// ${webhook.url}, ${webhook.secret}, with a Lifetime ${webhook.expires_at} (RFC 3339, UTC),
+// and, but for Create, ${subscription.id}.
 type Subscription struct {
+	// Requires are the config fields without which a connection has no registration.
+	Requires []string `json:"requires,omitempty"`
+	// Lifetime is for how long a registration is requested, where the provider asks.
+	Lifetime webhooks.Duration `json:"lifetime,omitempty"`
 	Create SubscriptionCreate  `json:"create"`
 	Renew  *SubscriptionRenew  `json:"renew,omitempty"`
 	Delete *SubscriptionDelete `json:"delete,omitempty"`

@@ -151,6 +151,8 @@ func (b *binder) template(path, source string, input *schema.Schema, roots []str
 		switch {
 		case !slices.Contains(roots, ref.Root):
 			b.invalid(path, "names ${%s}: possible here are %s", ref, strings.Join(roots, ", "))
+		case ref.Root == "webhook" && ref.Path == "expires_at" && b.connector.Subscription.Lifetime <= 0:
+			b.invalid(path, "names ${%s}, which needs subscription.lifetime", ref)
 		case ref.Root == "input" && input != nil && ref.Path != "" && !input.AllowsField(ref.Path):
 			b.invalid(path, "names the input field %q, which does not exist", ref.Path)
 		case ref.Root == "config" && b.connector.Config != nil && ref.Path != "" && !b.connector.Config.AllowsField(ref.Path):
@@ -240,6 +242,14 @@ func (b *binder) subscription() {
 	changes := append(slices.Clone(creates), "subscription")
 	if b.connector.Webhook == nil {
 		b.invalid("subscription", "needs a webhook")
+	}
+	for i, field := range s.Requires {
+		if b.connector.Config != nil && !b.connector.Config.AllowsField(field) {
+			b.invalid(join("subscription.requires", strconv.Itoa(i)), "names the config field %q, which does not exist", field)
+		}
+	}
+	if s.Lifetime < 0 {
+		b.invalid("subscription.lifetime", "cannot be negative")
 	}
 	b.request("subscription.create.request", &s.Create.Request, nil, creates...)
 	b.required("subscription.create.id", s.Create.ID)

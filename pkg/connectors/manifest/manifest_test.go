@@ -171,3 +171,20 @@ func TestTheFormatHasAJSONSchema(t *testing.T) {
 	}
 	golden.JSON(t, "definition.schema.json", json.RawMessage(text))
 }
+
+func TestASubscriptionSaysHowLongItLastsAndWhatItNeeds(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(load(t, "acme-crm.yaml"), "  create: {request: {method: POST, path: /hooks, body: {",
+		`  requires: [site, nothing]
+  create: {request: {method: POST, path: /hooks, body: {until: "${webhook.expires_at}", `, 1)
+	_, err := manifest.Parse("acme.yaml", []byte(text), nil)
+	for _, want := range []string{`subscription.requires.1 names the config field "nothing"`, "needs subscription.lifetime"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Parse = %v, want %q", err, want)
+		}
+	}
+	text = strings.Replace(text, "[site, nothing]", "[site]\n  lifetime: 72h", 1)
+	if c, err := manifest.Parse("acme.yaml", []byte(text), nil); err != nil || c.Subscription.Lifetime == 0 {
+		t.Errorf("Parse with a lifetime = %v", err)
+	}
+}
