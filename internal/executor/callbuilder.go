@@ -54,6 +54,12 @@ func (b *callBuilder) build(ctx context.Context, call *connectors.Call, to targe
 		return err
 	}
 	call.Secrets = append(call.Secrets, token.Access)
+	if runtime.NeedsApp() {
+		if runtime, err = b.tokens.WithApp(ctx, to.connector, runtime); err != nil {
+			return err
+		}
+		call.Secrets = append(call.Secrets, runtime.Secrets()...)
+	}
 	call.HTTP = b.client(b.tokens.Transport(to.transport, to.connector, to.connection.Grant, runtime))
 	call.Companions = b.companions(to)
 	return nil

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -28,6 +30,9 @@ type App struct {
 	Scopes []string
 	// ExtraParams are added to those of the connector.
 	ExtraParams map[string]string
+	// Extra are further keys of the operator's at the provider, by the names that the
+	// connector's templates use: ${app.extra.<name>}.
+	Extra map[string]secret.Text
 }
 
 // appRecord is a stored app.
@@ -36,6 +41,7 @@ type appRecord struct {
 	ClientSecrets []string          `json:"client_secrets,omitempty"` // envelopes
 	Scopes        []string          `json:"scopes,omitempty"`
 	ExtraParams   map[string]string `json:"extra_params,omitempty"`
+	Extra         map[string]string `json:"extra,omitempty"` // envelopes
 	UpdatedAt     time.Time         `json:"updated_at"`
 	Sealed        []string          `json:"sealed"`
 
@@ -49,7 +55,8 @@ type AppView struct {
 	ClientSecrets int               `json:"client_secrets"`
 	Scopes        []string          `json:"scopes,omitempty"`
 	ExtraParams   map[string]string `json:"extra_params,omitempty"`
-	Source        string            `json:"source"` // stored or environment
+	Extra         []string          `json:"extra,omitempty"` // names
+	Source        string            `json:"source"`          // stored or environment
 	UpdatedAt     time.Time         `json:"updated_at,omitzero"`
 }
 
@@ -60,6 +67,7 @@ type AppView struct {
 //	HAWSER_APP_<CONNECTOR>_CLIENT_SECRET  several: separated by blanks, newest first; keys in
 //	                                      PEM by an empty line
 //	HAWSER_APP_<CONNECTOR>_SCOPES         separated by blanks
+//	HAWSER_APP_<CONNECTOR>_EXTRA          further keys: a JSON object of strings
 //
 // Changes take effect at once, in every process. Safe for concurrent use.
 type Apps struct {
@@ -123,6 +131,18 @@ func (a *Apps) Named(ctx context.Context, name string) (App, bool, error) {
 		}
 		app.ClientSecrets = append(app.ClientSecrets, s)
 	}
+	for key, envelope := range record.Extra {
+		s, err := record.opened.get(extraPointer(key), func() (secret.Text, error) {
+			return a.sealer.openText(a.binding(name), extraPointer(key), envelope)
+		})
+		if err != nil {
+			return App{}, false, err
+		}
+		if app.Extra == nil {
+			app.Extra = map[string]secret.Text{}
+		}
+		app.Extra[key] = s
+	}
 	return app, true, nil
 }
 
@@ -131,6 +151,8 @@ func (a *Apps) binding(name string) crypto.Binding {
 }
 
 func secretPointer(i int) string { return fmt.Sprintf("/client_secrets/%d", i) }
+
+func extraPointer(name string) string { return "/extra/" + name }
 
 func environmentName(connector string) string {
 	return "HAWSER_APP_" + strings.ToUpper(strings.ReplaceAll(connector, "-", "_"))
@@ -145,10 +167,20 @@ func (a *Apps) fromEnvironment(name string) App {
 	for _, s := range SplitSecrets(a.getenv(prefix + "_CLIENT_SECRET")) {
 		app.ClientSecrets = append(app.ClientSecrets, secret.New(s))
 	}
+	if json.Unmarshal([]byte(a.getenv(prefix+"_EXTRA")), &app.Extra) != nil {
+		app.Extra = nil
+	}
 	return app
 }
 
-const maxClientSecrets = 4
+const (
+	maxClientSecrets = 4
+	maxExtra         = 16
+	maxExtraBytes    = 16 << 10
+)
+
+// extraName is the name of a further key, as templates can name it.
+var extraName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,63}$`)
 
 // Set stores an app, or replaces the stored one.
 func (a *Apps) Set(ctx context.Context, name string, app App) error {
@@ -159,11 +191,29 @@ func (a *Apps) Set(ctx context.Context, name string, app App) error {
 	if len(app.ClientSecrets) > maxClientSecrets || slices.ContainsFunc(app.ClientSecrets, secret.Text.IsZero) {
 		e.Errors = append(e.Errors, schema.FieldError{Path: "client_secrets", Message: "at most 4, none of them empty"})
 	}
+	if len(app.Extra) > maxExtra {
+		e.Errors = append(e.Errors, schema.FieldError{Path: "extra", Message: fmt.Sprintf("at most %d", maxExtra)})
+	}
+	for _, key := range slices.Sorted(maps.Keys(app.Extra)) {
+		if !extraName.MatchString(key) || app.Extra[key].IsZero() || len(app.Extra[key].Reveal()) > maxExtraBytes {
+			e.Errors = append(e.Errors, schema.FieldError{Path: "extra." + key, Message: fmt.Sprintf("has a name of letters, digits, _ and -, and a value of 1 to %d bytes", maxExtraBytes)})
+		}
+	}
 	if len(e.Errors) > 0 {
 		return e
 	}
 	key := events.Token(name)
-	record := appRecord{ClientID: app.ClientID, Scopes: app.Scopes, ExtraParams: app.ExtraParams, UpdatedAt: time.Now().UTC(), Sealed: []string{"/client_secrets/*"}}
+	record := appRecord{ClientID: app.ClientID, Scopes: app.Scopes, ExtraParams: app.ExtraParams, UpdatedAt: time.Now().UTC(), Sealed: []string{"/client_secrets/*", "/extra/*"}}
+	for name, s := range app.Extra {
+		envelope, err := a.sealer.sealText(a.sealer.binding(bucketApps, key), extraPointer(name), s)
+		if err != nil {
+			return err
+		}
+		if record.Extra == nil {
+			record.Extra = map[string]string{}
+		}
+		record.Extra[name] = envelope
+	}
 	for i, s := range app.ClientSecrets {
 		envelope, err := a.sealer.sealText(a.binding(name), secretPointer(i), s)
 		if err != nil {
@@ -202,7 +252,7 @@ func (a *Apps) View(ctx context.Context, name string) (*AppView, error) {
 	if !found {
 		return nil, connectors.Errorf(connectors.CodeConnectorOAuthNotConfigured, "no OAuth app is configured for %.64q", name)
 	}
-	v := &AppView{Connector: name, ClientID: app.ClientID, ClientSecrets: len(app.ClientSecrets), Scopes: app.Scopes, ExtraParams: app.ExtraParams, Source: "environment"}
+	v := &AppView{Connector: name, ClientID: app.ClientID, ClientSecrets: len(app.ClientSecrets), Scopes: app.Scopes, ExtraParams: app.ExtraParams, Extra: slices.Sorted(maps.Keys(app.Extra)), Source: "environment"}
 	if record, err := a.cache.get(ctx, events.Token(name)); err == nil {
 		v.Source, v.UpdatedAt = "stored", record.UpdatedAt
 	}

@@ -29,6 +29,7 @@ type appSetCommand struct {
 	SecretFile string            `name:"client-secret-file" help:"File with the client's secrets, one a line, newest first (keys in PEM, with their certificates: an empty line between them); - is standard input. Default: HAWSER_CLIENT_SECRET." placeholder:"FILE"`
 	Scope      []string          `help:"Scopes to ask for in place of the connector's." placeholder:"SCOPE"`
 	Param      map[string]string `help:"Further parameters of the authorization request." placeholder:"NAME=VALUE"`
+	ExtraFile  map[string]string `name:"extra-file" help:"Files with further keys of yours at the provider, by the names that the connector uses: a developer token, a private key." placeholder:"NAME=FILE"`
 	URL        string            `name:"url" help:"Where Hawser serves HTTP." default:"http://127.0.0.1:8080"`
 	BasePath   string            `help:"Path of the API." default:"/api/v1"`
 	Data       string            `help:"Data folder of 'hawser up': the API token is read from there, unless HAWSER_TOKEN is set." default:"./hawser-data" type:"path"`
@@ -48,12 +49,17 @@ func (c *appSetCommand) Run(ctx context.Context, p *program) error {
 		}
 		token = strings.TrimSpace(string(data))
 	}
+	extra, err := c.extra()
+	if err != nil {
+		return err
+	}
 	body, err := json.Marshal(struct { // the API refuses null
 		ClientID string            `json:"client_id"`
 		Secrets  []string          `json:"client_secrets,omitempty"`
 		Scopes   []string          `json:"scopes,omitempty"`
 		Params   map[string]string `json:"extra_params,omitempty"`
-	}{c.ClientID, secrets, c.Scope, c.Param})
+		Extra    map[string]string `json:"extra,omitempty"`
+	}{c.ClientID, secrets, c.Scope, c.Param, extra})
 	if err != nil {
 		return err
 	}
@@ -90,6 +96,19 @@ func notSet(resp *http.Response) error {
 		text += "\n  " + e.Path + ": " + e.Message
 	}
 	return errors.New(text)
+}
+
+// extra reads the files of further keys.
+func (c *appSetCommand) extra() (map[string]string, error) {
+	keys := map[string]string{}
+	for name, file := range c.ExtraFile {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("read the key %s: %w", name, err)
+		}
+		keys[name] = strings.TrimSpace(string(data))
+	}
+	return keys, nil
 }
 
 func (c *appSetCommand) secrets() ([]string, error) {

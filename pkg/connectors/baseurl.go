@@ -1,6 +1,7 @@
 package connectors
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -15,12 +16,14 @@ import (
 //	${config.baseUrl}/v2                  the whole URL: http or https, a host, no user
 //	https://${config.region}.example.com  a host: letters, digits, dots, dashes; a port
 //	https://example.com/${config.org}/v1  a segment of the path: escaped, not ".."
+//	https://example.com/?o=${config.org}  a value of the query: escaped
 type place uint8
 
 const (
 	wholeURL place = iota
 	inHost
 	inPath
+	inQuery // also of the fragment
 )
 
 // placeAfter returns the place of a field that follows the text.
@@ -32,6 +35,8 @@ func placeAfter(text string) (place, error) {
 	switch {
 	case !found:
 		return 0, fmt.Errorf("must not have a field before ://")
+	case strings.ContainsAny(rest, "?#"):
+		return inQuery, nil
 	case strings.Contains(rest, "/"):
 		return inPath, nil
 	default:
@@ -43,9 +48,33 @@ func placeAfter(text string) (place, error) {
 // be in their ASCII form.
 var hostValue = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$`)
 
-// expandURL fills in the template of a URL. Every field is required.
+// expandURL fills in the template of a URL that paths are appended to. Every field is
+// required.
 func expandURL(template string, config configValues) (string, *schema.FieldError) {
-	t, err := parseValueTemplate(template)
+	filled, wrong := fillURL(template, templateValues{"": config})
+	if wrong != nil {
+		return "", wrong
+	}
+	filled = strings.TrimRight(filled, "/")
+	if checkURL(filled) != nil {
+		return "", &schema.FieldError{Message: "does not make a valid URL"}
+	}
+	return filled, nil
+}
+
+// expandEndpoint fills in the template of the URL of an endpoint, which stays as it is
+// written: with a slash at its end, a query and a fragment. Every field is required.
+func expandEndpoint(template string, values templateValues) (string, *schema.FieldError) {
+	filled, wrong := fillURL(template, values)
+	if wrong == nil && checkEndpoint(filled) != nil {
+		wrong = &schema.FieldError{Message: "does not make a valid URL"}
+	}
+	return filled, wrong
+}
+
+// fillURL fills in the template of a URL. Only values of the config can be in its host.
+func fillURL(template string, values templateValues) (string, *schema.FieldError) {
+	t, err := parseValueTemplate(template, values.roots()...)
 	if err != nil {
 		return "", &schema.FieldError{Message: "the template of the URL " + err.Error()}
 	}
@@ -55,7 +84,7 @@ func expandURL(template string, config configValues) (string, *schema.FieldError
 			b.WriteString(p.text)
 			continue
 		}
-		value, wrong := config.text(p.field)
+		value, wrong := values[p.root].text(p.field)
 		if wrong != nil {
 			return "", wrong
 		}
@@ -63,6 +92,9 @@ func expandURL(template string, config configValues) (string, *schema.FieldError
 			return "", &schema.FieldError{Path: p.field, Message: "is required"}
 		}
 		where, err := placeAfter(b.String())
+		if err == nil && p.root != "" && where < inPath {
+			err = errRootInHost
+		}
 		if err != nil {
 			return "", &schema.FieldError{Message: "the template of the URL " + err.Error()}
 		}
@@ -81,18 +113,32 @@ func expandURL(template string, config configValues) (string, *schema.FieldError
 				return "", &schema.FieldError{Path: p.field, Message: "must be a segment of a path"}
 			}
 			value = url.PathEscape(value)
+		case inQuery:
+			value = url.QueryEscape(value)
 		}
 		b.WriteString(value)
 	}
-	expanded := strings.TrimRight(b.String(), "/")
-	if err := checkURL(expanded); err != nil {
-		return "", &schema.FieldError{Message: "does not make a valid URL"}
-	}
-	return expanded, nil
+	return b.String(), nil
 }
+
+// errRootInHost is the error of a template whose host is not the definition's or the
+// config's.
+var errRootInHost = errors.New("must not have a field of the app or the token in its host")
 
 // checkURL requires a URL that paths can be appended to.
 func checkURL(text string) error {
+	if err := checkEndpoint(text); err != nil {
+		return err
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.HasSuffix(text, "#") {
+		return fmt.Errorf("must not contain a query or a fragment")
+	}
+	return nil
+}
+
+// checkEndpoint requires the URL of an endpoint.
+func checkEndpoint(text string) error {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil:
@@ -103,8 +149,6 @@ func checkURL(text string) error {
 		return fmt.Errorf("has no host")
 	case u.User != nil:
 		return fmt.Errorf("must not contain a user")
-	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.HasSuffix(text, "#"):
-		return fmt.Errorf("must not contain a query or a fragment")
 	}
 	return nil
 }
@@ -112,9 +156,18 @@ func checkURL(text string) error {
 // checkURLTemplate checks a template without a config: its literal parts, with a
 // placeholder for each field.
 func checkURLTemplate(template string) error {
-	t, err := parseValueTemplate(template)
+	sample, err := sampleURL(template)
 	if err != nil {
 		return err
+	}
+	return checkURL(sample)
+}
+
+// sampleURL returns a URL that a template could make.
+func sampleURL(template string, roots ...string) (string, error) {
+	t, err := parseValueTemplate(template, roots...)
+	if err != nil {
+		return "", err
 	}
 	var b strings.Builder
 	for _, p := range t {
@@ -123,8 +176,11 @@ func checkURLTemplate(template string) error {
 			continue
 		}
 		where, err := placeAfter(b.String())
+		if err == nil && p.root != "" && where < inPath {
+			err = errRootInHost
+		}
 		if err != nil {
-			return err
+			return "", err
 		}
 		if where == wholeURL {
 			b.WriteString("https://example.com")
@@ -132,5 +188,5 @@ func checkURLTemplate(template string) error {
 			b.WriteString("x")
 		}
 	}
-	return checkURL(b.String())
+	return b.String(), nil
 }

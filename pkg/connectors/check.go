@@ -69,8 +69,11 @@ func (c *definitionCheck) invalid(path, format string, args ...any) {
 }
 
 // template checks a template, and that the config has the fields that it names.
-func (c *definitionCheck) template(path, source string) {
-	t, err := parseValueTemplate(source)
+func (c *definitionCheck) template(path, source string) { c.templateWith(path, source) }
+
+// templateWith is template for one that may name other objects than the config.
+func (c *definitionCheck) templateWith(path, source string, roots ...string) {
+	t, err := parseValueTemplate(source, roots...)
 	if err != nil {
 		c.invalid(path, "%v", err)
 		return

@@ -27,13 +27,13 @@ func (c *definitionCheck) auth() {
 		if !headerName.MatchString(name) || canonical == "Host" {
 			c.invalid(path, "is not the name of a header that can be set")
 		}
-		c.template(path, a.Headers[name])
+		c.authTemplate(path, a.Headers[name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.Query)) {
 		if name == "" {
 			c.invalid("auth.query", "has a parameter without a name")
 		}
-		c.template("auth.query."+name, a.Query[name])
+		c.authTemplate("auth.query."+name, a.Query[name])
 	}
 	c.template("auth.username", a.Username)
 	c.template("auth.password", a.Password)
@@ -41,6 +41,12 @@ func (c *definitionCheck) auth() {
 	if names["Authorization"] && slices.Contains([]AuthKind{AuthBasic, AuthOAuth2, AuthClientCredentials}, a.Kind) {
 		c.invalid("auth.headers.Authorization", "is set by the kind %s itself", a.Kind)
 	}
+}
+
+// authTemplate checks the template of a header or parameter of requests to the API. With
+// OAuth it may name the operator's client.
+func (c *definitionCheck) authTemplate(path, source string) {
+	c.appTemplate(path, source, namedFields{app: c.connector.Auth.OAuth2 != nil})
 }
 
 // authKind checks that Auth has the parts that its kind needs, and no others.
@@ -59,7 +65,7 @@ func (c *definitionCheck) authKind() {
 		}
 		c.requireBaseURL("credentials")
 	case AuthOAuth2, AuthClientCredentials:
-		c.oauth()
+		(&oauthCheck{c}).oauth()
 	default:
 		c.invalid("auth.kind", "is unknown: %q", a.Kind)
 	}

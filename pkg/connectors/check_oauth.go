@@ -23,29 +23,40 @@ var reservedParams = []string{
 	"client_assertion", "client_assertion_type",
 }
 
-func (c *definitionCheck) oauth() {
-	o, kind := c.connector.Auth.OAuth2, c.connector.Auth.Kind
+// An oauthCheck checks the OAuth2 of a definition.
+type oauthCheck struct{ check *definitionCheck }
+
+func (c *oauthCheck) oauth() {
+	o, kind := c.check.connector.Auth.OAuth2, c.check.connector.Auth.Kind
 	if o == nil {
-		c.report(CodeConnectorOAuthNotConfigured, "auth.oauth2", "is required")
+		c.check.report(CodeConnectorOAuthNotConfigured, "auth.oauth2", "is required")
 		return
 	}
-	c.requireBaseURL("tokens")
+	c.check.requireBaseURL("tokens")
 	if o.TokenURL == "" {
-		c.report(CodeConnectorOAuthNotConfigured, "auth.oauth2.token_url", "is required")
+		c.check.report(CodeConnectorOAuthNotConfigured, "auth.oauth2.token_url", "is required")
 	}
 	if o.AuthorizationURL == "" && kind == AuthOAuth2 {
-		c.report(CodeConnectorOAuthNotConfigured, "auth.oauth2.authorization_url", "is required")
+		c.check.report(CodeConnectorOAuthNotConfigured, "auth.oauth2.authorization_url", "is required")
 	}
-	c.urls("auth.oauth2.", map[string]string{
-		"authorization_url": o.AuthorizationURL, "token_url": o.TokenURL, "revocation_url": o.RevocationURL,
-		"userinfo_url": o.UserInfoURL, "refresh_url": o.RefreshURL, "resources_url": o.ResourcesURL,
-	})
+	c.urls("auth.oauth2.", map[string]string{"token_url": o.TokenURL, "refresh_url": o.RefreshURL})
+	ofToken, ofRevocation := namedFields{app: true, token: true, tokenFields: true}, namedFields{}
+	if o.Revocation != nil {
+		ofRevocation = namedFields{app: true, appSecret: true, token: true}
+	}
+	c.endpoint("auth.oauth2.userinfo_url", o.UserInfoURL, ofToken)
+	c.endpoint("auth.oauth2.resources_url", o.ResourcesURL, ofToken)
+	c.endpoint("auth.oauth2.revocation_url", o.RevocationURL, ofRevocation)
+	c.endpointRequest("auth.oauth2.userinfo", o.UserInfoURL, o.UserInfo, ofToken)
+	c.endpointRequest("auth.oauth2.revocation", o.RevocationURL, o.Revocation, ofRevocation)
+	c.authorizationRequest(o)
+	c.installation(o)
 	c.oauthClient(o)
 	c.assertion(o)
 	c.tokenBody(o)
 	c.oauthParams(o)
 	if kind != AuthOAuth2 && (o.Exchange != nil || o.Renewal != nil) {
-		c.invalid("auth.oauth2", "cannot have an exchange or a renewal with the kind %s", kind)
+		c.check.invalid("auth.oauth2", "cannot have an exchange or a renewal with the kind %s", kind)
 	}
 	c.exchange("auth.oauth2.exchange", o.Exchange, tokenAccess)
 	c.exchange("auth.oauth2.renewal", o.Renewal, tokenAccess)
@@ -54,89 +65,87 @@ func (c *definitionCheck) oauth() {
 	c.grantOwner(o)
 	c.secretHosts(o)
 	if o.Repair != nil && o.Repair.GrantType == "" {
-		c.invalid("auth.oauth2.repair.grant_type", "is required")
+		c.check.invalid("auth.oauth2.repair.grant_type", "is required")
 	}
 	if !slices.Contains(expiryForms, o.Expiry) {
-		c.invalid("auth.oauth2.expiry", "is unknown: %q", o.Expiry)
+		c.check.invalid("auth.oauth2.expiry", "is unknown: %q", o.Expiry)
 	}
 	for field, source := range o.Metadata {
 		from, name, _ := strings.Cut(source, ".")
 		if name == "" || !slices.Contains([]string{"token", "query", "user", "resource"}, from) {
-			c.invalid("auth.oauth2.metadata."+field, "must be token., query., user. or resource. and a name")
+			c.check.invalid("auth.oauth2.metadata."+field, "must be token., query., user. or resource. and a name")
 		}
-		c.field("auth.oauth2.metadata."+field, field)
+		c.check.field("auth.oauth2.metadata."+field, field)
 	}
 	if o.Family != "" && !connectorKey.MatchString(o.Family) {
-		c.invalid("auth.oauth2.family", "must be [a-z][a-z0-9-]*, got %q", o.Family)
+		c.check.invalid("auth.oauth2.family", "must be [a-z][a-z0-9-]*, got %q", o.Family)
 	}
 }
 
-// urls checks the URLs that are set, by their name below path.
-func (c *definitionCheck) urls(path string, urls map[string]string) {
+// urls checks the URLs of endpoints that are set, by their name below path.
+func (c *oauthCheck) urls(path string, urls map[string]string) {
 	for name, u := range urls {
-		if u != "" {
-			c.url(path+name, u)
-		}
+		c.endpoint(path+name, u, namedFields{})
 	}
 }
 
 // oauthClient checks how the client authenticates.
-func (c *definitionCheck) oauthClient(o *OAuth2) {
+func (c *oauthCheck) oauthClient(o *OAuth2) {
 	if o.ClientAuth != "" && !slices.Contains(clientAuths, o.ClientAuth) {
-		c.invalid("auth.oauth2.client_auth", "must be one of %s, got %q", joined(clientAuths), o.ClientAuth)
+		c.check.invalid("auth.oauth2.client_auth", "must be one of %s, got %q", joined(clientAuths), o.ClientAuth)
 	}
-	c.template("auth.oauth2.client_id", o.ClientID)
-	c.secretTemplate("auth.oauth2.client_secret", o.ClientSecret)
+	c.check.template("auth.oauth2.client_id", o.ClientID)
+	c.check.secretTemplate("auth.oauth2.client_secret", o.ClientSecret)
 	if o.MTLS && !o.ClientAuth.NeedsKey() && o.Certificate == "" {
-		c.invalid("auth.oauth2.mtls", "needs a certificate: set certificate, or client_auth tls_client_auth or private_key_jwt")
+		c.check.invalid("auth.oauth2.mtls", "needs a certificate: set certificate, or client_auth tls_client_auth or private_key_jwt")
 	}
-	c.secretTemplate("auth.oauth2.certificate", o.Certificate)
+	c.check.secretTemplate("auth.oauth2.certificate", o.Certificate)
 	if o.Certificate != "" && o.ClientAuth == ClientAuthTLS {
-		c.invalid("auth.oauth2.certificate", "cannot be used with client_auth tls_client_auth, whose certificate is the client secret")
+		c.check.invalid("auth.oauth2.certificate", "cannot be used with client_auth tls_client_auth, whose certificate is the client secret")
 	}
 	for path, x := range map[string]*Exchange{"exchange": o.Exchange, "renewal": o.Renewal} {
 		if o.SignToken != nil && x != nil && (x.Method == http.MethodGet || len(x.Omit) > 0) {
-			c.invalid("auth.oauth2."+path, "cannot have method GET or omit with SignToken: the request would change after it is signed")
+			c.check.invalid("auth.oauth2."+path, "cannot have method GET or omit with SignToken: the request would change after it is signed")
 		}
 	}
 }
 
-func (c *definitionCheck) assertion(o *OAuth2) {
+func (c *oauthCheck) assertion(o *OAuth2) {
 	if o.Assertion == nil {
 		return
 	}
 	if !o.ClientAuth.SignsJWT() && o.Mint == nil && o.Repair == nil {
-		c.invalid("auth.oauth2.assertion", "is not used: client_auth is neither private_key_jwt nor client_secret_jwt, and there is no mint or repair")
+		c.check.invalid("auth.oauth2.assertion", "is not used: client_auth is neither private_key_jwt nor client_secret_jwt, and there is no mint or repair")
 	}
 	algorithms := secretAlgorithms
 	if o.ClientAuth.NeedsKey() {
 		algorithms = keyAlgorithms
 	}
 	if !slices.Contains(algorithms, o.Assertion.Algorithm) {
-		c.invalid("auth.oauth2.assertion.algorithm", "must be one of %s, got %q", joined(algorithms[1:]), o.Assertion.Algorithm)
+		c.check.invalid("auth.oauth2.assertion.algorithm", "must be one of %s, got %q", joined(algorithms[1:]), o.Assertion.Algorithm)
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.Assertion.Claims)) {
 		path := "auth.oauth2.assertion.claims." + name
 		if name == "" || slices.Contains(timeClaims, name) {
-			c.invalid(path, "is set by the flow itself")
+			c.check.invalid(path, "is set by the flow itself")
 		}
-		c.template(path, o.Assertion.Claims[name])
+		c.check.template(path, o.Assertion.Claims[name])
 	}
 }
 
 // tokenBody checks how token requests are encoded.
-func (c *definitionCheck) tokenBody(o *OAuth2) {
+func (c *oauthCheck) tokenBody(o *OAuth2) {
 	if o.TokenBody != "" && !slices.Contains(tokenBodies, o.TokenBody) {
-		c.invalid("auth.oauth2.token_body", "must be one of %s, got %q", joined(tokenBodies), o.TokenBody)
+		c.check.invalid("auth.oauth2.token_body", "must be one of %s, got %q", joined(tokenBodies), o.TokenBody)
 	}
 	if o.TokenBody != TokenBodyXML {
 		if o.TokenRoot != "" {
-			c.invalid("auth.oauth2.token_root", "cannot be used unless token_body is xml")
+			c.check.invalid("auth.oauth2.token_root", "cannot be used unless token_body is xml")
 		}
 		return
 	}
 	if !xmlName.MatchString(o.XMLRoot()) || strings.HasPrefix(strings.ToLower(o.XMLRoot()), "xml") {
-		c.invalid("auth.oauth2.token_root", "must be the name of an element")
+		c.check.invalid("auth.oauth2.token_root", "must be the name of an element")
 	}
 	for name := range o.TokenParams {
 		c.xmlParam("auth.oauth2.token_params."+name, name)
@@ -155,14 +164,14 @@ func (c *definitionCheck) tokenBody(o *OAuth2) {
 }
 
 // xmlParam checks the name of a parameter of an XML body, which is not escaped.
-func (c *definitionCheck) xmlParam(path, name string) {
+func (c *oauthCheck) xmlParam(path, name string) {
 	if !xmlPath.MatchString(name) {
-		c.invalid(path, "must be the path of an element or attribute")
+		c.check.invalid(path, "must be the path of an element or attribute")
 	}
 }
 
 // oauthParams checks the names of parameters, and what is added to requests.
-func (c *definitionCheck) oauthParams(o *OAuth2) {
+func (c *oauthCheck) oauthParams(o *OAuth2) {
 	// standardName returns the parameter, other than name, whose name at the provider is own.
 	standardName := func(own, name string) string {
 		i := slices.IndexFunc(reservedParams, func(other string) bool { return other != name && strings.EqualFold(o.ParamName(other), own) })
@@ -175,25 +184,28 @@ func (c *definitionCheck) oauthParams(o *OAuth2) {
 		path, own := "auth.oauth2.param_names."+name, o.ParamNames[name]
 		switch {
 		case !slices.Contains(reservedParams, name):
-			c.invalid(path, "is not a parameter of the flow")
-		case own == "" && !omissible(name, c.connector.Auth.Kind):
-			c.invalid(path, "cannot be left out")
+			c.check.invalid(path, "is not a parameter of the flow")
+		case own == "" && !omissible(name, c.check.connector.Auth.Kind):
+			c.check.invalid(path, "cannot be left out")
 		case standardName(own, name) != "":
-			c.invalid(path, "is the name of %s", standardName(own, name))
+			c.check.invalid(path, "is the name of %s", standardName(own, name))
 		case strings.ContainsFunc(own, func(r rune) bool { return r <= ' ' || r == 0x7f }):
-			c.invalid(path, "must not contain blanks or control characters")
+			c.check.invalid(path, "must not contain blanks or control characters")
 		}
 	}
-	for what, params := range map[string]map[string]string{"extra_params": o.ExtraParams, "token_params": o.TokenParams} {
-		for name := range params {
-			if standardName(name, "") != "" || slices.Contains(reservedParams, strings.ToLower(name)) {
-				c.invalid("auth.oauth2."+what+"."+name, "is set by the flow itself")
+	for what, params := range map[string]map[string]string{"extra_params": o.ExtraParams, "token_params": o.TokenParams, "refresh_params": o.RefreshParams} {
+		for _, name := range slices.Sorted(maps.Keys(params)) {
+			path := "auth.oauth2." + what + "." + name
+			if c.setByFlow(o, name) {
+				c.check.invalid(path, "is set by the flow itself")
 			}
+			c.check.appTemplate(path, params[name], namedFields{app: true, appSecret: what != "extra_params"})
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(o.TokenParams)) {
-		c.template("auth.oauth2.token_params."+name, o.TokenParams[name])
+	for _, name := range slices.Sorted(maps.Keys(o.ExtraParams)) {
+		c.publicTemplate("auth.oauth2.extra_params."+name, o.ExtraParams[name], rootApp)
 	}
+	c.requestHeaders("auth.oauth2.token_headers", o.TokenHeaders, namedFields{app: true, appSecret: true})
 }
 
 // omissible reports whether requests may lack the parameter. Without a user there is no
@@ -205,22 +217,22 @@ func omissible(name string, kind AuthKind) bool {
 
 // exchange checks an exchange at a path of a definition. tokens are those that may be
 // exchanged.
-func (c *definitionCheck) exchange(path string, x *Exchange, tokens ...string) {
+func (c *oauthCheck) exchange(path string, x *Exchange, tokens ...string) {
 	if x == nil {
 		return
 	}
-	o := c.connector.Auth.OAuth2
+	o := c.check.connector.Auth.OAuth2
 	c.urls(path+".", map[string]string{"url": x.URL})
 	if !slices.Contains([]string{"", http.MethodPost, http.MethodGet}, x.Method) {
-		c.invalid(path+".method", "must be POST or GET, got %q", x.Method)
+		c.check.invalid(path+".method", "must be POST or GET, got %q", x.Method)
 	}
 	if !slices.Contains(tokens, cmp.Or(x.Token, tokenAccess)) {
-		c.invalid(path+".token", "cannot be %q here", x.Token)
+		c.check.invalid(path+".token", "cannot be %q here", x.Token)
 	}
 	_, subject := x.FormParams()
 	if x.Method != http.MethodGet {
 		if len(x.Omit) > 0 && o.TokenBody != "" && o.TokenBody != TokenBodyForm {
-			c.invalid(path+".omit", "makes its request a form, but token_body is %s", o.TokenBody)
+			c.check.invalid(path+".omit", "makes its request a form, but token_body is %s", o.TokenBody)
 		}
 		if o.TokenBody == TokenBodyXML {
 			c.xmlParam(path+".token_param", o.ParamName(subject))
@@ -228,7 +240,7 @@ func (c *definitionCheck) exchange(path string, x *Exchange, tokens ...string) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(x.Params)) {
 		if slices.Contains([]string{"client_id", "client_secret", "grant_type", subject}, name) {
-			c.invalid(path+".params."+name, "is set by the exchange itself")
+			c.check.invalid(path+".params."+name, "is set by the exchange itself")
 		}
 		if own := o.ParamName(name); o.TokenBody == TokenBodyXML && x.Method != http.MethodGet && own != "" {
 			c.xmlParam(path+".params."+name, own)
@@ -236,46 +248,49 @@ func (c *definitionCheck) exchange(path string, x *Exchange, tokens ...string) {
 	}
 	for _, name := range x.Omit {
 		if name != "client_id" && name != "client_secret" {
-			c.invalid(path+".omit", "can hold client_id and client_secret, got %q", name)
+			c.check.invalid(path+".omit", "can hold client_id and client_secret, got %q", name)
 		}
 	}
 }
 
-func (c *definitionCheck) companions(o *OAuth2) {
+func (c *oauthCheck) companions(o *OAuth2) {
 	for _, name := range slices.Sorted(maps.Keys(o.Companions)) {
 		own, path := o.Companions[name], "auth.oauth2.companions."+name
 		if !connectorKey.MatchString(name) {
-			c.invalid(path, "must have a name of the form [a-z][a-z0-9-]*, got %q", name)
+			c.check.invalid(path, "must have a name of the form [a-z][a-z0-9-]*, got %q", name)
 		}
-		if c.connector.Auth.Kind != AuthOAuth2 {
-			c.invalid(path, "cannot be used with the kind %s", c.connector.Auth.Kind)
+		if c.check.connector.Auth.Kind != AuthOAuth2 {
+			c.check.invalid(path, "cannot be used with the kind %s", c.check.connector.Auth.Kind)
 		}
 		c.exchange(path+".exchange", own.Exchange, tokenAccess, tokenRefresh)
 		if (own.TokenFields["access_token"] == "") == (own.Exchange == nil) {
-			c.invalid(path+".token_fields", "must name the place of access_token if there is no exchange, and must not if there is one")
+			c.check.invalid(path+".token_fields", "must name the place of access_token if there is no exchange, and must not if there is one")
 		}
 		if len(own.Scopes) > 0 && own.ScopeParam == "" {
-			c.invalid(path+".scope_param", "is required because there are scopes")
+			c.check.invalid(path+".scope_param", "is required because there are scopes")
 		}
 		if slices.Contains(reservedParams, own.ScopeParam) || own.ScopeParam != "" && o.ParamName(own.ScopeParam) != own.ScopeParam {
-			c.invalid(path+".scope_param", "is set by the flow itself")
+			c.check.invalid(path+".scope_param", "is set by the flow itself")
 		}
-		c.urls(path+".", map[string]string{"refresh_url": own.RefreshURL, "revocation_url": own.RevocationURL, "base_url": own.BaseURL})
+		c.urls(path+".", map[string]string{"refresh_url": own.RefreshURL, "revocation_url": own.RevocationURL})
+		if own.BaseURL != "" {
+			c.check.url(path+".base_url", own.BaseURL)
+		}
 	}
 }
 
-func (c *definitionCheck) mint(o *OAuth2) {
+func (c *oauthCheck) mint(o *OAuth2) {
 	if o.Mint == nil && o.MintToken == nil {
 		return
 	}
-	if c.connector.Auth.Kind != AuthClientCredentials {
-		c.invalid("auth.oauth2.mint", "cannot be used with the kind %s", c.connector.Auth.Kind)
+	if c.check.connector.Auth.Kind != AuthClientCredentials {
+		c.check.invalid("auth.oauth2.mint", "cannot be used with the kind %s", c.check.connector.Auth.Kind)
 	}
 	if o.Mint != nil && o.MintToken != nil {
-		c.invalid("auth.oauth2.mint", "cannot be combined with the function MintToken")
+		c.check.invalid("auth.oauth2.mint", "cannot be combined with the function MintToken")
 	}
 	if o.Mint != nil && slices.Contains(reservedParams, o.Mint.AssertionParam) {
-		c.invalid("auth.oauth2.mint.assertion_param", "is set by the flow itself")
+		c.check.invalid("auth.oauth2.mint.assertion_param", "is set by the flow itself")
 	}
 }
 

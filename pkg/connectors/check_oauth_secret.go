@@ -9,18 +9,20 @@ import (
 
 // grantOwner refuses that a tenant chooses for whom the operator's client requests
 // tokens: the provider issues the operator tokens of everybody who has installed its app.
-func (c *definitionCheck) grantOwner(o *OAuth2) {
-	if c.connector.Auth.Kind != AuthClientCredentials || c.connector.HasValidate() || !o.operatorAuthenticates() {
+func (c *oauthCheck) grantOwner(o *OAuth2) {
+	if c.check.connector.Auth.Kind != AuthClientCredentials || c.check.connector.HasValidate() || !o.operatorAuthenticates() {
 		return
 	}
 	const remedy = "which any tenant can set, who would then get another tenant's token by the operator's client: " +
 		"have Validate prove that it is the tenant's, or have the config bring the client (client_id)"
 	if o.mintsByCode() {
-		c.invalid("auth.oauth2.mint_token", "gets the config, "+remedy)
+		c.check.invalid("auth.oauth2.mint_token", "gets the config, "+remedy)
 	}
 	templates := map[string]string{"token_url": o.TokenURL}
-	for name, source := range o.TokenParams {
-		templates["token_params."+name] = source
+	for what, params := range map[string]map[string]string{"token_params": o.TokenParams, "refresh_params": o.RefreshParams, "token_headers": o.TokenHeaders} {
+		for name, source := range params {
+			templates[what+"."+name] = source
+		}
 	}
 	if o.Assertion != nil {
 		for name, source := range o.Assertion.Claims {
@@ -29,8 +31,8 @@ func (c *definitionCheck) grantOwner(o *OAuth2) {
 	}
 	for path, source := range templates {
 		for _, field := range templateFields(source) {
-			if c.connector.Config == nil || !c.connector.Config.Enumerates(field) {
-				c.invalid("auth.oauth2."+path, "contains the config field %q, "+remedy, field)
+			if c.check.connector.Config == nil || !c.check.connector.Config.Enumerates(field) {
+				c.check.invalid("auth.oauth2."+path, "contains the config field %q, "+remedy, field)
 			}
 		}
 	}
@@ -43,20 +45,21 @@ func (c *definitionCheck) grantOwner(o *OAuth2) {
 //	a tenant, where the secret is the operator's    among those, and below a domain that the template ends in
 //
 // A Validate is no help: it is called when the secret has been sent, and the token.
-func (c *definitionCheck) secretHosts(o *OAuth2) {
-	if c.connector.Config == nil {
+func (c *oauthCheck) secretHosts(o *OAuth2) {
+	if c.check.connector.Config == nil {
 		return
 	}
 	fromQuery := o.queryFields()
-	owner, remedy := sharedSecret(c.connector)
-	for _, r := range secretURLs(c.connector) {
+	owner, remedy := sharedSecret(c.check.connector)
+	for _, r := range secretURLs(c.check.connector) {
+		r.url = strings.ReplaceAll(r.url, installationID, "x")
 		for _, f := range hostFields(r.url) {
 			switch {
-			case c.connector.Config.Enumerates(f.name):
+			case c.check.connector.Config.Enumerates(f.name):
 			case slices.Contains(fromQuery, f.name):
-				c.invalid(r.path, "contains the config field %q, which the redirect's query sets: list its values in the schema (enum)", f.name)
+				c.check.invalid(r.path, "contains the config field %q, which the redirect's query sets: list its values in the schema (enum)", f.name)
 			case owner != "" && r.content != "" && !f.below:
-				c.invalid(r.path, "contains the config field %q, which any tenant can set, and %s is sent there: %slist its values in the schema (enum), "+
+				c.check.invalid(r.path, "contains the config field %q, which any tenant can set, and %s is sent there: %slist its values in the schema (enum), "+
 					"have the host end in the provider's domain (${config.%s}.example.com), or have the config bring the client (client_id, client_secret)",
 					f.name, fmt.Sprintf(r.content, owner), remedy, f.name)
 			}
@@ -73,6 +76,7 @@ type secretURL struct {
 const (
 	sentProof = "the secret of %s (or what it signs)"
 	sentToken = "the token of %s"
+	sentKeys  = "a key of %s"
 )
 
 // secretURLs lists the URLs of a definition that get something of the client. UserInfoURL,
@@ -90,15 +94,37 @@ func secretURLs(c *Connector) []secretURL {
 		all = append(all, secretURL{at + "refresh_url", own.RefreshURL, sentProof}, secretURL{at + "revocation_url", own.RevocationURL, sentProof},
 			secretURL{at + "exchange.url", own.Exchange.url(), o.exchangeContent(own.Exchange)})
 	}
+	if o.Installation != nil {
+		all = append(all, secretURL{at + "installation.token_url", o.Installation.TokenURL, sentProof}, secretURL{"base_url", c.BaseURL, sentToken})
+	}
 	if c.Auth.Kind == AuthClientCredentials {
 		all = append(all, secretURL{"base_url", c.BaseURL, sentToken})
+	}
+	if namesAppKeys(c.Auth.Headers) || namesAppKeys(c.Auth.Query) {
+		all = append(all, secretURL{"base_url", c.BaseURL, sentKeys})
+	}
+	if namesAppKeys(o.UserInfo.templates()) || namesAppKeys(map[string]string{"": o.UserInfoURL}) {
+		all = append(all, secretURL{at + "userinfo_url", o.UserInfoURL, sentKeys})
+	}
+	if namesAppKeys(map[string]string{"": o.ResourcesURL}) {
+		all = append(all, secretURL{at + "resources_url", o.ResourcesURL, sentKeys})
 	}
 	return all
 }
 
+// namesAppKeys reports whether a template names one of the app's further keys.
+func namesAppKeys(templates map[string]string) bool {
+	for _, t := range templates {
+		if strings.Contains(t, appMark+"extra.") {
+			return true
+		}
+	}
+	return false
+}
+
 // exchangeContent is what an exchange sends of the client.
 func (o *OAuth2) exchangeContent(x *Exchange) string {
-	sendsSecret := slices.Contains([]ClientAuth{"", ClientAuthBody, ClientAuthBasic}, o.ClientAuth)
+	sendsSecret := slices.Contains([]ClientAuth{"", ClientAuthBody, ClientAuthBasic, ClientAuthBasicPlain}, o.ClientAuth)
 	if x != nil && sendsSecret && slices.Contains(x.Omit, "client_secret") {
 		return ""
 	}
@@ -117,7 +143,8 @@ func sharedSecret(c *Connector) (owner, remedy string) {
 	if wrong != nil {
 		return "", "" // reported by config
 	}
-	for _, source := range append(slices.Collect(maps.Values(o.TokenParams)), o.ClientSecret) {
+	sent := slices.Concat(slices.Collect(maps.Values(o.TokenParams)), slices.Collect(maps.Values(o.RefreshParams)), slices.Collect(maps.Values(o.TokenHeaders)), []string{o.ClientSecret})
+	for _, source := range sent {
 		for _, field := range templateFields(source) {
 			value, _ := defaults.lookup(field)
 			if value != nil && value != "" && c.Config.IsSecret(field) {

@@ -10,7 +10,13 @@ import (
 )
 
 // OAuth2 describes a provider's authorization server, as data. URLs are templates
-// like those of [Auth]. The operator's client id and secrets are not part of it.
+// like those of [Auth], and are requested as they are written: with a slash at the end, a
+// query and, where a page routes by it, a fragment. The operator's client id and secrets are
+// not part of it.
+//
+// Besides ${config.…}, these templates may contain ${app.client_id} and ${app.extra.<name>},
+// of the operator's OAuth client: ExtraParams, TokenParams, RefreshParams, TokenHeaders,
+// UserInfo, Revocation, and the headers and parameters of [Auth].
 //
 // Names of TokenFields (name → dotted path in the reply of the token endpoint):
 //
@@ -55,15 +61,35 @@ type OAuth2 struct {
 	RefreshURL    string `json:"refresh_url,omitempty" yaml:"refresh_url,omitempty"`
 	RevocationURL string `json:"revocation_url,omitempty" yaml:"revocation_url,omitempty"`
 	UserInfoURL   string `json:"userinfo_url,omitempty" yaml:"userinfo_url,omitempty"`
+	// Revocation is how tokens are revoked where that is not by RFC 7009, and UserInfo how
+	// the user is read where that is not by GET with the token in a header.
+	Revocation *EndpointRequest `json:"revocation,omitempty" yaml:"revocation,omitempty"`
+	UserInfo   *EndpointRequest `json:"userinfo,omitempty" yaml:"userinfo,omitempty"`
 	// ResourcesURL lists the sites that a token can access. Where it is set, a
 	// connection belongs to one of them: the only one, or the one that was selected.
 	ResourcesURL string `json:"resources_url,omitempty" yaml:"resources_url,omitempty"`
 	// Issuer, if set, must be the "iss" of the authorization response (RFC 9207).
-	Issuer         string   `json:"issuer,omitempty" yaml:"issuer,omitempty"`
+	Issuer string `json:"issuer,omitempty" yaml:"issuer,omitempty"`
+	// PKCE false means that no code challenge is sent (RFC 7636), to a provider that refuses
+	// it: then the client needs a secret.
+	PKCE *bool `json:"pkce,omitempty" yaml:"pkce,omitempty"`
+	// Nonce means that the authorization request has a nonce (OpenID Connect Core 3.1.2.1).
+	// It has to be in the id_token of the reply, if there is one.
+	Nonce bool `json:"nonce,omitempty" yaml:"nonce,omitempty"`
+	// ResponseType is that of the authorization request; "" means code. ResponseMode is
+	// query or form_post; "" means query, without the parameter.
+	ResponseType string `json:"response_type,omitempty" yaml:"response_type,omitempty"`
+	ResponseMode string `json:"response_mode,omitempty" yaml:"response_mode,omitempty"`
+	// GrantType is that of the first token request; "" means authorization_code or, in the
+	// kind client_credentials, client_credentials.
+	GrantType string `json:"grant_type,omitempty" yaml:"grant_type,omitempty"`
+	// Scopes and OptionalScopes are templates of the config's fields that are no secrets.
 	Scopes         []string `json:"scopes,omitempty" yaml:"scopes,omitempty"`
 	OptionalScopes []string `json:"optional_scopes,omitempty" yaml:"optional_scopes,omitempty"`
 	// ScopeSeparator joins scopes; "" means a space.
 	ScopeSeparator string `json:"scope_separator,omitempty" yaml:"scope_separator,omitempty"`
+	// ScopeIn lists the token requests that have the parameter scope too: code, refresh.
+	ScopeIn []string `json:"scope_in,omitempty" yaml:"scope_in,omitempty"`
 	// ClientAuth is how the client authenticates at the token and revocation endpoints;
 	// "" means body.
 	ClientAuth ClientAuth `json:"client_auth,omitempty" yaml:"client_auth,omitempty"`
@@ -83,10 +109,14 @@ type OAuth2 struct {
 	ClientID     string `json:"client_id,omitempty" yaml:"client_id,omitempty"`
 	ClientSecret string `json:"client_secret,omitempty" yaml:"client_secret,omitempty"`
 	// ExtraParams are added to the authorization URL, TokenParams to every request to
-	// the token endpoint. Neither can replace what the flow itself sends.
-	// The values of TokenParams are templates; one whose field is absent is left out.
-	ExtraParams map[string]string `json:"extra_params,omitempty" yaml:"extra_params,omitempty"`
-	TokenParams map[string]string `json:"token_params,omitempty" yaml:"token_params,omitempty"`
+	// the token endpoint, RefreshParams to those by which a token is renewed. None can
+	// replace what the flow itself sends. TokenHeaders are headers of all token requests.
+	// The values are templates; one whose field is absent is left out. Those of ExtraParams
+	// are seen by browsers: they cannot name a secret field.
+	ExtraParams   map[string]string `json:"extra_params,omitempty" yaml:"extra_params,omitempty"`
+	TokenParams   map[string]string `json:"token_params,omitempty" yaml:"token_params,omitempty"`
+	RefreshParams map[string]string `json:"refresh_params,omitempty" yaml:"refresh_params,omitempty"`
+	TokenHeaders  map[string]string `json:"token_headers,omitempty" yaml:"token_headers,omitempty"`
 	// ParamNames are the provider's names for parameters of the standard, in the
 	// authorization request, its response, the token requests and the revocation:
 	// client_id → client_key, state → payload. response_type and scope can be "": left
@@ -118,6 +148,12 @@ type OAuth2 struct {
 	// "Authorization" and "Bearer ".
 	TokenHeader string `json:"token_header,omitempty" yaml:"token_header,omitempty"`
 	TokenPrefix string `json:"token_prefix,omitempty" yaml:"token_prefix,omitempty"`
+	// TokenQuery is the parameter of the query that carries the token in place of the header.
+	TokenQuery string `json:"token_query,omitempty" yaml:"token_query,omitempty"`
+	// ErrorWords are the provider's own words for errors.
+	ErrorWords *ErrorWords `json:"error_words,omitempty" yaml:"error_words,omitempty"`
+	// Installation is how the tokens of an installed app are requested.
+	Installation *Installation `json:"installation,omitempty" yaml:"installation,omitempty"`
 	// Exchange replaces the token that the code gave, at once: by a long-lived one.
 	Exchange *Exchange `json:"exchange,omitempty" yaml:"exchange,omitempty"`
 	// Renewal renews a token by exchanging it before it expires, where the provider
@@ -169,6 +205,21 @@ type LostToken struct {
 	ClientSecret Secret
 	Refresh      Secret // the old refresh token, which may have been used
 }
+
+// Values of ScopeIn.
+const (
+	ScopeInCode    = "code"    // the request that exchanges the code
+	ScopeInRefresh = "refresh" // those that renew a token
+)
+
+const responseModeForm = "form_post"
+
+// SendsChallenge reports whether authorization requests have a code challenge (RFC 7636).
+func (o *OAuth2) SendsChallenge() bool { return o.PKCE == nil || *o.PKCE }
+
+// AnswersByForm reports whether the authorization response is a form that the browser posts
+// (OAuth 2.0 Form Post Response Mode).
+func (o *OAuth2) AnswersByForm() bool { return o.ResponseMode == responseModeForm }
 
 // Names of Hooks.
 const (

@@ -16,6 +16,9 @@ type ClientAuth string
 const (
 	ClientAuthBody  ClientAuth = "body"  // the secret, in the body
 	ClientAuthBasic ClientAuth = "basic" // the secret, in the Authorization header
+	// ClientAuthBasicPlain is basic for providers that do not decode id and secret (RFC 6749
+	// section 2.3.1 demands that both are form-encoded first).
+	ClientAuthBasicPlain ClientAuth = "basic_plain"
 	// ClientAuthSecretJWT signs a JWT with the secret (OpenID Connect Core 9).
 	ClientAuthSecretJWT ClientAuth = "client_secret_jwt"
 	// ClientAuthKeyJWT signs a JWT with a private key (RFC 7523): the secret is the
@@ -27,7 +30,7 @@ const (
 	ClientAuthTLS ClientAuth = "tls_client_auth"
 )
 
-var clientAuths = []ClientAuth{ClientAuthBody, ClientAuthBasic, ClientAuthSecretJWT, ClientAuthKeyJWT, ClientAuthTLS}
+var clientAuths = []ClientAuth{ClientAuthBody, ClientAuthBasic, ClientAuthBasicPlain, ClientAuthSecretJWT, ClientAuthKeyJWT, ClientAuthTLS}
 
 // SignsJWT reports whether the client authenticates by a JWT.
 func (a ClientAuth) SignsJWT() bool { return a == ClientAuthSecretJWT || a == ClientAuthKeyJWT }
@@ -88,6 +91,18 @@ func (o *OAuth2) XMLRoot() string { return cmp.Or(o.TokenRoot, "request") }
 type Client struct {
 	ID     string
 	Secret Secret
+	// Extra are further keys of the operator's at the provider, by the names that templates
+	// use: ${app.extra.<name>}.
+	Extra map[string]Secret
+}
+
+// values returns what templates may name of the client.
+func (c Client) values() configValues {
+	extra := map[string]any{}
+	for name, key := range c.Extra {
+		extra[name] = key.Reveal()
+	}
+	return configValues{"client_id": c.ID, "client_secret": c.Secret.Reveal(), "extra": extra}
 }
 
 // ConfigClient returns the client that the tenant's config brings. It returns nil if the
@@ -114,7 +129,7 @@ func (c *Connector) ConfigClient(config []byte) (*Client, error) {
 	if wrong != nil {
 		return nil, c.unresolved(*wrong)
 	}
-	return &Client{id.Reveal(), clientSecret}, nil
+	return &Client{ID: id.Reveal(), Secret: clientSecret}, nil
 }
 
 // ClientCertificate returns the certificate that the tenant's config brings, with its

@@ -7,9 +7,20 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
-// Endpoints are an authorization server's URLs, resolved for one config.
+// Endpoints are an authorization server's URLs, resolved for one config. The
+// others are those of [Connector.AuthorizationURL], [Connector.UserInfoRequest] and
+// [Connector.ResourcesRequest].
 type Endpoints struct {
-	Authorization, Token, Refresh, Revocation, UserInfo, Resources, Exchange, Renewal string
+	Token, Refresh, Exchange, Renewal string
+	Revocation                        string // by RFC 7009; "" where it is another request
+}
+
+// rfc7009URL returns the URL of revocations by RFC 7009.
+func (o *OAuth2) rfc7009URL() string {
+	if o.Revocation != nil {
+		return ""
+	}
+	return o.RevocationURL
 }
 
 // OAuthEndpoints fills in the templates of the OAuth URLs. It fails with
@@ -29,14 +40,13 @@ func (c *Connector) OAuthEndpoints(config []byte) (Endpoints, error) {
 		template string
 		to       *string
 	}{
-		{o.AuthorizationURL, &e.Authorization}, {o.TokenURL, &e.Token}, {o.RefreshURL, &e.Refresh},
-		{o.RevocationURL, &e.Revocation}, {o.UserInfoURL, &e.UserInfo}, {o.ResourcesURL, &e.Resources},
-		{o.Exchange.url(), &e.Exchange}, {o.Renewal.url(), &e.Renewal},
+		{o.TokenURL, &e.Token}, {o.RefreshURL, &e.Refresh},
+		{o.rfc7009URL(), &e.Revocation}, {o.Exchange.url(), &e.Exchange}, {o.Renewal.url(), &e.Renewal},
 	} {
 		if at.template == "" {
 			continue
 		}
-		if *at.to, wrong = c.expandSecretURL(at.template, values); wrong != nil {
+		if *at.to, wrong = c.expandSecretURL(at.template, templateValues{"": values}); wrong != nil {
 			return Endpoints{}, c.unresolved(*wrong)
 		}
 	}
@@ -47,30 +57,96 @@ func (c *Connector) OAuthEndpoints(config []byte) (Endpoints, error) {
 }
 
 // TokenRequest is what requests to the token endpoint contain besides the parameters of
-// the flow, filled in from a config.
+// the flow, filled in from a config and a client.
 type TokenRequest struct {
-	Params map[string]Secret // TokenParams
-	Claims map[string]Secret // of Assertion
+	Params        map[string]Secret // TokenParams
+	RefreshParams map[string]Secret
+	Headers       map[string]Secret // TokenHeaders
+	Claims        map[string]Secret // of Assertion
 }
 
 // TokenRequest fills in the templates of token requests. It fails with
 // CONNECTOR_CONFIG_INVALID if a value cannot be used.
-func (c *Connector) TokenRequest(config []byte) (TokenRequest, error) {
+func (c *Connector) TokenRequest(config []byte, client Client) (TokenRequest, error) {
 	o := c.Auth.OAuth2
-	values, wrong := decodeConfig(config)
+	decoded, wrong := decodeConfig(config)
 	if wrong != nil {
 		return TokenRequest{}, c.unresolved(*wrong)
 	}
-	var r TokenRequest
-	if r.Params, wrong = expandAll(o.TokenParams, values); wrong != nil {
-		return TokenRequest{}, c.unresolved(*wrong)
-	}
+	values := templateValues{"": decoded, rootApp: client.values()}
+	var claims map[string]string
 	if o.Assertion != nil {
-		if r.Claims, wrong = expandAll(o.Assertion.Claims, values); wrong != nil {
+		claims = o.Assertion.Claims
+	}
+	var r TokenRequest
+	for _, at := range []struct {
+		templates map[string]string
+		to        *map[string]Secret
+	}{{o.TokenParams, &r.Params}, {o.RefreshParams, &r.RefreshParams}, {o.TokenHeaders, &r.Headers}, {claims, &r.Claims}} {
+		if *at.to, wrong = expandAllWith(at.templates, values); wrong != nil {
 			return TokenRequest{}, c.unresolved(*wrong)
 		}
 	}
 	return r, nil
+}
+
+// AuthorizationURL fills in the template of the authorization URL.
+func (c *Connector) AuthorizationURL(config []byte, client Client) (string, error) {
+	decoded, wrong := decodeConfig(config)
+	if wrong != nil {
+		return "", c.unresolved(*wrong)
+	}
+	filled, wrong := c.expandSecretURL(c.Auth.OAuth2.AuthorizationURL, templateValues{"": decoded, rootApp: client.values()})
+	if wrong != nil {
+		return "", c.unresolved(*wrong)
+	}
+	return filled, nil
+}
+
+// AuthorizationParams fills in the templates of ExtraParams.
+func (c *Connector) AuthorizationParams(config []byte, client Client) (map[string]string, error) {
+	decoded, wrong := decodeConfig(config)
+	if wrong != nil {
+		return nil, c.unresolved(*wrong)
+	}
+	filled, wrong := expandAllWith(c.Auth.OAuth2.ExtraParams, templateValues{"": decoded, rootApp: client.values()})
+	if wrong != nil {
+		return nil, c.unresolved(*wrong)
+	}
+	params := map[string]string{}
+	for name, value := range filled {
+		params[name] = value.Reveal()
+	}
+	return params, nil
+}
+
+// ExpandScopes fills in the templates of scopes. A scope whose field is absent is left
+// out. It fails with CONNECTOR_CONFIG_INVALID if a value of the config would make it several
+// scopes.
+func (c *Connector) ExpandScopes(config []byte, scopes []string) ([]string, error) {
+	decoded, wrong := decodeConfig(config)
+	if wrong != nil {
+		return nil, c.unresolved(*wrong)
+	}
+	out := make([]string, 0, len(scopes))
+	for _, source := range scopes {
+		t, err := parseValueTemplate(source)
+		if err != nil || len(t.fields()) == 0 {
+			out = append(out, source) // an app's scopes are no templates
+			continue
+		}
+		scope, wrong := t.expand(decoded)
+		if wrong == nil && strings.ContainsAny(scope, " ,\"\\"+c.Auth.OAuth2.ScopeSeparator) {
+			wrong = &schema.FieldError{Path: t.fields()[0], Message: "must be a part of a scope, without separators"}
+		}
+		if wrong != nil {
+			return nil, c.unresolved(*wrong)
+		}
+		if scope != "" {
+			out = append(out, scope)
+		}
+	}
+	return out, nil
 }
 
 // NeedsConfig reports whether requests to the authorization server need the connection's
@@ -78,20 +154,33 @@ func (c *Connector) TokenRequest(config []byte) (TokenRequest, error) {
 func (o *OAuth2) NeedsConfig() bool {
 	all := o.TokenURL + o.RefreshURL + o.RevocationURL + o.UserInfoURL + o.ResourcesURL +
 		o.ClientID + o.ClientSecret + o.Certificate + o.Exchange.url() + o.Renewal.url()
-	return strings.Contains(all, fieldMark) || o.mintsByCode() || usesConfig(o.TokenParams) ||
-		o.Assertion != nil && usesConfig(o.Assertion.Claims)
+	installation := o.Installation
+	if installation == nil {
+		installation = &Installation{}
+	}
+	return strings.Contains(all+installation.TokenURL, fieldMark) || o.mintsByCode() ||
+		usesConfig(o.TokenParams) || usesConfig(o.RefreshParams) || usesConfig(o.TokenHeaders) || usesConfig(o.Revocation.templates()) ||
+		o.Assertion != nil && usesConfig(o.Assertion.Claims) || installation.Assertion != nil && usesConfig(installation.Assertion.Claims)
 }
 
-// expandSecretURL is expandURL for a URL that gets something of the client. The schema
+// expandSecretURL is expandEndpoint for a URL that gets something of the client. The schema
 // is asked again whether it lists the values in the host: the config may have been stored
 // under an older one, or be that of another connector of the family.
-func (c *Connector) expandSecretURL(template string, config configValues) (string, *schema.FieldError) {
+func (c *Connector) expandSecretURL(template string, values templateValues) (string, *schema.FieldError) {
+	if wrong := c.listedHost(template, values[""]); wrong != nil {
+		return "", wrong
+	}
+	return expandEndpoint(template, values)
+}
+
+// listedHost refuses a host that the schema does not list, where it lists any.
+func (c *Connector) listedHost(template string, config configValues) *schema.FieldError {
 	if c.Config != nil && strings.Contains(template, fieldMark) {
 		for _, f := range hostFields(template) {
 			if value, found := config.lookup(f.name); found && !c.Config.AllowsValue(f.name, value) {
-				return "", &schema.FieldError{Path: f.name, Message: "is none of the values that the schema lists"}
+				return &schema.FieldError{Path: f.name, Message: "is none of the values that the schema lists"}
 			}
 		}
 	}
-	return expandURL(template, config)
+	return nil
 }

@@ -18,7 +18,7 @@ var domainSuffix = regexp.MustCompile(`^[A-Za-z0-9-]*(\.[A-Za-z0-9-]+)+\.[A-Za-z
 
 // hostFields returns the fields that a URL's template has in its host, or as a whole.
 func hostFields(template string) (fields []hostField) {
-	t, err := parseValueTemplate(template)
+	t, err := parseValueTemplate(template, allRoots...)
 	if err != nil {
 		return nil // reported where the template is checked
 	}
@@ -29,7 +29,7 @@ func hostFields(template string) (fields []hostField) {
 			continue
 		}
 		where, err := placeAfter(before.String())
-		if err == nil && where != inPath {
+		if err == nil && where < inPath {
 			fields = append(fields, hostField{p.field, where == inHost && domainSuffix.MatchString(t[i+1:].hostRest())})
 		}
 		before.WriteString("x")

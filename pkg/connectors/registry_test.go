@@ -142,7 +142,7 @@ func TestRegisterRefusesEveryMistake(t *testing.T) {
 		{"OAuth without its part", func(c *connectors.Connector) { c.Auth = connectors.Auth{Kind: connectors.AuthOAuth2} }, "CONNECTOR_OAUTH_NOT_CONFIGURED", "auth.oauth2 is required"},
 		{"OAuth without URLs", func(c *connectors.Connector) {
 			c.Auth = connectors.Auth{Kind: connectors.AuthOAuth2, OAuth2: &connectors.OAuth2{ClientAuth: "x", UserInfoURL: "ftp://x", ExtraParams: map[string]string{"State": "1"}, Family: "A"}}
-		}, "CONNECTOR_OAUTH_NOT_CONFIGURED", `auth.oauth2.authorization_url is required; auth.oauth2.client_auth must be one of body, basic, client_secret_jwt, private_key_jwt, tls_client_auth, got "x"; auth.oauth2.extra_params.State is set by the flow itself; auth.oauth2.family must be [a-z][a-z0-9-]*, got "A"; auth.oauth2.token_url is required; auth.oauth2.userinfo_url must begin with http`},
+		}, "CONNECTOR_OAUTH_NOT_CONFIGURED", `auth.oauth2.authorization_url is required; auth.oauth2.client_auth must be one of body, basic, basic_plain, client_secret_jwt, private_key_jwt, tls_client_auth, got "x"; auth.oauth2.extra_params.State is set by the flow itself; auth.oauth2.family must be [a-z][a-z0-9-]*, got "A"; auth.oauth2.token_url is required; auth.oauth2.userinfo_url must begin with http`},
 		{"OAuth parameters with conflicting names", func(c *connectors.Connector) {
 			c.Auth = connectors.Auth{Kind: connectors.AuthOAuth2, OAuth2: &connectors.OAuth2{
 				AuthorizationURL: "https://x.example/a", TokenURL: "https://x.example/t", TokenBody: "soap",

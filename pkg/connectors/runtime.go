@@ -22,6 +22,8 @@ type Runtime struct {
 	BaseURL string // without a slash at the end; "" if the connector has none
 	Headers map[string]secret.Text
 	Query   map[string]secret.Text
+
+	ofApp *appTemplates // what [Runtime.WithApp] adds; nil: nothing
 }
 
 // Resolve returns the runtime for an opened config. It fails with CONNECTOR_CONFIG_INVALID
@@ -29,8 +31,9 @@ type Runtime struct {
 // or add a header; there is no value for any credential; or the host of a client's own token
 // is not one that the schema lists, where it lists any.
 //
-// For the kinds oauth2 and client_credentials the runtime lacks the token: the owner of
-// the grant adds the Authorization header.
+// For the kinds oauth2 and client_credentials the runtime lacks the token, and what the
+// operator's OAuth client is part of: the owner of the grant adds them, see
+// [Runtime.WithApp].
 func (c *Connector) Resolve(config []byte) (Runtime, error) {
 	doc, bad := decodeConfig(config)
 	if bad != nil {
@@ -39,19 +42,25 @@ func (c *Connector) Resolve(config []byte) (Runtime, error) {
 	var rt Runtime
 	var wrong *schema.FieldError
 	if c.BaseURL != "" {
-		expand := expandURL
 		if c.Auth.Kind == AuthClientCredentials {
-			expand = c.expandSecretURL
+			wrong = c.listedHost(c.BaseURL, doc)
 		}
-		if rt.BaseURL, wrong = expand(c.BaseURL, doc); wrong != nil {
+		if wrong == nil {
+			rt.BaseURL, wrong = expandURL(c.BaseURL, doc)
+		}
+		if wrong != nil {
 			return Runtime{}, c.unresolved(*wrong)
 		}
 	}
-	if rt.Headers, wrong = expandAll(c.Auth.Headers, doc); wrong != nil {
+	own, ofApp := c.Auth.byApp()
+	if rt.Headers, wrong = expandAll(own.Headers, doc); wrong != nil {
 		return Runtime{}, c.unresolved(*wrong)
 	}
-	if rt.Query, wrong = expandAll(c.Auth.Query, doc); wrong != nil {
+	if rt.Query, wrong = expandAll(own.Query, doc); wrong != nil {
 		return Runtime{}, c.unresolved(*wrong)
+	}
+	if len(ofApp.Headers)+len(ofApp.Query) > 0 {
+		rt.ofApp = &appTemplates{connector: c, auth: ofApp, config: doc}
 	}
 	switch c.Auth.Kind {
 	case AuthBasic:
@@ -80,16 +89,20 @@ func (c *Connector) unresolved(wrong schema.FieldError) error {
 
 // expandAll fills in the templates and leaves out those whose field is absent.
 func expandAll(templates map[string]string, config configValues) (map[string]secret.Text, *schema.FieldError) {
+	return expandAllWith(templates, templateValues{"": config})
+}
+
+func expandAllWith(templates map[string]string, with templateValues) (map[string]secret.Text, *schema.FieldError) {
 	if len(templates) == 0 {
 		return nil, nil
 	}
 	var values map[string]secret.Text
 	for _, name := range slices.Sorted(maps.Keys(templates)) {
-		t, err := parseValueTemplate(templates[name])
+		t, err := parseValueTemplate(templates[name], with.roots()...)
 		if err != nil {
 			return nil, &schema.FieldError{Message: "the template of " + name + " " + err.Error()}
 		}
-		value, wrong := t.expand(config)
+		value, wrong := t.expandWith(with)
 		if wrong != nil {
 			return nil, wrong
 		}

@@ -3,25 +3,49 @@ package connectors
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
 // A valueTemplate is the parsed form of a template of [Auth]: texts and fields of
-// the config.
+// the config, or of the other objects that the template may name.
 //
 //	Bearer ${config.apiKey}   →   "Bearer ", apiKey
 type valueTemplate []valuePart
 
-// valuePart is a text, or the dotted path of a field: the one that is not empty.
-type valuePart struct{ text, field string }
+// valuePart is a text, or the dotted path of a field: the one that is not empty. root is
+// the object of the field; "" is the config.
+type valuePart struct{ text, field, root string }
 
 const fieldMark = "${config."
 
+// Roots of placeholders. Each template may name the config; only those of OAuth the others.
+const (
+	rootConfig = "config"
+	rootApp    = "app"   // the operator's OAuth client
+	rootToken  = "token" // the token that a request is about
+)
+
+var allRoots = []string{rootApp, rootToken}
+
+// templateValues are the values of templates by root; "" is the config.
+type templateValues map[string]configValues
+
+// roots returns the roots besides the config.
+func (v templateValues) roots() (roots []string) {
+	for _, root := range allRoots {
+		if _, ok := v[root]; ok {
+			roots = append(roots, root)
+		}
+	}
+	return roots
+}
+
 // parseValueTemplate parses a template. "${" is allowed only as the beginning of
-// "${config.<dotted path>}".
-func parseValueTemplate(source string) (valueTemplate, error) {
+// "${config.<dotted path>}", or of a field of one of the roots.
+func parseValueTemplate(source string, roots ...string) (valueTemplate, error) {
 	if len(source) > maxTemplate {
 		return nil, fmt.Errorf("is longer than %d bytes", maxTemplate)
 	}
@@ -34,21 +58,34 @@ func parseValueTemplate(source string) (valueTemplate, error) {
 		if !found {
 			break
 		}
-		placeholder, after, closed := strings.Cut("${"+rest, "}")
-		field, ok := strings.CutPrefix(placeholder, fieldMark)
-		if !closed || !ok || !dottedPath.MatchString(field) || strings.ContainsAny(field, "${ ") {
-			return nil, fmt.Errorf(`may contain "${" only in "${config.<dotted path>}"`)
+		placeholder, after, closed := strings.Cut(rest, "}")
+		root, field, _ := strings.Cut(placeholder, ".")
+		if root == rootConfig {
+			root = ""
 		}
-		t = append(t, valuePart{field: field})
+		known := root == "" && strings.HasPrefix("${"+rest, fieldMark) || root != "" && slices.Contains(roots, root)
+		if !closed || !known || !dottedPath.MatchString(field) || strings.ContainsAny(field, "${ ") {
+			return nil, fmt.Errorf(`may contain "${" only in %s`, placeholders(roots))
+		}
+		t = append(t, valuePart{field: field, root: root})
 		source = after
 	}
 	return t, nil
 }
 
-// fields returns the fields that the template names.
+// placeholders lists the forms of placeholders for a message.
+func placeholders(roots []string) string {
+	all := `"${config.<dotted path>}"`
+	for _, root := range roots {
+		all += `, "${` + root + `.<dotted path>}"`
+	}
+	return all
+}
+
+// fields returns the fields of the config that the template names.
 func (t valueTemplate) fields() (fields []string) {
 	for _, p := range t {
-		if p.field != "" {
+		if p.field != "" && p.root == "" {
 			fields = append(fields, p.field)
 		}
 	}
@@ -58,7 +95,7 @@ func (t valueTemplate) fields() (fields []string) {
 // templateFields returns the fields that a template names; none if it is invalid, which the
 // definition check reports.
 func templateFields(source string) []string {
-	t, err := parseValueTemplate(source)
+	t, err := parseValueTemplate(source, allRoots...)
 	if err != nil {
 		return nil
 	}
@@ -66,15 +103,20 @@ func templateFields(source string) []string {
 }
 
 // expand fills in the template. It returns "" if a field is absent, null or "".
-// The error is about the config's value and does not quote it.
+// The error is about the value and does not quote it.
 func (t valueTemplate) expand(config configValues) (string, *schema.FieldError) {
+	return t.expandWith(templateValues{"": config})
+}
+
+// expandWith is expand for a template that may name other objects than the config.
+func (t valueTemplate) expandWith(values templateValues) (string, *schema.FieldError) {
 	var b strings.Builder
 	for _, p := range t {
 		if p.field == "" {
 			b.WriteString(p.text)
 			continue
 		}
-		value, err := config.text(p.field)
+		value, err := values[p.root].text(p.field)
 		if err != nil || value == "" {
 			return "", err
 		}

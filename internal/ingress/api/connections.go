@@ -98,7 +98,7 @@ func (a apps) set(ctx context.Context, p params) (any, error) {
 	if !p.ClientSecret.IsZero() {
 		secrets = append([]secret.Text{p.ClientSecret}, secrets...)
 	}
-	app := records.App{ClientID: p.ClientID, ClientSecrets: secrets, Scopes: p.Scopes, ExtraParams: p.ExtraParams}
+	app := records.App{ClientID: p.ClientID, ClientSecrets: secrets, Scopes: p.Scopes, ExtraParams: p.ExtraParams, Extra: p.Extra}
 	if err := a.apps.Set(ctx, p.Connector, app); err != nil {
 		return nil, err
 	}

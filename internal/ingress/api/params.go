@@ -42,6 +42,8 @@ type params struct {
 	ClientSecret  secret.Text       `json:"client_secret,omitzero"`
 	ClientSecrets []secret.Text     `json:"client_secrets,omitempty"`
 	ExtraParams   map[string]string `json:"extra_params,omitempty"`
+	// Extra are further keys of an app, by the names that the connector's templates use.
+	Extra map[string]secret.Text `json:"extra,omitempty"`
 }
 
 // paramsSchema finds every unknown name and wrong type at once.

@@ -69,9 +69,11 @@ func (c credential) transmitted() string {
 // authentication returns the parameters that authenticate the client, or the
 // Authorization header that does (RFC 6749 section 2.3.1, RFC 7523 section 2.2).
 func (c credential) authentication(claims assertionClaims) (params url.Values, header string, err error) {
-	if c.o.ClientAuth == connectors.ClientAuthBasic {
-		pair := url.QueryEscape(c.id) + ":" + url.QueryEscape(c.transmitted())
-		return nil, "Basic " + base64.StdEncoding.EncodeToString([]byte(pair)), nil
+	switch c.o.ClientAuth {
+	case connectors.ClientAuthBasic:
+		return nil, basic(url.QueryEscape(c.id), url.QueryEscape(c.transmitted())), nil
+	case connectors.ClientAuthBasicPlain:
+		return nil, basic(c.id, c.transmitted()), nil
 	}
 	params = url.Values{"client_id": {c.id}}
 	if text := c.transmitted(); text != "" {
@@ -86,6 +88,10 @@ func (c credential) authentication(claims assertionClaims) (params url.Values, h
 		params.Set("client_assertion", signed)
 	}
 	return params, "", nil
+}
+
+func basic(user, password string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
 }
 
 // claimsScope reports whether assertions carry the scopes in a claim, rather than the

@@ -1,9 +1,11 @@
 package endpoint
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/secret"
@@ -11,24 +13,38 @@ import (
 
 // Code is an authorization code with what its exchange needs.
 type Code struct {
-	Code, Verifier secret.Text // the verifier is that of PKCE (RFC 7636)
+	Code, Verifier secret.Text // the verifier is that of PKCE (RFC 7636); zero: none is sent
 	RedirectURI    string
+	Scopes         []string // that were requested
 }
 
 // ExchangeCode exchanges an authorization code for tokens (RFC 6749 section 4.1.3).
 // Errors of all calls are of type [*Error].
 func (c Client) ExchangeCode(ctx context.Context, s Server, code Code) (Response, error) {
-	return c.request(ctx, tokenRequest{server: s, url: s.URLs.Token, form: url.Values{
-		"grant_type": {"authorization_code"}, "code": {code.Code.Reveal()},
-		"redirect_uri": {code.RedirectURI}, "code_verifier": {code.Verifier.Reveal()},
-	}})
+	o := s.Connector.Auth.OAuth2
+	form := url.Values{
+		"grant_type": {cmp.Or(o.GrantType, "authorization_code")}, "code": {code.Code.Reveal()}, "redirect_uri": {code.RedirectURI},
+	}
+	if !code.Verifier.IsZero() {
+		form.Set("code_verifier", code.Verifier.Reveal())
+	}
+	setScope(o, form, connectors.ScopeInCode, code.Scopes)
+	return c.request(ctx, tokenRequest{server: s, url: s.URLs.Token, form: form})
 }
 
-// Refresh exchanges a refresh token for tokens (RFC 6749 section 6).
-func (c Client) Refresh(ctx context.Context, s Server, refreshToken secret.Text) (Response, error) {
-	return c.request(ctx, tokenRequest{server: s, url: s.URLs.Refresh, form: url.Values{
-		"grant_type": {"refresh_token"}, "refresh_token": {refreshToken.Reveal()},
-	}})
+// setScope adds the scopes to a request that has them by the definition.
+func setScope(o *connectors.OAuth2, form url.Values, in string, scopes []string) {
+	if slices.Contains(o.ScopeIn, in) && len(scopes) > 0 {
+		form.Set("scope", o.JoinScopes(scopes))
+	}
+}
+
+// Refresh exchanges a refresh token for tokens (RFC 6749 section 6). scopes are those that
+// were requested.
+func (c Client) Refresh(ctx context.Context, s Server, refreshToken secret.Text, scopes []string) (Response, error) {
+	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refreshToken.Reveal()}}
+	setScope(s.Connector.Auth.OAuth2, form, connectors.ScopeInRefresh, scopes)
+	return c.request(ctx, tokenRequest{server: s, url: s.URLs.Refresh, form: form, renewal: true})
 }
 
 // ClientCredentials requests a token for the client itself (RFC 6749 section 4.4). Such
@@ -44,7 +60,7 @@ func (c Client) ClientCredentials(ctx context.Context, s Server, scopes []string
 			grantType: o.Mint.GrantType, param: o.Mint.AssertionParam, scope: scope, allClaims: true,
 		}})
 	}
-	form := url.Values{"grant_type": {"client_credentials"}}
+	form := url.Values{"grant_type": {cmp.Or(o.GrantType, "client_credentials")}}
 	if len(scopes) > 0 {
 		form.Set("scope", scope)
 	}

@@ -27,6 +27,7 @@ type tokenRequest struct {
 	method    string          // "" is POST
 	omit      []string        // parameters that the server does not accept
 	assertion *assertionGrant // in the place of client authentication; nil: none
+	renewal   bool            // it renews a token: RefreshParams are added
 	// revocation is a request of the revocation endpoint.
 	revocation bool
 }
@@ -48,13 +49,6 @@ func (c Client) request(ctx context.Context, r tokenRequest) (Response, error) {
 	if r.oauth2 == nil {
 		r.oauth2 = def.Auth.OAuth2
 	}
-	values, err := def.TokenRequest(r.server.Config)
-	if err != nil {
-		return Response{}, invalidConfig(err)
-	}
-	if r.revocation {
-		values.Params = nil
-	}
 	certificate, err := def.ClientCertificate(r.server.Config)
 	if err != nil {
 		return Response{}, invalidConfig(err)
@@ -66,6 +60,10 @@ func (c Client) request(ctx context.Context, r tokenRequest) (Response, error) {
 			last = invalidClient(err)
 			continue
 		}
+		values, err := r.values(s)
+		if err != nil {
+			return Response{}, invalidConfig(err)
+		}
 		got, failed := c.send(ctx, r, cred, values)
 		if failed == nil {
 			return got, nil
@@ -76,6 +74,18 @@ func (c Client) request(ctx context.Context, r tokenRequest) (Response, error) {
 		last = failed
 	}
 	return Response{}, last
+}
+
+// values returns what the definition adds to the request.
+func (r tokenRequest) values(clientSecret secret.Text) (connectors.TokenRequest, error) {
+	values, err := r.server.Connector.TokenRequest(r.server.Config, r.server.client(clientSecret))
+	if r.revocation {
+		values.Params, values.RefreshParams, values.Headers = nil, nil, nil
+	}
+	if !r.renewal {
+		values.RefreshParams = nil
+	}
+	return values, err
 }
 
 // send sends one request and reads its response.
@@ -137,8 +147,10 @@ func (r tokenRequest) build(ctx context.Context, cred credential, values connect
 		return nil, err
 	}
 	form := url.Values{}
-	for name, value := range values.Params {
-		form.Set(name, value.Reveal())
+	for _, params := range []map[string]secret.Text{values.Params, values.RefreshParams} {
+		for name, value := range params {
+			form.Set(name, value.Reveal())
+		}
 	}
 	for name := range standard {
 		if own := r.oauth2.ParamName(name); own != "" {
@@ -155,6 +167,9 @@ func (r tokenRequest) build(ctx context.Context, cred credential, values connect
 	req.Header.Set("Accept", "application/json")
 	if r.oauth2.TokenBody == connectors.TokenBodyXML {
 		req.Header.Set("Accept", "application/xml, application/json;q=0.9")
+	}
+	for name, value := range values.Headers {
+		req.Header.Set(name, value.Reveal())
 	}
 	if header != "" && !slices.Contains(r.omit, "client_secret") {
 		req.Header.Set("Authorization", header)
@@ -219,9 +234,8 @@ func (r tokenRequest) encode(ctx context.Context, form url.Values) (*http.Reques
 		req.Header.Set("Content-Type", contentType)
 		return req, nil
 	}
-	query := req.URL.Query()
-	maps.Copy(query, form)
-	req.URL.RawQuery = query.Encode()
+	// The URL's own query stays as it is written.
+	req.URL.RawQuery = strings.TrimPrefix(req.URL.RawQuery+"&"+form.Encode(), "&")
 	if req.Method == http.MethodGet {
 		// The transport repeats a GET without a body when a connection breaks, and the
 		// repetition could spend a refresh token twice. This body, of no bytes and no

@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/url"
 
@@ -12,6 +13,9 @@ import (
 // Revoke revokes the refresh token, and with it the access token, or else the access
 // token alone (RFC 7009). It does nothing where the server has no revocation endpoint.
 func (c Client) Revoke(ctx context.Context, s Server, tokens records.GrantTokens) error {
+	if s.Connector.Auth.OAuth2.Revocation != nil {
+		return c.revokeByRequest(ctx, s, tokens)
+	}
 	if s.URLs.Revocation == "" {
 		return nil
 	}
@@ -23,6 +27,48 @@ func (c Client) Revoke(ctx context.Context, s Server, tokens records.GrantTokens
 	o := &connectors.OAuth2{ParamNames: s.Connector.Auth.OAuth2.ParamNames}
 	_, err := c.request(ctx, tokenRequest{server: s, oauth2: o, url: s.URLs.Revocation, form: form, revocation: true})
 	return err
+}
+
+// revokeByRequest revokes the tokens by the request that the definition describes, with the
+// client's secrets in their order.
+func (c Client) revokeByRequest(ctx context.Context, s Server, tokens records.GrantTokens) error {
+	var last *Error
+	for _, clientSecret := range s.secrets() {
+		values := connectors.RequestValues{Config: s.Config, Client: s.client(clientSecret), Access: tokens.Access, Refresh: tokens.Refresh}
+		if last = c.sendRevocation(ctx, s, values); last == nil {
+			return nil
+		}
+		if last.Kind != InvalidClient {
+			break
+		}
+	}
+	return last
+}
+
+func (c Client) sendRevocation(ctx context.Context, s Server, values connectors.RequestValues) *Error {
+	ctx, cancel := c.withTimeout(ctx)
+	defer cancel()
+	req, err := s.Connector.RevocationRequest(ctx, values)
+	if err != nil {
+		return invalidConfig(err)
+	}
+	resp, err := c.transport().RoundTrip(req)
+	if err != nil {
+		return noResponse(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
+	if err != nil {
+		return noResponse(err)
+	}
+	failed := parseRevocation(resp.StatusCode)
+	if limit := s.Connector.RateLimit.ResponseError(resp, body); failed != nil {
+		failed.RetryAfter = limit.RetryAfter
+		if limit.RateLimited {
+			failed.Kind = Transient
+		}
+	}
+	return failed
 }
 
 // parseRevocation reads the response of a revocation, of which only the status counts.

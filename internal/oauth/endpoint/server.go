@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/hawser-io/hawser/internal/records"
@@ -24,6 +25,37 @@ func (s Server) secrets() []secret.Text {
 		return []secret.Text{{}}
 	}
 	return s.App.ClientSecrets
+}
+
+// client returns the client with one of its secrets, for templates.
+func (s Server) client(clientSecret secret.Text) connectors.Client {
+	return connectors.Client{ID: s.App.ClientID, Secret: clientSecret, Extra: s.App.Extra}
+}
+
+// Installation returns the server as it gives tokens of an installed app.
+func (s Server) Installation(installation string) (Server, error) {
+	def, ok := s.Connector.Installed(installation)
+	if !ok {
+		return Server{}, connectors.Errorf(connectors.CodeConnectorOAuthNotConfigured, "the definition of %s has no installation any more", s.Connector.Key)
+	}
+	urls, err := def.OAuthEndpoints(s.Config)
+	if err != nil {
+		return Server{}, err
+	}
+	var id string
+	var secrets []secret.Text
+	for _, clientSecret := range s.secrets() {
+		client, err := s.Connector.InstallationClient(s.client(clientSecret))
+		if err != nil {
+			return Server{}, err
+		}
+		id = client.ID
+		if !client.Secret.IsZero() && !slices.ContainsFunc(secrets, func(known secret.Text) bool { return known.Reveal() == client.Secret.Reveal() }) {
+			secrets = append(secrets, client.Secret)
+		}
+	}
+	s.Connector, s.URLs, s.App.ClientID, s.App.ClientSecrets = def, urls, id, secrets
+	return s, nil
 }
 
 // Companion returns the server with the endpoints of one of the connector's companions.

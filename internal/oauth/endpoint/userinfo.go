@@ -31,17 +31,14 @@ var resourceNames = map[string][]string{
 	"list": {"resources", "values", "data", "items", "results"},
 }
 
-// get requests a document of the provider's with an access token.
-func (c Client) get(ctx context.Context, def *connectors.Connector, from string, token secret.Text) (any, error) {
+// document requests a document of the provider's, by the request that build makes.
+func (c Client) document(ctx context.Context, build func(context.Context) (*http.Request, error)) (any, error) {
 	ctx, cancel := c.withTimeout(ctx)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
+	req, err := build(ctx)
 	if err != nil {
 		return nil, err
 	}
-	header, prefix := def.Auth.OAuth2.AuthorizationHeader()
-	req.Header.Set(header, prefix+token.Reveal())
-	req.Header.Set("Accept", "application/json")
 	resp, err := c.HTTP.Do(req)
 	if err != nil {
 		return nil, err
@@ -61,16 +58,24 @@ func (c Client) get(ctx context.Context, def *connectors.Connector, from string,
 	return doc, nil
 }
 
+// requestValues returns what requests about new tokens may name.
+func (s Server) requestValues(got Response) connectors.RequestValues {
+	reply, _ := got.document.(map[string]any)
+	return connectors.RequestValues{Config: s.Config, Client: s.client(secret.Text{}), Access: got.Access, Refresh: got.Refresh, Reply: reply}
+}
+
 // UserInfo returns the token's user; nil if the provider has no such endpoint, or
 // answers without an id.
-func (c Client) UserInfo(ctx context.Context, s Server, token secret.Text) (*records.User, error) {
-	if s.URLs.UserInfo == "" {
+func (c Client) UserInfo(ctx context.Context, s Server, got Response) (*records.User, error) {
+	if s.Connector.Auth.OAuth2.UserInfoURL == "" {
 		return nil, nil
 	}
 	var doc any
 	var err error
 	for range 2 {
-		if doc, err = c.get(ctx, s.Connector, s.URLs.UserInfo, token); err == nil {
+		if doc, err = c.document(ctx, func(ctx context.Context) (*http.Request, error) {
+			return s.Connector.UserInfoRequest(ctx, s.requestValues(got))
+		}); err == nil {
 			break
 		}
 	}
@@ -94,12 +99,14 @@ func clip(s string) string {
 }
 
 // Resources returns the sites that the token can access; nil if the provider has none.
-func (c Client) Resources(ctx context.Context, s Server, token secret.Text) ([]records.Resource, error) {
-	if s.URLs.Resources == "" {
+func (c Client) Resources(ctx context.Context, s Server, got Response) ([]records.Resource, error) {
+	def := s.Connector
+	if def.Auth.OAuth2.ResourcesURL == "" {
 		return nil, nil
 	}
-	def := s.Connector
-	doc, err := c.get(ctx, def, s.URLs.Resources, token)
+	doc, err := c.document(ctx, func(ctx context.Context) (*http.Request, error) {
+		return def.ResourcesRequest(ctx, s.requestValues(got))
+	})
 	if err != nil {
 		e := connectors.Errorf(connectors.CodeConnectorOAuthTokenFailed, "the sites of the account at %s could not be read; try again", def.Key)
 		e.Cause = err

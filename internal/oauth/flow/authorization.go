@@ -2,7 +2,6 @@ package flow
 
 import (
 	"context"
-	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/secret"
 )
 
 // reserved are the parameters of the authorization request that only the flow sets.
@@ -33,17 +33,22 @@ func (s *Starter) authorizationURL(ctx context.Context, flow *records.Flow, h ha
 		return "", err
 	}
 	o := def.Auth.OAuth2
-	u, err := url.Parse(server.URLs.Authorization)
+	client := connectors.Client{ID: server.App.ClientID, Extra: server.App.Extra}
+	to, err := def.AuthorizationURL(server.Config, client)
 	if err != nil {
-		return "", fmt.Errorf("the authorization URL of %s is not a URL", def.Key)
+		return "", err
+	}
+	extra, err := def.AuthorizationParams(server.Config, client)
+	if err != nil {
+		return "", err
 	}
 	config := oauth2.Config{ClientID: server.App.ClientID, RedirectURL: flow.Redirect, Scopes: []string{o.JoinScopes(flow.Scopes)}}
-	request, err := url.Parse(config.AuthCodeURL(s.links.state(h, flow.ExpiresAt), oauth2.S256ChallengeOption(secrets.Verifier.Reveal())))
+	request, err := url.Parse(config.AuthCodeURL(s.links.state(h, flow.ExpiresAt), s.options(o, h, secrets.Verifier)...))
 	if err != nil {
 		return "", err
 	}
 	q := url.Values{}
-	for name, value := range additional(o, server.App.ExtraParams) {
+	for name, value := range additional(o, extra, server.App.ExtraParams) {
 		if value != "" && !isReserved(o, name) {
 			q.Set(name, value)
 		}
@@ -53,20 +58,52 @@ func (s *Starter) authorizationURL(ctx context.Context, flow *records.Flow, h ha
 			q.Set(name, values[0])
 		}
 	}
-	u.RawQuery = q.Encode()
-	return u.String(), nil
+	return withQuery(to, q), nil
+}
+
+// options returns the parameters of the authorization request that not every provider gets.
+func (s *Starter) options(o *connectors.OAuth2, h handle, verifier secret.Text) (options []oauth2.AuthCodeOption) {
+	if !verifier.IsZero() {
+		options = append(options, oauth2.S256ChallengeOption(verifier.Reveal()))
+	}
+	for name, value := range map[string]string{"response_type": o.ResponseType, "response_mode": o.ResponseMode} {
+		if value != "" {
+			options = append(options, oauth2.SetAuthURLParam(name, value))
+		}
+	}
+	if o.Nonce {
+		options = append(options, oauth2.SetAuthURLParam("nonce", s.links.nonce(h)))
+	}
+	return options
+}
+
+// withQuery adds parameters to a URL that stays as it is written. To one with a fragment
+// they are added at its end: the page there routes by the fragment.
+func withQuery(to string, q url.Values) string {
+	before, fragment, hasFragment := strings.Cut(to, "#")
+	at := before
+	if hasFragment {
+		at = fragment
+	}
+	separator := "?"
+	if strings.HasSuffix(at, "?") || strings.HasSuffix(at, "&") {
+		separator = ""
+	} else if strings.Contains(at, "?") {
+		separator = "&"
+	}
+	return to + separator + q.Encode()
 }
 
 // additional returns the parameters of companions, of the definition, and of the app,
 // which takes precedence.
-func additional(o *connectors.OAuth2, app map[string]string) map[string]string {
+func additional(o *connectors.OAuth2, own, app map[string]string) map[string]string {
 	all := map[string]string{}
 	for _, companion := range o.Companions {
 		if len(companion.Scopes) > 0 {
 			all[companion.ScopeParam] = o.JoinScopes(companion.Scopes)
 		}
 	}
-	for _, extra := range []map[string]string{o.ExtraParams, app} {
+	for _, extra := range []map[string]string{own, app} {
 		for name, value := range extra {
 			if value != "" {
 				all[name] = value
@@ -79,6 +116,9 @@ func additional(o *connectors.OAuth2, app map[string]string) map[string]string {
 // isReserved compares without regard to case, since some servers read parameter names
 // so.
 func isReserved(o *connectors.OAuth2, name string) bool {
+	if o.Nonce && strings.EqualFold(name, "nonce") {
+		return true
+	}
 	return slices.ContainsFunc(reserved, func(own string) bool {
 		return strings.EqualFold(name, own) || strings.EqualFold(name, o.ParamName(own))
 	})

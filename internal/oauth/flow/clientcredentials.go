@@ -33,7 +33,10 @@ func (c *ClientCredentials) Connect(ctx context.Context, r records.Ref, in conne
 	if err != nil {
 		return nil, err
 	}
-	scopes := def.Auth.OAuth2.Scopes
+	scopes, err := def.ExpandScopes(config, def.Auth.OAuth2.Scopes)
+	if err != nil {
+		return nil, err
+	}
 	if len(server.App.Scopes) > 0 {
 		scopes = server.App.Scopes
 	}

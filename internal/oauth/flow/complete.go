@@ -44,7 +44,7 @@ func (c *Callbacks) complete(ctx context.Context, flow *records.Flow, query url.
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 6*c.opts.CallTimeout)
 	defer cancel()
-	got, err := c.tokens.Client.ExchangeCode(ctx, server, endpoint.Code{Code: code, Verifier: secrets.Verifier, RedirectURI: flow.Redirect})
+	got, err := c.tokens.Client.ExchangeCode(ctx, server, endpoint.Code{Code: code, Verifier: secrets.Verifier, RedirectURI: flow.Redirect, Scopes: flow.Scopes})
 	if err != nil {
 		return "", endpoint.Coded(err)
 	}
@@ -103,7 +103,7 @@ func (a *authorization) exchangeToken(ctx context.Context) error {
 // lost over it.
 func (a *authorization) findUser(ctx context.Context) {
 	var err error
-	if a.user, err = a.tokens.Client.UserInfo(ctx, a.server, a.got.Access); err != nil {
+	if a.user, err = a.tokens.Client.UserInfo(ctx, a.server, a.got); err != nil {
 		a.tokens.Options.Log.Warn().Str("connector", a.def().Key).Str("code", string(connectors.CodeConnectorOAuthParseUserinfoFailed)).
 			Msg("the user info request failed; the connection is made without it")
 	}
@@ -146,7 +146,7 @@ func (a *authorization) store(ctx context.Context) (status string, err error) {
 
 // plan returns the connection to store, with the key of its grant.
 func (a *authorization) plan(ctx context.Context) (in connection.AuthorizeInput, err error) {
-	resources, err := a.tokens.Client.Resources(ctx, a.server, a.got.Access)
+	resources, err := a.tokens.Client.Resources(ctx, a.server, a.got)
 	if err != nil {
 		return in, err
 	}

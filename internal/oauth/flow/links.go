@@ -86,6 +86,11 @@ func (l *Links) state(h handle, expires time.Time) string {
 	return encoding.EncodeToString(append(raw, l.sign([]byte("state"), h.nonce, end)...))
 }
 
+// nonce returns the flow's nonce for an ID token (OpenID Connect Core 3.1.2.1).
+func (l *Links) nonce(h handle) string {
+	return encoding.EncodeToString(l.sign([]byte("nonce"), h.nonce))
+}
+
 // parseState checks a state's signature, and returns its flow's handle and its expiry.
 func (l *Links) parseState(text string) (handle, time.Time, *connectors.Error) {
 	raw, err := decodeURL(text)

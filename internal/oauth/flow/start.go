@@ -81,7 +81,12 @@ func (s *Starter) Start(ctx context.Context, r records.Ref, in StartInput) (*Sta
 		Redirect: s.links.redirectURI(r.Connector), ReturnURL: in.ReturnURL, ExpiresAt: expires,
 	}
 	text, h := s.links.newHandle()
-	secrets := records.FlowSecrets{Config: secret.New(string(config)), Verifier: secret.New(oauth2.GenerateVerifier())}
+	secrets := records.FlowSecrets{Config: secret.New(string(config))}
+	if def.Auth.OAuth2.SendsChallenge() {
+		secrets.Verifier = secret.New(oauth2.GenerateVerifier())
+	} else if len(server.App.ClientSecrets) == 0 {
+		return nil, connectors.Errorf(connectors.CodeConnectorOAuthNotConfigured, "%s sends no code challenge (pkce: false), so its app needs a client secret: set it with 'hawser app set %s'", def.Key, def.Key)
+	}
 	if err := s.flows.Create(ctx, h.record(), flow, secrets); err != nil {
 		return nil, err
 	}
@@ -99,12 +104,20 @@ func connectionOf(flow *records.Flow, id string) *records.Connection {
 // that one new grant serves all of its connections.
 func (s *Starter) scopes(ctx context.Context, r records.Ref, server endpoint.Server, asked []string) ([]string, error) {
 	o, app := server.Connector.Auth.OAuth2, server.App
-	scopes := o.Scopes
+	usual, err := server.Connector.ExpandScopes(server.Config, o.Scopes)
+	if err != nil {
+		return nil, err
+	}
+	optional, err := server.Connector.ExpandScopes(server.Config, o.OptionalScopes)
+	if err != nil {
+		return nil, err
+	}
+	scopes := usual
 	if len(app.Scopes) > 0 {
 		scopes = app.Scopes
 	}
 	if len(asked) > 0 {
-		known := slices.Concat(o.Scopes, o.OptionalScopes, app.Scopes)
+		known := slices.Concat(usual, optional, app.Scopes)
 		for _, scope := range asked {
 			if !slices.Contains(known, scope) {
 				e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the request is not valid")

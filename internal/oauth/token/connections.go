@@ -43,20 +43,44 @@ func (c *Connections) Resolve(ctx context.Context, r records.Ref) (*connection.R
 	if err != nil || record.Grant == "" {
 		return runtime, err
 	}
-	def, err := c.servers.Connector(r.Connector)
-	if err != nil {
-		return nil, err
-	}
 	token, err := c.source.Fresh(ctx, record.Grant)
 	if err != nil {
 		return nil, err
 	}
-	header, prefix := def.Auth.OAuth2.AuthorizationHeader()
-	runtime.Headers[header] = prefix + token.Access.Reveal()
+	if err := c.addCredentials(ctx, runtime, record, token); err != nil {
+		return nil, err
+	}
 	if !token.ExpiresAt.IsZero() {
 		runtime.ExpiresAt = &token.ExpiresAt
 	}
 	return runtime, nil
+}
+
+// addCredentials adds to a runtime what the grant's owner adds to requests.
+func (c *Connections) addCredentials(ctx context.Context, runtime *connection.Runtime, record *records.Connection, token Token) error {
+	def, err := c.servers.Connector(record.Connector)
+	if err != nil {
+		return err
+	}
+	config, err := c.service.ConfigOf(record)
+	if err != nil {
+		return err
+	}
+	resolved, err := def.Resolve(config)
+	if err == nil {
+		resolved, err = c.source.WithApp(ctx, def, resolved)
+	}
+	if err != nil {
+		return err
+	}
+	resolved = withToken(def, resolved, token)
+	for name, value := range resolved.Headers {
+		runtime.Headers[name] = value.Reveal()
+	}
+	for name, value := range resolved.Query {
+		runtime.Query[name] = value.Reveal()
+	}
+	return nil
 }
 
 // Refresh renews the tokens of a connection now. A failure to renew a companion's token

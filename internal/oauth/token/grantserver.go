@@ -68,6 +68,18 @@ func (s *grantServers) config(ctx context.Context, g *records.Grant) ([]byte, er
 	return nil, connectors.Errorf(connectors.CodeConnectorOAuthRefreshFailed, "no connection uses the grant any more")
 }
 
+// withApp returns a runtime with what the operator's OAuth client is part of.
+func (s *grantServers) withApp(ctx context.Context, def *connectors.Connector, runtime connectors.Runtime) (connectors.Runtime, error) {
+	if !runtime.NeedsApp() {
+		return runtime, nil
+	}
+	app, _, err := s.servers.Apps.Get(ctx, def)
+	if err != nil {
+		return connectors.Runtime{}, err
+	}
+	return runtime.WithApp(connectors.Client{ID: app.ClientID, Extra: app.Extra})
+}
+
 // boundCertificate returns the certificate that a grant's tokens are bound to.
 func (s *grantServers) boundCertificate(ctx context.Context, g *records.Grant) (*tls.Certificate, error) {
 	server, err := s.server(ctx, g)

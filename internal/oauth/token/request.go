@@ -55,7 +55,7 @@ func (w *renewal) refresh(ctx context.Context) (endpoint.Response, error) {
 			return got, err
 		}
 	}
-	got, err := w.client.Refresh(ctx, w.server, w.opened.Refresh)
+	got, err := w.client.Refresh(ctx, w.server, w.opened.Refresh, w.grant.Requested)
 	if err != nil && kindOf(err) == endpoint.InvalidGrant && !lost && repairable && w.isNewest(ctx) {
 		if repaired, err := w.client.Repair(ctx, w.server, w.opened.Refresh); err == nil {
 			return repaired, nil

@@ -101,7 +101,7 @@ func (r *Revoker) revokeGrant(ctx context.Context, g *records.Grant) error {
 
 // revoke revokes tokens, if the server has a revocation endpoint.
 func (r *Revoker) revoke(ctx context.Context, server endpoint.Server, tokens records.GrantTokens) error {
-	if server.URLs.Revocation == "" {
+	if server.Connector.Auth.OAuth2.RevocationURL == "" {
 		return nil
 	}
 	err := r.client.Revoke(ctx, server, tokens)
@@ -120,8 +120,8 @@ func (r *Revoker) canRevoke(g *records.Grant, config []byte) bool {
 }
 
 func hasRevocation(def *connectors.Connector, config []byte) bool {
-	urls, err := def.OAuthEndpoints(config)
-	return err == nil && urls.Revocation != ""
+	_, err := def.OAuthEndpoints(config)
+	return err == nil && def.Auth.OAuth2.RevocationURL != ""
 }
 
 // begin marks a grant as unused and starts its revocation. The timer is set first, so

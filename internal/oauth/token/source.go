@@ -80,6 +80,12 @@ func (s *Source) RenewIfDue(ctx context.Context, g *records.Grant, slot AcquireS
 	return s.satisfy(ctx, g.Key(), requirement{notDue: true, current: g, slot: slot})
 }
 
+// WithApp returns a runtime with what the operator's OAuth client is part of, as
+// [Source.Transport] adds it to requests.
+func (s *Source) WithApp(ctx context.Context, def *connectors.Connector, runtime connectors.Runtime) (connectors.Runtime, error) {
+	return s.renewer.servers.withApp(ctx, def, runtime)
+}
+
 // Companion returns a companion's token of a connection, as Fresh does.
 // CONNECTOR_OAUTH_REFRESH_FAILED with the reason "missing" if the connection has none.
 func (s *Source) Companion(ctx context.Context, c *records.Connection, name string) (Token, error) {

@@ -3,6 +3,7 @@ package token
 import (
 	"context"
 	"crypto/tls"
+	"maps"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -37,13 +38,18 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err == nil {
 		ctx, err = t.withCertificate(req)
 	}
+	var runtime connectors.Runtime
+	if err == nil {
+		runtime, err = t.source.renewer.servers.withApp(ctx, t.def, t.runtime)
+	}
 	if err != nil {
 		if req.Body != nil {
 			_ = req.Body.Close() // as a RoundTripper has to
 		}
 		return nil, err
 	}
-	resp, err := t.with(token).RoundTrip(req.WithContext(ctx))
+	with := func(token Token) http.RoundTripper { return connectors.NewTransport(t.base, withToken(t.def, runtime, token)) }
+	resp, err := with(token).RoundTrip(req.WithContext(ctx))
 	if err != nil || resp.StatusCode != http.StatusUnauthorized || !t.runtime.SameOrigin(req.URL) {
 		return resp, err
 	}
@@ -59,7 +65,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return resp, nil
 	}
 	_ = resp.Body.Close()
-	return t.with(newer).RoundTrip(again)
+	return with(newer).RoundTrip(again)
 }
 
 // withCertificate returns the request's context with the certificate that the grant's
@@ -84,13 +90,15 @@ func (t *transport) withCertificate(req *http.Request) (context.Context, error) 
 	return safehttp.WithCertificate(ctx, certificate), nil
 }
 
-// with returns a transport that adds one token.
-func (t *transport) with(token Token) http.RoundTripper {
-	return connectors.NewTransport(t.base, withToken(t.def, t.runtime, token))
-}
-
-// withToken returns a runtime whose headers carry the token.
+// withToken returns a runtime that carries the token: in a header, or in the query where the
+// definition says so.
 func withToken(def *connectors.Connector, runtime connectors.Runtime, token Token) connectors.Runtime {
+	if parameter := def.Auth.OAuth2.TokenQuery; parameter != "" {
+		query := map[string]secret.Text{}
+		maps.Copy(query, runtime.Query)
+		query[parameter] = token.Access
+		return connectors.Runtime{BaseURL: runtime.BaseURL, Headers: runtime.Headers, Query: query}
+	}
 	header, prefix := def.Auth.OAuth2.AuthorizationHeader()
 	headers := map[string]secret.Text{header: secret.New(prefix + token.Access.Reveal())}
 	for name, value := range runtime.Headers {
