@@ -96,17 +96,23 @@ type Learn struct {
 }
 
 // Subscription is how webhooks are registered by the provider's API. Templates may contain
-// ${webhook.url}, ${webhook.secret}, with a Lifetime ${webhook.expires_at} (RFC 3339, UTC),
-// and, but for Create, ${subscription.id}.
+//
+//	webhook.url, webhook.secret
+//	webhook.id              a new id for each registration, where the provider asks for one
+//	webhook.expires_at      the end of Lifetime, in RFC 3339 (UTC)
+//	webhook.expires_at_ms   the same in milliseconds of the Unix time
+//	subscription.id         but for Create; also the names of its Values
+//
+// A registration that expires and has no Renew is made anew, and the old one removed.
 type Subscription struct {
 	// Requires are the config fields without which a connection has no registration.
 	Requires []string `json:"requires,omitempty"`
 	// Lifetime is for how long a registration is requested, where the provider asks.
-	Lifetime webhooks.Duration `json:"lifetime,omitempty"`
-	Create SubscriptionCreate  `json:"create"`
-	Renew  *SubscriptionRenew  `json:"renew,omitempty"`
-	Delete *SubscriptionDelete `json:"delete,omitempty"`
-	List   *SubscriptionList   `json:"list,omitempty"`
+	Lifetime webhooks.Duration   `json:"lifetime,omitempty"`
+	Create   SubscriptionCreate  `json:"create"`
+	Renew    *SubscriptionRenew  `json:"renew,omitempty"`
+	Delete   *SubscriptionDelete `json:"delete,omitempty"`
+	List     *SubscriptionList   `json:"list,omitempty"`
 }
 
 // SubscriptionCreate registers a webhook. ID and ExpiresAt are jq programs over {status,
@@ -117,6 +123,9 @@ type SubscriptionCreate struct {
 	ExpiresAt string  `json:"expires_at,omitempty"`
 	// Secret yields the signing secret, where the provider chooses it.
 	Secret string `json:"secret,omitempty"`
+	// Values are jq programs for what else of the reply Renew and Delete need: by a name of
+	// their own.
+	Values map[string]string `json:"values,omitempty"`
 }
 
 // SubscriptionRenew extends a registration before it expires.

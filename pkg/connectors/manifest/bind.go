@@ -151,8 +151,8 @@ func (b *binder) template(path, source string, input *schema.Schema, roots []str
 		switch {
 		case !slices.Contains(roots, ref.Root):
 			b.invalid(path, "names ${%s}: possible here are %s", ref, strings.Join(roots, ", "))
-		case ref.Root == "webhook" && ref.Path == "expires_at" && b.connector.Subscription.Lifetime <= 0:
-			b.invalid(path, "names ${%s}, which needs subscription.lifetime", ref)
+		case ref.Root == "webhook" || ref.Root == "subscription":
+			b.subscriptionRef(path, ref)
 		case ref.Root == "input" && input != nil && ref.Path != "" && !input.AllowsField(ref.Path):
 			b.invalid(path, "names the input field %q, which does not exist", ref.Path)
 		case ref.Root == "config" && b.connector.Config != nil && ref.Path != "" && !b.connector.Config.AllowsField(ref.Path):
@@ -255,6 +255,9 @@ func (b *binder) subscription() {
 	b.required("subscription.create.id", s.Create.ID)
 	b.program("subscription.create.expires_at", s.Create.ExpiresAt)
 	b.program("subscription.create.secret", s.Create.Secret)
+	for name, source := range s.Create.Values {
+		b.required("subscription.create.values."+name, source)
+	}
 	if s.Renew != nil {
 		b.request("subscription.renew.request", &s.Renew.Request, nil, changes...)
 		b.program("subscription.renew.expires_at", s.Renew.ExpiresAt)
@@ -268,4 +271,24 @@ func (b *binder) subscription() {
 		b.required("subscription.list.url", s.List.URL)
 		b.required("subscription.list.id", s.List.ID)
 	}
+}
+
+// subscriptionRef checks a placeholder of the roots webhook and subscription.
+func (b *binder) subscriptionRef(path string, ref template.Ref) {
+	s := b.connector.Subscription
+	known := []string{"webhook.url", "webhook.secret", "webhook.id", "subscription.id"}
+	if s.Lifetime > 0 {
+		known = append(known, "webhook.expires_at", "webhook.expires_at_ms")
+	}
+	for name := range s.Create.Values {
+		known = append(known, "subscription."+name)
+	}
+	if slices.Contains(known, ref.String()) {
+		return
+	}
+	reason := "which does not exist"
+	if strings.HasPrefix(ref.Path, "expires_at") {
+		reason = "which needs subscription.lifetime"
+	}
+	b.invalid(path, "names ${%s}, %s", ref, reason)
 }

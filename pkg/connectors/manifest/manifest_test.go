@@ -176,14 +176,14 @@ func TestASubscriptionSaysHowLongItLastsAndWhatItNeeds(t *testing.T) {
 	t.Parallel()
 	text := strings.Replace(load(t, "acme-crm.yaml"), "  create: {request: {method: POST, path: /hooks, body: {",
 		`  requires: [site, nothing]
-  create: {request: {method: POST, path: /hooks, body: {until: "${webhook.expires_at}", `, 1)
+  create: {request: {method: POST, path: /hooks, body: {until: "${webhook.expires_at}", name: "${webhook.name}", `, 1)
 	_, err := manifest.Parse("acme.yaml", []byte(text), nil)
-	for _, want := range []string{`subscription.requires.1 names the config field "nothing"`, "needs subscription.lifetime"} {
+	for _, want := range []string{`subscription.requires.1 names the config field "nothing"`, "needs subscription.lifetime", "names ${webhook.name}, which does not exist"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Parse = %v, want %q", err, want)
 		}
 	}
-	text = strings.Replace(text, "[site, nothing]", "[site]\n  lifetime: 72h", 1)
+	text = strings.NewReplacer("[site, nothing]", "[site]\n  lifetime: 72h", "webhook.name", "webhook.id").Replace(text)
 	if c, err := manifest.Parse("acme.yaml", []byte(text), nil); err != nil || c.Subscription.Lifetime == 0 {
 		t.Errorf("Parse with a lifetime = %v", err)
 	}
