@@ -185,7 +185,7 @@ func TestTheProviderHasItsSayBeforeAnythingIsStored(t *testing.T) {
 	before := len(w.everything())
 	in := connection.ConnectInput{Config: json.RawMessage(`{"apiKey":"bad-key"}`)}
 	_, err := w.service.Connect(t.Context(), shopOf(acme), in)
-	wantCode(t, err, connectors.CodeConnectorDatabaseFailed) // no executor serves shop
+	wantCode(t, err, connectors.CodeConnectorUnavailable) // no executor serves shop
 
 	var asked atomic.Int32
 	w.serveValidate("shop", func(config string) error {

@@ -48,7 +48,7 @@ func (s *Service) matching(ctx context.Context, t events.Tenant, f Filter) ([]*r
 		return nil, err
 	}
 	if f.Offset < 0 || f.Limit != nil && *f.Limit < 0 {
-		return nil, connectors.Errorf(connectors.CodeConnectorConfigInvalid, "limit and offset cannot be negative")
+		return nil, connectors.Errorf(connectors.CodeRequestInvalid, "limit and offset cannot be negative")
 	}
 	byKey := map[string]*records.Connection{}
 	for c, err := range s.connections.List(ctx, t) {

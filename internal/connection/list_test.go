@@ -138,9 +138,9 @@ func TestFiltersApplyBeforeThePageIsCut(t *testing.T) {
 		}
 	}
 	_, err = w.service.List(t.Context(), acme, connection.Filter{Offset: -1})
-	wantCode(t, err, connectors.CodeConnectorConfigInvalid)
+	wantCode(t, err, connectors.CodeRequestInvalid)
 	_, err = w.service.Count(t.Context(), acme, connection.Filter{Limit: n(-1)})
-	wantCode(t, err, connectors.CodeConnectorConfigInvalid)
+	wantCode(t, err, connectors.CodeRequestInvalid)
 	_, err = w.service.List(t.Context(), events.Tenant{Scope: "planet"}, connection.Filter{})
 	wantCode(t, err, connectors.CodeConnectorScopeInvalid)
 }

@@ -3,7 +3,7 @@ package connection_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/hawser-io/hawser/internal/testenv"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testenv.VerifyNoLeaks(m) }

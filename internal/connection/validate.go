@@ -55,7 +55,7 @@ func (v *validator) askProvider(ctx context.Context, def *connectors.Connector, 
 	defer cancel()
 	header, reply, err := v.bus.Request(ctx, v.bus.Subjects.Validate(def.Key), sealed)
 	if errors.Is(err, events.ErrNoResponders) {
-		e := connectors.Errorf(connectors.CodeConnectorDatabaseFailed, "no executor serves %s, so its config cannot be validated; start one", def.Key)
+		e := connectors.Errorf(connectors.CodeConnectorUnavailable, "no executor serves %s, so its config cannot be validated; start one", def.Key)
 		e.Cause = err
 		return e
 	}

@@ -40,7 +40,7 @@ func (a *actions) handler(lastWrites context.Context, admit admission) func(cont
 		}
 		ctx = events.EnsureTrace(events.WithTrace(ctx, message.Header))
 		last := events.SameTrace(lastWrites, ctx)
-		return a.running.do(t.reference, t.request.Attempt, func() (int, error) { return a.work(ctx, last, t, admit) })
+		return a.running.do(t, func() (int, error) { return a.work(ctx, last, t, admit) })
 	}
 }
 
@@ -55,6 +55,8 @@ func (a *actions) work(ctx, last context.Context, t *task, admit admission) (att
 		return a.outcomes.postpone(last, t, postponed(err))
 	case exists:
 		return final, nil
+	case t.request.Conflict:
+		return a.outcomes.finish(last, t, nil, idempotencyConflict())
 	}
 	output, failure := a.try(ctx, t, admit)
 	return a.outcomes.conclude(last, t, output, failure)
@@ -92,6 +94,8 @@ func (a *actions) fail(ctx context.Context, t *task, e *connectors.Error, deadLe
 	case errors.Is(err, errEventPending):
 		_, err = a.outcomes.postpone(ctx, t, postponed(err))
 	case err != nil || exists:
+	case t.request.Conflict:
+		_, err = a.outcomes.finish(ctx, t, nil, idempotencyConflict())
 	case deadLetter:
 		_, err = a.outcomes.giveUp(ctx, t, e)
 	default:

@@ -77,8 +77,8 @@ func TestConnectAsksAnExecutorToValidate(t *testing.T) {
 			Config: json.RawMessage(`{"apiKey":"canary-key","channel":"` + channel + `"}`)})
 		return connectors.AsError(err)
 	}
-	if got := connect("early"); got == nil || got.Code != connectors.CodeConnectorDatabaseFailed {
-		t.Errorf("without an executor: %v, want CONNECTOR_DATABASE_FAILED", got)
+	if got := connect("early"); got == nil || got.Code != connectors.CodeConnectorUnavailable {
+		t.Errorf("without an executor: %v, want CONNECTOR_UNAVAILABLE", got)
 	}
 	n.StartExecutor(t, nil)
 	if got := connect("good"); got != nil {

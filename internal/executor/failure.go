@@ -21,6 +21,10 @@ func inputInvalid(err error) error {
 	return &connectors.Error{Code: connectors.CodeConnectorActionInputInvalid, Message: err.Error(), Cause: err}
 }
 
+func idempotencyConflict() *connectors.Error {
+	return connectors.Errorf(connectors.CodeConnectorIdempotencyConflict, "the request id was used with another input, and this request did not run: use a new id")
+}
+
 func deadlinePassed() error {
 	return connectors.Permanent(connectors.Errorf(connectors.CodeConnectorActionTimeout, "the request's deadline passed before it ran"))
 }

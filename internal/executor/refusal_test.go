@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -122,7 +123,7 @@ func TestActionsWithoutAConnectionUseTheDefaultConfig(t *testing.T) {
 	}
 	front := n.StartIngress(t, &ingress.Options{})
 	status, body := post(t, front, "/api/v1/connectors/probe/actions/who", "")
-	if status != 200 || body != `{"data":"here"}` {
+	if status != 200 || !strings.HasPrefix(body, `{"data":"here",`) {
 		t.Errorf("over HTTP: %d %s", status, body)
 	}
 }

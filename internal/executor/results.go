@@ -46,17 +46,29 @@ type results struct {
 	suspendedAfter time.Duration
 }
 
-// exists reports whether the request has its result and the result its event. The error is
-// [events.ErrUnavailable] or [errEventPending].
+// exists reports whether the request has its result and the result its event. A request
+// whose id has a result of other input is not answered by that: it gets a result of its own,
+// see [task.setConflict]. The error is [events.ErrUnavailable] or [errEventPending].
 func (s *results) exists(ctx context.Context, t *task) (bool, error) {
+	exists, err := s.find(ctx, t)
+	if errors.Is(err, events.ErrConflict) {
+		t.setConflict()
+		exists, err = s.find(ctx, t)
+	}
+	return exists, err
+}
+
+// find is exists for the result of the task's reference. The error may also be
+// [events.ErrConflict].
+func (s *results) find(ctx context.Context, t *task) (bool, error) {
 	if t.request.GeneratedID && !t.redelivered && time.Since(t.message.Stored) < fairness.LookEvery {
 		return false, nil // the id is new, and nobody else has seen the message
 	}
-	result, err := s.bus.ResultOf(ctx, t.request.ActionRef, t.request.ID)
+	result, err := s.bus.ResultOf(ctx, t.request)
 	switch {
 	case errors.Is(err, events.ErrNotFound):
 		return false, nil
-	case errors.Is(err, events.ErrUnavailable):
+	case errors.Is(err, events.ErrUnavailable), errors.Is(err, events.ErrConflict):
 		return false, err
 	case err != nil:
 		return true, nil // the subject holds something that is no result, so none can be stored
@@ -126,11 +138,11 @@ func (s *results) storeResult(ctx context.Context, t *task, result *events.Messa
 	read := t.redelivered || time.Since(t.began) > s.suspendedAfter
 	return retryUnavailable(ctx, func() error {
 		if read {
-			stored, err := s.bus.ResultOf(ctx, t.request.ActionRef, t.request.ID)
+			stored, err := s.bus.ResultOf(ctx, t.request)
 			switch {
 			case err == nil && stored.ID() == result.ID():
 				return nil
-			case err == nil:
+			case err == nil, errors.Is(err, events.ErrConflict):
 				return errOtherResult
 			case errors.Is(err, events.ErrUnavailable):
 				return err

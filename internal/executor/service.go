@@ -49,7 +49,7 @@ func (s *callService) answer(ctx context.Context, ask natsmicro.Request) natsmic
 	}
 	waiting, _ := s.waiting.LoadOrStore(request.Connector, semaphore.NewWeighted(maxCallsPerConnector))
 	if !waiting.(*semaphore.Weighted).TryAcquire(1) {
-		e := connectors.Errorf(connectors.CodeConnectorRateLimited, "too many calls wait for %s; try again, or publish on %s", request.Connector, s.queue.Bus.Subjects.Action(request.ActionRef))
+		e := connectors.Errorf(connectors.CodeConnectorUnavailable, "too many calls wait for %s; try again, or publish on %s", request.Connector, s.queue.Bus.Subjects.Action(request.ActionRef))
 		e.RetryAfter = time.Second
 		return refuse(e)
 	}
@@ -58,7 +58,7 @@ func (s *callService) answer(ctx context.Context, ask natsmicro.Request) natsmic
 	defer cancel()
 	result, err := s.queue.Bus.RequestAction(ctx, request)
 	if err != nil {
-		return refuse(requestError(err))
+		return refuse(requestError(request, s.queue.Bus.Subjects.ResultOf(request.Reference()), err))
 	}
 	reply := natsmicro.Reply{Data: result.Data()}
 	var body outcome
@@ -68,12 +68,14 @@ func (s *callService) answer(ctx context.Context, ask natsmicro.Request) natsmic
 	return reply
 }
 
-func requestError(err error) *connectors.Error {
-	if errors.Is(err, events.ErrPending) {
-		return connectors.Errorf(connectors.CodeConnectorActionTimeout, "the result is not there yet; the request goes on")
-	}
-	if errors.Is(err, events.ErrTooLarge) {
-		return connectors.Errorf(connectors.CodeConnectorActionInputInvalid, "the request is larger than a message can be")
+func requestError(request events.Action, result string, err error) *connectors.Error {
+	switch {
+	case errors.Is(err, events.ErrPending):
+		return connectors.Errorf(connectors.CodeConnectorActionTimeout, "the request %s has no result yet, and goes on: its result will be on %s", request.ID, result)
+	case errors.Is(err, events.ErrTooLarge):
+		return connectors.Errorf(connectors.CodeRequestTooLarge, "the request is larger than a message can be")
+	case errors.Is(err, events.ErrConflict):
+		return idempotencyConflict()
 	}
 	e := connectors.Errorf(connectors.CodeConnectorDatabaseFailed, "the request could not be stored; try again")
 	e.Cause = err

@@ -14,20 +14,35 @@ type singleFlight struct{ group singleflight.Group }
 // final is the number of attempts of a request that has its stored result.
 const final = math.MaxInt
 
+// flight is what ended one flight.
+type flight struct {
+	input    string // fingerprint, "" of a generated id
+	attempts int    // made, once their outcome is stored
+}
+
 // do runs work, which returns how many attempts were made once its outcome is stored.
 // While the same request is worked on already, do waits for that outcome. It decides
-// this message too if it is of the message's attempt or a later one: the message says
-// that attempts were made before it. Otherwise the message may be the retry that the
-// outcome stored, and do runs its own work.
-func (f *singleFlight) do(request string, attempts int, work func() (int, error)) error {
+// this message too if it has the same input, and is of the message's attempt or a later
+// one: the message says that attempts were made before it. Otherwise the message may be the
+// retry that the outcome stored, or a conflict, and do runs its own work.
+func (f *singleFlight) do(t *task, work func() (int, error)) error {
+	input := ""
+	if !t.request.GeneratedID {
+		input = t.request.InputFingerprint()
+	}
+	reference := t.reference // work may change it
 	for {
 		own := false
-		made, err, _ := f.group.Do(request, func() (any, error) {
+		ended, err, _ := f.group.Do(reference, func() (any, error) {
 			own = true
-			return work()
+			attempts, err := work()
+			return flight{input, attempts}, err
 		})
-		if own || err != nil || made.(int) > attempts {
+		if own || err != nil {
 			return err
+		}
+		if other := ended.(flight); other.attempts > t.request.Attempt && other.input == input {
+			return nil
 		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 type task struct {
 	request     events.Action
 	malformed   error  // why the message is no request, nil if it is one
-	reference   string // of the request, see [events.Reference]
+	reference   string // of the request, see [events.Action.Reference]
 	message     *events.StoredMessage
 	redelivered bool // work on the message may have ended between a result and its event
 	began       time.Time
@@ -36,7 +36,7 @@ func readTask(subjects queue.Subjects, message *events.StoredMessage) (*task, er
 		return nil, malformed
 	}
 	return &task{
-		request: request, malformed: malformed, reference: events.Reference(request.ActionRef, request.ID),
+		request: request, malformed: malformed, reference: request.Reference(),
 		message: message, redelivered: message.NumDelivered > 1, began: time.Now(),
 	}, nil
 }
@@ -45,6 +45,13 @@ func readTask(subjects queue.Subjects, message *events.StoredMessage) (*task, er
 // same request.
 func (t *task) messageKey() string {
 	return t.message.Subject + "/" + strconv.FormatUint(t.message.Sequence, 10)
+}
+
+// setConflict makes the task one of a request whose id another request with other input has.
+// Its result is CONNECTOR_IDEMPOTENCY_CONFLICT, on a subject of its own.
+func (t *task) setConflict() {
+	t.request.Conflict = true
+	t.reference = t.request.Reference()
 }
 
 // attempt is the number of this attempt, from 1. Deliveries that were not acknowledged

@@ -65,7 +65,7 @@ func (u *unprocessed) end(ctx context.Context, message *events.StoredMessage, re
 		message.NumDelivered = 0 // no executor has it, so no delivery was an attempt
 	}
 	// A result that is newer than the message may lack its event.
-	result, err := u.queue.Streams.First(ctx, events.Results, 1, u.queue.Bus.Subjects.Result(t.request.ActionRef, t.request.ID))
+	result, err := u.queue.Streams.First(ctx, events.Results, 1, u.queue.Bus.Subjects.ResultOf(t.reference))
 	if err != nil && !errors.Is(err, events.ErrNotFound) {
 		return err
 	}

@@ -60,8 +60,8 @@ func TestAnActionOverHTTPAnswersWithItsResult(t *testing.T) {
 		status     int
 		want       string
 	}{
-		"a success":              {actions + "echo", `{"a":1}`, nil, 200, `{"data":{"a":1}}`},
-		"an empty input":         {actions + "echo", ``, nil, 200, `{"data":{}}`},
+		"a success":              {actions + "echo", `{"a":1}`, nil, 200, `{"data":{"a":1},"id":"`},
+		"an empty input":         {actions + "echo", ``, nil, 200, `{"data":{},"id":"`},
 		"a failure":              {actions + "refuse", `{}`, nil, 502, `"code":"CONNECTOR_ACTION_FAILED","provider_status":422}`},
 		"broken JSON":            {actions + "echo", `{`, nil, 400, `"code":"CONNECTOR_ACTION_INPUT_INVALID"`},
 		"unknown action":         {actions + "nonsuch", `{}`, nil, 404, `"code":"CONNECTOR_ACTION_NOT_FOUND"`},
@@ -75,9 +75,9 @@ func TestAnActionOverHTTPAnswersWithItsResult(t *testing.T) {
 		"two keys":               {actions + "echo", `{}`, []string{"Idempotency-Key", "a", "Idempotency-key", "b"}, 200, ""},
 		"an invalid preference":  {actions + "echo", `{}`, []string{"Prefer", "wait=soon"}, 400, `"path":"Prefer"`},
 		"below zero":             {actions + "echo", `{}`, []string{"Prefer", "wait=-1"}, 400, `"path":"Prefer"`},
-		"other preferences":      {actions + "echo", `{}`, []string{"Prefer", `respond-async, Wait = "20"; x=y, handling=lenient`}, 200, `{"data":{}}`},
-		"more than a minute":     {actions + "echo", `{}`, []string{"Prefer", "wait=86400"}, 200, `{"data":{}}`},
-		"too large":              {actions + "echo", `"` + strings.Repeat("x", 768<<10) + `"`, nil, 413, `"code":"CONNECTOR_ACTION_INPUT_INVALID"`},
+		"other preferences":      {actions + "echo", `{}`, []string{"Prefer", `respond-async, Wait = "20"; x=y, handling=lenient`}, 200, `{"data":{},"id":"`},
+		"more than a minute":     {actions + "echo", `{}`, []string{"Prefer", "wait=86400"}, 200, `{"data":{},"id":"`},
+		"too large":              {actions + "echo", `"` + strings.Repeat("x", 768<<10) + `"`, nil, 413, `"code":"REQUEST_TOO_LARGE"`},
 		"as large as can be":     {actions + "echo", `"` + strings.Repeat("x", 768<<10-2) + `"`, nil, 200, ""},
 	} {
 		r := s.do(t, "POST", c.path, c.body, c.header...)
@@ -111,11 +111,11 @@ func TestAResultThatTakesLongerCanBeFetchedLater(t *testing.T) {
 	close(release)
 	testenv.Eventually(t, "the result is there", func() bool { return s.do(t, "GET", result, "").status == http.StatusOK })
 	for _, path := range []string{result, "/api/v1/results/k%201"} {
-		if r := s.do(t, "GET", path, ""); r.body != `{"data":"waited"}` {
+		if r := s.do(t, "GET", path, ""); r.body != `{"data":"waited","id":"k 1"}` {
 			t.Errorf("%s: %d %s", path, r.status, r.body)
 		}
 	}
-	if r := s.do(t, "POST", path, "{}", "Idempotency-Key", "k 1"); r.status != http.StatusOK || r.body != `{"data":"waited"}` {
+	if r := s.do(t, "POST", path, "{}", "Idempotency-Key", "k 1"); r.status != http.StatusOK || r.body != `{"data":"waited","id":"k 1"}` {
 		t.Errorf("the same request again: %d %s", r.status, r.body)
 	}
 	if calls.Load() != 1 {
@@ -130,7 +130,7 @@ func TestResultsOfTwoTenantsWithTheSameIDStayApart(t *testing.T) {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
 	for _, base := range []string{ofAva, ofBob} {
-		want := fmt.Sprintf(`{"data":{"of":%q}}`, base)
+		want := fmt.Sprintf(`{"data":{"of":%q},"id":"same"}`, base)
 		if r := s.do(t, "POST", base+"/probe/actions/echo", fmt.Sprintf(`{"of":%q}`, base), "Idempotency-Key", "same"); r.body != want {
 			t.Errorf("%d %s, want %s", r.status, r.body, want)
 		}
@@ -139,7 +139,7 @@ func TestResultsOfTwoTenantsWithTheSameIDStayApart(t *testing.T) {
 		t.Errorf("by the bare id: %d %s, want a refusal: it could be either", r.status, r.body)
 	}
 	ref := events.Reference(testenv.Ref(bob, "probe", "echo"), "same")
-	if r := s.do(t, "GET", "/api/v1/results/"+ref, ""); r.body != fmt.Sprintf(`{"data":{"of":%q}}`, ofBob) {
+	if r := s.do(t, "GET", "/api/v1/results/"+ref, ""); r.body != fmt.Sprintf(`{"data":{"of":%q},"id":"same"}`, ofBob) {
 		t.Errorf("by reference: %d %s", r.status, r.body)
 	}
 	for _, guess := range []string{"organization.bob.probe.echo.*", "organization.bob.probe.echo.%3E", "*.*.*.*.same", "organization.bob.probe.*.same", "%2A", "%3E", strings.Repeat("x", 5000), "a%20b", "%00"} {

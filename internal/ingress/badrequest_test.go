@@ -27,7 +27,7 @@ func TestAnInvalidActionRequestIsRefusedWithTheNameOfItsError(t *testing.T) {
 		"a malformed query string":     {"?account=%zz", "", nil},
 	} {
 		r := s.do(t, "POST", echo+c.query, `{}`, c.header...)
-		if r.status != http.StatusBadRequest || r.code() != "CONNECTOR_ACTION_INPUT_INVALID" || !strings.Contains(r.body, `"path":"`+c.path+`"`) {
+		if r.status != http.StatusBadRequest || r.code() != "REQUEST_INVALID" || !strings.Contains(r.body, `"path":"`+c.path+`"`) {
 			t.Errorf("%s: %d %s, want 400 that names %q", name, r.status, r.body, c.path)
 		}
 	}
@@ -53,9 +53,9 @@ func TestABodyThatIsTooLargeHasTheCodeOfItsRoute(t *testing.T) {
 	s := serve(t)
 	s.connect(t, "probe")
 	for path, code := range map[string]string{
-		"/api/v1/connect-sessions":    "CONNECTOR_CONFIG_INVALID",
-		ofAva + "/probe/toggle":       "CONNECTOR_CONFIG_INVALID",
-		ofAva + "/probe/actions/noop": "CONNECTOR_ACTION_INPUT_INVALID",
+		"/api/v1/connect-sessions":    "REQUEST_TOO_LARGE",
+		ofAva + "/probe/toggle":       "REQUEST_TOO_LARGE",
+		ofAva + "/probe/actions/noop": "REQUEST_TOO_LARGE",
 	} {
 		r := s.do(t, "POST", path, `"`+strings.Repeat("x", 2<<20)+`"`)
 		if r.status != http.StatusRequestEntityTooLarge || r.code() != code {

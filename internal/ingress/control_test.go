@@ -36,9 +36,9 @@ func TestEveryOperationAnswersOnNATS(t *testing.T) {
 		{"connections.rotate-webhook", one + `}`, "", `"webhook_url":`},
 		{"connections.list", `{"scope":"galaxy","identity":"a"}`, "CONNECTOR_SCOPE_INVALID", `"status":400`},
 		{"connections.list", `{"scope":"organization"}`, "CONNECTOR_SCOPE_IDENTIFIER_REQUIRED", `"status":400`},
-		{"connections.list", `{` + tenant + `,"replace":true}`, "CONNECTOR_CONFIG_INVALID", `"path":"replace"`},
-		{"connections.get", `{"Scope":"organization"}`, "CONNECTOR_CONFIG_INVALID", `"path":"Scope"`},
-		{"connections.get", `not JSON`, "CONNECTOR_CONFIG_INVALID", `"errors":[`},
+		{"connections.list", `{` + tenant + `,"replace":true}`, "REQUEST_INVALID", `"path":"replace"`},
+		{"connections.get", `{"Scope":"organization"}`, "REQUEST_INVALID", `"path":"Scope"`},
+		{"connections.get", `not JSON`, "REQUEST_INVALID", `"errors":[`},
 		{"connections.disconnect", one + `}`, "", `{}`},
 		{"connections.disconnect", one + `}`, "CONNECTOR_NOT_CONNECTED", `"type":"urn:hawser:error:CONNECTOR_NOT_CONNECTED"`},
 	} {

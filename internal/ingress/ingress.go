@@ -69,7 +69,7 @@ type Ingress struct {
 	log      zerolog.Logger
 	metrics  *metrics
 	requests *semaphore.Weighted // has a slot for each request that is handled now
-	close    func()              // ends event feeds
+	close    func()              // ends event feeds, and the waiting for results
 }
 
 // New returns an ingress. Serve its Handler, and Run it.
@@ -113,7 +113,7 @@ func New(parts Parts, opts *Options) *Ingress {
 }
 
 // Run serves the control operations on NATS until ctx ends; those that run may
-// finish until grace ends. Event feeds end with ctx. serving is called once they are served.
+// finish until grace ends. Event feeds and the waiting for results end with ctx. serving is called once they are served.
 func (i *Ingress) Run(ctx, grace context.Context, serving func()) error {
 	defer context.AfterFunc(ctx, i.close)()
 	return i.api.Serve(ctx, grace, serving)

@@ -1,10 +1,10 @@
 package ingress_test
 
 import (
+	"github.com/hawser-io/hawser/internal/testenv"
+
 	"flag"
 	"testing"
-
-	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) {
@@ -13,6 +13,5 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "4"); err != nil {
 		panic(err)
 	}
-	// The client's object store may end its publisher before this goroutine starts (nats.go 1.55).
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/nats-io/nats.go/jetstream.(*jetStream).resetPendingAcksOnReconnect"))
+	testenv.VerifyNoLeaks(m)
 }

@@ -34,7 +34,6 @@ func newMetrics(r prometheus.Registerer) *metrics {
 // recorder records the answer, for the log line.
 type recorder struct {
 	http.ResponseWriter
-	id     string
 	status int // 0 until the answer begins
 	code   connectors.Code
 }
@@ -64,8 +63,8 @@ func (r *recorder) RecordCode(code connectors.Code) { r.code = code }
 func (i *Ingress) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
-		rec := &recorder{ResponseWriter: w, id: events.NewID()}
-		rec.Header()[problem.RequestIDHeader] = []string{rec.id}
+		rec := &recorder{ResponseWriter: w}
+		problem.SetRequestID(rec, events.NewID())
 		if len(r.TransferEncoding) > 0 {
 			// net/http ignores a Content-Length beside it, and a proxy before us may not:
 			// RFC 9112, 6.1 requires that the connection is closed.
@@ -92,7 +91,7 @@ func (i *Ingress) finish(rec *recorder, r *http.Request, began time.Time) {
 	panicked := recover()
 	if panicked != nil && panicked != http.ErrAbortHandler {
 		// The value may have secrets, so it is not logged.
-		i.log.Error().Str("request_id", rec.id).Str("route", routeOf(r)).Msg("a handler panicked")
+		i.log.Error().Str("request_id", rec.Header().Get(problem.RequestIDHeader)).Str("route", routeOf(r)).Msg("a handler panicked")
 		if rec.status == 0 {
 			problem.Write(rec, &connectors.Error{Code: connectors.CodeInternal, Message: "internal error"})
 			panicked = nil
@@ -109,7 +108,7 @@ func (i *Ingress) finish(rec *recorder, r *http.Request, began time.Time) {
 		level = zerolog.DebugLevel
 	}
 	if line := i.log.WithLevel(level); line.Enabled() {
-		line.Str("request_id", rec.id).Str("trace_id", events.TraceID(r.Context())).Str("method", methodOf(r)).
+		line.Str("request_id", rec.Header().Get(problem.RequestIDHeader)).Str("trace_id", events.TraceID(r.Context())).Str("method", methodOf(r)).
 			Str("route", routeOf(r)).Int("status", rec.status).Str("code", string(rec.code)).Dur("ms", took).Msg("http")
 	}
 	if panicked != nil {

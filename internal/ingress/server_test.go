@@ -104,7 +104,7 @@ func TestTooManyRequestsAreAnswered503(t *testing.T) {
 		}
 	}
 	r := s.do(t, "GET", "/api/v1/connectors", "")
-	if r.status != http.StatusServiceUnavailable || r.header.Get("Retry-After") == "" || r.code() != "CONNECTOR_DATABASE_FAILED" || r.header.Get("X-Request-Id") == "" {
+	if r.status != http.StatusServiceUnavailable || r.header.Get("Retry-After") == "" || r.code() != "CONNECTOR_UNAVAILABLE" || r.header.Get("X-Request-Id") == "" {
 		t.Errorf("%d %s %v", r.status, r.body, r.header)
 	}
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
-	"go.uber.org/goleak"
 
 	"github.com/hawser-io/hawser/internal/natsmicro"
 	"github.com/hawser-io/hawser/internal/testenv"
@@ -284,7 +283,7 @@ func TestAServiceThatCannotBeMadeIsAnError(t *testing.T) {
 	}
 }
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testenv.VerifyNoLeaks(m) }
 
 func busOn(t testing.TB, nc *nats.Conn) *events.Bus {
 	t.Helper()

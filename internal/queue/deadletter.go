@@ -23,7 +23,7 @@ func (q *Queue) DeadLetter(ctx context.Context, a events.Action, reason string) 
 	m := a.Message()
 	m.Header[HeaderReason] = []string{reason}
 	m.Header[HeaderSubject] = []string{q.Bus.Subjects.Action(a.ActionRef)}
-	msgID := "dead/" + events.Reference(a.ActionRef, a.ID)
+	msgID := "dead/" + a.Reference()
 	return q.publish(ctx, q.Subjects.DeadAction(a.ActionRef), m, &events.PublishOptions{MsgID: msgID})
 }
 

@@ -160,7 +160,9 @@ func update(config *jetstream.StreamConfig, want jetstream.StreamConfig) []Drift
 	// The server fills in these where they are zero.
 	want.MaxMsgs, want.MaxBytes = cmp.Or(want.MaxMsgs, -1), cmp.Or(want.MaxBytes, -1)
 	want.MaxMsgsPerSubject = cmp.Or(want.MaxMsgsPerSubject, -1)
-	want.Duplicates = cmp.Or(want.Duplicates, config.Duplicates)
+	if len(want.Sources) == 0 { // with one, zero means none
+		want.Duplicates = cmp.Or(want.Duplicates, config.Duplicates)
+	}
 	var out []Drift
 	for _, name := range decided {
 		field, _ := reflect.TypeFor[jetstream.StreamConfig]().FieldByName(name)

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"go.uber.org/goleak"
 
 	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/testenv"
@@ -18,8 +17,7 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		panic(err)
 	}
-	// The client's object store may end its publisher before this goroutine starts (nats.go 1.55).
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/nats-io/nats.go/jetstream.(*jetStream).resetPendingAcksOnReconnect"))
+	testenv.VerifyNoLeaks(m)
 }
 
 var (

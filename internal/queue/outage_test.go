@@ -24,8 +24,8 @@ func calls(q *queue.Queue) map[string]func(context.Context) error {
 		"Park":          func(ctx context.Context) error { return q.Park(ctx, request("1"), time.Now()) },
 		"DeadLetter":    func(ctx context.Context) error { return q.DeadLetter(ctx, request("1"), "X") },
 		"Request":       func(ctx context.Context) error { _, err := q.Bus.RequestAction(ctx, request("1")); return err },
-		"ResultOf":      func(ctx context.Context) error { _, err := q.Bus.ResultOf(ctx, refOf(ava), "1"); return err },
-		"StoredResult":  func(ctx context.Context) error { _, err := q.Bus.StoredResult(ctx, "1"); return err },
+		"ResultOf":      func(ctx context.Context) error { _, err := q.Bus.ResultOf(ctx, request("1")); return err },
+		"StoredResult":  func(ctx context.Context) error { _, err := q.Bus.StoredResult(ctx, "1", ""); return err },
 		"Subjects": func(ctx context.Context) error {
 			_, err := q.Streams.SubjectCounts(ctx, events.Actions, ">")
 			return err

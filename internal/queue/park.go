@@ -26,7 +26,7 @@ func (q *Queue) Park(ctx context.Context, a events.Action, at time.Time) error {
 	}
 	m := a.Message()
 	maps.Copy(m.Header, schedule(at, q.Subjects.DueAction(a.ActionRef)))
-	return q.publish(ctx, q.Subjects.Parked(a.ActionRef, a.ID), m, nil)
+	return q.publish(ctx, q.Subjects.parked(a.Reference()), m, nil)
 }
 
 // ParkWebhook has a stored webhook handed out again at the given time. The parked

@@ -67,10 +67,15 @@ func (s Subjects) DueWebhookFilter(connector string) string {
 	return s.due(s.public.WebhookFilter(connector))
 }
 
-// Parked is the subject on which a request waits for its time. Publishing there
-// again replaces the request that waits.
+// Parked is the subject on which a request of the default account waits for its time.
 func (s Subjects) Parked(r events.ActionRef, requestID string) string {
-	return s.public.Prefix() + ".parked.action." + events.Fingerprint(events.Reference(r, requestID))
+	return s.parked(events.Reference(r, requestID))
+}
+
+// parked is the subject on which a request waits for its time. Publishing there again
+// replaces the request that waits.
+func (s Subjects) parked(reference string) string {
+	return s.public.Prefix() + ".parked.action." + events.Fingerprint(reference)
 }
 
 func (s Subjects) parkedWebhook(id string) string {

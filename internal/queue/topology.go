@@ -92,17 +92,21 @@ func (t Topology) streams(n events.Subjects) []definition {
 		}
 		return subjects
 	}
-	maxDeliveries := func(s events.Stream) string {
-		return "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES." + n.StreamName(s) + ".>"
+	maxDeliveries := func(s events.Stream, rest string) string {
+		return "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES." + n.StreamName(s) + "." + rest
 	}
-	table := []definition{{events.Actions, chosen{}, 0, jetstream.StreamConfig{
+	table := []definition{{Advisories, chosen{}, 64 << 20, jetstream.StreamConfig{
+		Description: "advisories of messages that reached their maximum deliveries", Subjects: []string{maxDeliveries(events.Actions, ">"), maxDeliveries(Parked, ">"), maxDeliveries(events.Webhooks, ">")},
+		Retention: limits, MaxAge: 7 * day, MaxBytes: 64 << 20,
+	}}, {events.Actions, chosen{}, 0, jetstream.StreamConfig{
 		// Tenants publish here, so no header may act on other messages: no schedules,
-		// no TTL, no rollup. The duplicate window is stream-wide, and the smallest
-		// possible: a tenant's Nats-Msg-Id must not drop another tenant's request. A
+		// no TTL, no rollup. The duplicate window is stream-wide, and a tenant's
+		// Nats-Msg-Id must not drop another tenant's request: the server has no window
+		// only for a stream with a source, so there is one that has no messages. A
 		// request has one result because of the result's subject. MaxMsgs, MaxBytes and
 		// MaxAge would drop requests; the server's store limit answers 503 instead.
 		Description: "action requests", Subjects: []string{n.Actions()},
-		Retention: queue, Duplicates: 100 * time.Millisecond,
+		Retention: queue, Sources: []*jetstream.StreamSource{{Name: n.StreamName(Advisories), FilterSubject: maxDeliveries(events.Actions, "none.none")}},
 	}}, {Parked, chosen{}, 0, jetstream.StreamConfig{
 		// Only Hawser's programs publish here. There are no limits: they would drop
 		// schedules without a trace.
@@ -136,9 +140,6 @@ func (t Topology) streams(n events.Subjects) []definition {
 	}}, {Dead, evidence, full.EvidenceMaxBytes, jetstream.StreamConfig{
 		Description: "requests and webhooks whose attempts are over", Subjects: below("dead"),
 		Retention: limits, MaxAge: t.EvidenceMaxAge, MaxBytes: t.EvidenceMaxBytes, AllowDirect: true,
-	}}, {Advisories, chosen{}, 64 << 20, jetstream.StreamConfig{
-		Description: "advisories of messages that reached their maximum deliveries", Subjects: []string{maxDeliveries(events.Actions), maxDeliveries(Parked), maxDeliveries(events.Webhooks)},
-		Retention: limits, MaxAge: 7 * day, MaxBytes: 64 << 20,
 	}}}
 	for i := range table {
 		row := &table[i]

@@ -23,7 +23,7 @@ func NewClaims(buckets Buckets) *Claims { return &Claims{buckets.Claims} }
 // Acquire claims the request for holder. It returns the holder of the existing claim: holder itself if
 // the claim is new.
 func (c *Claims) Acquire(ctx context.Context, a events.Action, holder string) (string, error) {
-	key := events.Reference(a.ActionRef, a.ID)
+	key := a.Reference()
 	for range kvstore.Attempts(ctx) {
 		_, err := c.bucket.Create(ctx, key, []byte(holder), claimTTL)
 		if err == nil {
@@ -45,7 +45,7 @@ func (c *Claims) Acquire(ctx context.Context, a events.Action, holder string) (s
 
 // Release removes a claim, if the call was certainly not made.
 func (c *Claims) Release(ctx context.Context, a events.Action) error {
-	err := c.bucket.Delete(ctx, events.Reference(a.ActionRef, a.ID), 0)
+	err := c.bucket.Delete(ctx, a.Reference(), 0)
 	if err != nil && !errors.Is(err, kvstore.ErrNotFound) {
 		return DatabaseError("release the claim of the request", err)
 	}

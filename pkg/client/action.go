@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -127,7 +129,7 @@ func (a *Action) Result(ctx context.Context, id string) (json.RawMessage, error)
 	if a.client.tenant {
 		return nil, forbidden("an earlier result")
 	}
-	result, err := a.client.bus.StoredResult(ctx, events.Reference(a.ref, id))
+	result, err := a.client.bus.StoredResult(ctx, events.Action{ActionRef: a.ref, Account: a.opts.Account, ID: id}.Reference(), "")
 	if errors.Is(err, events.ErrNotFound) {
 		return nil, fmt.Errorf("request %.64q: %w", id, ErrNoResult)
 	}
@@ -175,22 +177,31 @@ func (c *Client) await(ctx context.Context, r events.Action) (events.Event, erro
 }
 
 // awaitLive is [events.Bus.RequestAction] with a tenant's credentials, which cannot read
-// streams: it gets the result only if it is connected when the result is published.
+// streams: it gets the result only if it is connected when the result is published. The
+// result of a request whose id was used with another input is on a subject of its own.
 func (c *Client) awaitLive(ctx context.Context, r events.Action) (events.Event, error) {
-	sub, err := c.nc.SubscribeSync(c.bus.Subjects.Result(r.ActionRef, r.ID))
-	if err != nil {
-		return events.Event{}, fmt.Errorf("%w: %w", events.ErrUnavailable, err)
+	conflict := r
+	conflict.Conflict = true
+	results := make(chan *nats.Msg, 4)
+	for _, reference := range []string{r.Reference(), conflict.Reference()} {
+		sub, err := c.nc.ChanSubscribe(c.bus.Subjects.ResultOf(reference), results)
+		if err != nil {
+			return events.Event{}, fmt.Errorf("%w: %w", events.ErrUnavailable, err)
+		}
+		defer func() { _ = sub.Unsubscribe() }()
 	}
-	defer func() { _ = sub.Unsubscribe() }()
 	if err := c.bus.PublishAction(ctx, r); err != nil {
 		return events.Event{}, err
 	}
+	closed := c.nc.StatusChanged(nats.CLOSED)
+	defer c.nc.RemoveStatusListener(closed)
 	for {
-		msg, err := sub.NextMsgWithContext(ctx)
-		if err != nil {
-			if ctx.Err() == nil { // the connection is closed
-				return events.Event{}, fmt.Errorf("%w: %w", events.ErrPending, err)
-			}
+		var msg *nats.Msg
+		select {
+		case msg = <-results:
+		case <-closed:
+			return events.Event{}, fmt.Errorf("%w: %w", events.ErrPending, nats.ErrConnectionClosed)
+		case <-ctx.Done():
 			return events.Event{}, events.ErrPending
 		}
 		if e, err := readEvent(msg.Subject, msg.Header, msg.Data); err == nil {

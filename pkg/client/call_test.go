@@ -201,7 +201,7 @@ func TestRequestsThatNobodyCouldAnswerAreNotPublished(t *testing.T) {
 		"priority":  {org.Action("echo", "say").With(client.PublishOptions{Priority: "urgent"}), nil, connectors.CodeConnectorActionInputInvalid},
 		"input":     {org.Action("echo", "say"), func() {}, connectors.CodeConnectorActionInputInvalid},
 		"bad JSON":  {org.Action("echo", "say"), json.RawMessage(`{"text`), connectors.CodeConnectorActionInputInvalid},
-		"too large": {org.Action("echo", "say"), said{strings.Repeat("x", 2<<20)}, connectors.CodeConnectorActionInputInvalid},
+		"too large": {org.Action("echo", "say"), said{strings.Repeat("x", 2<<20)}, connectors.CodeRequestTooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -60,7 +60,7 @@ func call[T any](ctx context.Context, c *Client, operation string, r request) (T
 func noReply(operation string, cause error) *connectors.Error {
 	e := connectors.Errorf(connectors.CodeConnectorDatabaseFailed, "%s got no reply", operation)
 	if errors.Is(cause, events.ErrNoResponders) {
-		e.Message = "no ingress answers " + operation + ": start one on this NATS system"
+		e.Code, e.Message = connectors.CodeConnectorUnavailable, "no ingress answers "+operation+": start one on this NATS system"
 	}
 	e.Cause, e.RetryAfter = cause, time.Second
 	return e

@@ -170,7 +170,7 @@ func TestWithoutHawserTheCallerIsToldAtOnce(t *testing.T) {
 	c := newClient(t, env.Conn(t), &client.Options{Timeout: 5 * time.Second, PublishTimeout: 200 * time.Millisecond})
 	org := c.Scope("organization", "o")
 	_, err := org.Get(t.Context(), "echo")
-	if e := wantCode(t, err, connectors.CodeConnectorDatabaseFailed); !errors.Is(err, events.ErrNoResponders) || !strings.Contains(e.Message, "ingress") {
+	if e := wantCode(t, err, connectors.CodeConnectorUnavailable); !errors.Is(err, events.ErrNoResponders) || !strings.Contains(e.Message, "ingress") {
 		t.Errorf("without an ingress: %v, want advice", err)
 	}
 	// There is no stream.

@@ -47,7 +47,9 @@ func publishError(err error) error {
 	case errors.Is(err, events.ErrRequest), errors.Is(err, events.ErrSubject):
 		e.Code, e.Message = connectors.CodeConnectorActionInputInvalid, "a name or the ID of the request is malformed or too long"
 	case errors.Is(err, events.ErrTooLarge):
-		e.Code, e.Message = connectors.CodeConnectorActionInputInvalid, "the input is larger than a message can be"
+		e.Code, e.Message = connectors.CodeRequestTooLarge, "the input is larger than a message can be"
+	case errors.Is(err, events.ErrConflict):
+		e.Code, e.Message = connectors.CodeConnectorIdempotencyConflict, "the ID was used with another input, and this request did not run: use a new ID"
 	}
 	e.Cause = err
 	return e

@@ -36,6 +36,9 @@ func aTenantsCredentialsAreEnough(t *testing.T, s *system) {
 			next(t, results)
 			next(t, lifecycle)
 		}
+		_, err := own.Action("echo", "say").With(client.PublishOptions{ID: "mine"}).Call(t.Context(), said{"another input"})
+		wantCode(t, err, connectors.CodeConnectorIdempotencyConflict)
+		next(t, results)
 		id, err := own.Action("echo", "say").Publish(t.Context(), said{"hi"}, nil)
 		if err != nil {
 			t.Fatalf("%s: publish: %v", identity, err)

@@ -47,6 +47,11 @@ const (
 	CodeConnectorBuildConfigRequired        Code = "CONNECTOR_BUILD_CONFIG_REQUIRED"
 	CodeConnectorBuildScopesRequired        Code = "CONNECTOR_BUILD_SCOPES_REQUIRED"
 	CodeConnectorBuildConnectorsRequired    Code = "CONNECTOR_BUILD_CONNECTORS_REQUIRED"
+	CodeConnectorIdempotencyConflict        Code = "CONNECTOR_IDEMPOTENCY_CONFLICT"
+	CodeConnectorQuotaExceeded              Code = "CONNECTOR_QUOTA_EXCEEDED"
+	CodeConnectorUnavailable                Code = "CONNECTOR_UNAVAILABLE"
+	CodeRequestInvalid                      Code = "REQUEST_INVALID"
+	CodeRequestTooLarge                     Code = "REQUEST_TOO_LARGE"
 	CodeUnauthenticated                     Code = "UNAUTHENTICATED"
 	CodeForbidden                           Code = "FORBIDDEN"
 	CodeInternal                            Code = "INTERNAL"
@@ -95,6 +100,11 @@ var meanings = map[Code]meaning{
 	CodeConnectorBuildConfigRequired:        {http.StatusInternalServerError, false},
 	CodeConnectorBuildScopesRequired:        {http.StatusInternalServerError, false},
 	CodeConnectorBuildConnectorsRequired:    {http.StatusInternalServerError, false},
+	CodeConnectorIdempotencyConflict:        {http.StatusUnprocessableEntity, false},
+	CodeConnectorQuotaExceeded:              {http.StatusTooManyRequests, true},
+	CodeConnectorUnavailable:                {http.StatusServiceUnavailable, true},
+	CodeRequestInvalid:                      {http.StatusBadRequest, false},
+	CodeRequestTooLarge:                     {http.StatusRequestEntityTooLarge, false},
 	CodeUnauthenticated:                     {http.StatusUnauthorized, false},
 	CodeForbidden:                           {http.StatusForbidden, false},
 	CodeInternal:                            {http.StatusInternalServerError, true},

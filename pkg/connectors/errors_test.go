@@ -17,7 +17,7 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 )
 
-// The table of INTERFACE.md, section 5, and what can be repeated.
+// The tables of INTERFACE.md, sections 5 and 10, and what can be repeated.
 var codes = map[connectors.Code]struct {
 	status    int
 	retryable bool
@@ -38,6 +38,8 @@ var codes = map[connectors.Code]struct {
 	"CONNECTOR_WEBHOOK_TOO_LARGE": {413, false}, "CONNECTOR_ENCRYPT_FAILED": {500, false}, "CONNECTOR_DECRYPT_FAILED": {500, false},
 	"CONNECTOR_ENCRYPTION_SECRET_REQUIRED": {500, false}, "CONNECTOR_BUILD_CONFIG_REQUIRED": {500, false},
 	"CONNECTOR_BUILD_SCOPES_REQUIRED": {500, false}, "CONNECTOR_BUILD_CONNECTORS_REQUIRED": {500, false},
+	"CONNECTOR_IDEMPOTENCY_CONFLICT": {422, false}, "CONNECTOR_QUOTA_EXCEEDED": {429, true}, "CONNECTOR_UNAVAILABLE": {503, true},
+	"REQUEST_INVALID": {400, false}, "REQUEST_TOO_LARGE": {413, false},
 	"UNAUTHENTICATED": {401, false}, "FORBIDDEN": {403, false}, "INTERNAL": {500, true},
 }
 

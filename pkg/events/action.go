@@ -16,6 +16,7 @@ type Action struct {
 	GeneratedID  bool      // the id was generated for this message, so it has no earlier result
 	NotifyStored bool      // a caller waits for the result: see [Bus.PublishResult]
 	Account      string    // "default" unless the request names one
+	Conflict     bool      // another request with the same id and other input is the first: see [ErrConflict]
 	Deadline     time.Time // zero: none
 	High         bool      // hawserpriority is high
 	Input        json.RawMessage
@@ -33,6 +34,7 @@ const (
 	HeaderGeneratedID  = "Hawser-Fresh"         // see [Action.GeneratedID]
 	HeaderNotifyStored = "Hawser-Awaited"       // see [Action.NotifyStored]
 	HeaderEventPending = "Hawser-Event-Pending" // see [Action.EventPending]
+	HeaderInput        = "Hawser-Input"         // of a result: [Action.InputFingerprint] of its request
 )
 
 // ErrRequest is wrapped by errors about a request itself. Repeating the request does
@@ -66,7 +68,7 @@ func (a Action) Message() *Message {
 		dataContentType: {"application/json"}, contentType: {"application/json"},
 	}}
 	m.SetID(a.ID)
-	if a.Account != "default" {
+	if a.Account != defaultName {
 		m.SetExtension(ExtAccount, a.Account)
 	}
 	if !a.Deadline.IsZero() {

@@ -153,7 +153,7 @@ func TestTheLongestRequestCanBeAnswered(t *testing.T) {
 	t.Parallel()
 	_, q := start(t)
 	wide := strings.Repeat("ü", 64) // 128 bytes, 384 when escaped
-	a := events.Action{ActionRef: events.ActionRef{Tenant: events.Tenant{Scope: wide, Identity: wide}, Connector: wide, Action: wide}, ID: wide}
+	a := events.Action{ActionRef: events.ActionRef{Tenant: events.Tenant{Scope: wide, Identity: wide}, Connector: wide, Action: wide}, Account: wide, ID: wide}
 	publishAction(t, q, a)
 	if err := q.Park(t.Context(), a, time.Now()); err != nil {
 		t.Errorf("Park: %v", err)
@@ -165,10 +165,10 @@ func TestTheLongestRequestCanBeAnswered(t *testing.T) {
 	if e, err := q.Bus.RequestAction(bounded(t), a); err != nil || string(e.Data()) != `{"data":1}` {
 		t.Errorf("Request: %s, %v", e.Data(), err)
 	}
-	if e, err := q.Bus.ResultOf(t.Context(), a.ActionRef, a.ID); err != nil || string(e.Data()) != `{"data":1}` {
+	if e, err := q.Bus.ResultOf(t.Context(), a); err != nil || string(e.Data()) != `{"data":1}` {
 		t.Errorf("ResultOf: %s, %v", e.Data(), err)
 	}
-	if e, err := q.Bus.StoredResult(t.Context(), events.Reference(a.ActionRef, a.ID)); err != nil || e.Type() != events.ActionCompleted.Type() {
+	if e, err := q.Bus.StoredResult(t.Context(), a.Reference(), ""); err != nil || e.Type() != events.ActionCompleted.Type() {
 		t.Errorf("StoredResult: %v, %v", e.Type(), err)
 	}
 }

@@ -17,7 +17,9 @@ var (
 	// may still fail.
 	ErrInProgress = errors.New("events: another message on the subject is being stored")
 	ErrNotFound   = errors.New("events: no such message")
-	ErrTooLarge   = errors.New("events: the message is larger than the server accepts")
+	// ErrConflict is for a request whose id another request with other input has.
+	ErrConflict = errors.New("events: the request id was used with other input")
+	ErrTooLarge = errors.New("events: the message is larger than the server accepts")
 )
 
 // unavailable returns err as [ErrUnavailable].

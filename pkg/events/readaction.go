@@ -18,7 +18,7 @@ import (
 // It adds the trace of a structured message to m.Header, for [WithTrace].
 func (s Subjects) ReadAction(m *StoredMessage) (Action, error) {
 	ref, err := s.ParseAction(m.Subject)
-	a := Action{ActionRef: ref, Account: "default"}
+	a := Action{ActionRef: ref, Account: defaultName}
 	if err != nil {
 		return a, fmt.Errorf("%w: %w", ErrRequest, err)
 	}

@@ -32,7 +32,7 @@ func answerAll(t testing.TB, q *queue.Queue) {
 		if err != nil {
 			return events.Discard(err)
 		}
-		if _, err := q.Bus.ResultOf(ctx, a.ActionRef, a.ID); !errors.Is(err, events.ErrNotFound) {
+		if _, err := q.Bus.ResultOf(ctx, a); !errors.Is(err, events.ErrNotFound) {
 			return err
 		}
 		answerRequest(t, q, a, string(a.Input))
@@ -86,7 +86,7 @@ func TestARequestWhoseTimeIsOverIsPending(t *testing.T) {
 	}
 	answerAll(t, q)
 	reference := events.Reference(refOf(ava), "1")
-	waitFor(t, "the result", func() bool { _, err := q.Bus.StoredResult(t.Context(), reference); return err == nil })
+	waitFor(t, "the result", func() bool { _, err := q.Bus.StoredResult(t.Context(), reference, ""); return err == nil })
 }
 
 // Everybody in Hawser's account can publish on the subject of a result.
@@ -160,7 +160,7 @@ func TestStoredResultsAreFoundByReferenceAndByBareID(t *testing.T) {
 		"a.b.c.d.e":                             `4`,
 		events.Reference(refOf(ava), dotted.ID): `4`,
 	} {
-		if e, err := q.Bus.StoredResult(t.Context(), reference); err != nil || string(e.Data()) != want {
+		if e, err := q.Bus.StoredResult(t.Context(), reference, ""); err != nil || string(e.Data()) != want {
 			t.Errorf("%s: got %s, %v, want %s", reference, e.Data(), err, want)
 		}
 	}
@@ -177,7 +177,7 @@ func TestStoredResultsAreFoundByReferenceAndByBareID(t *testing.T) {
 		"organization.bob.demo-key.postMessage.=h00":    events.ErrNotFound,
 		"organization.bob.demo-key.postMessage.=74wice": events.ErrNotFound,
 	} {
-		if e, err := q.Bus.StoredResult(t.Context(), reference); !errors.Is(err, want) {
+		if e, err := q.Bus.StoredResult(t.Context(), reference, ""); !errors.Is(err, want) {
 			t.Errorf("%q: got %s, %v, want %v", reference, e.Data(), err, want)
 		}
 	}
@@ -192,7 +192,7 @@ func TestAResultIsOfOneRequestOfOneTenant(t *testing.T) {
 		id     string
 		want   bool
 	}{{ava, "1", true}, {ava, "2", false}, {bob, "1", false}} {
-		e, err := q.Bus.ResultOf(t.Context(), refOf(c.tenant), c.id)
+		e, err := q.Bus.ResultOf(t.Context(), events.Action{ActionRef: refOf(c.tenant), ID: c.id, Input: request("1").Input})
 		if found := err == nil && string(e.Data()) == `1`; found != c.want || !found && !errors.Is(err, events.ErrNotFound) {
 			t.Errorf("ResultOf %+v: got %s, %v", c, e.Data(), err)
 		}

@@ -42,7 +42,7 @@ func (t Tenant) Tokens() string { return Token(t.Scope) + "." + Token(t.Identity
 // not usable; see [NewSubjects].
 //
 //	<prefix>.action.<scope>.<identity>.<connector>.<action>
-//	<prefix>.result.<scope>.<identity>.<connector>.<action>.<request id>
+//	<prefix>.result.<scope>.<identity>.<connector>.<action>.<request id>   see [Action.Reference]
 //	<prefix>.stored.<scope>.<identity>.<connector>.<action>.<request id>   the result again, after the stream has stored it
 //	<prefix>.event.<scope>.<identity>.<connector>.<noun>.<verb>
 //	<prefix>.webhook.<scope>.<identity>.<connector>.<type>.<delivery>   one message a subject, see [Subjects.Webhook]
@@ -92,22 +92,28 @@ func (s Subjects) ActionFilter(connector string) string {
 	return s.prefix + ".action.*.*." + Token(connector) + ".>"
 }
 
-// Result is the subject of the one result of a request.
+// Result is the subject of the one result of a request of the default account.
 func (s Subjects) Result(r ActionRef, requestID string) string {
-	return s.prefix + ".result." + Reference(r, requestID)
+	return s.ResultOf(Reference(r, requestID))
 }
 
-// ResultFilter matches the results of a request id of every tenant and action.
+// ResultOf is the subject of the one result of a request; see [Action.Reference].
+func (s Subjects) ResultOf(reference string) string { return s.prefix + ".result." + reference }
+
+// ResultFilter matches the results of a request id of the default account, of every tenant
+// and action.
 func (s Subjects) ResultFilter(requestID string) string {
-	return s.prefix + ".result.*.*.*.*." + Token(requestID)
+	return s.resultFilter("", requestID)
+}
+
+func (s Subjects) resultFilter(account, requestID string) string {
+	return s.prefix + ".result.*.*.*.*." + requestToken(account, requestID)
 }
 
 // storedResult is the subject on which a result is published again after the stream
 // has stored it. A subscriber of [Subjects.Result] would also receive results that
 // the stream refuses.
-func (s Subjects) storedResult(r ActionRef, requestID string) string {
-	return s.prefix + ".stored." + Reference(r, requestID)
-}
+func (s Subjects) storedResult(reference string) string { return s.prefix + ".stored." + reference }
 
 // Event is the subject of a lifecycle event, kind being "noun.verb".
 func (s Subjects) Event(t Tenant, connector string, kind Kind) string {
@@ -186,12 +192,6 @@ func (r ActionRef) tokens() string {
 	return r.Tenant.Tokens() + "." + Token(r.Connector) + "." + Token(r.Action)
 }
 
-// Reference identifies the result of a request in one path segment:
-// "<scope>.<identity>.<connector>.<action>.<request id>", escaped.
-func Reference(r ActionRef, requestID string) string {
-	return r.tokens() + "." + Token(requestID)
-}
-
 // ParseAction parses a subject of [Subjects.Action] or [Subjects.Call].
 func (s Subjects) ParseAction(subject string) (ActionRef, error) {
 	tokens := strings.Split(subject, ".")
@@ -201,8 +201,8 @@ func (s Subjects) ParseAction(subject string) (ActionRef, error) {
 	return parseRef(tokens[2:])
 }
 
-// ParseResult parses a subject of [Subjects.Result]. The request id is returned as
-// its token, since a long one is hashed there.
+// ParseResult parses a subject of [Subjects.ResultOf]. Account and request id are returned
+// as their token, since long ones are hashed there.
 func (s Subjects) ParseResult(subject string) (ActionRef, string, error) {
 	tokens := strings.Split(subject, ".")
 	if len(tokens) != 7 || tokens[0] != s.prefix || tokens[1] != "result" {
@@ -215,11 +215,11 @@ func (s Subjects) ParseResult(subject string) (ActionRef, string, error) {
 // parseReference reverses [Reference], into the subject of the result.
 func (s Subjects) parseReference(reference string) (subject string, ok bool) {
 	tokens := strings.Split(reference, ".")
-	if len(tokens) != 5 || !isToken(tokens[4]) {
+	if len(tokens) != 5 || !isRequestToken(tokens[4]) {
 		return "", false
 	}
 	_, err := parseRef(tokens[:4])
-	return s.prefix + ".result." + reference, err == nil
+	return s.ResultOf(reference), err == nil
 }
 
 // WebhookSubject is what the subject of a stored webhook says.
@@ -252,9 +252,11 @@ func parseRef(tokens []string) (ActionRef, error) {
 	return ActionRef{Tenant: Tenant{out[0], out[1]}, Connector: out[2], Action: out[3]}, nil
 }
 
+const fingerprintSize = 16 // bytes
+
 // Fingerprint returns the first half of the SHA-256 of s in hex: 32 characters
 // that fit into a subject and a header.
 func Fingerprint(s string) string {
 	sum := sha256.Sum256([]byte(s))
-	return hex.EncodeToString(sum[:16])
+	return hex.EncodeToString(sum[:fingerprintSize])
 }

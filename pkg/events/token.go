@@ -76,8 +76,7 @@ func ParseToken(token string) (string, error) {
 // isToken reports whether [Token] can have written the token, as a hash or not.
 func isToken(token string) bool {
 	if hash, ok := strings.CutPrefix(token, hashPrefix); ok {
-		_, err := hex.DecodeString(hash)
-		return err == nil && len(hash) == 2*sha256.Size && strings.ToLower(hash) == hash
+		return isHex(hash, 2*sha256.Size)
 	}
 	_, err := ParseToken(token)
 	return err == nil

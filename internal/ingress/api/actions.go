@@ -15,7 +15,6 @@ import (
 	"github.com/hawser-io/hawser/internal/ingress/problem"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
-	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -33,12 +32,17 @@ type actions struct {
 	base       BasePath
 	resultsURL string
 	waiting    *semaphore.Weighted // has a slot for each request that may wait for a result
+	closing    <-chan struct{}     // ends the waiting, not the requests
 }
 
 // run is POST …/actions/{action}: it stores a request and waits for its result as long
-// as the caller prefers. An action that is not done by then continues: 202.
+// as the caller prefers, and until this process stops. An action that is not done by then
+// continues: 202. The id of the request is that of the HTTP request too.
 func (a *actions) run(w http.ResponseWriter, r *http.Request) {
 	request, wait, err := a.read(w, r)
+	if request.ID != "" {
+		problem.SetRequestID(w, request.ID)
+	}
 	if err != nil {
 		problem.Write(w, err)
 		return
@@ -46,11 +50,13 @@ func (a *actions) run(w http.ResponseWriter, r *http.Request) {
 	result, err := a.request(r.Context(), request, wait)
 	switch {
 	case errors.Is(err, events.ErrPending):
-		reference := events.Reference(request.ActionRef, request.ID)
+		reference := request.Reference()
 		w.Header().Set("Location", string(a.base)+"/results/"+reference)
 		problem.WriteJSON(w, http.StatusAccepted, map[string]string{"id": request.ID, "result_url": a.resultsURL + reference})
 	case errors.Is(err, events.ErrTooLarge):
 		problem.Write(w, problem.TooLarge(maxActionBody, connectors.CodeConnectorActionInputInvalid))
+	case errors.Is(err, events.ErrConflict):
+		problem.Write(w, connectors.Errorf(connectors.CodeConnectorIdempotencyConflict, "the Idempotency-Key was used with another body, and this request did not run: use a new key"))
 	case err != nil:
 		problem.Write(w, problem.OfStream(err))
 	default:
@@ -65,7 +71,19 @@ func (a *actions) request(ctx context.Context, request events.Action, wait time.
 		defer a.waiting.Release(1)
 		ctx, cancel := context.WithTimeout(ctx, wait)
 		defer cancel()
+		go func() {
+			select {
+			case <-a.closing:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
 		return a.bus.RequestAction(ctx, request)
+	}
+	if !request.GeneratedID {
+		if result, err := a.bus.ResultOf(ctx, request); !errors.Is(err, events.ErrNotFound) {
+			return result, err
+		}
 	}
 	if err := a.bus.PublishAction(ctx, request); err != nil {
 		return events.Event{}, err
@@ -79,6 +97,9 @@ func (a *actions) read(w http.ResponseWriter, r *http.Request) (events.Action, t
 	request := events.Action{ActionRef: events.ActionRef{
 		Tenant: connection.DefaultConfigTenant, Connector: r.PathValue("connector"), Action: r.PathValue("action"),
 	}}
+	if err := readRequestID(&request, r.Header.Values("Idempotency-Key")); err != nil {
+		return request, 0, err
+	}
 	def, err := a.service.Connector(request.Connector)
 	if err != nil {
 		return request, 0, err
@@ -98,9 +119,6 @@ func (a *actions) read(w http.ResponseWriter, r *http.Request) (events.Action, t
 		return request, 0, err
 	}
 	wait, err := preferredWait(r.Header.Values("Prefer"))
-	if err == nil {
-		err = readRequestID(&request, r.Header.Values("Idempotency-Key"))
-	}
 	if err != nil {
 		return request, 0, err
 	}
@@ -114,13 +132,11 @@ func (a *actions) read(w http.ResponseWriter, r *http.Request) (events.Action, t
 func readAccount(request *events.Action, r *http.Request) error {
 	q, err := readQuery(r.URL.RawQuery, "account", "this path")
 	if err != nil {
-		e := connectors.AsError(err)
-		e.Code = connectors.CodeConnectorActionInputInvalid
-		return e
+		return err
 	}
 	account := q.Get("account")
 	if message := connection.AccountProblem(account); message != "" {
-		return inputInvalid("account", message)
+		return problem.Invalid("account", message)
 	}
 	request.Account = records.NewRef(request.Tenant, request.Connector, account).Account
 	return nil
@@ -133,19 +149,13 @@ func readRequestID(request *events.Action, keys []string) error {
 	case len(keys) == 0 || len(keys) == 1 && keys[0] == "":
 		request.ID, request.GeneratedID = events.NewID(), true
 	case len(keys) > 1:
-		return inputInvalid("Idempotency-Key", "is given more than once")
+		return problem.Invalid("Idempotency-Key", "is given more than once")
 	case len(keys[0]) > maxRequestID || strings.ContainsFunc(keys[0], func(c rune) bool { return c < ' ' || c > '~' }):
-		return inputInvalid("Idempotency-Key", "at most 128 bytes of printable ASCII")
+		return problem.Invalid("Idempotency-Key", "at most 128 bytes of printable ASCII")
 	default:
 		request.ID = keys[0]
 	}
 	return nil
-}
-
-func inputInvalid(path, message string) error {
-	e := connectors.Errorf(connectors.CodeConnectorActionInputInvalid, "the request is not valid")
-	e.Errors = []schema.FieldError{{Path: path, Message: message}}
-	return e
 }
 
 // preferredWait reads "Prefer: wait=N" (RFC 7240), N in seconds. Other preferences are
@@ -160,7 +170,7 @@ func preferredWait(lines []string) (time.Duration, error) {
 			}
 			n, err := strconv.ParseUint(strings.Trim(strings.TrimSpace(value), `"`), 10, 32)
 			if err != nil {
-				return 0, inputInvalid("Prefer", "wait must be a whole number of seconds")
+				return 0, problem.Invalid("Prefer", "wait must be a whole number of seconds")
 			}
 			return min(time.Duration(n)*time.Second, maxWait), nil
 		}
@@ -168,30 +178,43 @@ func preferredWait(lines []string) (time.Duration, error) {
 	return defaultWait, nil
 }
 
-// result is GET /results/{id}.
+// result is GET /results/{id}: the id of the answer is that of the result's request.
 func (a *actions) result(w http.ResponseWriter, r *http.Request) {
-	result, err := a.bus.StoredResult(r.Context(), r.PathValue("id"))
+	q, err := readQuery(r.URL.RawQuery, "account", "this path")
+	if err != nil {
+		problem.Write(w, err)
+		return
+	}
+	result, err := a.bus.StoredResult(r.Context(), r.PathValue("id"), q.Get("account"))
 	switch {
 	case errors.Is(err, events.ErrNotFound):
 		problem.Write(w, problem.NotFoundError("there is no result of this request yet, or it has aged out"))
 	case errors.Is(err, events.ErrAmbiguous):
-		problem.Write(w, connectors.Errorf(connectors.CodeConnectorActionInputInvalid, "several tenants used this request id; use the result_url of the request"))
+		problem.Write(w, connectors.Errorf(connectors.CodeRequestInvalid, "several tenants used this request id; use the result_url of the request"))
 	case err != nil:
 		problem.Write(w, problem.OfStream(err))
 	default:
+		problem.SetRequestID(w, events.Extension(result, events.ExtRequest))
 		writeResult(w, result)
 	}
 }
 
-// writeResult answers with a result: its data, or its error as a problem.
+// writeResult answers with a result: its data and the request's id, or its error as a
+// problem.
 func writeResult(w http.ResponseWriter, result events.Event) {
-	var content struct{ Error *connectors.Error }
+	var content struct {
+		Data  json.RawMessage
+		Error *connectors.Error
+	}
 	switch err := json.Unmarshal(result.Data(), &content); {
 	case err != nil:
 		problem.Write(w, connectors.Errorf(connectors.CodeInternal, "the stored result cannot be read"))
 	case content.Error != nil:
 		problem.Write(w, content.Error)
 	default:
-		problem.WriteJSON(w, http.StatusOK, json.RawMessage(result.Data()))
+		problem.WriteJSON(w, http.StatusOK, struct {
+			Data json.RawMessage `json:"data"`
+			ID   string          `json:"id"`
+		}{content.Data, w.Header().Get(problem.RequestIDHeader)})
 	}
 }

@@ -35,7 +35,7 @@ type Options struct {
 	MaxRequests int
 	// Requests has a slot for each HTTP request that is handled now.
 	Requests *semaphore.Weighted
-	// Closing ends event feeds.
+	// Closing ends event feeds, and the waiting for results.
 	Closing <-chan struct{}
 	// ReportError is called for operations on a connection that failed.
 	ReportError func(ctx context.Context, about events.EventContext, operation string, e *connectors.Error)
@@ -62,7 +62,7 @@ func (a *API) Register(mux *http.ServeMux) {
 	waiting := semaphore.NewWeighted(max(int64(a.opts.MaxRequests)/2, 1))
 	act := &actions{
 		bus: a.Queue.Bus, service: a.Service, base: a.opts.BasePath,
-		resultsURL: a.opts.BaseURL + string(a.opts.BasePath) + "/results/", waiting: waiting,
+		resultsURL: a.opts.BaseURL + string(a.opts.BasePath) + "/results/", waiting: waiting, closing: a.opts.Closing,
 	}
 	a.handle(mux, "POST "+onConnection+"/actions/{action}", act.run)
 	a.handle(mux, "POST /connectors/{connector}/actions/{action}", act.run)

@@ -74,6 +74,6 @@ func (l *deadLetters) redrive(r *http.Request) (any, error) {
 		return map[string]any{"id": dead.ID}, nil
 	}
 	l.events.publish(r.Context(), events.ActionRedriven, about, "dead-letters.redrive")
-	reference := events.Reference(dead.ActionRef, id)
+	reference := events.Action{ActionRef: dead.ActionRef, Account: dead.Account, ID: id}.Reference()
 	return map[string]any{"id": id, "result_url": l.resultsURL + reference}, nil
 }

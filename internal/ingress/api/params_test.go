@@ -23,14 +23,14 @@ func FuzzParams(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if err := api.ReadQuery("connections.list", string(data)); err != nil {
-			if e := connectors.AsError(err); e.Code != connectors.CodeConnectorConfigInvalid || len(e.Errors) != 1 {
+			if e := connectors.AsError(err); e.Code != connectors.CodeRequestInvalid || len(e.Errors) != 1 {
 				t.Fatalf("query %q: %v", data, err)
 			}
 		}
 		for _, operation := range []string{"connections.connect", "connections.list"} {
 			first, err := api.ParseParams(operation, data)
 			if err != nil {
-				if e := connectors.AsError(err); e.Code != connectors.CodeConnectorConfigInvalid || len(e.Errors) == 0 {
+				if e := connectors.AsError(err); e.Code != connectors.CodeRequestInvalid || len(e.Errors) == 0 {
 					t.Fatalf("%s %q: %v", operation, data, err)
 				}
 				continue

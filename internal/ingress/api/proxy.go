@@ -90,7 +90,7 @@ func (p *proxy) forward(w http.ResponseWriter, r *http.Request) (*http.Response,
 	if err != nil {
 		return nil, err
 	}
-	body, err := problem.ReadBody(w, r, maxRequestBody, connectors.CodeConnectorConfigInvalid)
+	body, err := problem.ReadBody(w, r, maxRequestBody, connectors.CodeRequestInvalid)
 	if err != nil {
 		return nil, err
 	}

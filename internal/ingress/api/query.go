@@ -14,7 +14,7 @@ import (
 // requestParams reads the parameters of path, query and body. The body may repeat the
 // path's, with the same values.
 func (a *API) requestParams(op operation, w http.ResponseWriter, r *http.Request) (params, error) {
-	body, err := problem.ReadBody(w, r, maxRequestBody, connectors.CodeConnectorConfigInvalid)
+	body, err := problem.ReadBody(w, r, maxRequestBody, connectors.CodeRequestInvalid)
 	if err != nil {
 		return params{}, err
 	}

@@ -105,7 +105,7 @@ func (p *replays) ofConnection(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *replays) replayOf(w http.ResponseWriter, r *http.Request) (any, error) {
-	body, err := problem.ReadBody(w, r, maxRequestBody, connectors.CodeConnectorConfigInvalid)
+	body, err := problem.ReadBody(w, r, maxRequestBody, connectors.CodeRequestInvalid)
 	if err != nil {
 		return nil, err
 	}

@@ -9,9 +9,6 @@ import (
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
-// reasonTooLarge makes the status 413, whatever the code's own status is.
-const reasonTooLarge = "too_large"
-
 // InitialBuffer bounds what is allocated for a body before its first byte, whatever
 // length it claims.
 const InitialBuffer = 4 << 10
@@ -43,12 +40,12 @@ func OfBody(err error, limit int64, code connectors.Code) *connectors.Error {
 	return connectors.Errorf(code, "the body could not be read: it ended early, is malformed, or took too long")
 }
 
-// TooLarge is the problem of a body that is larger than limit.
-func TooLarge(limit int64, code connectors.Code) *connectors.Error {
-	if code == connectors.CodeConnectorWebhookValidationFailed {
-		return connectors.Errorf(connectors.CodeConnectorWebhookTooLarge, "the body is larger than %d bytes", limit)
+// TooLarge is the problem of a body that is larger than limit; malformed is the code of a
+// malformed one. Webhooks have a code of their own.
+func TooLarge(limit int64, malformed connectors.Code) *connectors.Error {
+	code := connectors.CodeRequestTooLarge
+	if malformed == connectors.CodeConnectorWebhookValidationFailed {
+		code = connectors.CodeConnectorWebhookTooLarge
 	}
-	e := connectors.Errorf(code, "the body is larger than %d bytes", limit)
-	e.Reason = reasonTooLarge
-	return e
+	return connectors.Errorf(code, "the body is larger than %d bytes", limit)
 }

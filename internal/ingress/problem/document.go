@@ -22,6 +22,7 @@ type Document struct {
 	Reason         string              `json:"reason,omitempty"`
 	RetryAfter     int                 `json:"retry_after,omitempty"` // seconds
 	ProviderStatus int                 `json:"provider_status,omitempty"`
+	ID             string              `json:"id,omitempty"` // of the request, as in the header X-Request-Id
 }
 
 // defaultRetryAfter is sent with a 503 that names no time, in seconds.
@@ -30,9 +31,6 @@ const defaultRetryAfter = 1
 // Of returns the document of an error.
 func Of(e *connectors.Error) Document {
 	status := e.Code.HTTPStatus()
-	if e.Reason == reasonTooLarge {
-		status = http.StatusRequestEntityTooLarge
-	}
 	d := Document{
 		Type: "urn:hawser:error:" + string(e.Code), Title: http.StatusText(status), Status: status,
 		Detail: e.Message, Code: e.Code, Errors: e.Errors, Reason: e.Reason,

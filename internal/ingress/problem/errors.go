@@ -22,14 +22,14 @@ func Invalid(path, message string) *connectors.Error {
 
 // InvalidFields is a request with wrong parameters.
 func InvalidFields(fields ...schema.FieldError) *connectors.Error {
-	e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the request is not valid")
+	e := connectors.Errorf(connectors.CodeRequestInvalid, "the request is not valid")
 	e.Errors = fields
 	return e
 }
 
 // Overloaded is a request beyond a limit on how much is done at once: 503.
 func Overloaded(message string) *connectors.Error {
-	return retrySoon(connectors.CodeConnectorDatabaseFailed, message)
+	return retrySoon(connectors.CodeConnectorUnavailable, message)
 }
 
 // RateLimited is a request beyond a rate: 429.
@@ -47,7 +47,7 @@ func retrySoon(code connectors.Code, message string) *connectors.Error {
 // that no stream can store is the caller's mistake, so that trying again does not help.
 func OfStream(err error) *connectors.Error {
 	if errors.Is(err, events.ErrRequest) {
-		e := connectors.Errorf(connectors.CodeConnectorActionInputInvalid, "%w", err)
+		e := connectors.Errorf(connectors.CodeRequestInvalid, "%w", err)
 		e.Errors = []schema.FieldError{{Path: "id", Message: "cannot be carried by a request"}}
 		return e
 	}

@@ -16,9 +16,13 @@ const (
 	problemType = "application/problem+json"
 )
 
-// RequestIDHeader has the id of a request. It is set in every response before the request
-// is handled.
+// RequestIDHeader has the id of a request, for an action the action's. It is set in every
+// response before the request is handled.
 const RequestIDHeader = "X-Request-Id"
+
+// SetRequestID replaces the id of the request: in the header, in the answer's body, and in
+// the request's log line.
+func SetRequestID(w http.ResponseWriter, id string) { w.Header().Set(RequestIDHeader, id) }
 
 // CodeRecorder is a response writer that records the error code of its answer, for
 // the request's log line.
@@ -35,7 +39,7 @@ func RecordCode(w http.ResponseWriter, e *connectors.Error) {
 // without a code.
 func Write(w http.ResponseWriter, err error) {
 	if missing, ok := errors.AsType[NotFoundError](err); ok {
-		write(w, http.StatusNotFound, problemType, plain(http.StatusNotFound, missing.Error()))
+		writeProblem(w, plain(http.StatusNotFound, missing.Error()))
 		return
 	}
 	e := connectors.AsError(err)
@@ -47,12 +51,17 @@ func Write(w http.ResponseWriter, err error) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="hawser"`)
 	}
 	RecordCode(w, e)
+	writeProblem(w, d)
+}
+
+func writeProblem(w http.ResponseWriter, d Document) {
+	d.ID = w.Header().Get(RequestIDHeader)
 	write(w, d.Status, problemType, d)
 }
 
 // NotFound answers 404 for a path that does not exist.
 func NotFound(w http.ResponseWriter) {
-	write(w, http.StatusNotFound, problemType, plain(http.StatusNotFound, "there is nothing at this path"))
+	writeProblem(w, plain(http.StatusNotFound, "there is nothing at this path"))
 }
 
 // MethodNotAllowed answers 405 with the methods that the path allows.
@@ -62,7 +71,7 @@ func MethodNotAllowed(w http.ResponseWriter, allowed []string) {
 	}
 	list := strings.Join(allowed, ", ")
 	w.Header().Set("Allow", list)
-	write(w, http.StatusMethodNotAllowed, problemType, plain(http.StatusMethodNotAllowed, "this path allows "+list))
+	writeProblem(w, plain(http.StatusMethodNotAllowed, "this path allows "+list))
 }
 
 // WriteJSON answers with a JSON document.

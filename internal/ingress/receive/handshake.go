@@ -81,7 +81,7 @@ func (h *handshakes) answer(ctx context.Context, w http.ResponseWriter, d *deliv
 	if reply.Visit != "" {
 		if err := h.confirm(ctx, reply.Visit); err != nil {
 			h.log.Warn().Str("connector", d.def.Key).Msg("the confirmation URL of a webhook did not answer")
-			return connectors.Errorf(connectors.CodeConnectorDatabaseFailed, "the confirmation URL of this webhook could not be fetched; try again")
+			return connectors.Errorf(connectors.CodeConnectorUnavailable, "the confirmation URL of this webhook could not be fetched; try again")
 		}
 	}
 	for name, values := range reply.Header {

@@ -97,7 +97,7 @@ func unverified(err error) *connectors.Error {
 	case rejected || e.Code == connectors.CodeConnectorWebhookVerificationFailed:
 		e = connectors.Errorf(connectors.CodeConnectorWebhookVerificationFailed, "the delivery could not be verified")
 	case errors.Is(err, webhook.ErrKeysUnavailable):
-		e = connectors.Errorf(connectors.CodeConnectorDatabaseFailed, "the provider's keys could not be fetched; try again")
+		e = connectors.Errorf(connectors.CodeConnectorUnavailable, "the provider's keys could not be fetched; try again")
 	default:
 		return e
 	}
