@@ -64,6 +64,7 @@ type Grant struct {
 	ExpiryWarned   bool             `json:"expiry_warned,omitempty"`  // oauth.expiring was said
 	Intent         *Intent          `json:"intent,omitempty"`         // of a call under way, or lost
 	Failures       int              `json:"failures,omitempty"`       // transient ones in a row
+	Refusals       int              `json:"refusals,omitempty"`       // in no known word, past the expiry, since the last success
 	RetryAt        time.Time        `json:"retry_at,omitzero"`        // not before
 	History        []Renewal        `json:"history,omitempty"`        // the last ones, oldest first
 	References     []GrantReference `json:"holds"`                    // of the connections that share it

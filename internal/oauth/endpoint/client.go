@@ -11,6 +11,7 @@
 //	xml.go         requests and responses in XML
 //	expiry.go      how responses state when a token expires
 //	error.go       Error: why a call failed, and whether the server may have acted
+//	providererror.go  what an error response means; what is a token, and what an id
 //	clientauth.go  client authentication (RFC 6749 section 2.3, RFC 7523)
 //	clientkey.go   private keys as client secrets
 //	certificate.go client certificates (RFC 8705)

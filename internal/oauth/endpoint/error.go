@@ -3,7 +3,6 @@ package endpoint
 import (
 	"errors"
 	"net"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,6 +42,9 @@ type Error struct {
 	// MayHaveSucceeded says that the server may have issued tokens: no response came, or
 	// it cannot be read.
 	MayHaveSucceeded bool
+	// Refusal says that the server refused this request as such, in no known word: it may
+	// refuse the code or the token for good.
+	Refusal bool
 
 	cause error
 }
@@ -128,24 +130,11 @@ func noResponse(err error) *Error {
 	return e
 }
 
-// errorResponse returns the error of an error response (RFC 6749 section 5.2).
-func errorResponse(status int, code string) *Error {
-	e := &Error{Kind: Rejected, Code: connectors.CodeConnectorOAuthTokenFailed, Status: status, ProviderCode: code}
-	switch {
-	case slices.Contains(invalidGrantCodes, code):
-		e.Kind = InvalidGrant
-	case slices.Contains(invalidClientCodes, code), code == "" && status == http.StatusUnauthorized:
-		e.Kind = InvalidClient
-	case slices.Contains(transientCodes, code):
-		e.Kind, e.MayHaveSucceeded = Transient, true
-	}
-	return e
-}
-
 // Error codes by which servers refuse a code or a refresh token for good.
 var invalidGrantCodes = []string{
 	"invalid_grant", "bad_refresh_token", "invalid_refresh_token", "token_revoked", "token_expired", "refresh_token_expired",
-	"bad_verification_code", "invalid_code", "code_already_used", "access_denied",
+	"bad_verification_code", "invalid_code", "code_already_used", "access_denied", "invalid_token",
+	"interaction_required", "login_required", "consent_required", "account_selection_required",
 }
 
 // Error codes by which servers refuse the client.
@@ -159,7 +148,7 @@ var transientCodes = []string{"temporarily_unavailable", "server_error", "slow_d
 // Error codes of the standards that mean none of the above.
 var otherCodes = []string{
 	"invalid_request", "invalid_scope", "unsupported_grant_type", "unsupported_response_type", "unsupported_token_type",
-	"interaction_required", "login_required", "consent_required", "account_selection_required", "invalid_target",
+	"invalid_target",
 	"redirect_uri_mismatch", "application_suspended", "invalid_redirect_uri", "org_login_required", "missing_scope",
 }
 

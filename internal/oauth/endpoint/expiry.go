@@ -13,19 +13,26 @@ import (
 // early does no harm; to take the token for one without expiry would.
 const assumedLifetime = time.Hour
 
-// expiryOf returns when a token expires; zero is never. value is nil where the response
-// states none.
-func expiryOf(form connectors.ExpiryForm, value any, token string, now time.Time) time.Time {
+// stated is the token whose expiry a response states.
+type stated struct {
+	token     string
+	renewable bool
+}
+
+// expiryOf returns when a token expires; zero is never, or unknown. value is nil where the
+// response states none. Zero and less are no expiry that could be relied on: they mean
+// "never" to some providers, and "now" to others.
+func expiryOf(form connectors.ExpiryForm, value any, of stated, now time.Time) time.Time {
 	switch {
 	case form == connectors.ExpiryNone:
 		return time.Time{}
 	case form == connectors.ExpiryJWT, value == nil && form == connectors.ExpiryAuto:
-		return jwtExpiry(token)
+		return jwtExpiry(of.token)
 	case value == nil:
 		return time.Time{}
 	}
 	at, ok := form.Time(scalar(value), now)
-	if !ok {
+	if !ok || at.IsZero() && of.renewable {
 		return now.Add(assumedLifetime).UTC()
 	}
 	return at
@@ -40,7 +47,7 @@ func refreshExpiry(o *connectors.OAuth2, value any, now time.Time) time.Time {
 	if form == connectors.ExpiryJWT || form == connectors.ExpiryNone {
 		form = connectors.ExpiryAuto
 	}
-	return expiryOf(form, value, "", now)
+	return expiryOf(form, value, stated{}, now)
 }
 
 // jwtExpiry returns the exp claim of a JWT, zero if there is none. The signature is not

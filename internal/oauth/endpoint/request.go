@@ -71,6 +71,8 @@ func (c Client) request(ctx context.Context, r tokenRequest) (Response, error) {
 		if failed.Kind != InvalidClient {
 			return Response{}, failed
 		}
+		// A client that the config brings is refused for its connection alone.
+		failed.Refusal = failed.Refusal || def.Auth.OAuth2.ClientID != ""
 		last = failed
 	}
 	return Response{}, last

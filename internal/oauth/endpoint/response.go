@@ -47,6 +47,7 @@ var tokenNames = map[string][]string{
 	"refresh_expires_in": {"refresh_token_expires_in", "refresh_expires_in", "refreshTokenExpiresIn", "x_refresh_token_expires_in"},
 	"scope":              {"scope", "scopes"},
 	"error":              {"error", "error_code", "errorCode"},
+	"error_description":  {"error_description", "errorDescription", "error_message", "errorMessage", "message", "detail"},
 }
 
 // rawResponse is a response of HTTP.
@@ -69,12 +70,8 @@ func (raw rawResponse) document(o *connectors.OAuth2) (doc any, ok bool) {
 // parseResponse reads a token response that is not refused because of a rate limit.
 func parseResponse(o *connectors.OAuth2, raw rawResponse, now time.Time) (Response, *Error) {
 	doc, readable := raw.document(o)
-	code := errorCode(o, doc)
-	switch {
-	case raw.status >= 500 || raw.status == http.StatusRequestTimeout || raw.status == http.StatusTooEarly:
-		return Response{}, &Error{Kind: Transient, Code: connectors.CodeConnectorOAuthTokenFailed, Status: raw.status, MayHaveSucceeded: true}
-	case raw.status >= 300 || code != "":
-		return Response{}, errorResponse(raw.status, code)
+	if failed := classify(o, raw.status, doc); failed != nil {
+		return Response{}, failed
 	}
 	if o.ParseToken != nil {
 		canonical, err := recovered(func() ([]byte, error) { return o.ParseToken(raw.status, raw.header, raw.body) })
@@ -93,15 +90,26 @@ func parseResponse(o *connectors.OAuth2, raw rawResponse, now time.Time) (Respon
 			return raw.header.Get(of)
 		}
 		if path == "$body" {
-			return strings.TrimSpace(string(raw.body))
+			return wholeBody(raw.body)
 		}
 		return find(o.TokenFields, tokenNames, name, doc)
 	})
 	if !ok {
-		return Response{}, unreadable(raw.status)
+		failed := unreadable(raw.status)
+		failed.Refusal = readable
+		return Response{}, failed
 	}
 	got.document = doc
 	return got, nil
+}
+
+// wholeBody returns a body that is a token, "" for a page of HTML.
+func wholeBody(body []byte) string {
+	text := strings.TrimSpace(string(body))
+	if strings.ContainsAny(text, "< ") {
+		return ""
+	}
+	return text
 }
 
 // Companion reads the tokens of a companion out of the response to a code. ok is false
@@ -119,39 +127,19 @@ func (r Response) Companion(o *connectors.OAuth2, fields map[string]string, now 
 // parseTokens reads tokens whose values look finds. ok is false if there is no usable
 // access token.
 func parseTokens(o *connectors.OAuth2, now time.Time, look func(name string) any) (got Response, ok bool) {
-	access := scalar(look("access_token"))
-	if !usable(access) {
+	access := tokenText(look("access_token"))
+	if access == "" {
 		return Response{}, false
 	}
+	refresh := tokenText(look("refresh_token"))
 	return Response{
 		Access:         secret.New(access),
-		Refresh:        secret.New(scalar(look("refresh_token"))),
+		Refresh:        secret.New(refresh),
 		Scopes:         scopesOf(o, look("scope")),
-		ExpiresAt:      expiryOf(o.Expiry, look("expires_in"), access, now),
+		ExpiresAt:      expiryOf(o.Expiry, look("expires_in"), stated{token: access, renewable: refresh != ""}, now),
 		RefreshExpires: refreshExpiry(o, look("refresh_expires_in"), now),
-		Account:        scalar(look("account")),
+		Account:        idText(look("account")),
 	}, true
-}
-
-// usable reports whether a text can be a token, rather than a page of HTML.
-func usable(token string) bool {
-	return token != "" && len(token) <= maxToken && !strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r == '<' || r == 0x7f })
-}
-
-// errorCode returns the error code of a response, "" if there is none.
-func errorCode(o *connectors.OAuth2, doc any) string {
-	text := scalar(find(o.TokenFields, tokenNames, "error", doc))
-	if object, ok := doc.(map[string]any); ok && text == "" {
-		nested, _ := object["error"].(map[string]any)
-		text = scalar(nested["code"])
-		if _, isText := nested["type"].(string); isText && text == "" {
-			text = scalar(nested["type"])
-		}
-		if ok, there := object["ok"].(bool); there && !ok && text == "" {
-			text = "error"
-		}
-	}
-	return KnownErrorCode(text)
 }
 
 // scopesOf reads a list, or a text with any of the separators that are in use.

@@ -84,7 +84,7 @@ func (c Client) UserInfo(ctx context.Context, s Server, got Response) (*records.
 	}
 	fields := s.Connector.Auth.OAuth2.UserFields
 	text := func(name string) string { return clip(scalar(find(fields, userNames, name, doc))) }
-	u := &records.User{ID: text("id"), Name: text("name"), Email: text("email"), Avatar: text("avatar")}
+	u := &records.User{ID: idText(find(fields, userNames, "id", doc)), Name: text("name"), Email: text("email"), Avatar: text("avatar")}
 	if u.ID == "" {
 		return nil, nil
 	}
@@ -120,7 +120,7 @@ func (c Client) Resources(ctx context.Context, s Server, got Response) ([]record
 	var out []records.Resource
 	for _, item := range list[:min(len(list), maxResources)] {
 		text := func(name string) string { return clip(scalar(find(fields, resourceNames, name, item))) }
-		if id := text("id"); id != "" {
+		if id := idText(find(fields, resourceNames, "id", item)); id != "" {
 			out = append(out, records.Resource{ID: id, Name: text("name"), URL: text("url")})
 		}
 	}

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -172,15 +173,38 @@ func (c *Callbacks) refuse(ctx context.Context, flow *records.Flow, e *connector
 
 // codeOf returns the code of an authorization response, or its error (RFC 6749 section
 // 4.1.2).
-func codeOf(query url.Values) (secret.Text, *connectors.Error) {
-	if text := query.Get("error"); text != "" {
-		known := endpoint.KnownErrorCode(text)
-		return secret.Text{}, &connectors.Error{Code: connectors.CodeConnectorOAuthDenied, Reason: known,
-			Message: "the provider did not grant access: " + known}
+func codeOf(o *connectors.OAuth2, query url.Values) (secret.Text, *connectors.Error) {
+	if refusal := refusalOf(o, query); refusal != nil {
+		return secret.Text{}, refusal
 	}
 	if len(query["code"]) != 1 || query.Get("code") == "" {
 		return secret.Text{}, &connectors.Error{Code: connectors.CodeConnectorOAuthTokenFailed, Reason: "no_code",
 			Message: "the provider's response holds no code"}
 	}
 	return secret.New(query.Get("code")), nil
+}
+
+// cancelled are the words by which providers say that the user did not consent.
+var cancelled = []string{
+	"access_denied", "user_denied", "user_cancelled", "user_canceled", "user_cancelled_login", "user_cancelled_authorize", "user_cancel",
+	"cancelled", "canceled", "denied", "authorization_denied", "consent_denied", "access_denied_by_user",
+}
+
+// refusalOf returns the error of an authorization response, nil if it is none.
+func refusalOf(o *connectors.OAuth2, query url.Values) *connectors.Error {
+	text := cmp.Or(query.Get("error"), query.Get("error_code"), query.Get("error_reason"))
+	if text == "" {
+		return nil
+	}
+	var own []string
+	if o.ErrorWords != nil {
+		own = o.ErrorWords.Cancelled
+	}
+	usual := connectors.MatchesError(cancelled, text, "") || connectors.MatchesError(cancelled, query.Get("error_reason"), "")
+	if usual || connectors.MatchesError(own, text, query.Get("error_description")) {
+		return &connectors.Error{Code: connectors.CodeConnectorOAuthDenied, Reason: "access_denied",
+			Message: "you did not allow access at the provider; connect again to allow it"}
+	}
+	known := endpoint.KnownErrorCode(text)
+	return &connectors.Error{Code: connectors.CodeConnectorOAuthDenied, Reason: known, Message: "the provider did not grant access: " + known}
 }

@@ -19,15 +19,15 @@ import (
 // complete turns a checked callback into a connection. Once the code is exchanged, the
 // work continues without the browser.
 func (c *Callbacks) complete(ctx context.Context, flow *records.Flow, query url.Values) (status string, err error) {
-	code, refusal := codeOf(query)
+	def, err := c.tokens.Parts.Servers.Connector(flow.Connector)
+	if err != nil {
+		return "", err
+	}
+	code, refusal := codeOf(def.Auth.OAuth2, query)
 	if refusal != nil {
 		return "", refusal
 	}
 	secrets, err := c.flows.Open(flow)
-	if err != nil {
-		return "", err
-	}
-	def, err := c.tokens.Parts.Servers.Connector(flow.Connector)
 	if err != nil {
 		return "", err
 	}

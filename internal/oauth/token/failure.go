@@ -25,6 +25,11 @@ func (w *GrantWriter) storeFailure(ctx context.Context, g *records.Grant, failed
 		}
 		return w.markRevoked(ctx, g, cmp.Or(failed.ProviderCode, "expired"))
 	}
+	if failed.Refusal && pastExpiry(g, w.opts.Now()) {
+		if g.Refusals++; g.Refusals >= maxRefusals {
+			return w.markRevoked(ctx, g, cmp.Or(failed.ProviderCode, "refused"))
+		}
+	}
 	g.Failures++
 	g.RetryAt = w.opts.Now().Add(backoff(g.Failures, failed.RetryAfter)).UTC()
 	if !failed.MayHaveSucceeded && g.Intent != nil && !g.Intent.Lost {
@@ -41,6 +46,16 @@ func (w *GrantWriter) storeFailure(ctx context.Context, g *records.Grant, failed
 	}
 	e.RetryAfter = max(e.RetryAfter, time.Until(g.RetryAt))
 	return e
+}
+
+// maxRefusals is after how many refusals in no known word, past its expiry, a token is taken
+// for refused for good. With the backoff that takes some two minutes.
+const maxRefusals = 8
+
+// pastExpiry reports whether the grant's access token is of no use any more. One without an
+// expiry is renewed only when the provider has refused it.
+func pastExpiry(g *records.Grant, now time.Time) bool {
+	return g.ExpiresAt.IsZero() || !now.Before(g.ExpiresAt)
 }
 
 // markRevoked marks a grant whose user has to authorise again, and publishes that. It

@@ -92,7 +92,7 @@ func (w *GrantWriter) apply(g *records.Grant, old records.GrantTokens, got endpo
 		return err
 	}
 	g.Generation++
-	g.State, g.Intent, g.Failures, g.RetryAt, g.Revocation = records.GrantLive, nil, 0, time.Time{}, nil
+	g.State, g.Intent, g.Failures, g.Refusals, g.RetryAt, g.Revocation = records.GrantLive, nil, 0, 0, time.Time{}, nil
 	g.IssuedAt, g.ExpiresAt = now, got.ExpiresAt
 	if got.Scopes != nil {
 		g.Granted = got.Scopes

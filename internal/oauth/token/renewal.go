@@ -102,6 +102,9 @@ func (r *renewer) refuse(ctx context.Context, g *records.Grant, need requirement
 	case records.GrantUnused:
 		return errNoGrant()
 	case records.GrantRevoked:
+		if need.noBackoff && g.Refusals >= maxRefusals && renewable(g) {
+			return nil // the provider may have been at fault: somebody demands another try
+		}
 		// Again: the process that marked the grant may have ended before it marked them.
 		r.writer.notifier.markConnectionsNeedReauth(ctx, g)
 		return errGrantRevoked(g)

@@ -48,7 +48,9 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
-	with := func(token Token) http.RoundTripper { return connectors.NewTransport(t.base, withToken(t.def, runtime, token)) }
+	with := func(token Token) http.RoundTripper {
+		return connectors.NewTransport(t.base, withToken(t.def, runtime, token))
+	}
 	resp, err := with(token).RoundTrip(req.WithContext(ctx))
 	if err != nil || resp.StatusCode != http.StatusUnauthorized || !t.runtime.SameOrigin(req.URL) {
 		return resp, err
