@@ -8,7 +8,7 @@ import (
 )
 
 // Endpoints are an authorization server's URLs, resolved for one config. The
-// others are those of [Connector.AuthorizationURL], [Connector.UserInfoRequest] and
+// others are those of [Connector.AuthorizationRequest], [Connector.UserInfoRequest] and
 // [Connector.ResourcesRequest].
 type Endpoints struct {
 	Token, Refresh, Exchange, Renewal string
@@ -90,34 +90,33 @@ func (c *Connector) TokenRequest(config []byte, client Client) (TokenRequest, er
 	return r, nil
 }
 
-// AuthorizationURL fills in the template of the authorization URL.
-func (c *Connector) AuthorizationURL(config []byte, client Client) (string, error) {
-	decoded, wrong := decodeConfig(config)
-	if wrong != nil {
-		return "", c.unresolved(*wrong)
-	}
-	filled, wrong := c.expandSecretURL(c.Auth.OAuth2.AuthorizationURL, templateValues{"": decoded, rootApp: client.values()})
-	if wrong != nil {
-		return "", c.unresolved(*wrong)
-	}
-	return filled, nil
+// AuthorizationRequest is where a browser is sent, and with what parameters besides those of
+// the flow.
+type AuthorizationRequest struct {
+	URL    string
+	Params map[string]string // ExtraParams
 }
 
-// AuthorizationParams fills in the templates of ExtraParams.
-func (c *Connector) AuthorizationParams(config []byte, client Client) (map[string]string, error) {
+// AuthorizationRequest fills in the templates of the authorization request. It fails with
+// CONNECTOR_CONFIG_INVALID if a value cannot be used.
+func (c *Connector) AuthorizationRequest(config []byte, client Client) (AuthorizationRequest, error) {
 	decoded, wrong := decodeConfig(config)
 	if wrong != nil {
-		return nil, c.unresolved(*wrong)
+		return AuthorizationRequest{}, c.unresolved(*wrong)
 	}
-	filled, wrong := expandAllWith(c.Auth.OAuth2.ExtraParams, templateValues{"": decoded, rootApp: client.values()})
+	values := templateValues{"": decoded, rootApp: client.values()}
+	r := AuthorizationRequest{Params: map[string]string{}}
+	if r.URL, wrong = c.expandSecretURL(c.Auth.OAuth2.AuthorizationURL, values); wrong != nil {
+		return AuthorizationRequest{}, c.unresolved(*wrong)
+	}
+	filled, wrong := expandAllWith(c.Auth.OAuth2.ExtraParams, values)
 	if wrong != nil {
-		return nil, c.unresolved(*wrong)
+		return AuthorizationRequest{}, c.unresolved(*wrong)
 	}
-	params := map[string]string{}
 	for name, value := range filled {
-		params[name] = value.Reveal()
+		r.Params[name] = value.Reveal()
 	}
-	return params, nil
+	return r, nil
 }
 
 // ExpandScopes fills in the templates of scopes. A scope whose field is absent is left

@@ -125,7 +125,7 @@ func (c *Connector) endpointRequest(ctx context.Context, method, to string, how 
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
-	c.authenticate(req, how.Auth, v)
+	c.Auth.OAuth2.authenticate(req, how.Auth, v)
 	for name, value := range headers {
 		req.Header.Set(name, value.Reveal())
 	}
@@ -133,8 +133,8 @@ func (c *Connector) endpointRequest(ctx context.Context, method, to string, how 
 }
 
 // authenticate adds what authenticates a request.
-func (c *Connector) authenticate(req *http.Request, auth RequestAuth, v RequestValues) {
-	switch o := c.Auth.OAuth2; auth {
+func (o *OAuth2) authenticate(req *http.Request, auth RequestAuth, v RequestValues) {
+	switch auth {
 	case RequestAuthNone:
 	case RequestAuthClient:
 		pair := base64.StdEncoding.EncodeToString([]byte(v.Client.ID + ":" + v.Client.Secret.Reveal()))

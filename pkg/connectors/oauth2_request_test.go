@@ -116,11 +116,11 @@ func TestEndpointsAreKeptToTheLetter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	authorize, err := c.AuthorizationURL(config, connectors.Client{ID: "a b"})
+	authorize, err := c.AuthorizationRequest(config, connectors.Client{ID: "a b"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := []string{authorize, urls.Token, urls.Refresh}
+	got := []string{authorize.URL, urls.Token, urls.Refresh}
 	if diff := cmp.Diff([]string{"https://eu.a.example/#/oauth/authorize?app=a+b", "https://a.example/token/", "https://a.example/token?refresh"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

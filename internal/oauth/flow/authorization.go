@@ -34,11 +34,7 @@ func (s *Starter) authorizationURL(ctx context.Context, flow *records.Flow, h ha
 	}
 	o := def.Auth.OAuth2
 	client := connectors.Client{ID: server.App.ClientID, Extra: server.App.Extra}
-	to, err := def.AuthorizationURL(server.Config, client)
-	if err != nil {
-		return "", err
-	}
-	extra, err := def.AuthorizationParams(server.Config, client)
+	definition, err := def.AuthorizationRequest(server.Config, client)
 	if err != nil {
 		return "", err
 	}
@@ -48,7 +44,7 @@ func (s *Starter) authorizationURL(ctx context.Context, flow *records.Flow, h ha
 		return "", err
 	}
 	q := url.Values{}
-	for name, value := range additional(o, extra, server.App.ExtraParams) {
+	for name, value := range additional(o, definition.Params, server.App.ExtraParams) {
 		if value != "" && !isReserved(o, name) {
 			q.Set(name, value)
 		}
@@ -58,7 +54,7 @@ func (s *Starter) authorizationURL(ctx context.Context, flow *records.Flow, h ha
 			q.Set(name, values[0])
 		}
 	}
-	return withQuery(to, q), nil
+	return withQuery(definition.URL, q), nil
 }
 
 // options returns the parameters of the authorization request that not every provider gets.
