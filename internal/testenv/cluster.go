@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -33,7 +34,7 @@ func StartCluster(t testing.TB) *Cluster {
 	})
 	host := Loopback(t)
 	// JetStream wants a route to start as a cluster: the first server gets one
-	// that leads nowhere, and the others find each other through the first.
+	// that leads nowhere, and each of the others one to those before it.
 	routes := []*url.URL{{Scheme: "nats-route", Host: "127.0.0.1:1"}}
 	for i := range 3 {
 		o := &server.Options{
@@ -43,9 +44,11 @@ func StartCluster(t testing.TB) *Cluster {
 		}
 		s := startServer(t, o)
 		c.servers, c.options = append(c.servers, s), append(c.options, o)
+		route := &url.URL{Scheme: "nats-route", Host: s.ClusterAddr().String()}
 		if i == 0 {
-			routes = []*url.URL{{Scheme: "nats-route", Host: s.ClusterAddr().String()}}
+			routes = nil
 		}
+		routes = append(slices.Clone(routes), route)
 	}
 	Eventually(t, "the cluster has a leader with three servers", func() bool {
 		for _, s := range c.servers {

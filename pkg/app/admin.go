@@ -52,7 +52,7 @@ func (c *tokenCreateCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	defer nc.Close()
-	bus, err := events.NewBus(nc, &events.Options{Prefix: c.Prefix})
+	bus, err := events.NewBus(nc.Conn, &events.Options{Prefix: c.Prefix})
 	if err != nil {
 		return err
 	}

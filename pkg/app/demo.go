@@ -72,7 +72,7 @@ func (c *demoCommand) begin(ctx context.Context, out io.Writer) (*story, error) 
 	}
 	nc, err := nats.Connect(c.NATSURL, nats.Name("hawser-demo"), nats.UserCredentials(folder.path("nats.creds")), nats.Timeout(5*time.Second))
 	if err != nil {
-		return nil, fmt.Errorf("connect to NATS at %s: %w; is 'hawser up --demo' running?", c.NATSURL, err)
+		return nil, fmt.Errorf("connect to NATS at %s: %w; is 'hawser up --demo' running?", redactURLs(c.NATSURL), redactError(err))
 	}
 	bus, err := events.NewBus(nc, nil)
 	if err != nil {

@@ -2,8 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"os"
 	"time"
@@ -26,13 +24,11 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/kvstore"
 	"github.com/hawser-io/hawser/pkg/kvstore/natskv"
+	"github.com/hawser-io/hawser/pkg/secret"
 )
 
-// startTimeout bounds the way from a connection to a ready node.
-const startTimeout = 30 * time.Second
-
 // nodeOptions are what a node is made of. All are required but connectors,
-// groupCommit and storeBytes.
+// groupCommit, storeBytes and denied.
 type nodeOptions struct {
 	role        string // source of the events that it publishes
 	settings    shared
@@ -43,11 +39,13 @@ type nodeOptions struct {
 	connectors  []connectors.Connector // that its executor serves
 	groupCommit bool                   // its ingress stores concurrent webhooks together
 	storeBytes  int64                  // that the NATS store can hold, 0 if that is not known
+	denied      func() error           // see [start]
 }
 
 // node is what every role is assembled from: the queue, the records, the keys.
 type node struct {
 	nodeOptions
+	start       start
 	registry    *connectors.Registry
 	metrics     *prometheus.Registry
 	queue       *queue.Queue
@@ -71,7 +69,10 @@ type node struct {
 func newNode(ctx context.Context, o nodeOptions) (*node, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	n := &node{nodeOptions: o, metrics: newRegistry(), registry: connectors.NewRegistry()}
+	n := &node{nodeOptions: o, metrics: newRegistry(), registry: connectors.NewRegistry(), start: start{o.log, o.denied}}
+	if o.denied == nil {
+		n.start.denied = func() error { return nil }
+	}
 	for _, c := range o.connectors {
 		if err := n.registry.Register(c); err != nil {
 			return nil, err
@@ -99,7 +100,7 @@ func newNode(ctx context.Context, o nodeOptions) (*node, error) {
 		Role: o.role, BaseURL: o.baseURL + o.settings.BasePath, OnError: n.problem, Grants: n.grants, CheckSecret: webhook.CheckSecret,
 	})
 	n.observe()
-	return n, n.definitions.Load(ctx)
+	return n, n.start.step(ctx, "read the connectors", n.definitions.Load)
 }
 
 // openProviders makes the HTTP client for providers, and the source of their tokens.
@@ -109,7 +110,11 @@ func (n *node) openProviders(ctx context.Context) error {
 		return err
 	}
 	n.http = safehttp.New(&safehttp.Options{Allow: allow})
-	key, err := records.SigningKey(ctx, n.buckets, n.store.Sealer())
+	var key secret.Text
+	err = n.start.step(ctx, "read the signing key", func(ctx context.Context) error {
+		key, err = records.SigningKey(ctx, n.buckets, n.store.Sealer())
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -126,17 +131,25 @@ func (n *node) openProviders(ctx context.Context) error {
 func (n *node) prepare(ctx context.Context) error {
 	topology := n.settings.topology()
 	topology.StoreBytes = n.storeBytes
-	_, err := n.queue.Ensure(ctx, topology)
+	err := n.start.step(ctx, "prepare the streams", func(ctx context.Context) error {
+		_, err := n.queue.Ensure(ctx, topology)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	n.buckets, err = openBuckets(ctx, n.queue.Bus, bucketOptions{n.settings.Replicas, func(change string) {
-		n.log.Warn().Str("change", change).Msg("a bucket is not as it should be, and is changed")
-	}})
+	err = n.start.step(ctx, "prepare the buckets", func(ctx context.Context) error {
+		n.buckets, err = openBuckets(ctx, n.queue.Bus, bucketOptions{n.settings.Replicas, func(change string) {
+			n.log.Warn().Str("change", change).Msg("a bucket is not as it should be, and is changed")
+		}})
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	return records.CheckKeyset(ctx, n.buckets, n.keys)
+	return n.start.step(ctx, "check the keyset", func(ctx context.Context) error {
+		return records.CheckKeyset(ctx, n.buckets, n.keys)
+	})
 }
 
 type bucketOptions struct {
@@ -150,26 +163,6 @@ func openBuckets(ctx context.Context, bus *events.Bus, o bucketOptions, only ...
 		bucket := natskv.Bucket{Name: bus.Subjects.Bucket(name), Replicas: o.replicas, TTL: records.BucketTTL(name)}
 		return natskv.Open(ctx, bus.JetStream(), bucket, &natskv.Options{OnChange: o.onChange})
 	}, only...)
-}
-
-// connect joins a NATS system.
-func connect(name string, r remote, log zerolog.Logger) (*nats.Conn, error) {
-	options := append(events.ConnectOptions(name),
-		nats.RetryOnFailedConnect(false),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { log.Warn().Err(err).Msg("disconnected from NATS") }),
-		nats.ReconnectHandler(func(*nats.Conn) { log.Info().Msg("connected to NATS again") }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Warn().Err(err).Msg("NATS") }))
-	if r.NATSCreds != "" {
-		options = append(options, nats.UserCredentials(r.NATSCreds))
-	}
-	nc, err := nats.Connect(r.NATSURL, options...)
-	if errors.Is(err, nats.ErrNoServers) {
-		return nil, fmt.Errorf("no NATS server answers at %s: start one, or set --nats-url", r.NATSURL)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("connect to NATS at %s: %w", r.NATSURL, err)
-	}
-	return nc, nil
 }
 
 // onDrift logs what is about to be changed.

@@ -86,7 +86,7 @@ func (p *program) join(ctx context.Context, j joining) error {
 	}
 	defer func() { _ = listener.Close() }()
 	n, err := newNode(ctx, nodeOptions{
-		role: j.name, settings: s, baseURL: baseURL(s, listener), nc: nc, keys: keys, log: log, connectors: p.own, groupCommit: j.groupCommit,
+		role: j.name, settings: s, baseURL: baseURL(s, listener), nc: nc.Conn, denied: nc.denied, keys: keys, log: log, connectors: p.own, groupCommit: j.groupCommit,
 	})
 	if err != nil {
 		return err
@@ -96,7 +96,7 @@ func (p *program) join(ctx context.Context, j joining) error {
 		return err
 	}
 	return n.run(ctx, listener, j.roles, func() {
-		fmt.Fprintf(p.stderr, "hawser is ready: %s at http://%s, nats at %s\n", j.name, listener.Addr(), nc.ConnectedUrlRedacted())
+		fmt.Fprintf(p.stderr, "hawser is ready: %s at http://%s, nats at %s\n", j.name, listener.Addr(), redactURLs(nc.ConnectedUrl()))
 	})
 }
 
@@ -125,7 +125,7 @@ func (n *node) run(ctx context.Context, listener net.Listener, play roles, ready
 	if play.executor {
 		var err error
 		if ex, err = n.executor(); err == nil {
-			err = ex.Prepare(ctx)
+			err = n.start.step(ctx, "prepare the consumers", ex.Prepare)
 		}
 		if err != nil {
 			return err

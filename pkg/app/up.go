@@ -101,7 +101,8 @@ func (c *upCommand) open(ctx context.Context, o nodeOptions) (n *node, made bool
 	if n, err = newNode(ctx, o); err != nil {
 		return nil, made, err
 	}
-	if err := n.tokens.Add(ctx, token, "admin"); err != nil {
+	err = n.start.step(ctx, "store the admin token", func(ctx context.Context) error { return n.tokens.Add(ctx, token, "admin") })
+	if err != nil {
 		return nil, made, err
 	}
 	if c.Demo {

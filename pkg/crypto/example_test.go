@@ -38,7 +38,7 @@ func ExampleKeyring_SealFields() {
 }
 
 func ExampleMaskFields() {
-	shown, err := crypto.MaskFields([]byte(`{"apiKey":"sk_live_0123456789","channel":"general"}`), []string{"/apiKey"})
+	shown, err := crypto.MaskFields([]byte(`{"apiKey":"sk_live_0123456789abcdef","channel":"general"}`), []string{"/apiKey"})
 	fmt.Println(string(shown), err)
-	// Output: {"apiKey":"sk_l***6789","channel":"general"} <nil>
+	// Output: {"apiKey":"sk_l***cdef","channel":"general"} <nil>
 }

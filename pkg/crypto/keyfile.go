@@ -16,14 +16,24 @@ import (
 // maxKeyset is the size limit of a keyset file in bytes: some thousand keys.
 const maxKeyset = 1 << 20
 
+// maxKeysetPath is the longest source that is taken for a path.
+const maxKeysetPath = 512
+
 // Load reads the keyset from a source: "env:NAME" is the environment variable
-// NAME, anything else the path of a file for [LoadKeyset]. A nil getenv is
-// [os.Getenv]. An empty source or variable is [ErrNoKeyset].
+// NAME, a text that begins with "{" is the keyset itself, anything else the path of
+// a file for [LoadKeyset]. A nil getenv is [os.Getenv]. An empty source or variable
+// is [ErrNoKeyset]. No error quotes a source that may be a keyset.
 func Load(source string, getenv func(name string) string) (*Keyring, error) {
 	if source == "" {
 		return nil, fmt.Errorf("%w: name a keyset file, or env:NAME for an environment variable", ErrNoKeyset)
 	}
+	if strings.HasPrefix(strings.TrimSpace(source), "{") {
+		return ParseKeyset(secret.New(source))
+	}
 	name, fromEnv := strings.CutPrefix(source, "env:")
+	if len(source) > maxKeysetPath || strings.ContainsAny(source, "\r\n") {
+		return nil, fmt.Errorf("%w: the source is neither a path, nor env:NAME, nor a keyset in JSON", ErrKeyset)
+	}
 	if !fromEnv {
 		return LoadKeyset(source)
 	}
