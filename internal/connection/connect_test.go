@@ -24,7 +24,7 @@ func TestAConnectionIsStoredSealedAndShownMasked(t *testing.T) {
 		if v.ID == "" || v.State != records.Active || !v.Enabled || v.Account != "default" || v.ConnectorVersion != "1.0.0" {
 			t.Errorf("view = %+v", v)
 		}
-		sameJSON(t, string(v.Config), `{"apiKey":"key-***6789","hook":{"secret":"whse***3456","name":"n"},"servers":[{"host":"a","password":"pw-1***6789"},{"host":"b"}],"count":12345678901234567890,"note":"<&>","channel":"general"}`)
+		sameJSON(t, string(v.Config), `{"apiKey":"***","hook":{"secret":"***","name":"n"},"servers":[{"host":"a","password":"***"},{"host":"b"}],"count":12345678901234567890,"note":"<&>","channel":"general"}`)
 		want := `{"apiKey":"key-123456789","channel":"general","count":12345678901234567890,"hook":{"name":"n","secret":"whsec-123456"},"note":"<&>","servers":[{"host":"a","password":"pw-123456789"},{"host":"b"}]}`
 		if got := w.config(shopOf(acme)); got != want {
 			t.Errorf("a handler gets %s, want %s", got, want)

@@ -33,7 +33,7 @@ func Example() {
 	out, err := client.Call[posted](ctx, acme.Action("messenger", "post"), map[string]string{"text": "hello"})
 	fmt.Println(out, err)
 	// Output:
-	// messenger is active {"channel":"general","token":"t-01***6789"}
+	// messenger is active {"channel":"general","token":"***"}
 	// {hello general} <nil>
 }
 
