@@ -2,6 +2,7 @@ package connectpage
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/hawser-io/hawser/internal/ingress/problem"
@@ -33,7 +34,25 @@ func (p *Pages) reconnect(w http.ResponseWriter, r *http.Request) error {
 // callback handles the provider's redirect. The browser is redirected only to a return
 // URL that the flow allowed, with the outcome and nothing else.
 func (p *Pages) callback(w http.ResponseWriter, r *http.Request) error {
-	outcome, failed := p.oauth.Callbacks.Handle(r.Context(), r.PathValue("connector"), r.URL.Query(), cookieOf(r))
+	return p.finish(w, r, r.URL.Query())
+}
+
+// postedCallback handles an authorization response that the provider's page has the browser
+// post (response_mode form_post).
+func (p *Pages) postedCallback(w http.ResponseWriter, r *http.Request) error {
+	if !p.oauth.Callbacks.AcceptsForm(r.PathValue("connector")) {
+		return connectors.Errorf(connectors.CodeConnectorOAuthTokenFailed, "the definition does not say that the provider posts its responses (response_mode: form_post)")
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		return connectors.Errorf(connectors.CodeConnectorOAuthStateInvalid, "the response is no form; start again")
+	}
+	return p.finish(w, r, r.PostForm)
+}
+
+// finish handles an authorization response.
+func (p *Pages) finish(w http.ResponseWriter, r *http.Request, response url.Values) error {
+	outcome, failed := p.oauth.Callbacks.Handle(r.Context(), r.PathValue("connector"), response, cookieOf(r))
 	if outcome.Clear.Name != "" {
 		outcome.Clear.Value, outcome.Clear.MaxAge = "", -1
 		setCookie(w, outcome.Clear)
@@ -97,11 +116,16 @@ func cookieOf(r *http.Request) func(string) string {
 }
 
 // setCookie sets a cookie for the whole host, as the prefix __Host- requires. It is Lax,
-// since the provider's redirect is a top-level navigation from another site.
+// since the provider's redirect is a top-level navigation from another site, and None where
+// the provider has the browser post a form: browsers send Lax cookies with GET alone.
 func setCookie(w http.ResponseWriter, c flow.Cookie) {
 	age := int(c.MaxAge.Seconds())
 	if c.MaxAge < 0 {
 		age = -1
 	}
-	http.SetCookie(w, &http.Cookie{Name: c.Name, Value: c.Value, Path: "/", MaxAge: age, HttpOnly: true, Secure: c.Secure, SameSite: http.SameSiteLaxMode})
+	site := http.SameSiteLaxMode
+	if c.CrossSite {
+		site = http.SameSiteNoneMode
+	}
+	http.SetCookie(w, &http.Cookie{Name: c.Name, Value: c.Value, Path: "/", MaxAge: age, HttpOnly: true, Secure: c.Secure, SameSite: site})
 }

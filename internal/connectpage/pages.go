@@ -30,6 +30,7 @@ func (p *Pages) Register(mux *http.ServeMux, basePath string) {
 	mux.HandleFunc("GET "+basePath+"/connectors/{connector}/oauth/start/{handle}", withErrorPage(p.start))
 	mux.HandleFunc("GET "+basePath+"/connectors/{connector}/oauth/reconnect/{token}", withErrorPage(p.reconnect))
 	mux.HandleFunc("GET "+basePath+"/connectors/{connector}/oauth/callback", withErrorPage(p.callback))
+	mux.HandleFunc("POST "+basePath+"/connectors/{connector}/oauth/callback", withErrorPage(p.postedCallback))
 	mux.HandleFunc("GET "+stylePath, serveStyle)
 	mux.HandleFunc("GET /connect/{token}", withErrorPage(p.showSession))
 	mux.Handle("POST /connect/{token}", http.NewCrossOriginProtection().Handler(withErrorPage(p.submitSession)))

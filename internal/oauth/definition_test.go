@@ -1,6 +1,7 @@
 package oauth_test
 
 import (
+	"encoding/base64"
 	"io"
 	"net/http"
 	"net/url"
@@ -208,5 +209,72 @@ func TestClientCredentialsByAnotherGrantType(t *testing.T) {
 	want := []string{"POST /token account_id=a1&client_id=i&client_secret=sssssssss&grant_type=account_credentials&scope=a1%3Aall"}
 	if diff := gocmp.Diff(want, provider.said()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A provider that has the browser post its response gets the cookie with it; every other
+// provider's response is a redirect.
+func TestAResponseCanBePosted(t *testing.T) {
+	t.Parallel()
+	provider := &transcript{}
+	server := newServer(t, provider)
+	posted := connectorAt(server, func(c *connectors.Connector, o *connectors.OAuth2) { c.Key, o.ResponseMode = "posted", "form_post" })
+	plain := connectorAt(server, func(c *connectors.Connector, _ *connectors.OAuth2) { c.Key = "plain" })
+	in := setup{serve: newTLSServer}.install(t, nil, posted, plain)
+	for _, key := range []string{"posted", "plain"} {
+		in.setApp(key, demoApp)
+		b := testenv.NewBrowser(t)
+		b.Transport = in.client.Transport
+		start, err := http.NewRequestWithContext(t.Context(), http.MethodGet, in.start("/scopes/organization/acme/connections/"+key, map[string]any{}), nil)
+		must(t, err)
+		resp, err := b.Do(start)
+		must(t, err)
+		_ = resp.Body.Close()
+		to, err := resp.Location()
+		must(t, err)
+		callback, state := to.Query().Get("redirect_uri"), to.Query().Get("state")
+		status, _, body := b.Post(callback, url.Values{"code": {"CODE"}, "state": {state}})
+		if key == "plain" {
+			if status/100 == 2 || resp.Cookies()[0].SameSite != http.SameSiteLaxMode {
+				t.Errorf("plain: got %d %s and a cookie of site %v, want a refusal and Lax", status, body, resp.Cookies()[0].SameSite)
+			}
+			if status, _, body := b.Get(callback + "?code=CODE&state=" + state); status != http.StatusOK {
+				t.Errorf("plain, redirected: got %d %s: the refused form has used up the state", status, body)
+			}
+			continue
+		}
+		if got := to.Query().Get("response_mode"); got != "form_post" || resp.Cookies()[0].SameSite != http.SameSiteNoneMode || !resp.Cookies()[0].Secure {
+			t.Errorf("got mode %q and cookie %v, want form_post and SameSite=None; Secure", got, resp.Cookies()[0])
+		}
+		if status != http.StatusOK {
+			t.Errorf("posted: got %d %s, want 200", status, body)
+		}
+	}
+}
+
+// The nonce of the request has to be in the ID token.
+func TestAnIDTokenHasTheFlowsNonce(t *testing.T) {
+	t.Parallel()
+	for _, right := range []bool{true, false} {
+		var nonce string
+		server := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			claims := base64.RawURLEncoding.EncodeToString([]byte(`{"nonce":"` + nonce + `"}`))
+			_, _ = io.WriteString(w, `{"access_token":"AT","expires_in":60,"id_token":"eyJhbGciOiJSUzI1NiJ9.`+claims+`.c2ln"}`)
+		}))
+		in := installWithApp(t, nil, connectorAt(server, func(_ *connectors.Connector, o *connectors.OAuth2) { o.Nonce = true }))
+		b := testenv.NewBrowser(t)
+		_, to, _ := b.Get(in.start("/scopes/organization/acme/connections/p", map[string]any{}))
+		u, err := url.Parse(to)
+		must(t, err)
+		if nonce = u.Query().Get("nonce"); len(nonce) < 32 {
+			t.Fatalf("got %s, want a nonce", to)
+		}
+		if !right {
+			nonce = "another"
+		}
+		status, _, body := b.Get(u.Query().Get("redirect_uri") + "?code=CODE&state=" + u.Query().Get("state"))
+		if (status == http.StatusOK) != right || !right && !strings.Contains(body, `"reason":"mismatch"`) {
+			t.Errorf("right nonce %v: got %d %s", right, status, body)
+		}
 	}
 }

@@ -44,6 +44,9 @@ type Flow struct {
 // FlowSecrets are the sealed fields of a flow.
 type FlowSecrets struct{ Config, Verifier secret.Text }
 
+// Key returns the key of the record.
+func (f *Flow) Key() string { return f.key }
+
 // Ref names the connection that the flow is for.
 func (f *Flow) Ref() Ref {
 	r := Ref{Connector: f.Connector, Account: f.Account}

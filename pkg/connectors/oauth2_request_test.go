@@ -1,6 +1,7 @@
 package connectors_test
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"strings"
@@ -174,7 +175,7 @@ func TestADefinitionKeepsItsRequests(t *testing.T) {
 	c := registered(t, oauthWith(func(c *connectors.Connector, o *connectors.OAuth2) {
 		o.PKCE, o.Nonce, o.ResponseType, o.ResponseMode, o.GrantType, o.ScopeIn = &off, true, "auth_code", "form_post", "code", []string{"code", "refresh"}
 		o.RefreshParams, o.TokenHeaders, o.TokenQuery = map[string]string{"a": "${config.site}"}, map[string]string{"Version": "1"}, "token"
-		o.UserInfoURL, o.UserInfo = "https://a.example/me", &connectors.EndpointRequest{Method: "POST", Body: map[string]any{"a": []any{"${config.site}", 1.0, nil, true}}}
+		o.UserInfoURL, o.UserInfo = "https://a.example/me", &connectors.EndpointRequest{Method: "POST", Body: map[string]any{"a": []any{"${config.site}", json.Number("1"), nil, true}}}
 		o.RevocationURL, o.Revocation = "https://a.example/revoke", &connectors.EndpointRequest{Auth: "client", BodyForm: map[string]string{"t": "${token.access_token}"}}
 		o.ErrorWords = &connectors.ErrorWords{DeadToken: []string{"a"}, WrongApp: []string{"b"}, Retry: []string{"c"}, Cancelled: []string{"d"}}
 		o.ResourcesURL, o.Installation = "https://a.example/installations", &connectors.Installation{Param: "installation_id", TokenURL: "https://a.example/i/${installation.id}", ClientSecret: "${app.extra.key}", ClientAuth: connectors.ClientAuthKeyJWT, Mint: &connectors.Mint{}}

@@ -68,7 +68,7 @@ func (s *Starter) options(o *connectors.OAuth2, h handle, verifier secret.Text) 
 		}
 	}
 	if o.Nonce {
-		options = append(options, oauth2.SetAuthURLParam("nonce", s.links.nonce(h)))
+		options = append(options, oauth2.SetAuthURLParam("nonce", s.links.nonce(h.record())))
 	}
 	return options
 }

@@ -91,6 +91,12 @@ func (c *Callbacks) Handle(ctx context.Context, connector string, query url.Valu
 	return out, nil
 }
 
+// AcceptsForm reports whether a connector's provider posts its authorization responses.
+func (c *Callbacks) AcceptsForm(connector string) bool {
+	def, err := c.tokens.Parts.Servers.Connector(connector)
+	return err == nil && def.Auth.OAuth2.AnswersByForm()
+}
+
 // standardNames gives the parameters of a response their standard names. An unknown
 // connector has no names of its own.
 func (c *Callbacks) standardNames(connector string, query url.Values) url.Values {

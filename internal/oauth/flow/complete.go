@@ -48,6 +48,10 @@ func (c *Callbacks) complete(ctx context.Context, flow *records.Flow, query url.
 	if err != nil {
 		return "", endpoint.Coded(err)
 	}
+	if def.Auth.OAuth2.Nonce && !sameNonce(c.links.nonce(flow.Key()), got, query) {
+		c.tokens.Options.Log.Warn().Str("connector", def.Key).Msg("an ID token has another nonce than the authorization request")
+		return "", stateInvalid(reasonMismatch)
+	}
 	a := &authorization{
 		tokens: c.tokens, connections: c.tokens.Parts.Connections, sessions: c.sessions,
 		flow: flow, server: server, config: config, query: query, got: got,

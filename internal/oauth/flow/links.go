@@ -86,9 +86,9 @@ func (l *Links) state(h handle, expires time.Time) string {
 	return encoding.EncodeToString(append(raw, l.sign([]byte("state"), h.nonce, end)...))
 }
 
-// nonce returns the flow's nonce for an ID token (OpenID Connect Core 3.1.2.1).
-func (l *Links) nonce(h handle) string {
-	return encoding.EncodeToString(l.sign([]byte("nonce"), h.nonce))
+// nonce returns a flow's nonce for an ID token (OpenID Connect Core 3.1.2.1).
+func (l *Links) nonce(record string) string {
+	return encoding.EncodeToString(l.sign([]byte("nonce"), []byte(record)))
 }
 
 // parseState checks a state's signature, and returns its flow's handle and its expiry.
@@ -123,6 +123,9 @@ type Cookie struct {
 	Value  string
 	MaxAge time.Duration
 	Secure bool
+	// CrossSite lets the provider's page post a form with the cookie: SameSite=None. The
+	// cookie is of one flow, and of use only with that flow's state.
+	CrossSite bool
 }
 
 // cookie returns the cookie of a record, without its value. Each flow has its own, so

@@ -173,7 +173,14 @@ func (s *Starter) Open(ctx context.Context, connector, handleText string, cookie
 	case flow.Connector != connector:
 		return "", Cookie{}, stateInvalid(reasonMismatch)
 	}
+	def, err := s.servers.Connector(connector)
+	if err != nil {
+		return "", Cookie{}, err
+	}
 	set = s.links.cookie(h.record(), flow.ExpiresAt)
+	if def.Auth.OAuth2.AnswersByForm() {
+		set.CrossSite, set.Secure = true, true // browsers take SameSite=None with Secure only
+	}
 	set.Value = cookie(set.Name)
 	if flow.Browser == "" {
 		set.Value = encoding.EncodeToString(random())
