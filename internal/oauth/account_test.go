@@ -38,7 +38,7 @@ func TestTheProvidersAccountCannotBeEntered(t *testing.T) {
 		check := func(when string) {
 			t.Helper()
 			c := in.connection(key, "")
-			if others, err := in.front.store.ByProviderAccount(t.Context(), key, "another's"); c.ProviderAccount != want || err != nil || len(others) > 0 {
+			if others, err := in.front.Store.ByProviderAccount(t.Context(), key, "another's"); c.ProviderAccount != want || err != nil || len(others) > 0 {
 				t.Errorf("%s, %s: its account is %q, want %q; %d connections are of the other, %v", key, when, c.ProviderAccount, want, len(others), err)
 			}
 		}

@@ -18,7 +18,7 @@ func TestAFlowContinuesOnAnyNodeAndIsUsedOnce(t *testing.T) {
 	t.Parallel()
 	in, p := withDemo(t, nil)
 	started := in.start(onDemo, map[string]any{})
-	to, cookie, err := in.join(t).flow.Starter.Open(t.Context(), "demo-oauth", started[strings.LastIndex(started, "/")+1:], func(string) string { return "" })
+	to, cookie, err := in.front.Join(t).Flow.Starter.Open(t.Context(), "demo-oauth", started[strings.LastIndex(started, "/")+1:], func(string) string { return "" })
 	must(t, err)
 	_, callback, _ := testenv.NewBrowser(t).Post(to, approve)
 	u, err := url.Parse(callback)
@@ -29,12 +29,12 @@ func TestAFlowContinuesOnAnyNodeAndIsUsedOnce(t *testing.T) {
 		}
 		return ""
 	}
-	nodes := []*node{in.join(t), in.join(t), in.join(t)}
+	nodes := []*testenv.Node{in.front.Join(t), in.front.Join(t), in.front.Join(t)}
 	var taken atomic.Int64
 	var wg sync.WaitGroup
 	for i := range 24 {
 		wg.Go(func() {
-			_, failed := nodes[i%3].flow.Callbacks.Handle(t.Context(), "demo-oauth", u.Query(), browser)
+			_, failed := nodes[i%3].Flow.Callbacks.Handle(t.Context(), "demo-oauth", u.Query(), browser)
 			switch {
 			case failed == nil:
 				taken.Add(1)

@@ -20,7 +20,7 @@ func TestAppsComeFromTheStoreOrTheEnvironment(t *testing.T) {
 		"HAWSER_APP_SUITE_CLIENT_ID": "env-id", "HAWSER_APP_SUITE_CLIENT_SECRET": "new old", "HAWSER_APP_SUITE_SCOPES": "a b",
 		"HAWSER_APP_TWO_WORDS_CLIENT_ID": "two-words",
 	}
-	apps := records.NewApps(in.front.buckets, in.front.store.Sealer(), func(name string) string { return environment[name] })
+	apps := records.NewApps(in.front.Buckets, in.front.Store.Sealer(), func(name string) string { return environment[name] })
 	get := func(key, family string) (id, from string, secrets []string) {
 		t.Helper()
 		def := oauthConnector(key, "http://127.0.0.1", func(o *connectors.OAuth2) { o.Family = family })
@@ -48,7 +48,7 @@ func TestAppsComeFromTheStoreOrTheEnvironment(t *testing.T) {
 	expect("stored beats the environment", "issues", "suite", "stored-id", "suite", "s")
 	in.setApp("issues", records.App{ClientID: "own-id"})
 	expect("its own beats the family's", "issues", "suite", "own-id", "issues")
-	must(t, in.front.apps.Delete(t.Context(), "suite"))
-	must(t, in.front.apps.Delete(t.Context(), "issues"))
+	must(t, in.front.Apps.Delete(t.Context(), "suite"))
+	must(t, in.front.Apps.Delete(t.Context(), "issues"))
 	expect("after it was deleted", "issues", "suite", "env-id", "suite", "new", "old")
 }

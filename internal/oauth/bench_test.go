@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -34,7 +35,7 @@ func BenchmarkRefreshThroughput(b *testing.B) {
 	for _, sync := range []string{"5s", "always"} {
 		b.Run("sync="+sync, func(b *testing.B) {
 			endpoint := newTokenEndpoint(b)
-			in := setup{sync: sync}.install(b, nil, oauthConnector("bench", endpoint.url, nil))
+			in := installWith(b, testenv.NodeOptions{Env: testenv.Start(b, &testenv.Options{Sync: sync})}, nil, oauthConnector("bench", endpoint.url, nil))
 			in.setApp("bench", demoApp)
 			keys := storeMany(b, in, dueGrants)
 			in.runRefresher(b)
@@ -101,7 +102,7 @@ func (e *tokenEndpoint) waitForDue(b *testing.B, in *installation, keys []string
 	}
 	each(func(key string) error { in.expire(key); return nil })
 	at := time.Now().Add(4 * time.Second)
-	each(func(key string) error { return in.front.queue.ScheduleRefresh(b.Context(), key, at) })
+	each(func(key string) error { return in.front.Queue.ScheduleRefresh(b.Context(), key, at) })
 	if time.Now().After(at) {
 		b.Fatal("the machine is too busy to set the timers in time")
 	}
@@ -121,5 +122,5 @@ func benchGrant(in *installation, grants *records.Grants, i int) (*records.Grant
 	grant := grants.New(records.GrantKey(acme, "bench", "demo-client", "someone "+strconv.Itoa(i)))
 	grant.Scope, grant.Identity, grant.Family, grant.Connector = acme.Scope, acme.Identity, "bench", "bench"
 	grant.ClientID, grant.Generation, grant.IssuedAt, grant.ExpiresAt = "demo-client", 1, time.Now(), time.Now().Add(24*time.Hour)
-	return grant, in.front.grants.Seal(grant, records.GrantTokens{Access: secret.New(strings.Repeat("a", 40)), Refresh: secret.New(strings.Repeat("r", 40))})
+	return grant, in.front.Grants.Seal(grant, records.GrantTokens{Access: secret.New(strings.Repeat("a", 40)), Refresh: secret.New(strings.Repeat("r", 40))})
 }

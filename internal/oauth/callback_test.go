@@ -69,7 +69,7 @@ func (in *installation) expectUnconnected(connector string, tenants ...string) {
 			in.t.Errorf("%s at %s: got %d %v, want 404", tenant, connector, status, &problem)
 		}
 	}
-	for g, err := range in.front.grants.List(in.t.Context(), ">") {
+	for g, err := range in.front.Grants.List(in.t.Context(), ">") {
 		must(in.t, err)
 		in.t.Errorf("a grant of %s was stored", g.Tenant())
 	}
@@ -152,7 +152,7 @@ func TestACallbackOfAForeignConnectorIsRefused(t *testing.T) {
 func TestCookiesOverHTTPSBelongToTheHostAlone(t *testing.T) {
 	t.Parallel()
 	p := startDemo(t)
-	in := setup{serve: newTLSServer}.install(t, nil, demoConnectors(p)...)
+	in := installWith(t, testenv.NodeOptions{TLS: true}, nil, demoConnectors(p)...)
 	in.setApp("demo-oauth", demoApp)
 	b := testenv.NewBrowser(t)
 	b.Transport = in.client.Transport
@@ -224,7 +224,7 @@ func TestCallbackParametersAreInTheConfigOfEveryCall(t *testing.T) {
 			t.Fatalf("callback: got %d %s", status, body)
 		}
 		a := events.Action{ActionRef: events.ActionRef{Tenant: acme, Connector: "books", Action: "where"}, ID: "where-" + account, Input: []byte(`{}`), Account: account}
-		e, err := in.front.bus.RequestAction(t.Context(), a)
+		e, err := in.front.Bus.RequestAction(t.Context(), a)
 		must(t, err)
 		if got, want := string(e.Data()), `{"data":{"realm":"9130 0\u003c1\u003e","member":"usr_ava","ledger":"`+tc.ledger+`"}}`; got != want {
 			t.Errorf("the call's config: got %s, want %s", got, want)

@@ -82,9 +82,9 @@ func (l *leaky) secrets() (all []string) {
 // responses, and every file of the server.
 func TestNoSecretIsLoggedPublishedOrStoredInTheClear(t *testing.T) {
 	t.Parallel()
-	provider, metrics := &leaky{}, prometheus.NewRegistry()
+	provider := &leaky{}
 	server := newServer(t, provider)
-	in := install(t, &options{Metrics: metrics}, oauthConnector("leaky", server, withMoreTokens(server)))
+	in := install(t, nil, oauthConnector("leaky", server, withMoreTokens(server)))
 	in.setApp("leaky", records.App{ClientID: "client", ClientSecrets: []secret.Text{secret.New(canary + "-client")}})
 	var seen strings.Builder // all responses and errors
 	secrets := []string{canary}
@@ -120,12 +120,12 @@ func TestNoSecretIsLoggedPublishedOrStoredInTheClear(t *testing.T) {
 	_, problem := in.call(http.MethodPost, path+"/refresh", nil, nil)
 	seen.WriteString(problem.Error())
 	in.expire(c.Grant)
-	if _, err := in.front.tokens.Source.Fresh(t.Context(), c.Grant); err != nil {
+	if _, err := in.front.OAuth.Source.Fresh(t.Context(), c.Grant); err != nil {
 		seen.WriteString(err.Error() + connectors.AsError(err).Reason)
 	}
 	for _, companion := range []string{"user", "files"} {
 		in.expire(c.Companions[companion])
-		_, err := in.front.tokens.Source.Companion(t.Context(), c, companion)
+		_, err := in.front.OAuth.Source.Companion(t.Context(), c, companion)
 		seen.WriteString(err.Error() + connectors.AsError(err).Reason)
 	}
 	var v connection.View
@@ -134,10 +134,8 @@ func TestNoSecretIsLoggedPublishedOrStoredInTheClear(t *testing.T) {
 		t.Errorf("state %s, want active: a refused request is no refused grant", v.State)
 	}
 	in.expire(c.Grant)
-	refreshing := prometheus.NewRegistry()
-	in.options.Metrics = refreshing
-	in.runRefresher(t)
-	must(t, in.front.queue.ScheduleRefresh(t.Context(), c.Grant, time.Now()))
+	refreshing := in.runRefresher(t)
+	must(t, in.front.Queue.ScheduleRefresh(t.Context(), c.Grant, time.Now()))
 	testenv.Eventually(t, "the refresher to have tried", func() bool { return in.grant(c.Grant).Failures > 0 })
 	secrets = append(secrets, provider.secrets()...)
 	if len(secrets) != 1+4*3+2 {
@@ -145,7 +143,7 @@ func TestNoSecretIsLoggedPublishedOrStoredInTheClear(t *testing.T) {
 	}
 	look := func() {
 		t.Helper()
-		in.expectNoSecrets(t, secrets, map[string]string{"answers": seen.String(), "logs": in.logs.String(), "metrics": gathered(t, metrics) + gathered(t, refreshing) + gathered(t, in.metrics)})
+		in.expectNoSecrets(t, secrets, map[string]string{"answers": seen.String(), "logs": in.front.Log.String(), "metrics": gathered(t, refreshing.Metrics) + gathered(t, in.front.Metrics)})
 	}
 	look()
 	in.call(http.MethodDelete, path, nil, nil) // and the revocation fails
@@ -171,7 +169,7 @@ func (in *installation) expectNoSecrets(t *testing.T, secrets []string, texts ma
 		}
 	}
 	readable := false
-	err := filepath.WalkDir(in.env.DataDir(), func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(in.front.Env.DataDir(), func(path string, d fs.DirEntry, err error) error {
 		if os.IsNotExist(err) {
 			return nil // a temporary file of the running server
 		}

@@ -29,6 +29,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -131,7 +132,7 @@ func (s *tlsServer) report(t *testing.T, want ...string) {
 
 func (s *tlsServer) install(t *testing.T, secrets []string, with func(*connectors.OAuth2)) *installation {
 	t.Helper()
-	in := setup{roots: s.roots()}.install(t, nil, oauthConnector("keyed", s.URL, func(o *connectors.OAuth2) {
+	in := installWith(t, testenv.NodeOptions{Roots: s.roots()}, nil, oauthConnector("keyed", s.URL, func(o *connectors.OAuth2) {
 		o.ClientAuth, o.MTLS = connectors.ClientAuthTLS, true
 		with(o)
 	}))
@@ -151,7 +152,7 @@ func TestAClientAuthenticatesByItsCertificate(t *testing.T) {
 	s := newCertified(t, mine)
 	in := s.install(t, []string{mine}, func(*connectors.OAuth2) {})
 	if location := in.connectWithCode("keyed"); !strings.Contains(location, "status=success") {
-		t.Fatalf("connect: %s; %s", location, in.logs)
+		t.Fatalf("connect: %s; %s", location, in.front.Log)
 	}
 	if got := in.throughProxy(t, onKeyed+"/proxy/api/me"); got != `{"id":"una"}` {
 		t.Errorf("through the proxy: got %s", got)
@@ -168,7 +169,7 @@ func TestAClientAuthenticatesByItsCertificate(t *testing.T) {
 	}
 	in.call(http.MethodDelete, onKeyed, nil, nil)
 	s.report(t, "/token authorization_code", "/userinfo", "/api/me", "/token refresh_token", "/api/me", "/api/me", "/revoke")
-	if strings.Contains(in.logs.String(), mine) {
+	if strings.Contains(in.front.Log.String(), mine) {
 		t.Error("the key is in the log")
 	}
 }
@@ -181,7 +182,7 @@ func TestAfterARefusedCertificateTheNextIsTried(t *testing.T) {
 	s := newCertified(t, mine)
 	in := s.install(t, []string{bundle(t), mine}, func(o *connectors.OAuth2) { o.MTLS, o.UserInfoURL = false, "" })
 	if location := in.connectWithCode("keyed"); !strings.Contains(location, "status=success") {
-		t.Fatalf("connect: %s; %s", location, in.logs)
+		t.Fatalf("connect: %s; %s", location, in.front.Log)
 	}
 	in.call(http.MethodDelete, onKeyed, nil, nil)
 	s.report(t, "/token authorization_code", "/revoke")
@@ -251,7 +252,7 @@ func (s *tlsServer) wantsCertificateOfConfig(t *testing.T) *installation {
 	c.Config = schema.For[struct {
 		Certificate connectors.Secret `json:"certificate"`
 	}]()
-	in := setup{roots: s.roots()}.install(t, nil, c)
+	in := installWith(t, testenv.NodeOptions{Roots: s.roots()}, nil, c)
 	in.setApp("machine", demoApp)
 	return in
 }
@@ -270,7 +271,7 @@ func TestACertificateOfTheConfigIsPresentedBesideTheSecret(t *testing.T) {
 	}
 	in.call(http.MethodDelete, path, nil, nil)
 	s.report(t, "/token client_credentials", "/token client_credentials", "/api/me", "/revoke")
-	if strings.Contains(in.logs.String(), mine) {
+	if strings.Contains(in.front.Log.String(), mine) {
 		t.Error("the key is in the log")
 	}
 }
@@ -291,7 +292,7 @@ func TestACertificateWithAnotherKeyIsRefused(t *testing.T) {
 	for name, text := range map[string]string{"PEM": selfSigned(t, key) + pkcs8(t, theirs), "a JWK": forgedJWK(t, key, theirs, shown.Bytes)} {
 		config, err := json.Marshal(map[string]string{"certificate": text})
 		must(t, err)
-		_, err = in.front.flow.ClientCredentials.Connect(t.Context(), records.NewRef(other, "machine", ""), connection.ConnectInput{Config: config})
+		_, err = in.front.Flow.ClientCredentials.Connect(t.Context(), records.NewRef(other, "machine", ""), connection.ConnectInput{Config: config})
 		e := connectors.AsError(err)
 		if e == nil || e.Code != connectors.CodeConnectorOAuthNotConfigured || !strings.Contains(e.Message, "PEM, or a JWK with x5c") {
 			t.Errorf("in %s: got %v, want CONNECTOR_OAUTH_NOT_CONFIGURED and what a certificate may be", name, err)
@@ -326,18 +327,18 @@ func TestConcurrentCallsReadTheCertificateIndependently(t *testing.T) {
 	conn := in.connection("machine", "")
 	blocked, released := make(chan struct{}), make(chan struct{})
 	release := sync.OnceFunc(func() { close(released) })
-	in.wrap = func(bucket string, s kvstore.Store) kvstore.Store {
+	in.front.Wrap = func(bucket string, s kvstore.Store) kvstore.Store {
 		if bucket != "connections" {
 			return s
 		}
 		return holding{s, new(atomic.Int32), blocked, released}
 	}
-	n := in.join(t)
-	def, ok := in.registry.Get("machine")
+	n := in.front.Join(t)
+	def, ok := in.front.Registry.Get("machine")
 	if !ok {
 		t.Fatal("the connector is not there")
 	}
-	client := &http.Client{Transport: n.tokens.Source.Transport(n.http.Transport, def, conn.Grant, connectors.Runtime{BaseURL: s.URL})}
+	client := &http.Client{Transport: n.OAuth.Source.Transport(n.Providers.Transport, def, conn.Grant, connectors.Runtime{BaseURL: s.URL})}
 	ask := func() error {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/api/me", nil)
 		if err != nil {

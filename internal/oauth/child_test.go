@@ -18,25 +18,11 @@ import (
 
 	"github.com/hawser-io/hawser/internal/oauth/token"
 	"github.com/hawser-io/hawser/internal/testenv"
-	"github.com/hawser-io/hawser/pkg/crypto"
 	"github.com/hawser-io/hawser/pkg/kvstore"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
 const childVariable = "HAWSER_TEST_CHILD"
-
-// TestMain makes the test binary usable as a second process, which is stopped or killed
-// during a refresh.
-func TestMain(m *testing.M) {
-	if text := os.Getenv(childVariable); text != "" {
-		if err := runChild(text); err != nil {
-			fmt.Println("error:", err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
 
 // childOptions are the options of a child. Its keyset protects nothing.
 type childOptions struct {
@@ -73,53 +59,45 @@ func (killing) RoundTrip(r *http.Request) (*http.Response, error) {
 	select {}
 }
 
-func runChild(text string) error {
+// TestChild is a second process, which is stopped or killed during a refresh.
+func TestChild(t *testing.T) {
+	text := os.Getenv(childVariable)
+	if text == "" {
+		t.Skip("only the processes that other tests start run this")
+	}
 	var o childOptions
-	if err := json.Unmarshal([]byte(text), &o); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
-	defer cancel()
-	keys, err := crypto.ParseKeyset(secret.New(o.Keyset))
-	if err != nil {
-		return err
-	}
+	must(t, json.Unmarshal([]byte(text), &o))
 	nc, err := nats.Connect(o.URL, nats.UserCredentials(o.Creds), nats.Timeout(10*time.Second))
-	if err != nil {
-		return err
-	}
+	must(t, err)
 	defer nc.Close()
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	n := testenv.StartNode(t, &testenv.NodeOptions{
+		Queue: testenv.QueueOn(t, nc), Keyset: secret.New(o.Keyset), Token: token.Options{CallTimeout: o.Timeout}, Uncached: true,
+		Wrap: func(bucket string, s kvstore.Store) kvstore.Store {
+			if o.Stop && bucket == "grants" {
+				return stopping{s}
+			}
+			return s
+		},
+	})
 	if o.Kill {
-		client.Transport = killing{}
-	}
-	n, err := assembly{nc: nc, keys: keys, http: client, options: token.Options{CallTimeout: o.Timeout}, wrap: func(bucket string, s kvstore.Store) kvstore.Store {
-		if o.Stop && bucket == "grants" {
-			return stopping{s}
-		}
-		return s
-	}}.assemble(ctx)
-	if err != nil {
-		return err
+		n.Providers.Transport = killing{}
 	}
 	if o.Refresher {
-		return runAsRefresher(ctx, n)
+		runAsRefresher(t, n)
+		return
 	}
-	fresh, err := n.tokens.Source.Fresh(ctx, o.Grant)
-	if err != nil {
-		return err
-	}
+	fresh, err := n.OAuth.Source.Fresh(t.Context(), o.Grant)
+	must(t, err)
 	fmt.Println("generation", fresh.Generation)
-	return nil
 }
 
 // child starts a second process.
 func (in *installation) child(t testing.TB, o childOptions) (cmd *exec.Cmd, out *bufio.Reader) {
 	t.Helper()
-	o.URL, o.Creds, o.Keyset = in.env.URL(), in.env.Server().CredsPath(), in.keyset.Reveal()
+	o.URL, o.Creds, o.Keyset = in.front.Env.URL(), in.front.Env.Server().CredsPath(), in.front.Keyset.Reveal()
 	text, err := json.Marshal(o)
 	must(t, err)
-	cmd = exec.CommandContext(t.Context(), os.Args[0])
+	cmd = exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestChild$")
 	cmd.Env = append(os.Environ(), childVariable+"="+string(text))
 	cmd.Stderr = os.Stderr
 	pipe, err := cmd.StdoutPipe()
@@ -139,7 +117,7 @@ func TestAProcessStoppedPastItsLeaseSendsNothing(t *testing.T) {
 	in.expire(grant)
 	holder, out := in.child(t, childOptions{Grant: grant, Stop: true, Timeout: 2 * time.Second})
 	testenv.Eventually(t, "the process to write its intent and stop", func() bool { return in.grant(grant).Intent != nil && stopped(holder.Process.Pid) })
-	token, err := in.front.tokens.Source.Fresh(t.Context(), grant)
+	token, err := in.front.OAuth.Source.Fresh(t.Context(), grant)
 	must(t, err)
 	if got := stats(t, p); got.Refreshes != 1 {
 		t.Errorf("after the successor: provider counted %+v, want one refresh", got)
@@ -172,7 +150,7 @@ func TestAfterAKillTheOldTokenIsUsedWhereTheProviderAcceptsIt(t *testing.T) {
 	grant := in.storeExpired(t, "kind")
 	killed, _ := in.child(t, childOptions{Grant: grant, Kill: true, Timeout: time.Second})
 	_ = killed.Wait()
-	token, err := in.front.tokens.Source.Fresh(t.Context(), grant)
+	token, err := in.front.OAuth.Source.Fresh(t.Context(), grant)
 	must(t, err)
 	if got := kind.calls.Load(); got != 2 || token.Generation != 2 {
 		t.Errorf("got %d calls, generation %d; want a second call with the old token", got, token.Generation)

@@ -251,7 +251,7 @@ func TestAClientIsKnownByItsPrivateKey(t *testing.T) {
 			}
 			in.call(http.MethodDelete, onKeyed, nil, nil)
 			s.report(t, "token authorization_code", "token refresh_token", "revoke ")
-			if strings.Contains(in.logs.String(), tc.key) {
+			if strings.Contains(in.front.Log.String(), tc.key) {
 				t.Error("the key is in the log")
 			}
 		})
@@ -321,12 +321,12 @@ func TestAClientSecretThatIsNoKeyIsNamed(t *testing.T) {
 			t.Parallel()
 			s := &keyServer{}
 			in := s.start(t, connectors.AuthClientCredentials, nil, text)
-			_, err := in.front.flow.ClientCredentials.Connect(t.Context(), records.NewRef(acme, "keyed", ""), connection.ConnectInput{})
+			_, err := in.front.Flow.ClientCredentials.Connect(t.Context(), records.NewRef(acme, "keyed", ""), connection.ConnectInput{})
 			e := connectors.AsError(err)
 			if e == nil || e.Code != connectors.CodeConnectorOAuthNotConfigured || !strings.Contains(e.Message, "is no private key") {
 				t.Errorf("got %v, want CONNECTOR_OAUTH_NOT_CONFIGURED", err)
 			}
-			if text := fmt.Sprint(err) + in.logs.String(); strings.Contains(text, "c4n4ry") || len(s.asked) != 0 {
+			if text := fmt.Sprint(err) + in.front.Log.String(); strings.Contains(text, "c4n4ry") || len(s.asked) != 0 {
 				t.Errorf("requests %q; error and log: %s", s.asked, text)
 			}
 		})

@@ -214,14 +214,14 @@ func TestCompanionsAreEachRenewedOnce(t *testing.T) {
 	t.Parallel()
 	in, w := withChat(t)
 	c := in.connectChat(t, "")
-	nodes := []*node{in.runRefresher(t)}
+	nodes := []*testenv.Node{in.runRefresher(t)}
 	for range 4 {
 		nodes = append(nodes, in.runExecutor(t))
 	}
 	for round := range rounds(t, 3) {
 		for _, grant := range []string{c.Grant, c.Companions["user"]} {
 			in.expireFor(t, nodes, grant)
-			must(t, in.front.queue.ScheduleRefresh(t.Context(), grant, in.grant(grant).ExpiresAt))
+			must(t, in.front.Queue.ScheduleRefresh(t.Context(), grant, in.grant(grant).ExpiresAt))
 		}
 		if failures := in.act(t, "chat", "both", 64, fmt.Sprint("round-", round)); len(failures) > 0 {
 			t.Fatalf("round %d: %d of 64 actions failed, the first with %s", round, len(failures), failures[0])
@@ -307,8 +307,8 @@ func TestConnectionsShareCompanionsOfTheirUser(t *testing.T) {
 	if a, b, c := first.Companions["user"], second.Companions["user"], third.Companions["user"]; a == "" || a != b || a == c || c == "" {
 		t.Errorf("users' grants: %s %s %s, want the first two the same", a, b, c)
 	}
-	must(t, in.front.tokens.Connections.Disconnect(t.Context(), first.Ref()))
-	must(t, in.front.tokens.Connections.Disconnect(t.Context(), third.Ref()))
+	must(t, in.front.OAuth.Connections.Disconnect(t.Context(), first.Ref()))
+	must(t, in.front.OAuth.Connections.Disconnect(t.Context(), third.Ref()))
 	w.with(func() {
 		if diff := cmp.Diff([]string{"U2"}, w.revoked); diff != "" {
 			t.Errorf("revoked while one is left (-want +got):\n%s", diff)
@@ -321,28 +321,28 @@ func TestConnectionsShareCompanionsOfTheirUser(t *testing.T) {
 	if again.Companions["user"] == second.Companions["user"] || !in.deleted(second.Companions["user"]) {
 		t.Error("the grant of the replaced user is still stored")
 	}
-	if got := slices.Collect(in.front.all(t, acme)); len(got) != 2 {
+	if got := slices.Collect(grantsOf(t, in.front, acme)); len(got) != 2 {
 		t.Errorf("%d grants are left, want the bot's and the user's", len(got))
 	}
 }
 
 // expireFor makes the stored access token look expired, and waits until all caches have
 // that.
-func (in *installation) expireFor(t *testing.T, nodes []*node, grant string) {
+func (in *installation) expireFor(t *testing.T, nodes []*testenv.Node, grant string) {
 	t.Helper()
 	expired := in.expire(grant)
 	for _, n := range nodes {
 		testenv.Eventually(t, "the caches of all to know", func() bool {
-			g, err := n.grants.Get(t.Context(), grant)
+			g, err := n.Grants.Get(t.Context(), grant)
 			return err == nil && !g.ExpiresAt.After(expired.ExpiresAt)
 		})
 	}
 }
 
-// all returns the grants of a tenant.
-func (n *node) all(t *testing.T, tenant events.Tenant) func(func(*records.Grant) bool) {
+// grantsOf returns the grants of a tenant.
+func grantsOf(t *testing.T, n *testenv.Node, tenant events.Tenant) func(func(*records.Grant) bool) {
 	return func(yield func(*records.Grant) bool) {
-		for g, err := range n.grants.List(t.Context(), tenant.Tokens()+".>") {
+		for g, err := range n.Grants.List(t.Context(), tenant.Tokens()+".>") {
 			must(t, err)
 			if !yield(g) {
 				return

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
 
@@ -153,7 +154,7 @@ func TestACompanionIsExchangedForTheMainToken(t *testing.T) {
 	if got := a.requests(); len(got) != 1 {
 		t.Errorf("the provider was asked %v, want the code alone until somebody needs more", got)
 	}
-	nodes := []*node{in.runExecutor(t), in.runExecutor(t)}
+	nodes := []*testenv.Node{in.runExecutor(t), in.runExecutor(t)}
 	in.expireFor(t, nodes, c.Grant) // the main token has to come first
 	if failures := in.act(t, "drive", "list", 32, "list"); len(failures) > 0 {
 		t.Fatalf("%d of 32 actions failed, the first with %s", len(failures), failures[0])
@@ -169,7 +170,7 @@ func TestACompanionIsExchangedForTheMainToken(t *testing.T) {
 	a.mu.Lock()
 	a.revoked = "main-2"
 	a.mu.Unlock()
-	_, err := in.front.tokens.Source.RenewNow(t.Context(), c.Companions["files"])
+	_, err := in.front.OAuth.Source.RenewNow(t.Context(), c.Companions["files"])
 	must(t, err)
 	if diff := cmp.Diff([]string{"refused exchange", "main", "exchanged"}, a.requests()[3:]); diff != "" {
 		t.Errorf("then it was asked (-want +got):\n%s", diff)
@@ -180,7 +181,7 @@ func TestACompanionIsExchangedForTheMainToken(t *testing.T) {
 func TestACompanionWithoutATokenIsNotRevoked(t *testing.T) {
 	t.Parallel()
 	in, a, c, _ := withFiles(t, byAudience)
-	must(t, in.front.tokens.Connections.Disconnect(t.Context(), c.Ref()))
+	must(t, in.front.OAuth.Connections.Disconnect(t.Context(), c.Ref()))
 	if diff := cmp.Diff([]string{"code", "revoked refresh-1"}, a.requests()); diff != "" {
 		t.Errorf("the provider was asked (-want +got):\n%s", diff)
 	}
@@ -194,7 +195,7 @@ func TestACompanionWithoutATokenIsNotRevoked(t *testing.T) {
 func TestACompanionExchangeSpendsTheMainRefreshTokenOnce(t *testing.T) {
 	t.Parallel()
 	in, a, c, files := withFiles(t, byScope)
-	nodes := []*node{in.join(t), in.join(t), in.join(t), in.join(t)}
+	nodes := []*testenv.Node{in.front.Join(t), in.front.Join(t), in.front.Join(t), in.front.Join(t)}
 	companion := c.Companions["files"]
 	for round := range rounds(t, 4) {
 		in.expire(c.Grant)
@@ -203,7 +204,7 @@ func TestACompanionExchangeSpendsTheMainRefreshTokenOnce(t *testing.T) {
 		for i := range 64 {
 			grant := []string{c.Grant, companion}[i/4%2]
 			all.Go(func() {
-				if _, err := nodes[i%4].tokens.Source.Fresh(t.Context(), grant); err != nil {
+				if _, err := nodes[i%4].OAuth.Source.Fresh(t.Context(), grant); err != nil {
 					t.Errorf("round %d: %v", round, err)
 				}
 			})
@@ -232,7 +233,7 @@ func TestALostExchangeIsRecordedInTheMainGrant(t *testing.T) {
 	a.mu.Lock()
 	a.drops = 1
 	a.mu.Unlock()
-	if _, err := in.front.tokens.Source.Fresh(t.Context(), c.Companions["files"]); err == nil {
+	if _, err := in.front.OAuth.Source.Fresh(t.Context(), c.Companions["files"]); err == nil {
 		t.Fatal("a lost answer gave a token")
 	}
 	if g := in.grant(c.Grant); g.Intent == nil || g.State != records.GrantLive {
@@ -240,11 +241,11 @@ func TestALostExchangeIsRecordedInTheMainGrant(t *testing.T) {
 	}
 	for { // the backoff is over
 		g := in.grant(c.Companions["files"])
-		if g.RetryAt = (time.Time{}); in.front.grants.Save(t.Context(), g) == nil {
+		if g.RetryAt = (time.Time{}); in.front.Grants.Save(t.Context(), g) == nil {
 			break
 		}
 	}
-	if _, err := in.front.tokens.Source.Fresh(t.Context(), c.Companions["files"]); err == nil {
+	if _, err := in.front.OAuth.Source.Fresh(t.Context(), c.Companions["files"]); err == nil {
 		t.Error("got a token for a refresh token that was spent")
 	}
 	if diff := cmp.Diff([]string{"code", "files", "refused main"}, a.requests()); diff != "" {

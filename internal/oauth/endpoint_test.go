@@ -36,7 +36,7 @@ func TestARefreshTokenThatIsNotReplacedIsKept(t *testing.T) {
 	grant := in.storeExpired(t, "keep")
 	for range 3 {
 		in.expire(grant)
-		_, err := in.front.tokens.Source.Fresh(t.Context(), grant)
+		_, err := in.front.OAuth.Source.Fresh(t.Context(), grant)
 		must(t, err)
 	}
 }
@@ -65,7 +65,7 @@ func TestRateLimitsOfTheTokenEndpointAreRespected(t *testing.T) {
 			c.RateLimit = &connectors.RateLimit{Statuses: []int{403}, Windows: []connectors.RateWindow{{Remaining: "X-Remaining", Reset: "X-Reset", Form: connectors.ExpiryEpoch}}}
 			in := installWithApp(t, nil, c)
 			grant := in.storeExpired(t, "limited")
-			_, err := in.front.tokens.Source.Fresh(t.Context(), grant)
+			_, err := in.front.OAuth.Source.Fresh(t.Context(), grant)
 			e := connectors.AsError(err)
 			if e == nil || e.Code != connectors.CodeConnectorOAuthTokenFailed || e.RetryAfter < 9*time.Minute {
 				t.Errorf("got %v, again after %s; want CONNECTOR_OAUTH_TOKEN_FAILED, after ten minutes", err, e.RetryAfter)

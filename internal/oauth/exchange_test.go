@@ -75,14 +75,14 @@ func TestATokenWithoutARefreshTokenIsExchanged(t *testing.T) {
 		for {
 			g = in.grant(c.Grant)
 			g.IssuedAt, g.ExpiresAt, g.RetryAt = time.Now().Add(left-60*24*time.Hour), time.Now().Add(left), time.Time{}
-			if in.front.grants.Save(t.Context(), g) == nil {
+			if in.front.Grants.Save(t.Context(), g) == nil {
 				return
 			}
 		}
 	}
 	for _, left := range []time.Duration{60*24*time.Hour - time.Hour, 6 * 24 * time.Hour} {
 		age(left)
-		_, err := in.front.tokens.Source.RenewIfDue(t.Context(), in.grant(c.Grant), nil)
+		_, err := in.front.OAuth.Source.RenewIfDue(t.Context(), in.grant(c.Grant), nil)
 		must(t, err)
 	}
 	want := []string{
@@ -98,11 +98,11 @@ func TestATokenWithoutARefreshTokenIsExchanged(t *testing.T) {
 	provider.over = true
 	provider.mu.Unlock()
 	age(time.Hour)
-	if _, err := in.front.tokens.Source.RenewIfDue(t.Context(), in.grant(c.Grant), nil); err == nil || in.grant(c.Grant).State != records.GrantLive {
+	if _, err := in.front.OAuth.Source.RenewIfDue(t.Context(), in.grant(c.Grant), nil); err == nil || in.grant(c.Grant).State != records.GrantLive {
 		t.Errorf("refused while it is good: got %v, the grant is %s; want an error, and a live grant", err, in.grant(c.Grant).State)
 	}
 	age(-time.Hour)
-	if _, err := in.front.tokens.Source.Fresh(t.Context(), c.Grant); err == nil || in.grant(c.Grant).State != records.GrantRevoked {
+	if _, err := in.front.OAuth.Source.Fresh(t.Context(), c.Grant); err == nil || in.grant(c.Grant).State != records.GrantRevoked {
 		t.Errorf("refused after its end: got %v, the grant is %s; want that it needs a new authorisation", err, in.grant(c.Grant).State)
 	}
 }

@@ -35,7 +35,7 @@ func TestARefusedExchangeKeepsTheMainGrantLive(t *testing.T) {
 	}))
 	in.connectWithCode("drive")
 	c := in.connection("drive", "")
-	if _, err := in.front.tokens.Source.Fresh(t.Context(), c.Companions["files"]); err == nil {
+	if _, err := in.front.OAuth.Source.Fresh(t.Context(), c.Companions["files"]); err == nil {
 		t.Error("got a token that was refused")
 	}
 	if g := in.grant(c.Grant); g.State != records.GrantLive {
@@ -44,7 +44,7 @@ func TestARefusedExchangeKeepsTheMainGrantLive(t *testing.T) {
 	if g := in.grant(c.Companions["files"]); g.State != records.GrantRevoked {
 		t.Errorf("the companion is %s, want needs_reauth", g.State)
 	}
-	_, err := in.front.tokens.Source.Fresh(t.Context(), c.Grant)
+	_, err := in.front.OAuth.Source.Fresh(t.Context(), c.Grant)
 	must(t, err)
 }
 
@@ -86,7 +86,7 @@ func TestAnExchangeByGETIsSentOnce(t *testing.T) {
 		t.Errorf("an exchange came with %q, want no body, and no header of one (%q)", got, want)
 	}
 	c := in.connection("photos", "")
-	if _, err := in.front.tokens.Source.RenewNow(t.Context(), c.Grant); err == nil {
+	if _, err := in.front.OAuth.Source.RenewNow(t.Context(), c.Grant); err == nil {
 		t.Error("got a token from a broken connection")
 	}
 	if n, g := provider.exchanges.Load(), in.grant(c.Grant); n != 2 || g.State != records.GrantLive {
@@ -97,11 +97,11 @@ func TestAnExchangeByGETIsSentOnce(t *testing.T) {
 // ways are the two requests that spend the main refresh token.
 var ways = map[string]func(*installation, *records.Connection) error{
 	"by a refresh": func(in *installation, c *records.Connection) error {
-		_, err := in.front.tokens.Source.RenewNow(in.t.Context(), c.Grant)
+		_, err := in.front.OAuth.Source.RenewNow(in.t.Context(), c.Grant)
 		return err
 	},
 	"for a companion": func(in *installation, c *records.Connection) error {
-		_, err := in.front.tokens.Source.Fresh(in.t.Context(), c.Companions["files"])
+		_, err := in.front.OAuth.Source.Fresh(in.t.Context(), c.Companions["files"])
 		return err
 	},
 }
@@ -123,7 +123,7 @@ func whileSpent(t *testing.T, meanwhile func(*installation, *records.Connection)
 func TestASuccessorForARemovedGrantIsRevoked(t *testing.T) {
 	t.Parallel()
 	whileSpent(t, func(in *installation, c *records.Connection) {
-		if err := in.front.tokens.Connections.Disconnect(in.t.Context(), c.Ref()); err != nil {
+		if err := in.front.OAuth.Connections.Disconnect(in.t.Context(), c.Ref()); err != nil {
 			in.t.Error(err)
 		}
 	}, func(t *testing.T, _ *installation, _ *records.Connection, a *audiences, err error) {
@@ -140,20 +140,20 @@ func TestASuccessorReactivatesAGrantThatWasMarkedRevoked(t *testing.T) {
 	whileSpent(t, func(in *installation, c *records.Connection) {
 		g := in.grant(c.Grant)
 		g.State, g.Intent = records.GrantRevoked, nil
-		if err := in.front.grants.Save(in.t.Context(), g); err != nil {
+		if err := in.front.Grants.Save(in.t.Context(), g); err != nil {
 			in.t.Error(err)
 		}
-		if err := in.front.service.MarkNeedsReauth(in.t.Context(), c.Ref(), c.Grant, func(*records.Connection) events.Data { return events.Data{} }); err != nil {
+		if err := in.front.Service.MarkNeedsReauth(in.t.Context(), c.Ref(), c.Grant, func(*records.Connection) events.Data { return events.Data{} }); err != nil {
 			in.t.Error(err)
 		}
 	}, func(t *testing.T, in *installation, c *records.Connection, _ *audiences, err error) {
 		must(t, err)
-		now, err := in.front.service.Latest(t.Context(), c.Ref())
+		now, err := in.front.Service.Latest(t.Context(), c.Ref())
 		must(t, err)
 		if now.State != records.Active {
 			t.Errorf("the connection is %s, want active", now.State)
 		}
-		_, err = in.front.tokens.Source.RenewNow(t.Context(), c.Grant)
+		_, err = in.front.OAuth.Source.RenewNow(t.Context(), c.Grant)
 		must(t, err)
 	})
 }
@@ -164,24 +164,24 @@ func TestASuccessorReplacesTheSpentTokenInANewAuthorisation(t *testing.T) {
 	t.Parallel()
 	whileSpent(t, func(in *installation, c *records.Connection) {
 		g := in.grant(c.Grant)
-		old, err := in.front.grants.Open(g)
+		old, err := in.front.Grants.Open(g)
 		if err != nil {
 			in.t.Error(err)
 		}
 		g.Generation, g.Intent = g.Generation+5, nil
-		if err := in.front.grants.Seal(g, records.GrantTokens{Access: secret.New("authorised"), Refresh: old.Refresh}); err != nil {
+		if err := in.front.Grants.Seal(g, records.GrantTokens{Access: secret.New("authorised"), Refresh: old.Refresh}); err != nil {
 			in.t.Error(err)
 		}
-		if err := in.front.grants.Save(in.t.Context(), g); err != nil {
+		if err := in.front.Grants.Save(in.t.Context(), g); err != nil {
 			in.t.Error(err)
 		}
 	}, func(t *testing.T, in *installation, c *records.Connection, _ *audiences, err error) {
 		must(t, err)
 		g := in.grant(c.Grant)
-		if tokens, err := in.front.grants.Open(g); err != nil || tokens.Access.Reveal() != "authorised" || tokens.Refresh.Reveal() != "refresh-2" {
+		if tokens, err := in.front.Grants.Open(g); err != nil || tokens.Access.Reveal() != "authorised" || tokens.Refresh.Reveal() != "refresh-2" {
 			t.Errorf("the grant has not the token of the authorisation, and the successor of the spent one (%v)", err)
 		}
-		_, err = in.front.tokens.Source.RenewNow(t.Context(), c.Grant)
+		_, err = in.front.OAuth.Source.RenewNow(t.Context(), c.Grant)
 		must(t, err)
 	})
 }
@@ -203,7 +203,7 @@ func TestACompanionHoldsASlotForItsOwnCallOnly(t *testing.T) {
 			main := in.expire(c.Grant)
 			if tc.how.ExchangesRefreshToken() { // it has to be renewed before its refresh token is spent
 				main.Intent = &records.Intent{Generation: 2, Holder: "dead", At: time.Now()}
-				must(t, in.front.grants.Save(t.Context(), main))
+				must(t, in.front.Grants.Save(t.Context(), main))
 			}
 			var slots [][]string
 			slot := make(chan struct{}, 1)
@@ -219,7 +219,7 @@ func TestACompanionHoldsASlotForItsOwnCallOnly(t *testing.T) {
 					<-slot
 				}, nil
 			}
-			_, err := in.front.tokens.Source.RenewIfDue(t.Context(), in.grant(c.Companions["files"]), acquire)
+			_, err := in.front.OAuth.Source.RenewIfDue(t.Context(), in.grant(c.Companions["files"]), acquire)
 			must(t, err)
 			if diff := cmp.Diff(tc.want, slots); diff != "" {
 				t.Errorf("requests in each slot (-want +got):\n%s", diff)

@@ -36,7 +36,7 @@ func TestAFamilySharesOneGrant(t *testing.T) {
 		if status, _, body := b.Get(in.begin(b, "/scopes/organization/"+tenant+"/connections/"+connector, map[string]any{}, approve)); status != http.StatusOK {
 			t.Fatalf("%s of %s: got %d %s", connector, tenant, status, body)
 		}
-		c, err := in.front.service.Latest(t.Context(), records.NewRef(events.Tenant{Scope: "organization", Identity: tenant}, connector, ""))
+		c, err := in.front.Service.Latest(t.Context(), records.NewRef(events.Tenant{Scope: "organization", Identity: tenant}, connector, ""))
 		must(t, err)
 		return c
 	}

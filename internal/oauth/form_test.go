@@ -46,7 +46,7 @@ func TestTheFormMakesConfigsOfEveryKind(t *testing.T) {
 		t.Fatalf("got %d\n%s", status, page)
 	}
 	c := in.connection("kinds", "")
-	doc, err := in.front.store.OpenConfig(c)
+	doc, err := in.front.Store.OpenConfig(c)
 	must(t, err)
 	var got map[string]any
 	must(t, json.Unmarshal(doc, &got))

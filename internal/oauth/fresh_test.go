@@ -28,8 +28,8 @@ func TestATokenIsRenewedOnlyShortlyBeforeItExpires(t *testing.T) {
 	}{{65 * time.Second, 0}, {55 * time.Second, 1}} {
 		g := in.grant(grant)
 		g.IssuedAt, g.ExpiresAt = time.Now().Add(-time.Hour), time.Now().Add(tc.left)
-		must(t, in.front.grants.Save(t.Context(), g))
-		_, err := in.front.tokens.Source.Fresh(t.Context(), grant)
+		must(t, in.front.Grants.Save(t.Context(), g))
+		_, err := in.front.OAuth.Source.Fresh(t.Context(), grant)
 		must(t, err)
 		if got := stats(t, p).Refreshes; got != tc.refreshes {
 			t.Errorf("with %s left: %d refreshes, want %d", tc.left, got, tc.refreshes)
@@ -48,7 +48,7 @@ func TestTransientFailuresChangeNoStateAndNoCredential(t *testing.T) {
 	for _, mode := range []string{"500", "429", "html", "hang"} {
 		before := in.expire(grant)
 		fault(t, p, "token", mode, 1)
-		_, err := in.front.tokens.Source.Fresh(t.Context(), grant)
+		_, err := in.front.OAuth.Source.Fresh(t.Context(), grant)
 		e, ok := errors.AsType[*connectors.Error](err)
 		if !ok || e.Code != connectors.CodeConnectorOAuthTokenFailed && e.Code != connectors.CodeConnectorOAuthParseTokenFailed || e.RetryAfter <= 0 {
 			t.Errorf("%s: got %v, want a failure that says when to try again", mode, err)
@@ -62,11 +62,11 @@ func TestTransientFailuresChangeNoStateAndNoCredential(t *testing.T) {
 		}
 		// During the backoff nobody calls.
 		calls := stats(t, p)
-		if _, err := in.front.tokens.Source.Fresh(t.Context(), grant); err == nil || stats(t, p) != calls {
+		if _, err := in.front.OAuth.Source.Fresh(t.Context(), grant); err == nil || stats(t, p) != calls {
 			t.Errorf("%s: during the backoff: got %v, want an error without a call", mode, err)
 		}
 		in.expire(grant)
-		if _, err := in.front.tokens.Source.Fresh(t.Context(), grant); err != nil {
+		if _, err := in.front.OAuth.Source.Fresh(t.Context(), grant); err != nil {
 			t.Errorf("%s, and then healthy: %v", mode, err)
 		}
 		if c := in.demoConnection(); c.State != records.Active {
@@ -85,7 +85,7 @@ func TestALostResponseNeedsReauthOnce(t *testing.T) {
 	id := in.demoConnection().ID
 	in.expire(grant)
 	fault(t, p, "token", "drop", 1) // the provider commits, and the answer is lost
-	if _, err := in.front.tokens.Source.Fresh(t.Context(), grant); err == nil {
+	if _, err := in.front.OAuth.Source.Fresh(t.Context(), grant); err == nil {
 		t.Fatal("the lost answer gave a token")
 	}
 	if g := in.grant(grant); g.Intent == nil || g.State != records.GrantLive {
@@ -93,7 +93,7 @@ func TestALostResponseNeedsReauthOnce(t *testing.T) {
 	}
 	in.expire(grant)
 	for range 3 {
-		_, err := in.front.tokens.Source.Fresh(t.Context(), grant)
+		_, err := in.front.OAuth.Source.Fresh(t.Context(), grant)
 		if !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthRefreshFailed}) {
 			t.Errorf("got %v, want CONNECTOR_OAUTH_REFRESH_FAILED", err)
 		}
@@ -141,11 +141,11 @@ func TestARefusedGrantIsMarkedRevokedOnce(t *testing.T) {
 	grant := in.connectDemo()
 	in.expire(grant)
 	fault(t, p, "token", "invalid_grant", 1)
-	nodes := []*node{in.join(t), in.join(t), in.front}
+	nodes := []*testenv.Node{in.front.Join(t), in.front.Join(t), in.front}
 	var wg sync.WaitGroup
 	for i := range 24 {
 		wg.Go(func() {
-			_, err := nodes[i%3].tokens.Source.Fresh(t.Context(), grant)
+			_, err := nodes[i%3].OAuth.Source.Fresh(t.Context(), grant)
 			if !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthRefreshFailed}) {
 				t.Errorf("got %v, want CONNECTOR_OAUTH_REFRESH_FAILED", err)
 			}
@@ -167,10 +167,10 @@ func TestACallersDeadlineDoesNotCancelTheRefresh(t *testing.T) {
 	grant := in.storeExpired(t, "slow")
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := in.front.tokens.Source.Fresh(ctx, grant); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := in.front.OAuth.Source.Fresh(ctx, grant); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v, want the caller's deadline", err)
 	}
-	token, err := in.front.tokens.Source.Fresh(t.Context(), grant)
+	token, err := in.front.OAuth.Source.Fresh(t.Context(), grant)
 	must(t, err)
 	if got := slow.calls.Load(); got != 1 || token.Generation != 2 {
 		t.Errorf("got %d calls, generation %d; want one call whose tokens were kept", got, token.Generation)
@@ -205,15 +205,15 @@ func (in *installation) storeExpired(t testing.TB, connector string) (grant stri
 	t.Helper()
 	key := records.GrantKey(acme, connector, "demo-client", "someone")
 	ref := records.NewRef(acme, connector, "")
-	g := in.front.grants.New(key)
+	g := in.front.Grants.New(key)
 	g.Scope, g.Identity, g.Family, g.Connector = acme.Scope, acme.Identity, connector, connector
 	g.ClientID, g.Generation = "demo-client", 1
 	reference := records.NewGrantReference(ref, time.Now().Add(-2*time.Hour))
 	g.AddReference(reference)
 	g.IssuedAt, g.ExpiresAt = time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
-	must(t, in.front.grants.Seal(g, records.GrantTokens{Access: secret.New("old-access"), Refresh: secret.New("old-refresh")}))
-	must(t, in.front.grants.Save(t.Context(), g))
-	_, err := in.front.service.Authorize(t.Context(), ref, connection.AuthorizeInput{Grant: key, GrantReference: reference.ID})
+	must(t, in.front.Grants.Seal(g, records.GrantTokens{Access: secret.New("old-access"), Refresh: secret.New("old-refresh")}))
+	must(t, in.front.Grants.Save(t.Context(), g))
+	_, err := in.front.Service.Authorize(t.Context(), ref, connection.AuthorizeInput{Grant: key, GrantReference: reference.ID})
 	must(t, err)
 	return key
 }
@@ -224,14 +224,14 @@ func TestARotatedClientSecretLeavesNoGap(t *testing.T) {
 	grant := in.connectDemo()
 	in.setApp("demo-oauth", records.App{ClientID: demoApp.ClientID, ClientSecrets: []secret.Text{secret.New("not-yet-valid"), demoApp.ClientSecrets[0]}})
 	in.expire(grant)
-	_, err := in.front.tokens.Source.Fresh(t.Context(), grant)
+	_, err := in.front.OAuth.Source.Fresh(t.Context(), grant)
 	must(t, err)
 	if got := stats(t, p); got.Refreshes != 1 {
 		t.Errorf("provider counted %+v, want one refresh", got)
 	}
 	in.setApp("demo-oauth", records.App{ClientID: demoApp.ClientID, ClientSecrets: []secret.Text{secret.New("wrong")}})
 	in.expire(grant)
-	if _, err := in.front.tokens.Source.Fresh(t.Context(), grant); err == nil || in.grant(grant).State != records.GrantLive {
+	if _, err := in.front.OAuth.Source.Fresh(t.Context(), grant); err == nil || in.grant(grant).State != records.GrantLive {
 		t.Errorf("with a wrong secret: got %v, grant %s; want an error and a live grant", err, in.grant(grant).State)
 	}
 }
@@ -261,7 +261,7 @@ func TestA401IsRetriedHoweverThePortIsWritten(t *testing.T) {
 	t.Parallel()
 	in, _ := withDemo(t, nil)
 	grant := in.connectDemo()
-	def, ok := in.registry.Get("demo-oauth")
+	def, ok := in.front.Registry.Get("demo-oauth")
 	if !ok {
 		t.Fatal("the connector is not there")
 	}
@@ -275,7 +275,7 @@ func TestA401IsRetriedHoweverThePortIsWritten(t *testing.T) {
 			}
 			return &http.Response{StatusCode: status, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
 		})
-		client := &http.Client{Transport: in.front.tokens.Source.Transport(provider, def, grant, connectors.Runtime{BaseURL: base})}
+		client := &http.Client{Transport: in.front.OAuth.Source.Transport(provider, def, grant, connectors.Runtime{BaseURL: base})}
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, to, nil)
 		must(t, err)
 		resp, err := client.Do(req)

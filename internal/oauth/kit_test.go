@@ -1,81 +1,55 @@
 package oauth_test
 
 import (
-	"bytes"
 	"context"
-	"crypto/x509"
 	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
-
 	"github.com/hawser-io/hawser/internal/demo"
 	"github.com/hawser-io/hawser/internal/ingress"
+	"github.com/hawser-io/hawser/internal/oauth/token"
 	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
-	"github.com/hawser-io/hawser/pkg/crypto"
 	"github.com/hawser-io/hawser/pkg/events"
-	"github.com/hawser-io/hawser/pkg/kvstore"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
+
+var must = testenv.Must
 
 var acme = events.Tenant{Scope: "organization", Identity: "acme"}
 
 // installation is a NATS system with one ingress; nodes join it.
 type installation struct {
-	t        testing.TB
-	env      *testenv.Env
-	keys     *crypto.Keyring
-	keyset   secret.Text
-	front    *node
-	url      string       // of the API
-	client   *http.Client // for it
-	logs     *lines
-	metrics  *prometheus.Registry // of the ingress
-	registry *connectors.Registry
-	token    secret.Text
-	options  options
-	wrap     func(bucket string, s kvstore.Store) kvstore.Store // nil: as they are
-	roots    *x509.CertPool                                     // of providers; nil: the system's
+	t      testing.TB
+	front  *testenv.Node
+	url    string       // of the API
+	client *http.Client // for it
+	token  secret.Text
 }
 
 // options of an installation. Zero fields mean the default.
 type options struct {
 	CallTimeout time.Duration
 	ReturnURLs  []string
-	Metrics     prometheus.Registerer
 	Now         func() time.Time
 }
 
-// lines collects logs.
-type lines struct {
-	testenv.Log
-	retrying atomic.Int64
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	if bytes.Contains(p, []byte(`"outcome":"retrying"`)) {
-		l.retrying.Add(1)
-	}
-	return l.Log.Write(p)
-}
-
 // retries is how many attempts at actions have failed and will be retried.
-func (l *lines) retries() int64 { return l.retrying.Load() }
+func (in *installation) retries() int64 {
+	return int64(len(in.front.Log.Lines(`"outcome":"retrying"`)))
+}
 
 // install starts an installation of connectors, with an ingress on loopback.
 func install(t testing.TB, opts *options, all ...connectors.Connector) *installation {
 	t.Helper()
-	return setup{}.install(t, opts, all...)
+	return installWith(t, testenv.NodeOptions{}, opts, all...)
 }
 
 // installWithApp starts an installation with one connector, and sets its app.
@@ -86,52 +60,16 @@ func installWithApp(t testing.TB, opts *options, c connectors.Connector) *instal
 	return in
 }
 
-// setup is how an installation differs from the usual.
-type setup struct {
-	sync  string                                                      // of the NATS server's files
-	serve func(testing.TB, http.Handler) (url string, _ *http.Client) // of the ingress; nil: plain HTTP
-	wrap  func(bucket string, s kvstore.Store) kvstore.Store          // of every node; nil: as they are
-	roots *x509.CertPool                                              // of providers
-}
-
-func (s setup) install(t testing.TB, opts *options, all ...connectors.Connector) *installation {
+// installWith starts an installation whose nodes differ from the usual.
+func installWith(t testing.TB, setup testenv.NodeOptions, opts *options, all ...connectors.Connector) *installation {
 	t.Helper()
-	keyset, err := crypto.NewKeyset()
-	must(t, err)
-	keys, err := crypto.ParseKeyset(keyset)
-	must(t, err)
-	in := &installation{t: t, env: testenv.Start(t, &testenv.Options{Sync: s.sync}), keys: keys, keyset: keyset, logs: &lines{}, registry: connectors.NewRegistry(),
-		metrics: prometheus.NewRegistry(), client: http.DefaultClient, wrap: s.wrap, roots: s.roots}
-	if opts != nil {
-		in.options = *opts
+	if opts == nil {
+		opts = &options{}
 	}
-	for _, c := range all {
-		must(t, in.registry.Register(c))
-	}
-	mux := &settableHandler{}
-	var server string
-	if s.serve == nil {
-		server = newServer(t, mux)
-	} else {
-		server, in.client = s.serve(t, mux)
-	}
-	in.url = server + "/api/v1"
-	q, err := queue.New(in.env.Conn(t), nil)
-	must(t, err)
-	_, err = q.Ensure(t.Context(), queue.Topology{})
-	must(t, err)
-	in.front = in.join(t)
-	must(t, in.front.definitions.Publish(t.Context(), in.registry.All()))
-	in.token = records.NewAPIToken()
-	tokens := records.NewAPITokens(in.front.buckets)
-	must(t, tokens.Add(t.Context(), in.token, "test"))
-	front := ingress.New(ingress.Parts{
-		Queue: in.front.queue, Service: in.front.service, Store: in.front.store,
-		Tokens: tokens, Status: records.NewStatusWriter(in.front.buckets), Apps: in.front.apps,
-		OAuth: in.front.flow,
-	}, &ingress.Options{BaseURL: server, HTTP: in.front.http, Metrics: in.metrics, Log: zerolog.New(in.logs)})
-	mux.set(front.Handler())
-	return in
+	setup.Connectors, setup.Uncached, setup.ReturnURLs = all, true, opts.ReturnURLs
+	setup.Token = token.Options{CallTimeout: opts.CallTimeout, Now: opts.Now}
+	node, front := testenv.StartReachable(t, setup)
+	return &installation{t, node, front.URL + ingress.DefaultBasePath, front.HTTP, front.Token}
 }
 
 // run runs f until the test ends, and waits for it.
@@ -150,7 +88,7 @@ func run(t testing.TB, f func(ctx context.Context) error) {
 
 func (in *installation) setApp(name string, app records.App) {
 	in.t.Helper()
-	must(in.t, in.front.apps.Set(in.t.Context(), name, app))
+	must(in.t, in.front.Apps.Set(in.t.Context(), name, app))
 }
 
 // startDemo starts the demo provider.
@@ -271,14 +209,14 @@ func (in *installation) demoConnection() *records.Connection { return in.connect
 // connection returns the record of a connection of acme.
 func (in *installation) connection(connector, account string) *records.Connection {
 	in.t.Helper()
-	c, err := in.front.service.Latest(in.t.Context(), records.NewRef(acme, connector, account))
+	c, err := in.front.Service.Latest(in.t.Context(), records.NewRef(acme, connector, account))
 	must(in.t, err)
 	return c
 }
 
 func (in *installation) grant(key string) *records.Grant {
 	in.t.Helper()
-	g, err := in.front.grants.Latest(in.t.Context(), key)
+	g, err := in.front.Grants.Latest(in.t.Context(), key)
 	must(in.t, err)
 	return g
 }
@@ -289,7 +227,7 @@ func (in *installation) expire(key string) *records.Grant {
 	for {
 		g := in.grant(key)
 		g.IssuedAt, g.ExpiresAt, g.RetryAt = time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour), time.Time{}
-		if err := in.front.grants.Save(in.t.Context(), g); err == nil {
+		if err := in.front.Grants.Save(in.t.Context(), g); err == nil {
 			return g
 		}
 	}
@@ -344,30 +282,23 @@ func (in *installation) eventsOf(kind events.Kind) (all []events.Data) {
 // are set.
 func (in *installation) timers(t testing.TB) (due, set int) {
 	t.Helper()
-	fired, err := in.front.queue.Streams.SubjectCounts(t.Context(), queue.Refresh, in.front.queue.Subjects.RefreshesDue())
+	fired, err := in.front.Queue.Streams.SubjectCounts(t.Context(), queue.Refresh, in.front.Queue.Subjects.RefreshesDue())
 	must(t, err)
-	pending, err := in.front.queue.Streams.SubjectCounts(t.Context(), queue.Refresh, in.front.queue.Subjects.RefreshTimers())
+	pending, err := in.front.Queue.Streams.SubjectCounts(t.Context(), queue.Refresh, in.front.Queue.Subjects.RefreshTimers())
 	must(t, err)
 	return len(fired), len(pending)
 }
 
 func (in *installation) events() (out []events.Event) {
 	in.t.Helper()
-	state, err := in.front.queue.Streams.State(in.t.Context(), events.Lifecycle)
+	state, err := in.front.Queue.Streams.State(in.t.Context(), events.Lifecycle)
 	must(in.t, err)
 	for sequence := uint64(1); uint64(len(out)) < state.Messages; sequence++ {
-		d, err := in.front.queue.Streams.Message(in.t.Context(), events.Lifecycle, sequence)
+		d, err := in.front.Queue.Streams.Message(in.t.Context(), events.Lifecycle, sequence)
 		must(in.t, err)
 		e, err := events.Decode(d.Header, d.Data)
 		must(in.t, err)
 		out = append(out, e)
 	}
 	return out
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }

@@ -37,9 +37,9 @@ func TestConcurrentConnectsLeaveOneWorkingConnection(t *testing.T) {
 			both.Go(func() { statuses[i], _ = in.call(http.MethodPut, path, map[string]any{}, nil) })
 		}
 		both.Wait()
-		c, err := in.front.service.Latest(t.Context(), records.NewRef(acme, "machine", fmt.Sprint(round)))
+		c, err := in.front.Service.Latest(t.Context(), records.NewRef(acme, "machine", fmt.Sprint(round)))
 		must(t, err)
-		if g, err := in.front.grants.Latest(t.Context(), c.Grant); err != nil || len(g.References) != 1 {
+		if g, err := in.front.Grants.Latest(t.Context(), c.Grant); err != nil || len(g.References) != 1 {
 			t.Fatalf("round %d, answers %v: the grant of the connection that is there: %v", round, statuses, err)
 		}
 	}
@@ -57,7 +57,7 @@ func TestAPanicInTokenCodeIsAnError(t *testing.T) {
 	if status != http.StatusBadGateway || problem.Code != connectors.CodeConnectorOAuthParseTokenFailed {
 		t.Errorf("got %d %s, want 502 CONNECTOR_OAUTH_PARSE_TOKEN_FAILED", status, problem.Code)
 	}
-	if strings.Contains(problem.Message+in.logs.String(), canary) {
+	if strings.Contains(problem.Message+in.front.Log.String(), canary) {
 		t.Error("the panic's value is in the error or the log")
 	}
 }

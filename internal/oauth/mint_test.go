@@ -28,11 +28,11 @@ func (in *installation) connectAndRenew(t *testing.T, key string, config any) (a
 	t.Helper()
 	path := "/scopes/organization/acme/connections/" + key
 	if status, problem := in.call(http.MethodPut, path, map[string]any{"config": config}, nil); status != http.StatusCreated {
-		t.Fatalf("connect: got %d %v, want 201; log:\n%s", status, &problem, in.logs)
+		t.Fatalf("connect: got %d %v, want 201; log:\n%s", status, &problem, in.front.Log)
 	}
 	c := in.connection(key, "")
 	in.expire(c.Grant)
-	token, err := in.front.tokens.Source.Fresh(t.Context(), c.Grant)
+	token, err := in.front.OAuth.Source.Fresh(t.Context(), c.Grant)
 	must(t, err)
 	return token.Access.Reveal()
 }
@@ -128,7 +128,7 @@ func TestCredentialsOfTheConfigAreExchangedForAToken(t *testing.T) {
 	if got := in.grant(conn.Grant).Lifetime(); got.Round(time.Minute) != 20*time.Minute {
 		t.Errorf("the token expires in %s, want 20m", got)
 	}
-	if strings.Contains(in.logs.String(), "p4ss") {
+	if strings.Contains(in.front.Log.String(), "p4ss") {
 		t.Error("the password is in the log")
 	}
 }
@@ -204,10 +204,10 @@ func TestATokenIsRequestedByCode(t *testing.T) {
 			if got := in.connectAndRenew(t, "machine", map[string]any{"site": "shop"}); got != "code-2" {
 				t.Errorf("the token is %q, want the second", got)
 			}
-			in.registry = connectors.NewRegistry() // of a program without the code
+			in.front.Registry = connectors.NewRegistry() // of a program without the code
 			conn := in.connection("machine", "")
 			in.expire(conn.Grant)
-			if _, err := in.join(t).tokens.Source.Fresh(t.Context(), conn.Grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
+			if _, err := in.front.Join(t).OAuth.Source.Fresh(t.Context(), conn.Grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
 				t.Errorf("without the code: got %v, want CONNECTOR_OAUTH_NOT_CONFIGURED", err)
 			}
 		})
@@ -256,10 +256,10 @@ func TestTokenRequestsAreSignedByCode(t *testing.T) {
 	if diff := cmp.Diff([]string{"authorization_code", "refresh_token"}, grants); diff != "" {
 		t.Errorf("asked for (-want +got):\n%s", diff)
 	}
-	in.registry = connectors.NewRegistry() // of a program without the code
+	in.front.Registry = connectors.NewRegistry() // of a program without the code
 	c := in.connection("signed", "")
 	in.expire(c.Grant)
-	if _, err := in.join(t).tokens.Source.Fresh(t.Context(), c.Grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
+	if _, err := in.front.Join(t).OAuth.Source.Fresh(t.Context(), c.Grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
 		t.Errorf("without the code: got %v, want CONNECTOR_OAUTH_NOT_CONFIGURED", err)
 	}
 }

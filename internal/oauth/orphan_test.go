@@ -15,7 +15,7 @@ import (
 // releases the grant.
 func (in *installation) leave(t *testing.T, r records.Ref) {
 	t.Helper()
-	_, err := in.front.service.Disconnect(t.Context(), r)
+	_, err := in.front.Service.Disconnect(t.Context(), r)
 	must(t, err)
 }
 
@@ -49,9 +49,9 @@ func TestAnOrphanedGrantThatIsNeverRefreshedIsRemoved(t *testing.T) {
 			in := installWithApp(t, nil, oauthConnector("gone", newServer(t, provider), nil))
 			grant := in.storeExpired(t, "gone")
 			g := in.grant(grant)
-			must(t, in.front.grants.Seal(g, tc.change(g, records.GrantTokens{Access: secret.New("old-access"), Refresh: secret.New("old-refresh")})))
-			must(t, in.front.grants.Save(t.Context(), g))
-			sweeper := in.front.refresher(nil)
+			must(t, in.front.Grants.Seal(g, tc.change(g, records.GrantTokens{Access: secret.New("old-access"), Refresh: secret.New("old-refresh")})))
+			must(t, in.front.Grants.Save(t.Context(), g))
+			sweeper := refresherOf(in.front, nil)
 			_, err := sweeper.Heal(t.Context())
 			must(t, err)
 			if in.deleted(grant) {
@@ -82,10 +82,10 @@ func TestATokenRequestRemovesAnOrphanedGrant(t *testing.T) {
 			grant := in.storeExpired(t, "gone")
 			if g := in.grant(grant); revoked {
 				g.State = records.GrantRevoked
-				must(t, in.front.grants.Save(t.Context(), g))
+				must(t, in.front.Grants.Save(t.Context(), g))
 			}
 			in.leave(t, records.NewRef(acme, "gone", ""))
-			if _, err := in.front.tokens.Source.Fresh(t.Context(), grant); err == nil {
+			if _, err := in.front.OAuth.Source.Fresh(t.Context(), grant); err == nil {
 				t.Error("got a token of an orphaned grant")
 			}
 			testenv.Eventually(t, "the grant to be deleted", func() bool { return in.deleted(grant) })
@@ -106,15 +106,15 @@ func TestARefreshUsesTheConfigOfAReferencingConnection(t *testing.T) {
 	reference := records.NewGrantReference(second, time.Now())
 	g := in.grant(grant)
 	g.AddReference(reference)
-	must(t, in.front.grants.Save(t.Context(), g))
+	must(t, in.front.Grants.Save(t.Context(), g))
 	for r, input := range map[records.Ref]connection.AuthorizeInput{
 		first:  {Grant: records.GrantKey(acme, "gone", "demo-client", "another"), GrantReference: "another", Replace: true, Config: []byte(`{"site":"left"}`)},
 		second: {Grant: grant, GrantReference: reference.ID, Config: []byte(`{"site":"right"}`)},
 	} {
-		_, err := in.front.service.Authorize(t.Context(), r, input)
+		_, err := in.front.Service.Authorize(t.Context(), r, input)
 		must(t, err)
 	}
-	_, err := in.front.tokens.Source.Fresh(t.Context(), grant)
+	_, err := in.front.OAuth.Source.Fresh(t.Context(), grant)
 	must(t, err)
 	provider.mu.Lock()
 	if len(provider.asked) != 1 || provider.asked[0].Path != "/right" {

@@ -158,18 +158,18 @@ func TestAProgramWithoutTheConnectorsCodeRequestsNoToken(t *testing.T) {
 	})
 	in := installWithApp(t, nil, odd)
 	grant := in.storeExpired(t, "odd")
-	in.registry = connectors.NewRegistry() // of the processes that join from here on
-	without := in.join(t)
-	if _, err := without.tokens.Source.Fresh(t.Context(), grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
+	in.front.Registry = connectors.NewRegistry() // of the processes that join from here on
+	without := in.front.Join(t)
+	if _, err := without.OAuth.Source.Fresh(t.Context(), grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
 		t.Errorf("fresh: got %v, want CONNECTOR_OAUTH_NOT_CONFIGURED", err)
 	}
-	if _, err := without.flow.Starter.Start(t.Context(), records.NewRef(acme, "odd", "second"), flow.StartInput{}); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
+	if _, err := without.Flow.Starter.Start(t.Context(), records.NewRef(acme, "odd", "second"), flow.StartInput{}); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
 		t.Errorf("start: got %v, want CONNECTOR_OAUTH_NOT_CONFIGURED", err)
 	}
 	if len(provider.asked) != 0 {
 		t.Errorf("the provider was asked %v, want nothing", provider.asked)
 	}
-	if _, err := in.front.tokens.Source.Fresh(t.Context(), grant); err != nil {
+	if _, err := in.front.OAuth.Source.Fresh(t.Context(), grant); err != nil {
 		t.Errorf("with the code: %v", err)
 	}
 }

@@ -12,11 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"github.com/hawser-io/hawser/internal/demo"
-	"github.com/hawser-io/hawser/internal/executor"
-	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/refresher"
 	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -35,43 +31,27 @@ func rounds(t *testing.T, usual int) int {
 }
 
 // runExecutor adds an executor process to the installation.
-func (in *installation) runExecutor(t testing.TB) *node {
+func (in *installation) runExecutor(t testing.TB) *testenv.Node {
 	t.Helper()
-	n := in.join(t)
-	x := executor.New(executor.Parts{
-		Queue: n.queue, Registry: in.registry, Connections: n.store, Definitions: n.definitions, Scopes: n.scopes,
-		Claims: records.NewClaims(n.buckets), Status: records.NewStatusWriter(n.buckets), HTTP: n.http,
-	}, &executor.Options{Tokens: n.tokens.Source, Log: zerolog.New(in.logs)})
-	must(t, x.Prepare(t.Context()))
-	n.caches(t)
-	serving := make(chan struct{})
-	run(t, func(ctx context.Context) error {
-		return x.Run(ctx, context.WithoutCancel(ctx), sync.OnceFunc(func() { close(serving) }))
-	})
-	<-serving
+	n := in.front.Join(t)
+	n.RunCaches(t)
+	n.StartExecutor(t, nil)
 	return n
 }
 
-// refresher returns a refresher of the node.
-func (n *node) refresher(opts *refresher.Options) *refresher.Refresher {
-	return refresher.New(refresher.Parts{Queue: n.queue, Tokens: n.tokens, Grants: n.grants, Leases: n.leases}, opts)
+// refresherOf returns a refresher of the node.
+func refresherOf(n *testenv.Node, opts *refresher.Options) *refresher.Refresher {
+	return refresher.New(refresher.Parts{Queue: n.Queue, Tokens: n.OAuth, Grants: n.Grants, Leases: n.Leases}, opts)
 }
 
 // runRefresher adds a refresher process.
-func (in *installation) runRefresher(t testing.TB) *node {
+func (in *installation) runRefresher(t testing.TB) *testenv.Node {
 	t.Helper()
-	n := in.join(t)
-	r := n.refresher(&refresher.Options{Log: zerolog.New(in.logs)})
-	n.caches(t)
+	n := in.front.Join(t)
+	n.RunCaches(t)
+	r := refresherOf(n, &refresher.Options{Log: n.Logger()})
 	run(t, func(ctx context.Context) error { return r.Run(ctx, context.WithoutCancel(ctx), func() {}) })
 	return n
-}
-
-// caches keeps the node's records in memory, as programs do.
-func (n *node) caches(t testing.TB) {
-	run(t, n.grants.Run)
-	run(t, n.store.Run)
-	run(t, n.apps.Run)
 }
 
 // TestOneRefreshForConcurrentActions is the guarantee of this package: four executors
@@ -95,10 +75,10 @@ func TestOneRefreshThatOutlastsItsActions(t *testing.T) {
 	// time out on a busy machine, an action does nothing but get its token.
 	const actionTimeout, enough = time.Second, 16
 	p := startDemo(t)
-	var logs *lines
+	var in *installation
 	var until atomic.Int64 // how many actions have to have given up
 	slow := oauthConnector("slow", slowProxy(t, p.URL(), "/token", func() {
-		for deadline := time.Now().Add(15 * time.Second); until.Load() > 0 && logs.retries() < until.Load(); time.Sleep(5 * time.Millisecond) {
+		for deadline := time.Now().Add(15 * time.Second); until.Load() > 0 && in.retries() < until.Load(); time.Sleep(5 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Error("too few actions gave up: the endpoint was not slow enough to show anything")
 				return
@@ -106,8 +86,7 @@ func TestOneRefreshThatOutlastsItsActions(t *testing.T) {
 		}
 	}), nil)
 	slow.Actions = []connectors.Action{connectors.NewAction("still", doNothing, &connectors.ActionOptions{Idempotent: true, Timeout: actionTimeout, MaxAttempts: 50})}
-	in := installWithApp(t, nil, slow)
-	logs = in.logs
+	in = installWithApp(t, nil, slow)
 	b := testenv.NewBrowser(t)
 	if status, _, body := b.Get(in.begin(b, "/scopes/organization/acme/connections/slow", map[string]any{}, approve)); status != http.StatusOK {
 		t.Fatalf("connect: got %d %s", status, body)
@@ -115,7 +94,7 @@ func TestOneRefreshThatOutlastsItsActions(t *testing.T) {
 	c := in.connection("slow", "")
 	r := newRace(t, in, p, "slow", "still", c.Grant)
 	for round := range rounds(t, 2) {
-		until.Store(logs.retries() + enough)
+		until.Store(in.retries() + enough)
 		r.run(t, round+1, nil)
 	}
 }
@@ -126,7 +105,7 @@ type race struct {
 	provider          *demo.Provider
 	connector, action string
 	grant             string
-	nodes             []*node
+	nodes             []*testenv.Node
 }
 
 func newRace(t *testing.T, in *installation, p *demo.Provider, connector, action, grant string) *race {
@@ -147,14 +126,14 @@ func (r *race) run(t *testing.T, round int, first func()) {
 	expired := r.expire(r.grant)
 	for _, n := range r.nodes {
 		testenv.Eventually(t, "the caches of all to know", func() bool {
-			g, err := n.grants.Get(t.Context(), r.grant)
+			g, err := n.Grants.Get(t.Context(), r.grant)
 			return err == nil && g.ExpiresAt.Equal(expired.ExpiresAt)
 		})
 	}
 	if first != nil {
 		first()
 	}
-	must(t, r.front.queue.ScheduleRefresh(t.Context(), r.grant, time.Now()))
+	must(t, r.front.Queue.ScheduleRefresh(t.Context(), r.grant, time.Now()))
 	began := time.Now()
 	if failures := r.act(t, r.connector, r.action, 64, fmt.Sprintf("round-%d", round)); len(failures) > 0 {
 		t.Fatalf("round %d: %d of 64 actions failed, the first with %s", round, len(failures), failures[0])
@@ -175,9 +154,9 @@ func (in *installation) act(t testing.TB, connector, action string, n int, id st
 			a := events.Action{ActionRef: events.ActionRef{Tenant: acme, Connector: connector, Action: action}, ID: fmt.Sprintf("%s-%d", id, i), Input: []byte(`{}`)}
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 			defer cancel()
-			e, err := in.front.bus.RequestAction(ctx, a)
+			e, err := in.front.Bus.RequestAction(ctx, a)
 			for errors.Is(err, events.ErrUnavailable) && ctx.Err() == nil {
-				e, err = in.front.bus.RequestAction(ctx, a) // a busy machine; the id makes it one request
+				e, err = in.front.Bus.RequestAction(ctx, a) // a busy machine; the id makes it one request
 			}
 			switch {
 			case err != nil:
@@ -208,11 +187,11 @@ func TestConnectionsShareOneRotation(t *testing.T) {
 		t.Fatalf("connections of the grant: got %v, want two", g.References)
 	}
 	in.expire(grant)
-	nodes := []*node{in.join(t), in.join(t)}
+	nodes := []*testenv.Node{in.front.Join(t), in.front.Join(t)}
 	var wg sync.WaitGroup
 	for i := range 16 {
 		wg.Go(func() {
-			if _, err := nodes[i%2].tokens.Source.Fresh(t.Context(), grant); err != nil {
+			if _, err := nodes[i%2].OAuth.Source.Fresh(t.Context(), grant); err != nil {
 				t.Errorf("fresh: %v", err)
 			}
 		})

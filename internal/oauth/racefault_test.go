@@ -65,7 +65,7 @@ func killedThenRaced(t *testing.T, repair func(*connectors.OAuth2)) (in *install
 		t.Fatal("the child was not killed")
 	}
 	r := newRace(t, in, nil, "mend", "still", grant)
-	must(t, in.front.queue.ScheduleRefresh(t.Context(), grant, time.Now()))
+	must(t, in.front.Queue.ScheduleRefresh(t.Context(), grant, time.Now()))
 	return in, m, grant, r.act(t, "mend", "still", 64, "after-the-kill")
 }
 

@@ -51,12 +51,12 @@ func withHook(t *testing.T, bucket string) (in *installation, p *demo.Provider, 
 	t.Helper()
 	hook := &atomic.Pointer[func(string, string, func() error) error]{}
 	p = startDemo(t)
-	in = setup{wrap: func(name string, s kvstore.Store) kvstore.Store {
+	in = installWith(t, testenv.NodeOptions{Wrap: func(name string, s kvstore.Store) kvstore.Store {
 		if name != bucket {
 			return s
 		}
 		return hooked{s, hook}
-	}}.install(t, nil, demo.Connectors(p.URL())...)
+	}}, nil, demo.Connectors(p.URL())...)
 	in.setApp("demo-oauth", demoApp)
 	return in, p, func(f func(string, string, func() error) error) { hook.Store(&f) }
 }
@@ -77,11 +77,11 @@ var onAcme = records.NewRef(acme, "demo-oauth", "")
 func (in *installation) expectUsable(t *testing.T) {
 	t.Helper()
 	c := in.demoConnection()
-	g, err := in.front.grants.Latest(t.Context(), c.Grant)
+	g, err := in.front.Grants.Latest(t.Context(), c.Grant)
 	if err != nil || g.State != records.GrantLive {
 		t.Fatalf("the connection's grant: got %v, %v; want a live one", g, err)
 	}
-	if _, err := in.front.tokens.Source.RenewNow(t.Context(), c.Grant); err != nil {
+	if _, err := in.front.OAuth.Source.RenewNow(t.Context(), c.Grant); err != nil {
 		t.Errorf("its refresh token: %v", err)
 	}
 }
@@ -110,7 +110,7 @@ func TestAReconnectKeepsTheGrantThatADisconnectReleases(t *testing.T) {
 	})
 	go func() {
 		defer close(left)
-		if err := in.front.tokens.Connections.Disconnect(t.Context(), onAcme); err != nil {
+		if err := in.front.OAuth.Connections.Disconnect(t.Context(), onAcme); err != nil {
 			t.Errorf("disconnect: %v", err)
 		}
 	}()
@@ -163,20 +163,20 @@ func TestAFailedConnectKeepsTheGrantOfAConcurrentOne(t *testing.T) {
 func TestDisconnectAgainstReconnect(t *testing.T) {
 	t.Parallel()
 	in, p := withDemo(t, nil)
-	other := in.join(t)
+	other := in.front.Join(t)
 	grant := in.connectDemo()
 	for round := range rounds(t, 20) {
 		b := testenv.NewBrowser(t)
 		callback := in.begin(b, onDemo+"?replace=true", map[string]any{}, approve)
 		var both sync.WaitGroup
-		both.Go(func() { _ = other.tokens.Connections.Disconnect(t.Context(), onAcme) }) // there may be none
+		both.Go(func() { _ = other.OAuth.Connections.Disconnect(t.Context(), onAcme) }) // there may be none
 		both.Go(func() {
 			if status, _, body := b.Get(callback); status != http.StatusOK {
 				t.Errorf("round %d: reconnect: got %d %s", round, status, body)
 			}
 		})
 		both.Wait()
-		if _, err := in.front.service.Latest(t.Context(), onAcme); err == nil {
+		if _, err := in.front.Service.Latest(t.Context(), onAcme); err == nil {
 			in.expectUsable(t)
 		} else {
 			testenv.Eventually(t, "the grant to be revoked", func() bool { return in.deleted(grant) })

@@ -24,8 +24,8 @@ func TestARefresherRenewsBeforeATokenExpires(t *testing.T) {
 	in.runRefresher(t)
 	g := in.grant(grant) // of an hour, with a minute left: beyond its margin
 	g.IssuedAt, g.ExpiresAt = time.Now().Add(-59*time.Minute), time.Now().Add(2*time.Minute)
-	must(t, in.front.grants.Save(t.Context(), g))
-	must(t, in.front.queue.ScheduleRefresh(t.Context(), grant, time.Now()))
+	must(t, in.front.Grants.Save(t.Context(), g))
+	must(t, in.front.Queue.ScheduleRefresh(t.Context(), grant, time.Now()))
 	testenv.Eventually(t, "the refresh", func() bool { return in.grant(grant).Generation == 2 })
 	if got := stats(t, p); got.Refreshes != 1 {
 		t.Errorf("provider counted %+v, want one refresh", got)
@@ -41,8 +41,8 @@ func TestATimerOfAGrantThatIsNotDueRefreshesNothing(t *testing.T) {
 	in, p := withDemo(t, nil)
 	grant := in.connectDemo()
 	in.runRefresher(t)
-	must(t, in.front.queue.ScheduleRefresh(t.Context(), grant, time.Now()))
-	must(t, in.front.queue.ScheduleRefresh(t.Context(), "organization.nobody.none.0", time.Now()))
+	must(t, in.front.Queue.ScheduleRefresh(t.Context(), grant, time.Now()))
+	must(t, in.front.Queue.ScheduleRefresh(t.Context(), "organization.nobody.none.0", time.Now()))
 	testenv.Eventually(t, "both timers to be seen, and the true one to be set again", func() bool {
 		due, set := in.timers(t)
 		return due == 0 && set == 1
@@ -58,7 +58,7 @@ func TestALostTimerIsSetAgain(t *testing.T) {
 	grant := in.connectDemo()
 	n := in.runRefresher(t)
 	in.expire(grant) // its timer is an hour ahead, as if it were lost
-	sweeper := n.refresher(nil)
+	sweeper := refresherOf(n, nil)
 	healed, err := sweeper.Heal(t.Context())
 	must(t, err)
 	if healed != 1 {
@@ -74,7 +74,7 @@ func TestATransientFailureIsRetriedLater(t *testing.T) {
 	in.expire(grant)
 	fault(t, p, "token", "500", 2)
 	in.runRefresher(t)
-	must(t, in.front.queue.ScheduleRefresh(t.Context(), grant, time.Now()))
+	must(t, in.front.Queue.ScheduleRefresh(t.Context(), grant, time.Now()))
 	testenv.Eventually(t, "the third try", func() bool { return in.grant(grant).Generation == 2 })
 	if got := stats(t, p); got.Refreshes != 1 || got.Reuses != 0 {
 		t.Errorf("provider counted %+v, want one refresh", got)
@@ -87,10 +87,10 @@ func TestAnExpiringRefreshTokenIsPublishedOnce(t *testing.T) {
 	grant := in.connectDemo()
 	g := in.grant(grant)
 	g.RefreshExpires = time.Now().Add(3 * 24 * time.Hour)
-	must(t, in.front.grants.Save(t.Context(), g))
+	must(t, in.front.Grants.Save(t.Context(), g))
 	in.runRefresher(t)
 	for range 2 {
-		must(t, in.front.queue.ScheduleRefresh(t.Context(), grant, time.Now()))
+		must(t, in.front.Queue.ScheduleRefresh(t.Context(), grant, time.Now()))
 		testenv.Eventually(t, "the timer to be seen", func() bool {
 			_, set := in.timers(t)
 			return set == 1 && in.grant(grant).ExpiryWarned
@@ -120,12 +120,12 @@ func TestAnExpiringRefreshTokenIsPublishedOnce(t *testing.T) {
 // storeDue stores an expired grant without a connection, whose timer fires now.
 func (in *installation) storeDue(t *testing.T, connector string, i int) (grant string) {
 	t.Helper()
-	g := in.front.grants.New(records.GrantKey(acme, connector, "demo-client", strconv.Itoa(i)))
+	g := in.front.Grants.New(records.GrantKey(acme, connector, "demo-client", strconv.Itoa(i)))
 	g.Scope, g.Identity, g.Family, g.Connector = acme.Scope, acme.Identity, connector, connector
 	g.Generation, g.IssuedAt, g.ExpiresAt = 1, time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
-	must(t, in.front.grants.Seal(g, records.GrantTokens{Access: secret.New("a"), Refresh: secret.New("r")}))
-	must(t, in.front.grants.Save(t.Context(), g))
-	must(t, in.front.queue.ScheduleRefresh(t.Context(), g.Key(), time.Now()))
+	must(t, in.front.Grants.Seal(g, records.GrantTokens{Access: secret.New("a"), Refresh: secret.New("r")}))
+	must(t, in.front.Grants.Save(t.Context(), g))
+	must(t, in.front.Queue.ScheduleRefresh(t.Context(), g.Key(), time.Now()))
 	return g.Key()
 }
 
@@ -151,8 +151,8 @@ func TestManyDueGrantsAreRenewedWithinTheProvidersLimit(t *testing.T) {
 	for i := range grants {
 		keys = append(keys, in.storeDue(t, "flood", i))
 	}
-	n := in.join(t)
-	r := n.refresher(&refresher.Options{Concurrency: 16, PerProvider: atOnce})
+	n := in.front.Join(t)
+	r := refresherOf(n, &refresher.Options{Concurrency: 16, PerProvider: atOnce})
 	run(t, func(ctx context.Context) error { return r.Run(ctx, context.WithoutCancel(ctx), func() {}) })
 	testenv.Eventually(t, "every grant to be renewed", func() bool {
 		return !slices.ContainsFunc(keys, func(key string) bool { return in.grant(key).Generation != 2 })
@@ -171,9 +171,9 @@ func TestAGrantThatWasRenewedMeanwhileIsNotRenewedAgain(t *testing.T) {
 	in, p := withDemo(t, nil)
 	grant := in.connectDemo()
 	old := in.expire(grant)
-	_, err := in.join(t).tokens.Source.Fresh(t.Context(), grant)
+	_, err := in.front.Join(t).OAuth.Source.Fresh(t.Context(), grant)
 	must(t, err)
-	g, err := in.front.tokens.Source.RenewIfDue(t.Context(), old, nil)
+	g, err := in.front.OAuth.Source.RenewIfDue(t.Context(), old, nil)
 	must(t, err)
 	if got := stats(t, p); g.Generation != 2 || got.Refreshes != 1 || got.Reuses != 0 {
 		t.Errorf("got generation %d, provider counted %+v; want what the first has stored, by one refresh", g.Generation, got)
@@ -188,7 +188,7 @@ func TestALongWaitForASlotReleasesTheLease(t *testing.T) {
 	grant := in.connectDemo()
 	g := in.expire(grant)
 	waits := 0
-	g, err := in.front.tokens.Source.RenewIfDue(t.Context(), g, func(ctx context.Context) (func(), error) {
+	g, err := in.front.OAuth.Source.RenewIfDue(t.Context(), g, func(ctx context.Context) (func(), error) {
 		if waits++; waits == 1 {
 			<-ctx.Done()
 			if got := stats(t, p); got.Refreshes != 0 {

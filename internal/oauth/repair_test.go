@@ -114,7 +114,7 @@ func TestAKillIsRepaired(t *testing.T) {
 	if err := killed.Wait(); err == nil {
 		t.Fatal("the child was not killed")
 	}
-	token, err := in.front.tokens.Source.Fresh(t.Context(), grant)
+	token, err := in.front.OAuth.Source.Fresh(t.Context(), grant)
 	must(t, err)
 	if diff := cmp.Diff([]string{"refresh", "repair"}, m.requests()); diff != "" || token.Generation != 2 {
 		t.Errorf("generation %d; the provider was asked (-want +got):\n%s", token.Generation, diff)
@@ -124,7 +124,7 @@ func TestAKillIsRepaired(t *testing.T) {
 		t.Errorf("history ends with %q, intent %v, %s; want repaired, none, live", last.Outcome, g.Intent, g.State)
 	}
 	in.expire(grant)
-	_, err = in.front.tokens.Source.Fresh(t.Context(), grant) // the token of the repair is rotated like any
+	_, err = in.front.OAuth.Source.Fresh(t.Context(), grant) // the token of the repair is rotated like any
 	must(t, err)
 }
 
@@ -135,12 +135,12 @@ func TestALostRotationIsRecordedUntilItIsRepaired(t *testing.T) {
 	in, m, grant := withRepair(t, byAssertion)
 	m.drops = 2
 	for range 2 {
-		if _, err := in.front.tokens.Source.Fresh(t.Context(), grant); err == nil {
+		if _, err := in.front.OAuth.Source.Fresh(t.Context(), grant); err == nil {
 			t.Fatal("a lost answer gave a token")
 		}
 		in.expire(grant)
 	}
-	_, err := in.front.tokens.Source.Fresh(t.Context(), grant)
+	_, err := in.front.OAuth.Source.Fresh(t.Context(), grant)
 	must(t, err)
 	if diff := cmp.Diff([]string{"refresh", "repair", "repair"}, m.requests()); diff != "" {
 		t.Errorf("the provider was asked (-want +got):\n%s", diff)
@@ -153,7 +153,7 @@ func TestARefusedTokenIsRepairedBeforeTheGrantIsRevoked(t *testing.T) {
 	t.Parallel()
 	in, m, grant := withRepair(t, byAssertion)
 	m.n = 7
-	_, err := in.front.tokens.Source.Fresh(t.Context(), grant)
+	_, err := in.front.OAuth.Source.Fresh(t.Context(), grant)
 	must(t, err)
 	if diff := cmp.Diff([]string{"refused refresh_token", "repair"}, m.requests()); diff != "" {
 		t.Errorf("the provider was asked (-want +got):\n%s", diff)
@@ -188,15 +188,15 @@ func TestARepairByCode(t *testing.T) {
 			t.Parallel()
 			in, m, grant := withRepair(t, func(o *connectors.OAuth2) { o.RepairToken = tc.repair })
 			m.drops = 1
-			if _, err := in.front.tokens.Source.Fresh(t.Context(), grant); err == nil {
+			if _, err := in.front.OAuth.Source.Fresh(t.Context(), grant); err == nil {
 				t.Fatal("a lost answer gave a token")
 			}
 			in.expire(grant)
-			in.registry = connectors.NewRegistry()
-			if _, err := in.join(t).tokens.Source.Fresh(t.Context(), grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
+			in.front.Registry = connectors.NewRegistry()
+			if _, err := in.front.Join(t).OAuth.Source.Fresh(t.Context(), grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) {
 				t.Errorf("without the code: got %v, want CONNECTOR_OAUTH_NOT_CONFIGURED", err)
 			}
-			token, err := in.front.tokens.Source.Fresh(t.Context(), grant)
+			token, err := in.front.OAuth.Source.Fresh(t.Context(), grant)
 			if tc.code == "" {
 				must(t, err)
 				if token.Access.Reveal() != "by-code" {

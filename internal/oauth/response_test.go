@@ -150,7 +150,7 @@ func TestTokenResponsesInEveryDialect(t *testing.T) {
 		}
 		c := in.connection(key, "")
 		g := in.grant(c.Grant)
-		opened, err := in.front.grants.Open(g)
+		opened, err := in.front.Grants.Open(g)
 		must(t, err)
 		if got, want := opened.Access.Reveal(), cmp.Or(d.token, "tok"); got != want {
 			t.Errorf("%s: access token %q, want %q", d.name, got, want)
@@ -171,7 +171,7 @@ func TestTokenResponsesInEveryDialect(t *testing.T) {
 			t.Errorf("%s: user (-want +got):\n%s", d.name, diff)
 		}
 	}
-	if strings.Contains(in.logs.String(), "CANARY") {
+	if strings.Contains(in.front.Log.String(), "CANARY") {
 		t.Error("a provider's text is in the log")
 	}
 }

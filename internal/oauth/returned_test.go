@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/kvstore"
 )
@@ -28,14 +29,14 @@ func TestTokensForARemovedGrantAreRevoked(t *testing.T) {
 		t.Fatalf("set the site: got %d %v", status, &problem)
 	}
 	begun.Store(new(func() {
-		if _, err := in.front.service.Disconnect(t.Context(), records.NewRef(acme, "gone", "")); err != nil {
+		if _, err := in.front.Service.Disconnect(t.Context(), records.NewRef(acme, "gone", "")); err != nil {
 			t.Error(err)
 		}
-		if err := in.front.grants.Delete(t.Context(), in.grant(grant)); err != nil {
+		if err := in.front.Grants.Delete(t.Context(), in.grant(grant)); err != nil {
 			t.Error(err)
 		}
 	}))
-	if _, err := in.front.tokens.Source.Fresh(t.Context(), grant); err == nil {
+	if _, err := in.front.OAuth.Source.Fresh(t.Context(), grant); err == nil {
 		t.Error("got a token of a removed grant")
 	}
 	provider.revoked(t, "new-refresh")
@@ -57,7 +58,7 @@ func TestTokensThatCannotBeStoredAreRevoked(t *testing.T) {
 			})
 			def := oauthConnector("gone", newServer(t, provider), func(o *connectors.OAuth2) { o.UserInfoURL = "" })
 			change(&def)
-			in := setup{wrap: func(name string, s kvstore.Store) kvstore.Store {
+			in := installWith(t, testenv.NodeOptions{Wrap: func(name string, s kvstore.Store) kvstore.Store {
 				if name != "grants" {
 					return s
 				}
@@ -65,7 +66,7 @@ func TestTokensThatCannotBeStoredAreRevoked(t *testing.T) {
 				hook := &atomic.Pointer[func(string, string, func() error) error]{}
 				hook.Store(&full)
 				return hooked{s, hook}
-			}}.install(t, nil, def)
+			}}, nil, def)
 			in.setApp("gone", demoApp)
 			if def.Auth.Kind == connectors.AuthClientCredentials {
 				if status, _ := in.call(http.MethodPut, onGone, map[string]any{}, nil); status/100 == 2 {

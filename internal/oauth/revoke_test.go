@@ -83,7 +83,7 @@ func (in *installation) disconnects(t *testing.T) (took time.Duration) {
 }
 
 func (in *installation) deleted(grant string) bool {
-	_, err := in.front.grants.Latest(in.t.Context(), grant)
+	_, err := in.front.Grants.Latest(in.t.Context(), grant)
 	return errors.Is(err, records.ErrNotFound)
 }
 
@@ -100,7 +100,7 @@ func TestAFailedRevocationIsRetried(t *testing.T) {
 	if g.State != records.GrantUnused || len(g.References) != 0 {
 		t.Errorf("the grant is %s with %v, want one that is unused, without connections", g.State, g.References)
 	}
-	if _, err := in.front.tokens.Source.Fresh(t.Context(), grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthRefreshFailed}) {
+	if _, err := in.front.OAuth.Source.Fresh(t.Context(), grant); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthRefreshFailed}) {
 		t.Errorf("a token of it: got %v, want CONNECTOR_OAUTH_REFRESH_FAILED", err)
 	}
 	in.runRefresher(t)
@@ -177,9 +177,9 @@ func TestANewAuthorisationEndsTheRevocation(t *testing.T) {
 		t.Fatalf("the grant is %s, want unused", g.State)
 	}
 	in.connectWithCode("gone")
-	must(t, in.front.tokens.Revoker.Revoke(t.Context(), g)) // a timer that read it before: it must not delete the new one
+	must(t, in.front.OAuth.Revoker.Revoke(t.Context(), g)) // a timer that read it before: it must not delete the new one
 	in.runRefresher(t)
-	must(t, in.front.queue.ScheduleRefresh(t.Context(), c.Grant, time.Now()))
+	must(t, in.front.Queue.ScheduleRefresh(t.Context(), c.Grant, time.Now()))
 	testenv.Eventually(t, "the timer to be seen", func() bool {
 		due, set := in.timers(t)
 		return due == 0 && set == 1
@@ -223,10 +223,10 @@ func TestAnOrphanedGrantIsRevokedAfterItsNextRefresh(t *testing.T) {
 	})
 	in := installWithApp(t, nil, oauthConnector("gone", newServer(t, provider), nil))
 	grant := in.storeExpired(t, "gone")
-	if _, err := in.front.service.Disconnect(t.Context(), records.NewRef(acme, "gone", "")); err != nil { // the record only
+	if _, err := in.front.Service.Disconnect(t.Context(), records.NewRef(acme, "gone", "")); err != nil { // the record only
 		t.Fatal(err)
 	}
-	if _, err := in.front.tokens.Source.RenewIfDue(t.Context(), in.grant(grant), nil); err != nil {
+	if _, err := in.front.OAuth.Source.RenewIfDue(t.Context(), in.grant(grant), nil); err != nil {
 		t.Fatal(err)
 	}
 	testenv.Eventually(t, "the grant to be deleted", func() bool { return in.deleted(grant) })
@@ -248,7 +248,7 @@ func TestADisconnectWaitsOnceForAllItsGrants(t *testing.T) {
 	in := installWithApp(t, &options{CallTimeout: 5 * time.Second}, chat(server))
 	c := in.connectChat(t, "")
 	began := time.Now()
-	must(t, in.front.tokens.Connections.Disconnect(t.Context(), c.Ref()))
+	must(t, in.front.OAuth.Connections.Disconnect(t.Context(), c.Ref()))
 	if took := time.Since(began); took > 3500*time.Millisecond {
 		t.Errorf("it took %s while the provider hangs, want two seconds for both grants", took)
 	}

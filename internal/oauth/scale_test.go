@@ -12,12 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hawser-io/hawser/internal/records"
-
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"golang.org/x/sync/errgroup"
 
+	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/kvstore"
 )
 
@@ -79,25 +78,18 @@ func benchmarkScale(b *testing.B, n int) {
 const sweepSignal = syscall.SIGUSR1
 
 // runAsRefresher runs a refresher until its process is killed. At a signal it sweeps.
-func runAsRefresher(ctx context.Context, n *node) error {
-	r := n.refresher(nil)
-	var g errgroup.Group
-	g.Go(func() error { return n.grants.Run(ctx) })
-	g.Go(func() error { return n.apps.Run(ctx) })
-	g.Go(func() error { return r.Run(ctx, ctx, func() { fmt.Println("serving") }) })
-	g.Go(func() error {
-		sweeps := make(chan os.Signal, 1)
-		signal.Notify(sweeps, sweepSignal)
-		for range sweeps {
-			healed, err := r.Heal(ctx)
-			if err != nil {
-				return err
-			}
-			fmt.Println("healed", healed)
-		}
-		return nil
-	})
-	return g.Wait()
+func runAsRefresher(t testing.TB, n *testenv.Node) {
+	r := refresherOf(n, nil)
+	run(t, n.Grants.Run)
+	run(t, n.Apps.Run)
+	run(t, func(ctx context.Context) error { return r.Run(ctx, ctx, func() { fmt.Println("serving") }) })
+	sweeps := make(chan os.Signal, 1)
+	signal.Notify(sweeps, sweepSignal)
+	for range sweeps {
+		healed, err := r.Heal(t.Context())
+		must(t, err)
+		fmt.Println("healed", healed)
+	}
 }
 
 // cpuOf returns the CPU time that a process has used.
@@ -130,20 +122,20 @@ func peakMemory(b *testing.B, pid int) int {
 // first dueGrants. It waits for the acks at its end.
 func storeMany(b *testing.B, in *installation, n int) (keys []string) {
 	b.Helper()
-	nc := in.env.Conn(b)
+	nc := in.front.Env.Conn(b)
 	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(4096), jetstream.WithPublishAsyncErrHandler(
 		func(_ jetstream.JetStream, m *nats.Msg, err error) { b.Errorf("%s: %v", m.Subject, err) }))
 	must(b, err)
-	buckets := in.front.buckets
-	buckets.Grants = asyncStore{buckets.Grants, js, "$KV." + in.front.bus.Subjects.Bucket("grants") + "."}
-	grants := records.NewGrants(buckets, records.NewSealer(in.keys, "hawser"))
+	buckets := in.front.Buckets
+	buckets.Grants = asyncStore{buckets.Grants, js, "$KV." + in.front.Bus.Subjects.Bucket("grants") + "."}
+	grants := records.NewGrants(buckets, records.NewSealer(in.front.Keys, "hawser"))
 	at := "@at " + time.Now().Add(24*time.Hour).UTC().Format(time.RFC3339Nano)
 	for i := range n {
 		grant, err := benchGrant(in, grants, i)
 		must(b, err)
 		must(b, grants.Save(b.Context(), grant))
-		_, err = js.PublishMsgAsync(&nats.Msg{Subject: in.front.queue.Subjects.RefreshTimer(grant.Key()), Header: nats.Header{
-			jetstream.ScheduleHeader: {at}, jetstream.ScheduleTargetHeader: {in.front.queue.Subjects.RefreshDue(grant.Key())},
+		_, err = js.PublishMsgAsync(&nats.Msg{Subject: in.front.Queue.Subjects.RefreshTimer(grant.Key()), Header: nats.Header{
+			jetstream.ScheduleHeader: {at}, jetstream.ScheduleTargetHeader: {in.front.Queue.Subjects.RefreshDue(grant.Key())},
 		}})
 		must(b, err)
 		if len(keys) < dueGrants {

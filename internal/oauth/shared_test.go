@@ -22,13 +22,13 @@ func (in *installation) refuseGrant(t *testing.T, w *workspace, c *records.Conne
 	t.Helper()
 	w.with(func() { w.refuse = "bot" })
 	in.expire(c.Grant)
-	if _, err := in.front.tokens.Source.RenewNow(t.Context(), c.Grant); err == nil {
+	if _, err := in.front.OAuth.Source.RenewNow(t.Context(), c.Grant); err == nil {
 		t.Fatal("got a token that was refused")
 	}
 	w.with(func() { w.refuse = "" })
-	c, err := in.front.service.Latest(t.Context(), c.Ref())
+	c, err := in.front.Service.Latest(t.Context(), c.Ref())
 	must(t, err)
-	return in.front.links.ReconnectURL(c)
+	return in.front.Links.ReconnectURL(c)
 }
 
 // A reconnect link is followed in another workspace, to which the tenant is connected
@@ -102,7 +102,7 @@ func TestAReconnectLinkWorksAfterTheAppHasChanged(t *testing.T) {
 	w.with(func() { w.team = "T1" })
 	_, start, _ = testenv.NewBrowser(t).Get(link)
 	in.finishChat(t, start)
-	now, err := in.front.service.Latest(t.Context(), c.Ref())
+	now, err := in.front.Service.Latest(t.Context(), c.Ref())
 	must(t, err)
 	if now.ID != c.ID || now.State != records.Active || now.Grant == c.Grant || !in.deleted(c.Grant) {
 		t.Errorf("the connection is %s by %s, which was %s; want the same one, by a grant of the new app alone", now.State, now.Grant, c.Grant)
@@ -133,16 +133,16 @@ func TestAReconnectLinkWorksForAnAccountThatWasUnknown(t *testing.T) {
 	in.connectWithCode("gone")
 	silent.Store(false)
 	ref := records.NewRef(acme, "gone", "")
-	c, err := in.front.service.Latest(t.Context(), ref)
+	c, err := in.front.Service.Latest(t.Context(), ref)
 	must(t, err)
-	if _, err := in.front.tokens.Source.RenewNow(t.Context(), c.Grant); err == nil {
+	if _, err := in.front.OAuth.Source.RenewNow(t.Context(), c.Grant); err == nil {
 		t.Fatal("got a token that was refused")
 	}
-	_, start, _ := testenv.NewBrowser(t).Get(in.front.links.ReconnectURL(c))
+	_, start, _ := testenv.NewBrowser(t).Get(in.front.Links.ReconnectURL(c))
 	if status, body, _ := in.authorize(testenv.NewBrowser(t), start, ""); status != http.StatusOK {
 		t.Errorf("the link: got %d %s", status, body)
 	}
-	now, err := in.front.service.Latest(t.Context(), ref)
+	now, err := in.front.Service.Latest(t.Context(), ref)
 	must(t, err)
 	if now.ID != c.ID || now.State != records.Active || in.grant(now.Grant).Account != "u1" {
 		t.Errorf("the connection is %s, of %q; want the same one active, of u1", now.State, in.grant(now.Grant).Account)
@@ -157,7 +157,7 @@ func TestAWrongClientIDDoesNotRevokeAGrant(t *testing.T) {
 	in.setApp("demo-oauth", records.App{ClientID: "mistyped", ClientSecrets: demoApp.ClientSecrets})
 	fault(t, p, "token", "invalid_grant", 1)
 	in.expire(grant)
-	_, err := in.front.tokens.Source.Fresh(t.Context(), grant)
+	_, err := in.front.OAuth.Source.Fresh(t.Context(), grant)
 	if !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthNotConfigured}) || !strings.Contains(err.Error(), "client id") {
 		t.Errorf("got %v, want CONNECTOR_OAUTH_NOT_CONFIGURED, which names the client id", err)
 	}
@@ -166,7 +166,7 @@ func TestAWrongClientIDDoesNotRevokeAGrant(t *testing.T) {
 	}
 	fault(t, p, "token", "none", 0)
 	in.setApp("demo-oauth", demoApp)
-	_, err = in.front.tokens.Source.RenewNow(t.Context(), grant)
+	_, err = in.front.OAuth.Source.RenewNow(t.Context(), grant)
 	must(t, err)
 }
 
@@ -178,7 +178,7 @@ func TestAReconnectLinkKeepsAConnectionDisabled(t *testing.T) {
 	in.call(http.MethodPost, onChat+"/toggle", nil, nil)
 	_, start, _ := testenv.NewBrowser(t).Get(in.refuseGrant(t, w, c))
 	in.finishChat(t, start)
-	now, err := in.front.service.Latest(t.Context(), c.Ref())
+	now, err := in.front.Service.Latest(t.Context(), c.Ref())
 	must(t, err)
 	if now.ID != c.ID || now.State != records.Disabled || now.Resumes != "" {
 		t.Errorf("the connection is %s, and would be %s; want disabled, and active when it is enabled", now.State, now.Resumes)
@@ -198,7 +198,7 @@ func TestAFailedConnectReactivatesTheOtherConnections(t *testing.T) {
 	grant := in.connectDemo()
 	in.expire(grant)
 	fault(t, p, "token", "invalid_grant", 1)
-	if _, err := in.front.tokens.Source.Fresh(t.Context(), grant); err == nil || in.demoConnection().State != records.NeedsReauth {
+	if _, err := in.front.OAuth.Source.Fresh(t.Context(), grant); err == nil || in.demoConnection().State != records.NeedsReauth {
 		t.Fatalf("got %v, the connection is %s", err, in.demoConnection().State)
 	}
 	b := testenv.NewBrowser(t)
@@ -224,11 +224,11 @@ func TestARefreshReactivatesAConnectionOfALiveGrant(t *testing.T) {
 	t.Parallel()
 	in, _ := withDemo(t, nil)
 	grant := in.connectDemo()
-	must(t, in.front.service.MarkNeedsReauth(t.Context(), onAcme, grant, func(*records.Connection) events.Data { return events.Data{} }))
+	must(t, in.front.Service.MarkNeedsReauth(t.Context(), onAcme, grant, func(*records.Connection) events.Data { return events.Data{} }))
 	if c := in.demoConnection(); c.State != records.NeedsReauth {
 		t.Fatalf("the connection is %s", c.State)
 	}
-	_, err := in.front.tokens.Source.RenewNow(t.Context(), grant)
+	_, err := in.front.OAuth.Source.RenewNow(t.Context(), grant)
 	must(t, err)
 	if c := in.demoConnection(); c.State != records.Active {
 		t.Errorf("the connection is %s, want active", c.State)

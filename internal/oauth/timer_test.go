@@ -27,10 +27,10 @@ func TestTimersKeepTheirMarginAndSpread(t *testing.T) {
 		now := time.Now()
 		var earliest, latest time.Duration
 		for i := range 40 {
-			g := in.front.grants.New(records.GrantKey(acme, "timed", "client", tc.life.String()+strings.Repeat("x", i)))
+			g := in.front.Grants.New(records.GrantKey(acme, "timed", "client", tc.life.String()+strings.Repeat("x", i)))
 			g.RefreshToken, g.IssuedAt, g.ExpiresAt = "there is one", now, now.Add(tc.life)
 			for range 2 { // the second takes the place of the first
-				must(t, in.front.tokens.Scheduler.Schedule(t.Context(), g))
+				must(t, in.front.OAuth.Scheduler.Schedule(t.Context(), g))
 			}
 			before := g.ExpiresAt.Sub(in.timer(t, g.Key()))
 			if before < tc.margin*9/10-time.Second || before > tc.margin*11/10+time.Second {
@@ -45,9 +45,9 @@ func TestTimersKeepTheirMarginAndSpread(t *testing.T) {
 			t.Errorf("tokens of %s are renewed between %s and %s before their end: that is no spread", tc.life, earliest, latest)
 		}
 	}
-	never := in.front.grants.New(records.GrantKey(acme, "timed", "client", "never"))
+	never := in.front.Grants.New(records.GrantKey(acme, "timed", "client", "never"))
 	never.RefreshToken, never.IssuedAt = "there is one", time.Now()
-	must(t, in.front.tokens.Scheduler.Schedule(t.Context(), never))
+	must(t, in.front.OAuth.Scheduler.Schedule(t.Context(), never))
 	if _, set := in.timers(t); set != 160 {
 		t.Errorf("%d timers, want one for each of 160 grants, and none for a token that does not end", set)
 	}
@@ -56,9 +56,9 @@ func TestTimersKeepTheirMarginAndSpread(t *testing.T) {
 // timer returns when the grant's timer fires.
 func (in *installation) timer(t *testing.T, grant string) time.Time {
 	t.Helper()
-	stream, err := in.front.bus.JetStream().Stream(t.Context(), in.front.bus.Subjects.StreamName(queue.Refresh))
+	stream, err := in.front.Bus.JetStream().Stream(t.Context(), in.front.Bus.Subjects.StreamName(queue.Refresh))
 	must(t, err)
-	msg, err := stream.GetLastMsgForSubject(t.Context(), in.front.queue.Subjects.RefreshTimer(grant))
+	msg, err := stream.GetLastMsgForSubject(t.Context(), in.front.Queue.Subjects.RefreshTimer(grant))
 	must(t, err)
 	at, err := time.Parse(time.RFC3339Nano, strings.TrimPrefix(msg.Header.Get(jetstream.ScheduleHeader), "@at "))
 	must(t, err)
@@ -83,8 +83,8 @@ func TestASlowProviderDelaysOnlyItsOwnGrants(t *testing.T) {
 	for i := range 40 {
 		in.storeDue(t, "stuck", i)
 	}
-	n := in.join(t)
-	r := n.refresher(&refresher.Options{Concurrency: 8, PerProvider: 2})
+	n := in.front.Join(t)
+	r := refresherOf(n, &refresher.Options{Concurrency: 8, PerProvider: 2})
 	run(t, func(ctx context.Context) error { return r.Run(ctx, ctx, func() {}) })
 	for i := range 12 {
 		key := in.storeDue(t, "quick", i)

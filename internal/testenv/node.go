@@ -32,9 +32,10 @@ import (
 
 // NodeOptions are the options of a [Node]. Zero fields mean the default.
 type NodeOptions struct {
-	Env    *Env         // default: a new one
+	Env    *Env         // default: a new one, unless there is a queue
 	Keyset secret.Text  // default: a new one
 	Queue  *queue.Queue // default: over an in-process connection
+	Log    *Log         // default: a new one
 	// Timeout of the default queue and of the buckets. Default 30 s, which is more than
 	// programs have: machines that run tests are busy.
 	Timeout time.Duration
@@ -50,6 +51,10 @@ type NodeOptions struct {
 	Token token.Options
 	// ReturnURLs are the URLs that a flow may return to.
 	ReturnURLs []string
+	// Uncached leaves the caches to [Node.RunCaches]: until then every read is of a bucket.
+	Uncached bool
+	// TLS is for [StartReachable]: its server speaks https.
+	TLS bool
 }
 
 // Node is one process of an installation, assembled as pkg/app does it.
@@ -76,34 +81,23 @@ type Node struct {
 	Registry    *connectors.Registry
 	Metrics     *prometheus.Registry
 	Log         *Log
+	Wrap        func(bucket string, s kvstore.Store) kvstore.Store // of the buckets of nodes that join
 
 	options NodeOptions
 }
 
-// StartNode assembles a node and keeps its caches fresh until the test ends.
+// StartNode starts an installation with one node, and keeps its caches fresh until the
+// test ends.
 func StartNode(t testing.TB, opts *NodeOptions) *Node {
 	t.Helper()
 	if opts == nil {
 		opts = &NodeOptions{}
 	}
-	n := &Node{Env: opts.Env, Queue: opts.Queue, Keyset: opts.Keyset, Registry: opts.Registry, Metrics: prometheus.NewRegistry(), Log: &Log{}, options: *opts}
-	if n.Env == nil {
-		n.Env = Start(t, nil)
-	}
-	if n.Registry == nil {
-		n.Registry = connectors.NewRegistry()
-	}
-	for _, c := range opts.Connectors {
-		Must(t, n.Registry.Register(c))
-	}
-	n.options.Timeout = cmp.Or(opts.Timeout, 30*time.Second)
-	n.openKeys(t)
-	n.connect(t)
-	n.openBuckets(t)
+	n := newNode(t, *opts)
+	_, err := n.Queue.Ensure(t.Context(), queue.Topology{})
+	Must(t, err)
 	n.assemble(t)
-	Must(t, n.Definitions.Load(t.Context()))
 	Must(t, n.Definitions.Publish(t.Context(), n.Registry.All()))
-	n.runCaches(t)
 	return n
 }
 
@@ -111,8 +105,37 @@ func StartNode(t testing.TB, opts *NodeOptions) *Node {
 func (n *Node) Join(t testing.TB) *Node {
 	t.Helper()
 	opts := n.options
-	opts.Env, opts.Keyset, opts.Registry, opts.Connectors, opts.Queue = n.Env, n.Keyset, n.Registry, nil, nil
-	return StartNode(t, &opts)
+	opts.Env, opts.Keyset, opts.Registry, opts.Log, opts.Wrap = n.Env, n.Keyset, n.Registry, n.Log, n.Wrap
+	opts.Connectors, opts.Queue = nil, nil
+	joined := newNode(t, opts)
+	joined.assemble(t)
+	return joined
+}
+
+func newNode(t testing.TB, opts NodeOptions) *Node {
+	t.Helper()
+	n := &Node{Env: opts.Env, Queue: opts.Queue, Keyset: opts.Keyset, Registry: opts.Registry, Metrics: prometheus.NewRegistry(), Log: opts.Log, Wrap: opts.Wrap, options: opts}
+	if n.Env == nil && n.Queue == nil {
+		n.Env = Start(t, nil)
+	}
+	if n.Registry == nil {
+		n.Registry = connectors.NewRegistry()
+	}
+	if n.Log == nil {
+		n.Log = &Log{}
+	}
+	for _, c := range opts.Connectors {
+		Must(t, n.Registry.Register(c))
+	}
+	n.options.Timeout = cmp.Or(opts.Timeout, MaxWait)
+	n.openKeys(t)
+	if n.Queue == nil {
+		var err error
+		n.Queue, err = queue.New(n.Env.Conn(t, events.ConnectOptions("test")...), &queue.Options{PublishTimeout: n.options.Timeout})
+		Must(t, err)
+	}
+	n.Bus = n.Queue.Bus
+	return n
 }
 
 func (n *Node) openKeys(t testing.TB) {
@@ -123,18 +146,6 @@ func (n *Node) openKeys(t testing.TB) {
 		Must(t, err)
 	}
 	n.Keys, err = crypto.ParseKeyset(n.Keyset)
-	Must(t, err)
-}
-
-func (n *Node) connect(t testing.TB) {
-	t.Helper()
-	if n.Queue == nil {
-		var err error
-		n.Queue, err = queue.New(n.Env.Conn(t, events.ConnectOptions("test")...), &queue.Options{PublishTimeout: n.options.Timeout})
-		Must(t, err)
-	}
-	n.Bus = n.Queue.Bus
-	_, err := n.Queue.Ensure(t.Context(), queue.Topology{})
 	Must(t, err)
 }
 
@@ -154,6 +165,7 @@ func (n *Node) openBuckets(t testing.TB) {
 
 func (n *Node) assemble(t testing.TB) {
 	t.Helper()
+	n.openBuckets(t)
 	var err error
 	n.Scopes, err = connection.ParseScopes(connection.DefaultScopes)
 	Must(t, err)
@@ -169,6 +181,10 @@ func (n *Node) assemble(t testing.TB) {
 		BaseURL: n.apiURL(), OnError: n.logError, Grants: n.Grants, CheckSecret: webhook.CheckSecret,
 	})
 	n.assembleOAuth(t, sealer)
+	Must(t, n.Definitions.Load(t.Context()))
+	if !n.options.Uncached {
+		n.RunCaches(t)
+	}
 }
 
 func (n *Node) assembleOAuth(t testing.TB, sealer *records.Sealer) {
@@ -178,7 +194,7 @@ func (n *Node) assembleOAuth(t testing.TB, sealer *records.Sealer) {
 	key, err := records.SigningKey(t.Context(), n.Buckets, sealer)
 	Must(t, err)
 	options := n.options.Token
-	options.Log = n.Logger()
+	options.Log, options.Metrics = n.Logger(), n.Metrics
 	now := options.Now
 	if now == nil {
 		now = time.Now
@@ -207,8 +223,8 @@ func (n *Node) logError(err error) {
 	log.Warn().Err(err).Msg("error")
 }
 
-// runCaches keeps caches and status fresh until the test ends, after the roles.
-func (n *Node) runCaches(t testing.TB) {
+// RunCaches keeps caches and status fresh until the test ends, after the roles.
+func (n *Node) RunCaches(t testing.TB) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var running sync.WaitGroup
 	running.Go(func() { _ = n.Store.Run(ctx) })

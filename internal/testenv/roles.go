@@ -2,10 +2,8 @@ package testenv
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"testing"
 
@@ -36,9 +34,6 @@ func (r *Role) Drain() { r.stop() }
 
 // EndGrace ends the grace period of what is in flight.
 func (r *Role) EndGrace() { r.endGrace() }
-
-// Done is closed when the role has ended.
-func (r *Role) Done() <-chan struct{} { return r.done }
 
 func startRole(t testing.TB, run func(ctx, grace context.Context, serving func()) error) *Role {
 	t.Helper()
@@ -112,8 +107,11 @@ func StartReachable(t testing.TB, opts NodeOptions) (*Node, *Front) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(nil)
 	opts.BaseURL = "http://" + server.Listener.Addr().String()
+	if opts.TLS {
+		opts.BaseURL = "https://" + server.Listener.Addr().String()
+	}
 	n := StartNode(t, &opts)
-	return n, n.serve(t, server, ingress.Options{BaseURL: opts.BaseURL, HTTP: n.Providers})
+	return n, n.serve(t, server, ingress.Options{BaseURL: opts.BaseURL, HTTP: n.Providers, Metrics: n.Metrics})
 }
 
 func (n *Node) serve(t testing.TB, server *httptest.Server, o ingress.Options, tune ...func(*http.Server)) *Front {
@@ -131,24 +129,14 @@ func (n *Node) serve(t testing.TB, server *httptest.Server, o ingress.Options, t
 	for _, f := range tune {
 		f(server.Config)
 	}
-	server.Start()
+	if n.options.TLS {
+		server.StartTLS()
+	} else {
+		server.Start()
+	}
 	t.Cleanup(server.Close)
 	f.URL, f.HTTP = server.URL, server.Client()
 	f.HTTP.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	f.Role = startRole(t, in.Run)
 	return f
-}
-
-// API calls the management API with the front's token. It returns the status and the body.
-func (f *Front) API(t testing.TB, method, path, body string) (status int, answer []byte) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, f.URL+ingress.DefaultBasePath+path, strings.NewReader(body))
-	Must(t, err)
-	req.Header.Set("Authorization", "Bearer "+f.Token.Reveal())
-	resp, err := f.HTTP.Do(req)
-	Must(t, err)
-	defer func() { _ = resp.Body.Close() }()
-	answer, err = io.ReadAll(resp.Body)
-	Must(t, err)
-	return resp.StatusCode, answer
 }
