@@ -67,7 +67,7 @@ func TestProblemDocumentsAreUnchanged(t *testing.T) {
 		}
 		r := s.do(t, c.method, c.path, c.body, header...)
 		var indented bytes.Buffer
-		if err := json.Indent(&indented, []byte(strings.ReplaceAll(r.body, r.header.Get("X-Request-Id"), "<X-Request-Id>")), "", "  "); err != nil {
+		if err := json.Indent(&indented, []byte(r.body), "", "  "); err != nil {
 			t.Fatalf("%s: %d %s", c.name, r.status, r.body)
 		}
 		fmt.Fprintf(&got, "-- %s --\n%d %s", c.name, r.status, r.header.Get("Content-Type"))

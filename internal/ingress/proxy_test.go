@@ -99,9 +99,9 @@ func TestTheProxyRefusesWhatItCannotSend(t *testing.T) {
 		ofAva + "/ghost/proxy/x":                            "404 CONNECTOR_NOT_FOUND",
 		ofBob + "/probe/proxy/x":                            "404 CONNECTOR_NOT_CONNECTED",
 		ofAva + "/probe/proxy/x?account=third":              "404 CONNECTOR_NOT_CONNECTED",
-		ofAva + "/probe/proxy/%2e%2e/admin":                 "400 CONNECTOR_CONFIG_INVALID",
-		ofAva + "/probe/proxy/a%2F..%2F..%2Fadmin":          "400 CONNECTOR_CONFIG_INVALID",
-		ofAva + "/probe/proxy/a%5C..%5Cadmin":               "400 CONNECTOR_CONFIG_INVALID",
+		ofAva + "/probe/proxy/%2e%2e/admin":                 "400 REQUEST_INVALID",
+		ofAva + "/probe/proxy/a%2F..%2F..%2Fadmin":          "400 REQUEST_INVALID",
+		ofAva + "/probe/proxy/a%5C..%5Cadmin":               "400 REQUEST_INVALID",
 		"/api/v1/scopes/galaxy/a/connections/probe/proxy/x": "400 CONNECTOR_SCOPE_INVALID",
 	} {
 		if r := s.do(t, "GET", path, ""); fmt.Sprint(r.status, " ", r.code()) != want || r.header.Get("Hawser-Provider-Status") != "" {

@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 	}
 	// A server that is stopped during a batch does not stop the batch's own store.
 	const server = "github.com/nats-io/nats-server/v2/server"
-	goleak.VerifyTestMain(m,
+	testenv.VerifyNoLeaks(m,
 		goleak.IgnoreTopFunction(server+".(*fileStore).flushStreamStateLoop"),
 		goleak.IgnoreTopFunction(server+".(*msgBlock).flushLoop"),
 		goleak.IgnoreTopFunction(server+"/ats.Register.func1"))

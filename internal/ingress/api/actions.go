@@ -42,9 +42,11 @@ func (a *actions) run(w http.ResponseWriter, r *http.Request) {
 	request, wait, err := a.read(w, r)
 	if request.ID != "" {
 		problem.SetRequestID(w, request.ID)
+	} else {
+		request.ID = w.Header().Get(problem.RequestIDHeader) // that of the HTTP request
 	}
 	if err != nil {
-		problem.Write(w, err)
+		problem.WriteFor(w, request.ID, err)
 		return
 	}
 	result, err := a.request(r.Context(), request, wait)
@@ -54,13 +56,13 @@ func (a *actions) run(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Location", string(a.base)+"/results/"+reference)
 		problem.WriteJSON(w, http.StatusAccepted, map[string]string{"id": request.ID, "result_url": a.resultsURL + reference})
 	case errors.Is(err, events.ErrTooLarge):
-		problem.Write(w, problem.TooLarge(maxActionBody, connectors.CodeConnectorActionInputInvalid))
+		problem.WriteFor(w, request.ID, problem.TooLarge(maxActionBody, connectors.CodeConnectorActionInputInvalid))
 	case errors.Is(err, events.ErrConflict):
-		problem.Write(w, connectors.Errorf(connectors.CodeConnectorIdempotencyConflict, "the Idempotency-Key was used with another body, and this request did not run: use a new key"))
+		problem.WriteFor(w, request.ID, connectors.Errorf(connectors.CodeConnectorIdempotencyConflict, "the Idempotency-Key was used with another body, and this request did not run: use a new key"))
 	case err != nil:
-		problem.Write(w, problem.OfStream(err))
+		problem.WriteFor(w, request.ID, problem.OfStream(err))
 	default:
-		writeResult(w, result)
+		writeResult(w, request.ID, result)
 	}
 }
 
@@ -194,27 +196,28 @@ func (a *actions) result(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		problem.Write(w, problem.OfStream(err))
 	default:
-		problem.SetRequestID(w, events.Extension(result, events.ExtRequest))
-		writeResult(w, result)
+		id := events.Extension(result, events.ExtRequest)
+		problem.SetRequestID(w, id)
+		writeResult(w, id, result)
 	}
 }
 
 // writeResult answers with a result: its data and the request's id, or its error as a
 // problem.
-func writeResult(w http.ResponseWriter, result events.Event) {
+func writeResult(w http.ResponseWriter, id string, result events.Event) {
 	var content struct {
 		Data  json.RawMessage
 		Error *connectors.Error
 	}
 	switch err := json.Unmarshal(result.Data(), &content); {
 	case err != nil:
-		problem.Write(w, connectors.Errorf(connectors.CodeInternal, "the stored result cannot be read"))
+		problem.WriteFor(w, id, connectors.Errorf(connectors.CodeInternal, "the stored result cannot be read"))
 	case content.Error != nil:
-		problem.Write(w, content.Error)
+		problem.WriteFor(w, id, content.Error)
 	default:
 		problem.WriteJSON(w, http.StatusOK, struct {
 			Data json.RawMessage `json:"data"`
 			ID   string          `json:"id"`
-		}{content.Data, w.Header().Get(problem.RequestIDHeader)})
+		}{content.Data, id})
 	}
 }

@@ -17,12 +17,12 @@ type Document struct {
 	Title          string              `json:"title"`
 	Status         int                 `json:"status"`
 	Detail         string              `json:"detail,omitempty"`
+	ID             string              `json:"id,omitempty"` // of the action request, as in the header X-Request-Id
 	Code           connectors.Code     `json:"code,omitempty"`
 	Errors         []schema.FieldError `json:"errors,omitempty"`
 	Reason         string              `json:"reason,omitempty"`
 	RetryAfter     int                 `json:"retry_after,omitempty"` // seconds
 	ProviderStatus int                 `json:"provider_status,omitempty"`
-	ID             string              `json:"id,omitempty"` // of the request, as in the header X-Request-Id
 }
 
 // defaultRetryAfter is sent with a 503 that names no time, in seconds.

@@ -20,8 +20,7 @@ const (
 // response before the request is handled.
 const RequestIDHeader = "X-Request-Id"
 
-// SetRequestID replaces the id of the request: in the header, in the answer's body, and in
-// the request's log line.
+// SetRequestID replaces the id of the request: in the header and in the request's log line.
 func SetRequestID(w http.ResponseWriter, id string) { w.Header().Set(RequestIDHeader, id) }
 
 // CodeRecorder is a response writer that records the error code of its answer, for
@@ -37,13 +36,17 @@ func RecordCode(w http.ResponseWriter, e *connectors.Error) {
 
 // Write answers with the problem document of an error. A [NotFoundError] is a 404
 // without a code.
-func Write(w http.ResponseWriter, err error) {
+func Write(w http.ResponseWriter, err error) { WriteFor(w, "", err) }
+
+// WriteFor is Write with the id of the action request that the error is about.
+func WriteFor(w http.ResponseWriter, id string, err error) {
 	if missing, ok := errors.AsType[NotFoundError](err); ok {
-		writeProblem(w, plain(http.StatusNotFound, missing.Error()))
+		write(w, http.StatusNotFound, problemType, plain(http.StatusNotFound, missing.Error()))
 		return
 	}
 	e := connectors.AsError(err)
 	d := Of(e)
+	d.ID = id
 	if d.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(d.RetryAfter))
 	}
@@ -51,17 +54,12 @@ func Write(w http.ResponseWriter, err error) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="hawser"`)
 	}
 	RecordCode(w, e)
-	writeProblem(w, d)
-}
-
-func writeProblem(w http.ResponseWriter, d Document) {
-	d.ID = w.Header().Get(RequestIDHeader)
 	write(w, d.Status, problemType, d)
 }
 
 // NotFound answers 404 for a path that does not exist.
 func NotFound(w http.ResponseWriter) {
-	writeProblem(w, plain(http.StatusNotFound, "there is nothing at this path"))
+	write(w, http.StatusNotFound, problemType, plain(http.StatusNotFound, "there is nothing at this path"))
 }
 
 // MethodNotAllowed answers 405 with the methods that the path allows.
@@ -71,7 +69,7 @@ func MethodNotAllowed(w http.ResponseWriter, allowed []string) {
 	}
 	list := strings.Join(allowed, ", ")
 	w.Header().Set("Allow", list)
-	writeProblem(w, plain(http.StatusMethodNotAllowed, "this path allows "+list))
+	write(w, http.StatusMethodNotAllowed, problemType, plain(http.StatusMethodNotAllowed, "this path allows "+list))
 }
 
 // WriteJSON answers with a JSON document.
