@@ -3,11 +3,13 @@ package manifest_test
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -161,6 +163,43 @@ func TestEveryMistakeHasItsPlace(t *testing.T) {
 		t.Fatalf("Parse = %v, want Problems", err)
 	}
 	golden.Text(t, "mistakes.txt", []byte(problems.Error()+"\n"))
+}
+
+func TestABodyKeepsNullAndTheTypeOfACursor(t *testing.T) {
+	t.Parallel()
+	var bodies []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		bodies = append(bodies, string(body))
+		_, _ = w.Write([]byte(`{"items":[1],"next":` + []string{`"12"`, `12`, `null`}[len(bodies)-1] + `}`))
+	}))
+	t.Cleanup(server.Close)
+	c := connectorOf(t, `
+key: acme
+config: {properties: {apiKey: {type: string, writeOnly: true}}}
+base_url: https://acme.example
+auth: {kind: api_key, headers: {Key: "${config.apiKey}"}}
+actions:
+  list:
+    effect: read
+    timeout: 2m
+    request: {method: POST, path: /, body: {filter: null, all: [null, {a: null}]}}
+    paginate: {by: cursor, next: .body.next, param: page.after, in: body, items: .body.items}
+`, server.URL)
+	if a, _ := c.Action("list"); a.Timeout != 2*time.Minute {
+		t.Errorf("the time limit is %s, want 2m", a.Timeout)
+	}
+	if _, err := runAction(t, c, "list", `{}`); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		`{"all":[null,{"a":null}],"filter":null}`,
+		`{"all":[null,{"a":null}],"filter":null,"page":{"after":"12"}}`,
+		`{"all":[null,{"a":null}],"filter":null,"page":{"after":12}}`,
+	}
+	if diff := cmp.Diff(want, bodies); diff != "" {
+		t.Errorf("the bodies (-want +got):\n%s", diff)
+	}
 }
 
 func TestTheFormatHasAJSONSchema(t *testing.T) {

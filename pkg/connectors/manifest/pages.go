@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -58,7 +59,7 @@ func (p *pages) read(ctx context.Context, e exchange, f *filled) (reply map[stri
 // first sets the parameter of the first page where it has a number of its own.
 func (p *pages) first(f *filled) {
 	if (p.By == "offset" || p.By == "page") && p.Start != nil {
-		f.set(p.In, p.Param, strconv.Itoa(*p.Start))
+		f.set(p.In, p.Param, number(*p.Start))
 	}
 }
 
@@ -70,7 +71,7 @@ type turned struct {
 
 // turn changes the request to that of the next page; false if there is none.
 func (p *pages) turn(ctx context.Context, f *filled, reply map[string]any, at turned) (bool, error) {
-	var next string
+	var next any
 	if p.next != nil {
 		value, err := p.next.run(ctx, reply)
 		if err != nil {
@@ -79,16 +80,16 @@ func (p *pages) turn(ctx context.Context, f *filled, reply map[string]any, at tu
 		if value == nil || value == false || value == "" {
 			return false, nil
 		}
-		next = template.TextOf(value)
+		next = value
 	}
 	switch p.By {
 	case "cursor":
 		f.set(p.In, p.Param, next)
 	case "offset":
-		f.set(p.In, p.Param, strconv.Itoa(p.start(0)+at.count))
+		f.set(p.In, p.Param, number(p.start(0)+at.count))
 		return !at.empty, nil
 	case "page":
-		f.set(p.In, p.Param, strconv.Itoa(p.start(1)+at.page))
+		f.set(p.In, p.Param, number(p.start(1)+at.page))
 		return !at.empty, nil
 	case "link":
 		if p.next == nil {
@@ -98,10 +99,12 @@ func (p *pages) turn(ctx context.Context, f *filled, reply map[string]any, at tu
 				return false, nil
 			}
 		}
-		return true, f.follow(next)
+		return true, f.follow(template.TextOf(next))
 	}
 	return true, nil
 }
+
+func number(n int) json.Number { return json.Number(strconv.Itoa(n)) }
 
 func (p *pages) start(usual int) int {
 	if p.Start != nil {

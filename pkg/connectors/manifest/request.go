@@ -46,7 +46,8 @@ func (v values) get(r template.Ref) (any, bool) {
 	return template.Lookup(root, r.Path)
 }
 
-// fill returns the node's value; false if it is a template without a value.
+// fill returns the node's value; false if it is a template without a value, or no node. A
+// null inside an object or a list stays.
 func (v values) fill(n node) (any, bool, error) {
 	switch n := n.(type) {
 	case template.Template:
@@ -58,7 +59,7 @@ func (v values) fill(n node) (any, bool, error) {
 			if err != nil {
 				return nil, false, err
 			}
-			if ok {
+			if ok || below == nil {
 				object[name] = value
 			}
 		}
@@ -70,7 +71,7 @@ func (v values) fill(n node) (any, bool, error) {
 			if err != nil {
 				return nil, false, err
 			}
-			if ok {
+			if ok || below == nil {
 				list = append(list, value)
 			}
 		}
@@ -162,10 +163,11 @@ func (f *filled) build(ctx context.Context) (*http.Request, error) {
 	return r, nil
 }
 
-// set sets a parameter of the query, or a member of the body or form.
-func (f *filled) set(in, name, value string) {
+// set sets a parameter of the query, or a member of the body or form. value is decoded JSON:
+// a body keeps its type.
+func (f *filled) set(in, name string, value any) {
 	if in != "body" {
-		f.query.Set(name, value)
+		f.query.Set(name, template.TextOf(value))
 		return
 	}
 	target := &f.body
@@ -186,11 +188,7 @@ func (f *filled) set(in, name, value string) {
 		}
 		object = below
 	}
-	var typed any = value
-	if _, err := strconv.Atoi(value); err == nil && f.form == nil {
-		typed = json.Number(value)
-	}
-	object[steps[len(steps)-1]] = typed
+	object[steps[len(steps)-1]] = value
 }
 
 // parameters flattens a decoded object: a.b is a[b], a list is repeated, and below the
