@@ -220,7 +220,7 @@ func TestAResponseCanBePosted(t *testing.T) {
 	server := newServer(t, provider)
 	posted := connectorAt(server, func(c *connectors.Connector, o *connectors.OAuth2) { c.Key, o.ResponseMode = "posted", "form_post" })
 	plain := connectorAt(server, func(c *connectors.Connector, _ *connectors.OAuth2) { c.Key = "plain" })
-	in := setup{serve: newTLSServer}.install(t, nil, posted, plain)
+	in := installWith(t, testenv.NodeOptions{TLS: true}, nil, posted, plain)
 	for _, key := range []string{"posted", "plain"} {
 		in.setApp(key, demoApp)
 		b := testenv.NewBrowser(t)

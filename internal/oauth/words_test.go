@@ -66,7 +66,7 @@ func TestADeadTokenIsRecognisedInEveryWord(t *testing.T) {
 	}
 	in, grants := refusals(t, all)
 	for i, r := range all {
-		_, err := in.front.tokens.Source.Fresh(t.Context(), grants[i])
+		_, err := in.front.OAuth.Source.Fresh(t.Context(), grants[i])
 		if !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthRefreshFailed}) || in.grant(grants[i]).State != records.GrantRevoked {
 			t.Errorf("%d %s: got %v, want CONNECTOR_OAUTH_REFRESH_FAILED", r.status, r.body, err)
 		}
@@ -103,7 +103,7 @@ func TestManyRefusalsPastTheExpiryNeedReauth(t *testing.T) {
 				return attempts
 			}
 			in.expire(key)
-			_, _ = in.front.tokens.Source.Fresh(t.Context(), key)
+			_, _ = in.front.OAuth.Source.Fresh(t.Context(), key)
 			attempts++
 		}
 		return attempts
@@ -128,9 +128,9 @@ func TestRefusalsBeforeTheExpiryDoNotCount(t *testing.T) {
 	in, grants := refusals(t, []refusal{{status: 400, body: `{"error":"invalid_request"}`}})
 	g := in.grant(grants[0])
 	g.IssuedAt, g.ExpiresAt = time.Now(), time.Now().Add(time.Hour)
-	must(t, in.front.grants.Save(t.Context(), g))
+	must(t, in.front.Grants.Save(t.Context(), g))
 	for range 12 {
-		_, _ = in.front.tokens.Source.RenewNow(t.Context(), grants[0])
+		_, _ = in.front.OAuth.Source.RenewNow(t.Context(), grants[0])
 	}
 	if got := in.grant(grants[0]); got.State != records.GrantLive || got.Failures != 12 {
 		t.Errorf("got %s after %d failures, want live", got.State, got.Failures)
@@ -142,9 +142,9 @@ func TestValuesThatAreNoTokensAreTakenForNone(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []string{`false`, `0`, `" "`, `"RT2\n"`, `""`, `null`, `{"a":1}`, `["RT2"]`, `"RT\u00e9"`, `12345`} {
 		in, grants := refusals(t, []refusal{{body: `{"access_token":"AT 2","refresh_token":` + bad + `,"expires_in":3600}`}})
-		_, err := in.front.tokens.Source.Fresh(t.Context(), grants[0])
+		_, err := in.front.OAuth.Source.Fresh(t.Context(), grants[0])
 		must(t, err)
-		opened, err := in.front.grants.Open(in.grant(grants[0]))
+		opened, err := in.front.Grants.Open(in.grant(grants[0]))
 		must(t, err)
 		if opened.Refresh.Reveal() != "old-refresh" || opened.Access.Reveal() != "AT 2" {
 			t.Errorf("%s: got %q and %q, want the old refresh token with the new access token", bad, opened.Access.Reveal(), opened.Refresh.Reveal())
@@ -156,7 +156,7 @@ func TestValuesThatAreNoTokensAreTakenForNone(t *testing.T) {
 	}
 	in, grants := refusals(t, all)
 	for i, r := range all {
-		if _, err := in.front.tokens.Source.Fresh(t.Context(), grants[i]); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthParseTokenFailed}) {
+		if _, err := in.front.OAuth.Source.Fresh(t.Context(), grants[i]); !errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorOAuthParseTokenFailed}) {
 			t.Errorf("%s: got %v, want CONNECTOR_OAUTH_PARSE_TOKEN_FAILED", r.body, err)
 		}
 	}
@@ -238,16 +238,16 @@ func TestAGrantThatWasGivenUpCanBeRenewedOnDemand(t *testing.T) {
 	in := installWithApp(t, nil, oauthConnector("p", server, func(o *connectors.OAuth2) { o.UserInfoURL = "" }))
 	grant := in.storeExpired(t, "p")
 	for in.grant(grant).State == records.GrantLive {
-		_, _ = in.front.tokens.Source.RenewNow(t.Context(), grant)
+		_, _ = in.front.OAuth.Source.RenewNow(t.Context(), grant)
 	}
-	if _, err := in.front.tokens.Source.RenewNow(t.Context(), grant); err == nil || in.grant(grant).State != records.GrantRevoked {
+	if _, err := in.front.OAuth.Source.RenewNow(t.Context(), grant); err == nil || in.grant(grant).State != records.GrantRevoked {
 		t.Errorf("while the provider refuses: got %v, want a refusal", err)
 	}
 	if got := in.connection("p", "").State; got != records.NeedsReauth {
 		t.Errorf("connection: got %s, want needs_reauth", got)
 	}
 	well.Store(true)
-	if _, err := in.front.tokens.Source.RenewNow(t.Context(), grant); err != nil {
+	if _, err := in.front.OAuth.Source.RenewNow(t.Context(), grant); err != nil {
 		t.Errorf("when it gives tokens again: %v", err)
 	}
 	if got := in.connection("p", "").State; got != records.Active {
