@@ -227,3 +227,15 @@ func TestASubscriptionSaysHowLongItLastsAndWhatItNeeds(t *testing.T) {
 		t.Errorf("Parse with a lifetime = %v", err)
 	}
 }
+
+func TestAnActionHasATimeLimit(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(load(t, "acme-crm.yaml"), "  listContacts:", "  listContacts:\n    timeout: 1m30s", 1)
+	c, err := manifest.Parse("acme.yaml", []byte(text), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, _ := c.Action("listContacts"); a.Timeout != 90*time.Second {
+		t.Errorf("Timeout = %v, want 1m30s", a.Timeout)
+	}
+}

@@ -1,6 +1,10 @@
 package webhooks
 
-import "time"
+import (
+	"time"
+
+	"github.com/invopop/jsonschema"
+)
 
 // Verification is one accepted kind of signature. The scheme decides which fields are
 // used; [Descriptor.Check] refuses the others.
@@ -131,6 +135,9 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	*d = Duration(v)
 	return err
 }
+
+// JSONSchema is the schema of a text.
+func (Duration) JSONSchema() *jsonschema.Schema { return &jsonschema.Schema{Type: "string"} }
 
 // BodyHash is a digest of the raw body inside what is signed.
 type BodyHash struct {
