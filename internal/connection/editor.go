@@ -85,7 +85,7 @@ func (e *editor) save(ctx context.Context, d *records.Draft) (*View, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := e.configs.askProvider(ctx, d.Definition, sealed.Text); err != nil {
+	if sealed, err = e.askProvider(ctx, d, sealed); err != nil {
 		return nil, err
 	}
 	if err := e.connections.Write(ctx, sealed); err != nil {
@@ -134,10 +134,13 @@ func (e *editor) change(ctx context.Context, r records.Ref, data func(*records.C
 			return nil, err
 		}
 		if d.Config != nil && !d.approved && !bytes.Equal(d.Config, approved) {
-			if err := e.configs.askProvider(ctx, d.Definition, sealed.Text); err != nil {
+			asked := d.Config
+			if sealed, err = e.askProvider(ctx, &d.Draft, sealed); err != nil {
 				return nil, err
 			}
-			approved = d.Config
+			if bytes.Equal(asked, d.Config) { // otherwise a lost race has to learn again
+				approved = asked
+			}
 		}
 		err = e.connections.Write(ctx, sealed)
 		if errors.Is(err, records.ErrConflict) {

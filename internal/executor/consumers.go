@@ -14,39 +14,39 @@ import (
 
 // newRequests are the requests to a connector in the order of their publication. This
 // process takes up to twice as many as can run, so that they are not all of one tenant.
-func (x *Executor) newRequests(c *connectors.Connector) events.Consumer {
-	return x.consumer(events.Consumer{
-		Name: "action-" + c.Key, Stream: events.Actions, Filter: x.queue.Bus.Subjects.ActionFilter(c.Key),
-		Description: "executors of " + c.Key, MaxConcurrent: 2 * x.opts.Concurrency,
+func (x *Executor) newRequests(connector string) events.Consumer {
+	return x.withDefaults(events.Consumer{
+		Name: "action-" + connector, Stream: events.Actions, Filter: x.queue.Bus.Subjects.ActionFilter(connector),
+		Description: "executors of " + connector, MaxConcurrent: 2 * x.opts.Concurrency,
 	})
 }
 
 // dueRequests are those that were parked. They run or are parked again, and hardly wait
 // in this process.
-func (x *Executor) dueRequests(c *connectors.Connector) events.Consumer {
-	return x.consumer(events.Consumer{
-		Name: "due-" + c.Key, Stream: queue.Parked, Filter: x.queue.Subjects.DueActionFilter(c.Key),
-		Description: "executors of " + c.Key + ", requests that were parked", MaxConcurrent: 2 * x.opts.Concurrency,
+func (x *Executor) dueRequests(connector string) events.Consumer {
+	return x.withDefaults(events.Consumer{
+		Name: "due-" + connector, Stream: queue.Parked, Filter: x.queue.Subjects.DueActionFilter(connector),
+		Description: "executors of " + connector + ", requests that were parked", MaxConcurrent: 2 * x.opts.Concurrency,
 	})
 }
 
-func (x *Executor) newWebhooks(c *connectors.Connector) events.Consumer {
-	return x.consumer(events.Consumer{
-		Name: "webhook-" + c.Key, Stream: events.Webhooks, Filter: x.queue.Bus.Subjects.WebhookFilter(c.Key),
-		Description: "executors of " + c.Key + ", webhooks", MaxConcurrent: x.opts.Concurrency,
+func (x *Executor) newWebhooks(connector string) events.Consumer {
+	return x.withDefaults(events.Consumer{
+		Name: "webhook-" + connector, Stream: events.Webhooks, Filter: x.queue.Bus.Subjects.WebhookFilter(connector),
+		Description: "executors of " + connector + ", webhooks", MaxConcurrent: x.opts.Concurrency,
 	})
 }
 
 // dueWebhooks are those whose handler is called again. No connector's key has an
 // underscore, so no other consumer has the name.
-func (x *Executor) dueWebhooks(c *connectors.Connector) events.Consumer {
-	return x.consumer(events.Consumer{
-		Name: "due_webhook-" + c.Key, Stream: queue.Parked, Filter: x.queue.Subjects.DueWebhookFilter(c.Key),
-		Description: "executors of " + c.Key + ", webhooks that were parked", MaxConcurrent: x.opts.Concurrency,
+func (x *Executor) dueWebhooks(connector string) events.Consumer {
+	return x.withDefaults(events.Consumer{
+		Name: "due_webhook-" + connector, Stream: queue.Parked, Filter: x.queue.Subjects.DueWebhookFilter(connector),
+		Description: "executors of " + connector + ", webhooks that were parked", MaxConcurrent: x.opts.Concurrency,
 	})
 }
 
-func (x *Executor) consumer(c events.Consumer) events.Consumer {
+func (x *Executor) withDefaults(c events.Consumer) events.Consumer {
 	c.AckWait, c.OnError, c.Go = x.opts.AckWait, x.telemetry.problem, x.workers.run
 	return c
 }
@@ -67,19 +67,49 @@ func (x *Executor) inactivityTimers() events.Consumer {
 	}
 }
 
-// service answers calls, and validates configs of each connector.
-func (x *Executor) service() natsmicro.Service {
+// service answers calls, and validates configs of each connector that is served.
+func (x *Executor) service() (natsmicro.Service, *validations) {
+	v := &validations{added: make(chan natsmicro.Endpoint), known: map[string]bool{}}
 	s := natsmicro.Service{
 		Name: "hawser-executor", Version: "1.0.0", Description: "actions by request-reply", MaxConcurrent: maxCalls,
 		Endpoints: []natsmicro.Endpoint{{Name: "call", Subject: x.queue.Bus.Subjects.Calls(), Handle: x.calls.answer}},
+		Added:     v.added,
 	}
-	for _, c := range x.registry.All() {
-		s.Endpoints = append(s.Endpoints, natsmicro.Endpoint{
-			Name: "validate-" + c.Key, Subject: x.queue.Bus.Subjects.Validate(c.Key),
-			Handle: func(ctx context.Context, ask natsmicro.Request) natsmicro.Reply {
-				return x.validator.answer(ctx, c, ask.Data)
-			},
-		})
+	for _, c := range x.served.all() {
+		v.known[c.Key] = true
+		s.Endpoints = append(s.Endpoints, x.validation(c.Key))
 	}
-	return s
+	return s, v
+}
+
+// validations are the endpoints that validate configs. One cannot be removed: without its
+// connector it answers CONNECTOR_NOT_FOUND.
+type validations struct {
+	added chan natsmicro.Endpoint
+	known map[string]bool // by connector
+}
+
+// add serves the endpoint of a connector, if that is new.
+func (v *validations) add(ctx context.Context, connector string, e natsmicro.Endpoint) {
+	if v.known[connector] {
+		return
+	}
+	v.known[connector] = true
+	select {
+	case v.added <- e:
+	case <-ctx.Done():
+	}
+}
+
+func (x *Executor) validation(connector string) natsmicro.Endpoint {
+	return natsmicro.Endpoint{
+		Name: "validate-" + connector, Subject: x.queue.Bus.Subjects.Validate(connector),
+		Handle: func(ctx context.Context, ask natsmicro.Request) natsmicro.Reply {
+			c, ok := x.served.get(connector)
+			if !ok {
+				return refuse(connectors.AsError(notRegistered(connector)))
+			}
+			return x.validator.answer(ctx, c, ask.Data)
+		},
+	}
 }

@@ -11,7 +11,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hawser-io/hawser/internal/connection"
-	"github.com/hawser-io/hawser/internal/executor/fairness"
 	"github.com/hawser-io/hawser/internal/natsmicro"
 	"github.com/hawser-io/hawser/internal/oauth/token"
 	"github.com/hawser-io/hawser/internal/queue"
@@ -62,12 +61,11 @@ type Parts struct {
 
 // Executor runs the actions and webhook handlers of the connectors in its registry.
 type Executor struct {
-	queue       *queue.Queue
-	registry    *connectors.Registry
-	definitions *records.Definitions
-	opts        Options
-	telemetry   *telemetry
-	workers     *workers
+	queue     *queue.Queue
+	served    served
+	opts      Options
+	telemetry *telemetry
+	workers   *workers
 
 	actions     *actions
 	webhooks    *webhooks
@@ -91,7 +89,7 @@ func New(parts Parts, opts *Options) *Executor {
 	o.BusyAfter = cmp.Or(o.BusyAfter, 20)
 	o.Role = cmp.Or(o.Role, "executor")
 
-	x := &Executor{queue: parts.Queue, registry: parts.Registry, definitions: parts.Definitions, opts: o}
+	x := &Executor{queue: parts.Queue, served: served{parts.Registry, parts.Definitions}, opts: o}
 	x.telemetry = newTelemetry(o.Metrics, o.Log.With().Str("role", o.Role).Logger())
 	x.workers = &workers{problem: x.telemetry.problem}
 	lifecycle := &lifecycle{bus: x.queue.Bus, role: o.Role, skipNotifications: o.SkipNotifications, telemetry: x.telemetry}
@@ -104,14 +102,14 @@ func New(parts Parts, opts *Options) *Executor {
 		calls: calls, workers: x.workers, transport: parts.HTTP.Transport, claims: &claims{parts.Claims}, lifecycle: lifecycle, running: x.telemetry.running,
 	}, o.AckWait)
 	x.webhooks = &webhooks{
-		queue: x.queue, registry: x.registry, inactivity: x.inactivity, status: parts.Status, lifecycle: lifecycle, telemetry: x.telemetry,
+		queue: x.queue, served: x.served, inactivity: x.inactivity, status: parts.Status, lifecycle: lifecycle, telemetry: x.telemetry,
 		runner: &webhookRunner{
 			queue: x.queue, connections: parts.Connections, calls: calls, workers: x.workers, transport: parts.HTTP.Transport, running: x.telemetry.running,
 		},
 	}
 	x.unprocessed = &unprocessed{queue: x.queue, actions: x.actions, webhooks: x.webhooks}
-	x.sweeper = &sweeper{queue: x.queue, definitions: x.definitions, unprocessed: x.unprocessed, after: o.UnservedAfter, telemetry: x.telemetry}
-	x.calls = &callService{queue: x.queue, definitions: x.definitions}
+	x.sweeper = &sweeper{queue: x.queue, definitions: parts.Definitions, unprocessed: x.unprocessed, after: o.UnservedAfter, telemetry: x.telemetry}
+	x.calls = &callService{queue: x.queue, definitions: parts.Definitions}
 	x.validator = &validator{connections: parts.Connections, calls: calls, workers: x.workers, transport: parts.HTTP.Transport, telemetry: x.telemetry}
 	return x
 }
@@ -122,28 +120,36 @@ func newActions(parts Parts, telemetry *telemetry, lifecycle *lifecycle, attempt
 	}
 	return &actions{
 		subjects: parts.Queue.Subjects, results: results, telemetry: telemetry,
-		resolver:   &resolver{registry: parts.Registry, scopes: parts.Scopes, connections: parts.Connections},
+		resolver:   &resolver{served: served{parts.Registry, parts.Definitions}, scopes: parts.Scopes, connections: parts.Connections},
 		attempts:   attempts,
 		outcomes:   &outcomes{queue: parts.Queue, results: results, claims: attempts.claims, lifecycle: lifecycle, telemetry: telemetry},
 		quarantine: &quarantine{bus: parts.Queue.Bus, telemetry: telemetry},
 	}
 }
 
-// Prepare publishes the definitions of this executor's connectors and creates their
-// consumers, so that a request published after it returns waits for an executor.
+// Prepare publishes the definitions of the connectors whose code this executor has, and
+// creates the consumers of all that it serves, so that a request published after it returns
+// waits for an executor.
 func (x *Executor) Prepare(ctx context.Context) error {
-	if err := x.definitions.Publish(ctx, x.registry.All()); err != nil {
+	if err := x.served.definitions.Publish(ctx, x.served.registry.All()); err != nil {
 		return err
 	}
-	for _, c := range x.registry.All() {
-		consumers := []events.Consumer{x.newRequests(c), x.dueRequests(c)}
-		if c.Webhook != nil {
-			consumers = append(consumers, x.newWebhooks(c), x.dueWebhooks(c))
+	for _, c := range x.served.all() {
+		if err := x.ensureConsumers(ctx, c); err != nil {
+			return err
 		}
-		for _, consumer := range consumers {
-			if err := x.queue.Bus.EnsureConsumer(ctx, consumer); err != nil {
-				return err
-			}
+	}
+	return nil
+}
+
+func (x *Executor) ensureConsumers(ctx context.Context, c *connectors.Connector) error {
+	consumers := []events.Consumer{x.newRequests(c.Key), x.dueRequests(c.Key)}
+	if c.Webhook != nil {
+		consumers = append(consumers, x.newWebhooks(c.Key), x.dueWebhooks(c.Key))
+	}
+	for _, consumer := range consumers {
+		if err := x.queue.Bus.EnsureConsumer(ctx, consumer); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -158,28 +164,15 @@ func (x *Executor) Run(ctx, grace context.Context, serving func()) error {
 	}
 	defer stop()
 	g, ctx := errgroup.WithContext(ctx)
-	last, end := lastWrites(grace)
-	defer end()
-	consume := func(c events.Consumer, handle func(context.Context, *events.StoredMessage) error) {
-		g.Go(func() error { return x.queue.Bus.Consume(ctx, grace, c, handle) })
-	}
-	for _, c := range x.registry.All() {
-		limiter := fairness.NewLimiter[events.Tenant](x.opts.Concurrency)
-		jump := &fairness.QueueJump{
-			Queue: x.queue, Connector: c.Key, Consumer: x.newRequests(c).Name, Limiter: limiter, Slots: x.opts.Concurrency,
-			OnMoved: x.telemetry.moved.Inc, OnError: x.telemetry.problem,
-		}
-		consume(x.newRequests(c), jump.Count(x.actions.handler(last, admitInTurn(ctx, limiter))))
-		consume(x.dueRequests(c), x.actions.handler(last, admitNowOrLater(ctx, limiter)))
-		if c.Webhook != nil {
-			consume(x.newWebhooks(c), x.webhooks.received)
-			consume(x.dueWebhooks(c), x.webhooks.due)
-		}
-		g.Go(func() error { return jump.Run(ctx) })
-	}
-	consume(x.advisories(), x.unprocessed.maxDeliveries)
-	consume(x.inactivityTimers(), x.inactivity.due)
-	g.Go(func() error { return natsmicro.Serve(ctx, grace, x.queue.Bus, x.service(), serving) })
+	g.Go(func() error { return x.consume(ctx, grace, x.advisories(), x.unprocessed.maxDeliveries) })
+	g.Go(func() error { return x.consume(ctx, grace, x.inactivityTimers(), x.inactivity.due) })
+	service, validations := x.service()
+	g.Go(func() error { return x.serveConnectors(ctx, grace, validations) })
+	g.Go(func() error { return natsmicro.Serve(ctx, grace, x.queue.Bus, service, serving) })
 	g.Go(func() error { return x.sweeper.run(ctx) })
 	return g.Wait()
+}
+
+func (x *Executor) consume(ctx, grace context.Context, c events.Consumer, handle func(context.Context, *events.StoredMessage) error) error {
+	return x.queue.Bus.Consume(ctx, grace, c, handle)
 }

@@ -25,7 +25,7 @@ import (
 // webhook that was acknowledged.
 type webhooks struct {
 	queue      *queue.Queue
-	registry   *connectors.Registry
+	served     served
 	runner     *webhookRunner
 	inactivity *inactivity
 	status     *records.StatusWriter
@@ -62,7 +62,7 @@ func (w *webhooks) read(webhook *events.StoredMessage) (*webhookTask, error) {
 	if err != nil {
 		return nil, err
 	}
-	definition, ok := w.registry.Get(ref.Connector)
+	definition, ok := w.served.get(ref.Connector)
 	if !ok {
 		definition = &connectors.Connector{Key: ref.Connector}
 	}

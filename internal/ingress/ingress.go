@@ -20,6 +20,7 @@ import (
 	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/manifest"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -57,6 +58,9 @@ type Parts struct {
 	Status  *records.StatusWriter
 	OAuth   *flow.Service
 	Apps    *records.Apps
+	// Definitions are changed by operations; Bases is what a definition may extend.
+	Definitions *records.Definitions
+	Bases       manifest.Bases
 }
 
 // Ingress is the HTTP server's handler and the NATS control service. Safe for
@@ -103,6 +107,7 @@ func New(parts Parts, opts *Options) *Ingress {
 		basePath: api.BasePath(o.BasePath), receiver: receiver,
 		api: api.New(api.Parts{
 			Queue: parts.Queue, Service: parts.Service, Tokens: parts.Tokens, OAuth: parts.OAuth, Apps: parts.Apps, Redriver: redriver,
+			Definitions: parts.Definitions, Bases: parts.Bases,
 		}, api.Options{
 			BaseURL: o.BaseURL, BasePath: api.BasePath(o.BasePath), HTTP: o.HTTP, MaxRequests: o.MaxRequests,
 			Requests: requests, Closing: closing, ReportError: failures.publish, Log: log,

@@ -31,6 +31,8 @@ type Service struct {
 	Version     string // semantic
 	Description string
 	Endpoints   []Endpoint
+	// Added are further endpoints, which are served from then on. nil: none.
+	Added <-chan Endpoint
 	// MaxConcurrent bounds the requests that run at once in this process; default
 	// 64. Further requests wait.
 	MaxConcurrent int
@@ -76,19 +78,33 @@ func Serve(ctx, grace context.Context, bus *events.Bus, s Service, serving func(
 		drain(grace, bus)
 		server.close()
 	}()
-	for _, e := range s.Endpoints {
+	add := func(e Endpoint) error {
 		err := service.AddEndpoint(e.Name, server.handler(e), micro.WithEndpointSubject(e.Subject),
 			micro.WithEndpointPendingLimits(pendingRequests, pendingBytes))
 		if err != nil {
 			return fmt.Errorf("service %s, endpoint %s: %w", s.Name, e.Name, err)
+		}
+		return nil
+	}
+	for _, e := range s.Endpoints {
+		if err := add(e); err != nil {
+			return err
 		}
 	}
 	if err := bus.Ping(ctx); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("service %s: %w", s.Name, err)
 	}
 	serving()
-	<-ctx.Done()
-	return nil
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case e := <-s.Added:
+			if err := add(e); err != nil {
+				return err
+			}
+		}
+	}
 }
 
 // drain returns when the callbacks of the connection have run for all requests

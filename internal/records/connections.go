@@ -100,8 +100,17 @@ func (s *Connections) LatestOrUnreadable(ctx context.Context, r Ref) (*Connectio
 // second. Unreadable ones are included, see [Connection.Unreadable]. An error ends the list unless it
 // is [ErrForeignKey].
 func (s *Connections) List(ctx context.Context, t events.Tenant) iter.Seq2[*Connection, error] {
+	return s.list(ctx, t.Tokens()+".>")
+}
+
+// OfConnector is List of all tenants' connections of a connector.
+func (s *Connections) OfConnector(ctx context.Context, connector string) iter.Seq2[*Connection, error] {
+	return s.list(ctx, "*.*."+events.Token(connector)+".*")
+}
+
+func (s *Connections) list(ctx context.Context, filter string) iter.Seq2[*Connection, error] {
 	return func(yield func(*Connection, error) bool) {
-		for e, err := range s.bucket.List(ctx, t.Tokens()+".>") {
+		for e, err := range s.bucket.List(ctx, filter) {
 			if err != nil {
 				yield(nil, DatabaseError("list the connections", err))
 				return

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/manifest"
 	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/kvstore"
 )
@@ -25,8 +26,9 @@ const reloadEvery = time.Minute
 type Definitions struct {
 	bucket kvstore.Store
 
-	mu    sync.RWMutex
-	byKey map[string]definition // connector → its definition
+	mu      sync.RWMutex
+	byKey   map[string]definition // bucket key → its definition
+	changes []chan struct{}       // of Changed
 }
 
 // definition is a connector and the text it was read from. While the text is the
@@ -42,23 +44,37 @@ func NewDefinitions(buckets Buckets) *Definitions {
 	return &Definitions{bucket: buckets.Connectors, byKey: map[string]definition{}}
 }
 
-// Get returns a definition, or CONNECTOR_NOT_FOUND.
+// Get returns the current definition of a connector, or CONNECTOR_NOT_FOUND.
 func (d *Definitions) Get(key string) (*connectors.Connector, error) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	if known, ok := d.byKey[key]; ok {
+	if known, ok := d.byKey[events.Token(key)]; ok {
 		return known.connector, nil
 	}
 	return nil, connectors.Errorf(connectors.CodeConnectorNotFound, "no connector %.64q is registered", key)
 }
 
-// All returns the definitions in the order of their keys.
+// Version returns the definition of a connector that a connection was made with: that of
+// the version, if it is stored, else the current one.
+func (d *Definitions) Version(key, version string) (*connectors.Connector, error) {
+	d.mu.RLock()
+	known, ok := d.byKey[versionKey(key, version)]
+	d.mu.RUnlock()
+	if ok {
+		return known.connector, nil
+	}
+	return d.Get(key)
+}
+
+// All returns the current definitions in the order of their keys.
 func (d *Definitions) All() []*connectors.Connector {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	all := make([]*connectors.Connector, 0, len(d.byKey))
-	for _, known := range d.byKey {
-		all = append(all, known.connector)
+	for key, known := range d.byKey {
+		if !strings.Contains(key, ".") {
+			all = append(all, known.connector)
+		}
 	}
 	slices.SortFunc(all, func(a, b *connectors.Connector) int { return strings.Compare(a.Key, b.Key) })
 	return all
@@ -80,20 +96,86 @@ func (d *Definitions) Publish(ctx context.Context, all []*connectors.Connector) 
 		if err != nil {
 			return err
 		}
-		entry, err := kvstore.Modify(ctx, d.bucket, events.Token(c.Key), func(old []byte) ([]byte, error) {
-			if bytes.Equal(old, text) {
-				return nil, kvstore.ErrKeep
-			}
-			return text, nil
-		})
-		if err != nil {
-			return DatabaseError("publish connector "+c.Key, err)
+		keys := []string{events.Token(c.Key)}
+		if c.Declarative() { // the definition alone runs older connections
+			keys = []string{versionKey(c.Key, c.Version), keys[0]}
 		}
-		if err := d.add(entry); err != nil {
-			return err
+		for _, key := range keys {
+			entry, err := kvstore.Modify(ctx, d.bucket, key, func(old []byte) ([]byte, error) {
+				if bytes.Equal(old, text) {
+					return nil, kvstore.ErrKeep
+				}
+				return text, nil
+			})
+			if err != nil {
+				return DatabaseError("publish connector "+c.Key, err)
+			}
+			if err := d.add(entry); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// Remove deletes a connector's definition in all versions. It reports whether there was one.
+func (d *Definitions) Remove(ctx context.Context, key string) (bool, error) {
+	if err := d.Load(ctx); err != nil {
+		return false, err
+	}
+	d.mu.RLock()
+	var keys []string
+	for stored := range d.byKey {
+		if connector, _, _ := strings.Cut(stored, "."); connector == events.Token(key) {
+			keys = append(keys, stored)
+		}
+	}
+	d.mu.RUnlock()
+	slices.Sort(keys) // the current one first
+	for _, stored := range keys {
+		if err := d.remove(ctx, stored); err != nil {
+			return false, err
+		}
+	}
+	return len(keys) > 0, nil
+}
+
+func (d *Definitions) remove(ctx context.Context, stored string) error {
+	if err := d.bucket.Delete(ctx, stored, 0); err != nil && !errors.Is(err, kvstore.ErrNotFound) {
+		return DatabaseError("remove connector "+stored, err)
+	}
+	d.set(stored, nil)
+	return nil
+}
+
+// versionKey is the bucket's key of one version of a connector.
+func versionKey(key, version string) string { return events.Token(key) + "." + events.Token(version) }
+
+// Changed returns a channel that receives after each change of the catalogue; several
+// changes may be one value.
+func (d *Definitions) Changed() <-chan struct{} {
+	changed := make(chan struct{}, 1)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.changes = append(d.changes, changed)
+	return changed
+}
+
+// set stores a definition in the catalogue, or removes it, and tells who waits for changes.
+func (d *Definitions) set(key string, definition *definition) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if definition == nil {
+		delete(d.byKey, key)
+	} else {
+		d.byKey[key] = *definition
+	}
+	for _, changed := range d.changes {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // Load reads every definition that is stored. Those that cannot be read are left
@@ -193,9 +275,7 @@ func report(ctx context.Context, onError func(error), err error) {
 func (d *Definitions) refresh(ctx context.Context, key string) error {
 	entry, err := latest(ctx, d.bucket, key)
 	if errors.Is(err, kvstore.ErrNotFound) {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		delete(d.byKey, key)
+		d.set(key, nil)
 		return nil
 	}
 	if err != nil {
@@ -217,12 +297,15 @@ func (d *Definitions) add(entry kvstore.Entry) error {
 		return fmt.Errorf("%w %s: %w", errDefinition, entry.Key, err)
 	}
 	// A connector is what its key says, or one could stand in for another.
-	if events.Token(c.Key) != entry.Key {
+	if key := events.Token(c.Key); entry.Key != key && entry.Key != versionKey(c.Key, c.Version) {
 		return fmt.Errorf("%w %s: its text is the definition of %q", errDefinition, entry.Key, c.Key)
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.byKey[c.Key] = definition{c, entry.Value}
+	if c.Declarative() {
+		if err := manifest.Bind(c); err != nil {
+			return fmt.Errorf("%w %s: %w", errDefinition, entry.Key, err)
+		}
+	}
+	d.set(entry.Key, &definition{c, entry.Value})
 	return nil
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/hawser-io/hawser/internal/oauth/flow"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/refresher"
+	"github.com/hawser-io/hawser/pkg/connectors/catalog"
 	"github.com/hawser-io/hawser/pkg/crypto"
 )
 
@@ -30,6 +31,7 @@ type (
 	executorCommand struct {
 		shared
 		remote `set:"http=127.0.0.1:8081"`
+		offer
 	}
 	refresherCommand struct {
 		shared
@@ -44,7 +46,7 @@ func (c *ingressCommand) Run(ctx context.Context, p *program) error {
 
 // Run starts an executor that joins a NATS system.
 func (c *executorCommand) Run(ctx context.Context, p *program) error {
-	return p.join(ctx, joining{name: "executor", shared: c.shared, remote: c.remote, roles: roles{executor: true}})
+	return p.join(ctx, joining{name: "executor", shared: c.shared, remote: c.remote, roles: roles{executor: true}, offer: c.offer})
 }
 
 // Run starts a refresher that joins a NATS system.
@@ -62,12 +64,17 @@ type joining struct {
 	remote      remote
 	roles       roles
 	groupCommit bool
+	offer       offer
 }
 
 // join runs roles against a NATS system elsewhere.
 func (p *program) join(ctx context.Context, j joining) error {
 	s, r := j.shared, j.remote
 	if err := s.check(); err != nil {
+		return err
+	}
+	offered, err := j.offer.load()
+	if err != nil {
 		return err
 	}
 	log := s.logger(p)
@@ -89,6 +96,9 @@ func (p *program) join(ctx context.Context, j joining) error {
 		role: j.name, settings: s, baseURL: baseURL(s, listener), nc: nc.Conn, denied: nc.denied, keys: keys, log: log, connectors: p.own, groupCommit: j.groupCommit,
 	})
 	if err != nil {
+		return err
+	}
+	if err := n.definitions.Publish(ctx, offered); err != nil {
 		return err
 	}
 	// Every role calls providers: executors their APIs, the others token endpoints.
@@ -191,7 +201,7 @@ func (n *node) ingress() *ingress.Ingress {
 	outward.Timeout = 10 * time.Second
 	return ingress.New(ingress.Parts{
 		Queue: n.queue, Service: n.service, Store: n.store, Tokens: n.tokens, Status: n.status,
-		Apps: n.apps,
+		Apps: n.apps, Definitions: n.definitions, Bases: catalog.Bases,
 		OAuth: flow.New(flow.Parts{
 			Tokens: n.oauth, Flows: records.NewFlows(n.buckets, n.store.Sealer()), Sessions: records.NewSessions(n.buckets),
 			Links: n.links, ReturnURLs: n.settings.ReturnURLs,

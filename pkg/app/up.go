@@ -22,10 +22,10 @@ import (
 // upCommand is `hawser up`.
 type upCommand struct {
 	shared
+	offer
 	HTTP         string        `name:"http" help:"Address of the HTTP server." default:"127.0.0.1:8080"`
 	NATS         string        `name:"nats" help:"Address of the embedded NATS server; off: in-process only." default:"127.0.0.1:4222"`
 	Data         string        `help:"Folder for all data." default:"./hawser-data" type:"path"`
-	Connectors   string        `help:"Folder with connector definitions; not read yet, so setting it is an error." type:"path" placeholder:"DIR"`
 	Sync         string        `help:"always: a write is on disk before it is acknowledged; or an interval such as 100ms: a power loss can lose that much." default:"always"`
 	Demo         bool          `help:"Add a demo provider, with connectors demo-key and demo-oauth."`
 	DemoAddr     string        `help:"Address of the demo provider." default:"127.0.0.1:8089"`
@@ -34,10 +34,11 @@ type upCommand struct {
 
 // Run starts the embedded server and all roles, and returns after the drain.
 func (c *upCommand) Run(ctx context.Context, p *program) (err error) {
-	if c.Connectors != "" {
-		return errors.New("--connectors: definitions in files are not read by this version; build an executor with your connector instead, see examples/go-connector")
-	}
 	if err := c.check(); err != nil {
+		return err
+	}
+	offered, err := c.load()
+	if err != nil {
 		return err
 	}
 	log := c.logger(p)
@@ -77,6 +78,9 @@ func (c *upCommand) Run(ctx context.Context, p *program) (err error) {
 	defer o.nc.Close()
 	n, made, err := c.open(ctx, o)
 	if err != nil {
+		return err
+	}
+	if err := n.definitions.Publish(ctx, offered); err != nil {
 		return err
 	}
 	if made {

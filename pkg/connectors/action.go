@@ -116,7 +116,7 @@ func (a *Action) RunChecked(ctx context.Context, call *Call, checked json.RawMes
 // TimeLimit returns Timeout, or its default.
 func (a *Action) TimeLimit() time.Duration {
 	if a.Timeout <= 0 {
-		return defaultTimeout
+		return DefaultTimeout
 	}
 	return a.Timeout
 }
@@ -124,7 +124,7 @@ func (a *Action) TimeLimit() time.Duration {
 // AttemptLimit returns MaxAttempts, or its default.
 func (a *Action) AttemptLimit() int {
 	if a.MaxAttempts <= 0 {
-		return defaultMaxAttempts
+		return DefaultMaxAttempts
 	}
 	return a.MaxAttempts
 }

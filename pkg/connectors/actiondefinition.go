@@ -76,7 +76,7 @@ func (actionDefinitions) JSONSchema() *jsonschema.Schema {
 func (a *Action) definition() actionDefinition {
 	return actionDefinition{
 		Description: a.Description, Effect: a.Effect, Scopes: a.Scopes, Idempotent: a.Idempotent, IdempotencyKey: a.IdempotencyKey,
-		Timeout: webhooks.Duration(a.Timeout), MaxAttempts: a.MaxAttempts, Input: a.Input, Request: a.Request, Paginate: a.Paginate,
+		Timeout: webhooks.Duration(a.Timeout), MaxAttempts: a.MaxAttempts, Input: a.Input, Request: a.Request, Generic: a.Generic, Paginate: a.Paginate,
 		Errors: a.Errors, Output: a.OutputProgram, OutputSchema: a.Output,
 	}
 }
@@ -85,7 +85,7 @@ func (d *actionDefinition) action(key string) Action {
 	return Action{
 		Key: key, Description: d.Description, Effect: d.Effect, Scopes: d.Scopes, IdempotencyKey: d.IdempotencyKey,
 		Idempotent: d.Idempotent || d.Effect == EffectRead || d.IdempotencyKey != nil,
-		Timeout:    time.Duration(d.Timeout), MaxAttempts: d.MaxAttempts, Input: d.Input, Request: d.Request, Paginate: d.Paginate,
+		Timeout:    time.Duration(d.Timeout), MaxAttempts: d.MaxAttempts, Input: d.Input, Request: d.Request, Generic: d.Generic, Paginate: d.Paginate,
 		Errors: d.Errors, OutputProgram: d.Output, Output: d.OutputSchema,
 	}
 }

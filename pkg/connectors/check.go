@@ -158,10 +158,10 @@ func (c *definitionCheck) actions(needsCode bool) {
 		}
 		seen[a.Key] = true
 		if a.Timeout == 0 {
-			a.Timeout = defaultTimeout
+			a.Timeout = DefaultTimeout
 		}
 		if a.MaxAttempts == 0 {
-			a.MaxAttempts = defaultMaxAttempts
+			a.MaxAttempts = DefaultMaxAttempts
 		}
 		if a.Timeout < 0 || a.Timeout > maxTimeout {
 			c.invalid(path+".timeout", "must be between 0 and %s, got %s", maxTimeout, a.Timeout)

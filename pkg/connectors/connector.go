@@ -81,7 +81,7 @@ func (c *Connector) needsValidateCode() bool {
 // Declarative reports whether the definition alone is enough to run the connector: its
 // actions are requests, and it has no other code.
 func (c *Connector) Declarative() bool {
-	return !c.validates && !slices.ContainsFunc(c.Actions, func(a Action) bool { return a.Request == nil })
+	return !c.validates && !slices.ContainsFunc(c.Actions, func(a Action) bool { return a.Request == nil && !a.Generic })
 }
 
 // AccountFromProvider reports whether a user's authorisation sets Webhook.AccountField to
@@ -136,6 +136,8 @@ type Action struct {
 	// Request is what the action sends, where no Go code does: see package manifest.
 	Request  *Request
 	Paginate *Paginate
+	// Generic means that the input is the request: package manifest says how.
+	Generic bool
 	// Errors are read in order for every answer to Request.
 	Errors []ErrorRule
 	// OutputProgram is a jq program over {status, headers, body, items} that yields the
@@ -147,10 +149,12 @@ type Action struct {
 	Handler func(ctx context.Context, call *Call, input json.RawMessage) (json.RawMessage, error) `json:"-"`
 }
 
+const defaultVersion = "1.0.0"
+
+// The defaults of actions.
 const (
-	defaultVersion     = "1.0.0"
-	defaultTimeout     = 30 * time.Second
-	defaultMaxAttempts = 5
+	DefaultTimeout     = 30 * time.Second
+	DefaultMaxAttempts = 5
 )
 
 // Action returns the action with the key.

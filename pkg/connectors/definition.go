@@ -47,6 +47,7 @@ type actionDefinition struct {
 	MaxAttempts    int               `json:"max_attempts,omitempty"`
 	Input          *schema.Schema    `json:"input,omitempty"`
 	Request        *Request          `json:"request,omitempty"`
+	Generic        bool              `json:"generic,omitempty"`
 	Paginate       *Paginate         `json:"paginate,omitempty"`
 	Errors         []ErrorRule       `json:"errors,omitempty"`
 	Output         string            `json:"output,omitempty"`

@@ -14,17 +14,21 @@ import (
 	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/manifest"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
 // Parts are what the API works with. All are required.
 type Parts struct {
-	Queue    *queue.Queue
-	Service  *connection.Service
-	Tokens   *records.APITokens
-	OAuth    *flow.Service
-	Apps     *records.Apps
-	Redriver *receive.Redriver
+	Queue   *queue.Queue
+	Service *connection.Service
+	Tokens  *records.APITokens
+	OAuth   *flow.Service
+	Apps    *records.Apps
+	// Definitions are changed by operations; Bases is what a definition may extend.
+	Definitions *records.Definitions
+	Bases       manifest.Bases
+	Redriver    *receive.Redriver
 }
 
 // Options of an API. All are required but Log.

@@ -21,6 +21,7 @@ const (
 	ofTenant     = "/scopes/{scope}/{identity}/connections"
 	onConnection = ofTenant + "/{connector}"
 	ofApp        = "/apps/{connector}"
+	ofConnector  = "/connectors/{connector}"
 )
 
 // operations is the table.
@@ -33,9 +34,13 @@ func operations(parts Parts) []operation {
 	catalogue := catalogue{parts.Service}
 	conns := connections{parts.Service, parts.OAuth}
 	apps := apps{parts.Apps}
+	definitions := definitions{parts.Service, parts.Definitions, parts.Bases}
 	return []operation{
 		{"connectors.list", "GET", "/connectors", ok, "name limit offset count", catalogue.list},
-		{"connectors.get", "GET", "/connectors/{connector}", ok, "count", catalogue.get},
+		{"connectors.get", "GET", ofConnector, ok, "count", catalogue.get},
+		{"connectors.apply", "PUT", ofConnector, ok, "definition dry_run", definitions.apply},
+		{"connectors.remove", "DELETE", ofConnector, none, "", definitions.remove},
+		{"connectors.migrate", "POST", ofConnector + "/migrate", ok, "dry_run", definitions.migrate},
 		{"connections.list", "GET", ofTenant, ok, "enabled name limit offset", conns.list},
 		{"connections.count", "GET", ofTenant + "/count", ok, "enabled name limit offset", conns.count},
 		{"connections.get", "GET", onConnection, ok, "account", conns.get},

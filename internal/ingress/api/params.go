@@ -38,6 +38,9 @@ type params struct {
 	ResourceID string   `json:"resource_id,omitempty"`
 	Connectors []string `json:"connectors,omitempty"`
 
+	Definition string `json:"definition,omitempty"` // YAML, of a connector
+	DryRun     bool   `json:"dry_run,omitempty"`
+
 	ClientID      string            `json:"client_id,omitempty"` // of an app
 	ClientSecret  secret.Text       `json:"client_secret,omitzero"`
 	ClientSecrets []secret.Text     `json:"client_secrets,omitempty"`

@@ -21,6 +21,9 @@ func Bind(c *connectors.Connector) error {
 	errors := b.rules("errors", c.Errors)
 	for i := range c.Actions {
 		a := &c.Actions[i]
+		if a.Generic && a.Handler == nil {
+			a.Handler = (&genericCall{limits: c.RateLimit, headers: headers, rules: errors}).handle
+		}
 		if a.Request == nil || a.Handler != nil {
 			continue
 		}

@@ -9,6 +9,7 @@
 //	request.go   one HTTP request of templates
 //	program.go   jq, bounded
 //	call.go      request, pages, errors, output
+//	generic.go   the action request, whose input is the request
 //
 // The format is the JSON of [connectors.Connector.Definition], so one reference serves both:
 // docs/connectors.md.
@@ -64,6 +65,7 @@ func Parse(file string, text []byte, bases Bases) (*connectors.Connector, error)
 	}
 	c, err := connectors.ParseDefinition(definition)
 	if err == nil {
+		addGeneric(c)
 		err = Bind(c)
 	}
 	if err != nil {
@@ -137,43 +139,53 @@ func (d *document) checkSchema(path string, n *yaml.Node) Problems {
 // Load parses the files, and every *.yaml file of the folders, among paths. They may extend
 // each other and bases. The connectors are in the order of their keys.
 func Load(paths []string, bases Bases) ([]*connectors.Connector, error) {
+	files, err := Read(paths, bases)
+	return files.Connectors, err
+}
+
+// Files are connectors and the YAML that they were parsed from, by their keys.
+type Files struct {
+	Connectors []*connectors.Connector
+	Texts      map[string][]byte
+}
+
+// Read is [Load] with the texts.
+func Read(paths []string, bases Bases) (Files, error) {
 	if bases == nil {
 		bases = noBases{}
 	}
-	files, err := yamlFiles(paths)
+	names, err := yamlFiles(paths)
 	if err != nil {
-		return nil, err
+		return Files{}, err
 	}
 	texts := map[string][]byte{}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return nil, fmt.Errorf("read connector definition: %w", err)
+	for _, file := range names {
+		if texts[file], err = os.ReadFile(file); err != nil {
+			return Files{}, fmt.Errorf("read connector definition: %w", err)
 		}
-		texts[file] = text
 	}
-	var all []*connectors.Connector
+	all := Files{Texts: map[string][]byte{}}
 	var problems Problems
 	from := map[string]string{}
-	for _, file := range files {
+	for _, file := range names {
 		c, err := Parse(file, texts[file], fileSet{bases, texts, file})
 		if list, ok := errors.AsType[Problems](err); ok {
 			problems = append(problems, list...)
 			continue
 		} else if err != nil {
-			return nil, err
+			return Files{}, err
 		}
 		if other, taken := from[c.Key]; taken {
 			problems = append(problems, Problem{File: file, Line: 1, Column: 1, Path: "key", Message: fmt.Sprintf("is %q, as in %s", c.Key, other)})
 		}
-		from[c.Key] = file
-		all = append(all, c)
+		from[c.Key], all.Texts[c.Key] = file, texts[file]
+		all.Connectors = append(all.Connectors, c)
 	}
 	if len(problems) > 0 {
 		problems.sort()
-		return nil, problems
+		return Files{}, problems
 	}
-	slices.SortFunc(all, func(a, b *connectors.Connector) int { return cmp.Compare(a.Key, b.Key) })
+	slices.SortFunc(all.Connectors, func(a, b *connectors.Connector) int { return cmp.Compare(a.Key, b.Key) })
 	return all, nil
 }
 
