@@ -123,14 +123,18 @@ type applyCommand struct {
 
 // Run checks all files before it applies the first.
 func (c *applyCommand) Run(ctx context.Context, p *program) error {
-	files, err := manifest.Read(c.Files, catalog.Bases)
+	all, err := manifest.Load(c.Files, catalog.Bases)
 	if err != nil {
 		return err
 	}
 	for _, dry := range []bool{true, false} {
-		for _, connector := range files.Connectors {
+		for _, connector := range all {
+			definition, err := connector.Definition() // with what it extends
+			if err != nil {
+				return err
+			}
 			var applied struct{ Key, Version, Replaces string }
-			body := map[string]any{"definition": string(files.Texts[connector.Key]), "dry_run": dry}
+			body := map[string]any{"definition": string(definition), "dry_run": dry}
 			if err := c.do(ctx, http.MethodPut, "/connectors/"+url.PathEscape(connector.Key), body, &applied); err != nil {
 				return fmt.Errorf("%s: %w", connector.Key, err)
 			}

@@ -139,32 +139,20 @@ func (d *document) checkSchema(path string, n *yaml.Node) Problems {
 // Load parses the files, and every *.yaml file of the folders, among paths. They may extend
 // each other and bases. The connectors are in the order of their keys.
 func Load(paths []string, bases Bases) ([]*connectors.Connector, error) {
-	files, err := Read(paths, bases)
-	return files.Connectors, err
-}
-
-// Files are connectors and the YAML that they were parsed from, by their keys.
-type Files struct {
-	Connectors []*connectors.Connector
-	Texts      map[string][]byte
-}
-
-// Read is [Load] with the texts.
-func Read(paths []string, bases Bases) (Files, error) {
 	if bases == nil {
 		bases = noBases{}
 	}
 	names, err := yamlFiles(paths)
 	if err != nil {
-		return Files{}, err
+		return nil, err
 	}
 	texts := map[string][]byte{}
 	for _, file := range names {
 		if texts[file], err = os.ReadFile(file); err != nil {
-			return Files{}, fmt.Errorf("read connector definition: %w", err)
+			return nil, fmt.Errorf("read connector definition: %w", err)
 		}
 	}
-	all := Files{Texts: map[string][]byte{}}
+	var all []*connectors.Connector
 	var problems Problems
 	from := map[string]string{}
 	for _, file := range names {
@@ -173,19 +161,19 @@ func Read(paths []string, bases Bases) (Files, error) {
 			problems = append(problems, list...)
 			continue
 		} else if err != nil {
-			return Files{}, err
+			return nil, err
 		}
 		if other, taken := from[c.Key]; taken {
 			problems = append(problems, Problem{File: file, Line: 1, Column: 1, Path: "key", Message: fmt.Sprintf("is %q, as in %s", c.Key, other)})
 		}
-		from[c.Key], all.Texts[c.Key] = file, texts[file]
-		all.Connectors = append(all.Connectors, c)
+		from[c.Key] = file
+		all = append(all, c)
 	}
 	if len(problems) > 0 {
 		problems.sort()
-		return Files{}, problems
+		return nil, problems
 	}
-	slices.SortFunc(all.Connectors, func(a, b *connectors.Connector) int { return cmp.Compare(a.Key, b.Key) })
+	slices.SortFunc(all, func(a, b *connectors.Connector) int { return cmp.Compare(a.Key, b.Key) })
 	return all, nil
 }
 
