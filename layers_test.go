@@ -29,8 +29,8 @@ var table = map[string][]string{
 
 	"internal/jsondoc": {}, "internal/golden": {},
 
-	"internal/ingress":         {"internal/queue", "internal/ingress/...", "internal/connectpage", "internal/console", "internal/oauth/flow", "internal/connection", "internal/records", "pkg/events", "pkg/connectors"},
-	"internal/ingress/api":     {"internal/queue", "internal/natsmicro", "internal/ingress/receive", "internal/ingress/problem", "internal/oauth/flow", "internal/connection", "internal/records", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/connectors/schema", "pkg/secret"},
+	"internal/ingress":         {"internal/queue", "internal/ingress/...", "internal/connectpage", "internal/console", "internal/oauth/flow", "internal/connection", "internal/records", "pkg/events", "pkg/connectors", "pkg/connectors/manifest"},
+	"internal/ingress/api":     {"internal/queue", "internal/natsmicro", "internal/ingress/receive", "internal/ingress/problem", "internal/oauth/flow", "internal/connection", "internal/records", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/connectors/schema", "pkg/secret", "pkg/connectors/manifest"},
 	"internal/ingress/receive": {"internal/queue", "internal/ingress/problem", "internal/webhook", "internal/connection", "internal/records", "pkg/events", "pkg/connectors", "pkg/connectors/webhooks", "pkg/secret"},
 	"internal/ingress/problem": {"pkg/events", "pkg/connectors", "pkg/connectors/schema"},
 	"internal/connectpage":     {"internal/ingress/problem", "internal/oauth/flow", "internal/connection", "internal/records", "pkg/connectors", "pkg/connectors/schema"},
@@ -48,14 +48,15 @@ var table = map[string][]string{
 	"internal/webhook": {"internal/jsondoc", "internal/connection", "internal/records", "internal/safehttp", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/events", "pkg/secret"},
 
 	"internal/connection": {"internal/records", "pkg/kvstore", "pkg/crypto", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/events", "pkg/secret"},
-	"internal/records":    {"pkg/kvstore", "pkg/crypto", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/events", "pkg/secret"},
+	"internal/records":    {"pkg/kvstore", "pkg/crypto", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/events", "pkg/secret", "pkg/connectors/manifest"},
 
 	"internal/queue": {"pkg/events"}, "internal/natsmicro": {"pkg/events"},
 
 	"pkg/kvstore/natskv": {"pkg/kvstore"}, "pkg/kvstore/memkv": {"pkg/kvstore"}, "pkg/kvstore/kvtest": {"pkg/kvstore"},
 	"pkg/connectors/catalog": {"pkg/connectors/..."},
 
-	"pkg/events": {"pkg/secret"}, "pkg/kvstore": {}, "pkg/crypto": {"internal/jsondoc", "pkg/secret"}, "pkg/connectors": {"internal/jsondoc", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/secret"},
+	"pkg/events": {"pkg/secret"}, "pkg/kvstore": {}, "pkg/crypto": {"internal/jsondoc", "pkg/secret"}, "pkg/connectors": {"internal/jsondoc", "pkg/connectors/schema", "pkg/connectors/template", "pkg/connectors/webhooks", "pkg/secret"},
+	"pkg/connectors/template": {}, "pkg/connectors/manifest": {"pkg/connectors", "pkg/connectors/schema", "pkg/connectors/template"},
 	"pkg/connectors/schema": {"internal/jsondoc", "pkg/secret"}, "pkg/connectors/webhooks": {"pkg/connectors/schema", "pkg/secret"},
 	"pkg/secret": {},
 

@@ -13,7 +13,7 @@ import (
 // use. It never removes one: 'hawser connectors remove' does.
 type offer struct {
 	Connectors []string `help:"Folder, or file, with connector definitions." type:"path" placeholder:"DIR"`
-	Catalogue  string   `help:"Shipped connectors to offer: all, none, or their keys, such as slack,github." default:"none" placeholder:"KEYS"`
+	Catalogue  string   `help:"Shipped connectors to offer: all, none, or their keys, separated by commas." default:"none" placeholder:"KEYS"`
 }
 
 // load returns the connectors: a file replaces a shipped connector with its key.

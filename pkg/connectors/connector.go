@@ -73,8 +73,8 @@ func (c *Connector) HasValidate() bool {
 	return c.Validate != nil || c.validates || c.Health != nil || c.Learn != nil
 }
 
-// needsValidateCode reports whether Validate is code, here or elsewhere.
-func (c *Connector) needsValidateCode() bool {
+// validatedByCode reports whether Validate is code, here or elsewhere.
+func validatedByCode(c *Connector) bool {
 	return c.validates || c.Validate != nil && c.Health == nil && c.Learn == nil
 }
 

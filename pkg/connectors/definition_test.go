@@ -135,20 +135,19 @@ func TestADefinitionNamesTheHooksOfItsOAuth(t *testing.T) {
 
 func TestParseDefinitionRefusesInvalidDocuments(t *testing.T) {
 	t.Parallel()
-	const good = `{"format":1,"key":"a","version":"1.0.0","config":{"type":"object"}}`
+	const good = `{"format":2,"key":"a","version":"1.0.0","config":{"type":"object"}}`
 	if _, err := connectors.ParseDefinition([]byte(good)); err != nil {
 		t.Fatal(err)
 	}
 	for name, tt := range map[string]struct{ doc, want string }{
-		"another format":  {strings.Replace(good, `:1`, `:2`, 1), "format 2 is not supported"},
-		"no format":       {strings.Replace(good, `"format":1,`, ``, 1), "format 0 is not supported"},
+		"another format":  {strings.Replace(good, `:2`, `:1`, 1), "format 1 is not supported"},
 		"an unknown part": {strings.Replace(good, `"key"`, `"sandbox":true,"key"`, 1), `unknown field "sandbox"`},
 		"a member twice":  {strings.Replace(good, `"key"`, `"key":"b","key"`, 1), "key occurs twice"},
 		"two documents":   {good + good, "something follows the value"},
-		"no config":       {`{"format":1,"key":"a","version":"1.0.0","config":null}`, "config is required"},
+		"no config":       {`{"format":2,"key":"a","version":"1.0.0","config":null}`, "config is required"},
 		"a bad schema":    {strings.Replace(good, `"object"`, `"objekt"`, 1), "schema: type fits none"},
 		"a bad key":       {strings.Replace(good, `"a"`, `"A"`, 1), "key must be"},
-		"a bad timeout":   {strings.Replace(good, `"key"`, `"actions":[{"key":"x","timeout":"soon"}],"key"`, 1), "invalid duration"},
+		"a bad timeout":   {strings.Replace(good, `"key"`, `"actions":{"x":{"timeout":"soon"}},"key"`, 1), "invalid duration"},
 		"not even JSON":   {`{`, "is not valid JSON"},
 		"not an object":   {`[]`, "cannot unmarshal array"},
 	} {

@@ -16,7 +16,7 @@ import (
 // from then on.
 func FuzzParseDefinition(f *testing.F) {
 	f.Add(string(mustDefine(f, registered(f, chat()))))
-	f.Add(`{"format":1,"key":"a","version":"1.0.0","config":{"type":"object"},"default_config":{"a":[1]},"base_url":"https://a.example","auth":{"kind":"oauth2","oauth2":{"authorization_url":"https://a.example","token_url":"https://b.example"}},"actions":[{"key":"x","input":true,"output":false,"timeout":"1s"}]}`)
+	f.Add(`{"format":2,"key":"a","version":"1.0.0","config":{"type":"object"},"default_config":{"a":[1]},"base_url":"https://a.example","auth":{"kind":"oauth2","oauth2":{"authorization_url":"https://a.example","token_url":"https://b.example"}},"actions":{"x":{"input":true,"output_schema":false,"timeout":"1s","request":{"path":"/x"}}}}`)
 	f.Fuzz(func(t *testing.T, doc string) {
 		c, err := connectors.ParseDefinition([]byte(doc))
 		if err != nil {
