@@ -1,14 +1,9 @@
 package demo_test
 
 import (
-	"bufio"
-	"fmt"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/rs/zerolog"
@@ -49,86 +44,6 @@ func TestARestartForgetsNothing(t *testing.T) {
 	wantOAuthError(t, b.refresh(used.RefreshToken), 400, "invalid_grant")
 	want["reuses"] = 1
 	b.wantStats(want)
-}
-
-func TestAKillLosesNothingThatWasAnswered(t *testing.T) {
-	t.Parallel()
-	folder := t.TempDir()
-	child := exec.CommandContext(t.Context(), os.Args[0])
-	child.Env = append(os.Environ(), childData+"="+folder)
-	child.Stderr = os.Stderr
-	out, err := child.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
-	}
-	address, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatalf("the child did not start: %v", err)
-	}
-
-	const senders, killAfter = 8, 100
-	var (
-		all    sync.WaitGroup
-		mu     sync.Mutex
-		tried  = map[string]bool{}
-		acked  int
-		client = &http.Client{Transport: &http.Transport{}}
-	)
-	for s := range senders {
-		all.Go(func() {
-			for n := 0; ; n++ {
-				id := fmt.Sprintf("%d-%d", s, n)
-				mu.Lock()
-				tried[id] = true
-				mu.Unlock()
-				if postMessage(t, client, strings.TrimSpace(address), id) != nil {
-					return
-				}
-				mu.Lock()
-				if acked++; acked == killAfter {
-					_ = child.Process.Kill()
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	all.Wait()
-	client.CloseIdleConnections()
-	_ = child.Wait()
-
-	b := setup(t, &demo.Options{DataDir: folder})
-	stored := int(b.do("GET", "/_stats", "").json(t)["messages"].(float64))
-	if stored < acked || stored > len(tried) {
-		t.Errorf("%d messages stored, want %d to %d", stored, acked, len(tried))
-	}
-	for id := range tried {
-		if err := postMessage(t, b.client, b.URL(), id); err != nil {
-			t.Fatal(err)
-		}
-	}
-	b.wantStats(map[string]int{"messages": len(tried)})
-}
-
-func postMessage(t *testing.T, client *http.Client, address, id string) error {
-	req, err := http.NewRequestWithContext(t.Context(), "POST", address+"/api/messages", strings.NewReader(`{"text":"hi"}`))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Authorization", "Bearer "+key)
-	req.Header.Set("Idempotency-Key", id)
-	res, err := client.Do(req)
-	if err != nil {
-		return err
-	}
-	_ = res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("got %s", res.Status)
-	}
-	return nil
 }
 
 func TestAnUnfinishedFileIsIgnoredAndADamagedOneIsRefused(t *testing.T) {

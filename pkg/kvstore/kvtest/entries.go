@@ -12,70 +12,10 @@ import (
 	"github.com/hawser-io/hawser/pkg/kvstore"
 )
 
+// entryChecks are what [modelChecks] leaves open.
 func entryChecks() []check {
 	return []check{
-		{"get finds no key that was never created", func(t *testing.T, s kvstore.Store) {
-			_, err := s.Get(t.Context(), "a.b")
-			wantErr(t, "Get", err, kvstore.ErrNotFound)
-		}},
-		{"create stores the value at the revision it returns", func(t *testing.T, s kvstore.Store) {
-			revision := mustCreate(t, s, "a.b", "one")
-			wantEntry(t, s, "a.b", "one", revision)
-		}},
 		{"an entry says when it was written", testCreated},
-		{"create refuses a key that is there and leaves it", func(t *testing.T, s kvstore.Store) {
-			revision := mustCreate(t, s, "a", "one")
-			_, err := s.Create(t.Context(), "a", []byte("one"), 0)
-			wantErr(t, "Create of the same value", err, kvstore.ErrExists)
-			wantEntry(t, s, "a", "one", revision)
-		}},
-		{"a deleted key can be created again at a higher revision", func(t *testing.T, s kvstore.Store) {
-			var last uint64
-			for range 5 {
-				revision := mustCreate(t, s, "a", "one")
-				if revision <= last {
-					t.Fatalf("created again: got revision %d, want one above %d", revision, last)
-				}
-				last = revision
-				wantEntry(t, s, "a", "one", revision)
-				mustDelete(t, s, "a", 0)
-			}
-		}},
-		{"update replaces the value and raises the revision", func(t *testing.T, s kvstore.Store) {
-			first := mustCreate(t, s, "a", "one")
-			second := mustUpdate(t, s, "a", "two", first)
-			if second <= first {
-				t.Errorf("got revision %d after %d, want a higher one", second, first)
-			}
-			wantEntry(t, s, "a", "two", second)
-		}},
-		{"update conflicts at any other revision and leaves the key", testUpdateConflicts},
-		{"delete removes the key at its revision", func(t *testing.T, s kvstore.Store) {
-			mustDelete(t, s, "a", mustCreate(t, s, "a", "one"))
-			_, err := s.Get(t.Context(), "a")
-			wantErr(t, "Get", err, kvstore.ErrNotFound)
-		}},
-		{"delete of revision 0 removes whatever is there", func(t *testing.T, s kvstore.Store) {
-			mustUpdate(t, s, "a", "two", mustCreate(t, s, "a", "one"))
-			mustDelete(t, s, "a", 0)
-			_, err := s.Get(t.Context(), "a")
-			wantErr(t, "Get", err, kvstore.ErrNotFound)
-		}},
-		{"delete conflicts at another revision and leaves the key", func(t *testing.T, s kvstore.Store) {
-			first := mustCreate(t, s, "a", "one")
-			second := mustUpdate(t, s, "a", "two", first)
-			wantErr(t, "Delete", s.Delete(t.Context(), "a", first), kvstore.ErrConflict)
-			wantErr(t, "Delete", s.Delete(t.Context(), "a", second+1000), kvstore.ErrConflict)
-			wantEntry(t, s, "a", "two", second)
-		}},
-		{"delete finds no absent key at any revision", func(t *testing.T, s kvstore.Store) {
-			wantErr(t, "Delete", s.Delete(t.Context(), "a", 0), kvstore.ErrNotFound)
-			wantErr(t, "Delete", s.Delete(t.Context(), "a", 7), kvstore.ErrNotFound)
-			revision := mustCreate(t, s, "a", "one")
-			mustDelete(t, s, "a", revision)
-			wantErr(t, "Delete", s.Delete(t.Context(), "a", 0), kvstore.ErrNotFound)
-			wantErr(t, "Delete", s.Delete(t.Context(), "a", revision), kvstore.ErrNotFound)
-		}},
 		{"values may be empty or any bytes", testValues},
 		{"values are copied in and out", testCopies},
 		{"a ttl that is not whole seconds is refused", testBadTTL},
@@ -99,27 +39,6 @@ func testCreated(t *testing.T, s kvstore.Store) {
 	if first.Created.IsZero() || second.Created.Before(first.Created) {
 		t.Errorf("created %v, then updated %v: want times that grow", first.Created, second.Created)
 	}
-}
-
-func testUpdateConflicts(t *testing.T, s kvstore.Store) {
-	update := func(what string, revision uint64) {
-		t.Helper()
-		_, err := s.Update(t.Context(), "a", []byte("lost"), revision)
-		wantErr(t, "Update of "+what, err, kvstore.ErrConflict)
-	}
-	update("an absent key", 1)
-	update("an absent key at revision 0", 0)
-	first := mustCreate(t, s, "a", "one")
-	second := mustUpdate(t, s, "a", "two", first)
-	update("an old revision", first)
-	update("a future revision", second+1000)
-	update("revision 0", 0)
-	wantEntry(t, s, "a", "two", second)
-	mustDelete(t, s, "a", second)
-	update("a deleted key", second)
-	third := mustCreate(t, s, "a", "three")
-	update("the revision before the deletion", second)
-	wantEntry(t, s, "a", "three", third)
 }
 
 func testValues(t *testing.T, s kvstore.Store) {

@@ -38,11 +38,6 @@ var filters = map[string][]string{
 
 func filterChecks() []check {
 	return []check{
-		{"list of an empty store yields nothing", func(t *testing.T, s kvstore.Store) {
-			if got := list(t, s, ">"); len(got) != 0 {
-				t.Errorf("got %v", got)
-			}
-		}},
 		{"list yields what matches and prefixes do not bleed", func(t *testing.T, s kvstore.Store) {
 			for _, key := range family {
 				mustCreate(t, s, key, key)
@@ -53,28 +48,6 @@ func filterChecks() []check {
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("List(%q) (-want +got):\n%s", filter, diff)
 				}
-			}
-		}},
-		{"list yields whole entries", func(t *testing.T, s kvstore.Store) {
-			mustUpdate(t, s, "a.b", "two", mustCreate(t, s, "a.b", "one"))
-			want, err := s.Get(t.Context(), "a.b")
-			if err != nil {
-				t.Fatal(err)
-			}
-			for got, err := range s.List(t.Context(), "a.*") {
-				if err != nil {
-					t.Fatal(err)
-				}
-				if diff := cmp.Diff(want, got); diff != "" {
-					t.Errorf("List against Get (-want +got):\n%s", diff)
-				}
-			}
-		}},
-		{"list leaves deleted keys out", func(t *testing.T, s kvstore.Store) {
-			mustCreate(t, s, "a.1", "")
-			mustDelete(t, s, "a.2", mustCreate(t, s, "a.2", ""))
-			if got := list(t, s, "a.>"); len(got) != 1 || got["a.1"] == 0 {
-				t.Errorf("got %v, want a.1 alone", got)
 			}
 		}},
 		{"the loop over a list may stop and may call the store", func(t *testing.T, s kvstore.Store) {
@@ -153,27 +126,6 @@ func countChecks() []check {
 			}
 			_, err := s.(kvstore.Counter).Count(t.Context(), "a..b")
 			wantErr(t, "Count of a bad filter", err, kvstore.ErrKey)
-		}},
-		{"count is exact right after every write", func(t *testing.T, s kvstore.Store) {
-			live := map[string]uint64{}
-			for i := range 60 {
-				key := fmt.Sprintf("a.%d", i*7%23)
-				switch revision, there := live[key]; {
-				case !there:
-					live[key] = mustCreate(t, s, key, "")
-				case i%3 == 0:
-					live[key] = mustUpdate(t, s, key, "", revision)
-				default:
-					mustDelete(t, s, key, revision)
-					delete(live, key)
-				}
-				if got := count(t, s, "a.*"); got != len(live) {
-					t.Fatalf("after write %d: got %d, want %d", i, got, len(live))
-				}
-			}
-			if got := count(t, s, "b.*"); got != 0 {
-				t.Errorf("Count(b.*): got %d, want 0", got)
-			}
 		}},
 	}
 }
