@@ -124,6 +124,11 @@ func GrantKey(t events.Tenant, family, clientID, account string) string {
 	return grantKey(t, family, clientID, account)
 }
 
+// InstallationKey returns the key of the grant of an installed app.
+func InstallationKey(t events.Tenant, family, clientID, installation string) string {
+	return grantKey(t, family, clientID, installation, "", "installation")
+}
+
 // CompanionKey returns the key of a companion's grant.
 func CompanionKey(t events.Tenant, family, clientID, account, companion string) string {
 	return grantKey(t, family, clientID, account, companion)

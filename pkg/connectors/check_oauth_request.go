@@ -186,14 +186,17 @@ func (c *oauthCheck) installation(o *OAuth2) {
 	if len(o.Companions) > 0 || o.Exchange != nil || o.Renewal != nil || o.Family != "" {
 		c.check.invalid(path, "cannot be combined with companions, exchange, renewal or family")
 	}
-	if own.Param == "" {
-		c.check.invalid(path+".param", "is required")
+	from, name, _ := strings.Cut(own.ID, ".")
+	switch {
+	case (own.Param == "") == (own.ID == ""):
+		c.check.invalid(path, "needs one of param and id")
+	case own.ID != "" && (name == "" || from != "token" && from != "id_token"):
+		c.check.invalid(path+".id", "must be token. or id_token. and a name, got %q", own.ID)
+	case own.ID == "" && o.ResourcesURL == "":
+		c.check.invalid(path+".param", "is an id that any browser can send, who would then get another tenant's token: set resources_url, where the user's token lists its installations")
 	}
 	if own.TokenURL == "" {
 		c.check.invalid(path+".token_url", "is required")
-	}
-	if o.ResourcesURL == "" && !c.check.connector.HasValidate() {
-		c.check.invalid(path, "takes an id that any browser can send, who would then get another tenant's token: set resources_url, where the user's token lists its installations, or have Validate prove that the id is the tenant's")
 	}
 	as, ok := c.check.connector.Installed("x")
 	if !ok {

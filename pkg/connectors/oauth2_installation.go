@@ -13,19 +13,23 @@ import (
 // by the grant of client credentials: there is no refresh token. The kind is oauth2.
 //
 // A browser can send any id, and the provider gives the operator the tokens of everybody's
-// installations. So the id has to be proven to be the user's, in one of two ways: the
-// callback brings a code too, whose token lists the user's installations at ResourcesURL,
-// with the id among them (a callback with a code and no id lets the user choose); or the
-// connector's code has a Validate that proves it, with the id in the config by Metadata
-// ("query.<Param>").
+// installations. So the callback has to bring a code too, whose token proves that the id is
+// the user's: it lists the user's installations at ResourcesURL, with the id among them (a
+// callback without an id lets the user choose), or its reply has the id (ID). The user's
+// token is used for that, and not stored. Metadata puts the id into the config
+// ("resource.id").
 //
 //	GitHub App: {param: installation_id, token_url: "https://api.github.com/app/installations/${installation.id}/access_tokens",
 //	             client_secret: "${app.extra.private_key}", client_auth: private_key_jwt, mint: {}}
-//	Microsoft:  {param: tenant, token_url: "https://login.microsoftonline.com/${installation.id}/oauth2/v2.0/token",
+//	Microsoft:  {id: id_token.tid, token_url: "https://login.microsoftonline.com/${installation.id}/oauth2/v2.0/token",
 //	             scopes: ["https://graph.microsoft.com/.default"]}
 type Installation struct {
-	// Param is the callback's parameter with the installation's id. Required.
-	Param string `json:"param" yaml:"param"`
+	// Param is the callback's parameter with the installation's id, which is looked for in
+	// the list of ResourcesURL.
+	Param string `json:"param,omitempty" yaml:"param,omitempty"`
+	// ID is where the reply of the token endpoint has the id: "token.<path>", or
+	// "id_token.<claim>" for a claim of its ID token. One of Param and ID is set.
+	ID string `json:"id,omitempty" yaml:"id,omitempty"`
 	// TokenURL is where the installation's tokens are requested; its path or query may
 	// contain ${installation.id}. Required.
 	TokenURL string `json:"token_url" yaml:"token_url"`

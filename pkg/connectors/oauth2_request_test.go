@@ -264,7 +264,7 @@ func TestMistakesInRequestsAreRefused(t *testing.T) {
 		"can name token.access_token and token.refresh_token, got token.id": func(_ *connectors.Connector, o *connectors.OAuth2) {
 			o.RevocationURL, o.Revocation = "https://a.example/${token.id}", &connectors.EndpointRequest{}
 		},
-		"installation takes an id that any browser can send": func(_ *connectors.Connector, o *connectors.OAuth2) {
+		"installation.param is an id that any browser can send": func(_ *connectors.Connector, o *connectors.OAuth2) {
 			o.Installation = &connectors.Installation{Param: "tenant", TokenURL: "https://a.example/${installation.id}"}
 		},
 		"installation.token_url is required": func(_ *connectors.Connector, o *connectors.OAuth2) {

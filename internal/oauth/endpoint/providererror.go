@@ -88,6 +88,9 @@ func tokenText(v any) string {
 	return text
 }
 
+// ID returns an id of a token response, "" for what is none.
+func ID(v any) string { return idText(v) }
+
 // idText returns an id, "" for what is none: a text that is not blank, of one line, or a
 // number that is not zero.
 func idText(v any) string {

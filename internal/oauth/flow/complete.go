@@ -76,6 +76,8 @@ type authorization struct {
 	got         endpoint.Response
 	user        *records.User
 	account     string // the provider's, "" if unknown
+
+	installationScopes []string // that were requested for an installation
 }
 
 func (a *authorization) def() *connectors.Connector { return a.server.Connector }
@@ -123,6 +125,11 @@ func (a *authorization) store(ctx context.Context) (status string, err error) {
 		a.revoke(ctx)
 		return "", err
 	}
+	if a.installs() {
+		if err := a.requestInstallation(ctx); err != nil {
+			return "", err
+		}
+	}
 	reference := records.NewGrantReference(ref, a.tokens.Options.Now())
 	input.GrantReference = reference.ID
 	grant, err := a.tokens.Grants.StoreAuthorized(ctx, input.Grant, reference, a.got, a.describe)
@@ -154,6 +161,11 @@ func (a *authorization) plan(ctx context.Context) (in connection.AuthorizeInput,
 	if err != nil {
 		return in, err
 	}
+	if a.installs() {
+		if resources, err = a.provenInstallations(resources); err != nil {
+			return in, err
+		}
+	}
 	old, err := a.connections.Latest(ctx, a.flow.Ref())
 	replaceable := errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorNotConnected}) ||
 		a.flow.Replace && errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorDecryptFailed})
@@ -163,10 +175,7 @@ func (a *authorization) plan(ctx context.Context) (in connection.AuthorizeInput,
 	if old != nil && a.flow.Reconnect != "" && old.ID != a.flow.Reconnect {
 		old = nil
 	}
-	in = connection.AuthorizeInput{Tags: a.flow.Tags, Grant: a.identify(old), Replace: a.flow.Replace, Reconnect: a.flow.Reconnect}
-	if err := a.checkReconnect(ctx, old); err != nil {
-		return in, err
-	}
+	in = connection.AuthorizeInput{Tags: a.flow.Tags, Replace: a.flow.Replace, Reconnect: a.flow.Reconnect}
 	switch {
 	case len(resources) == 1:
 		in.Resource = &resources[0]
@@ -174,6 +183,14 @@ func (a *authorization) plan(ctx context.Context) (in connection.AuthorizeInput,
 		in.Resource = old.Resource // chosen before, by a user
 	default:
 		in.Resources = resources
+	}
+	if a.installs() {
+		in.Grant = a.identifyInstallation(in.Resource)
+	} else {
+		in.Grant = a.identify(old)
+	}
+	if err := a.checkReconnect(ctx, old); err != nil {
+		return in, err
 	}
 	in.Config, err = a.metadata(in.Resource)
 	return in, err
@@ -225,11 +242,14 @@ func (a *authorization) checkReconnect(ctx context.Context, old *records.Connect
 func (a *authorization) describe(g *records.Grant) {
 	a.describeOwner(g, a.account)
 	g.Requested, g.Exchanged = a.flow.Scopes, a.def().Auth.OAuth2.Renewal != nil
+	if a.installs() {
+		g.Requested, g.ClientCredentials = a.installationScopes, true
+	}
 	if a.user != nil {
 		g.User = a.user
 	}
 	if a.got.Scopes == nil {
-		g.Granted = a.flow.Scopes // RFC 6749 section 5.1: scopes that are not stated are as requested
+		g.Granted = g.Requested // RFC 6749 section 5.1: scopes that are not stated are as requested
 	}
 }
 
@@ -279,7 +299,7 @@ func (a *authorization) finish(ctx context.Context, c *records.Connection, g *re
 	default:
 		a.connections.Announce(ctx, events.ConnectorConnected, c, events.Data{})
 	}
-	if a.got.Scopes != nil && !token.SameScopes(a.got.Scopes, a.flow.Scopes) {
+	if a.got.Scopes != nil && !token.SameScopes(a.got.Scopes, g.Requested) {
 		a.connections.Announce(ctx, events.OAuthScopeChanged, c, events.Data{GrantedScopes: g.Granted})
 	}
 	a.sessions.close(ctx, a.flow, status, nil)
@@ -295,6 +315,9 @@ func (a *authorization) revoke(ctx context.Context) {
 	old, err := a.connections.Latest(ctx, a.flow.Ref())
 	if err != nil {
 		old = nil
+	}
+	if a.got.Access.IsZero() {
+		return
 	}
 	a.tokens.Revoker.RevokeUnused(ctx, a.identify(old), a.server, a.got)
 	for name, got := range a.companionResponses() {

@@ -9,6 +9,7 @@
 //	callback.go          Callbacks: the authorization response and its checks
 //	complete.go          code exchange, user, sites; grant and connection stored
 //	companion.go         companion tokens of the same authorisation
+//	installation.go      tokens of an installed app
 //	nonce.go             the nonce of ID tokens
 //	config.go            what the flow writes into the connection's config
 //	select.go            Sites: the choice of a site

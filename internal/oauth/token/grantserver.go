@@ -31,7 +31,33 @@ func (s *grantServers) server(ctx context.Context, g *records.Grant) (endpoint.S
 			return endpoint.Server{}, err
 		}
 	}
-	return s.servers.Server(ctx, def, config)
+	server, err := s.servers.Server(ctx, def, config)
+	if err != nil || !g.ClientCredentials || def.Auth.OAuth2.Installation == nil {
+		return server, err
+	}
+	installation, err := s.installation(ctx, g)
+	if err != nil {
+		return endpoint.Server{}, err
+	}
+	return server.Installation(installation)
+}
+
+// installation returns the id of the installation that a grant is of: the grant's account
+// or, where the user had to choose it, the site of the connection.
+func (s *grantServers) installation(ctx context.Context, g *records.Grant) (string, error) {
+	if g.Account != "" {
+		return g.Account, nil
+	}
+	for _, ref := range g.References {
+		c, err := s.connections.LatestByKey(ctx, ref.Connection)
+		if err == nil && c.HasReference(g, ref) && c.Resource != nil {
+			return c.Resource.ID, nil
+		}
+		if err != nil && !errors.Is(err, errNotConnected) {
+			return "", err
+		}
+	}
+	return "", connectors.Errorf(connectors.CodeConnectorOAuthSiteSelectionRequired, "the installation of %s is not chosen yet", g.Connector)
 }
 
 // renewalServer returns the grant's authorization server, if this process can renew the
