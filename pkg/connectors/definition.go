@@ -43,7 +43,7 @@ type actionDefinition struct {
 	Scopes         []string          `json:"scopes,omitempty"`
 	Idempotent     bool              `json:"idempotent,omitempty"`
 	IdempotencyKey *IdempotencyKey   `json:"idempotency_key,omitempty"`
-	Timeout        webhooks.Duration `json:"timeout,omitempty" jsonschema:"type=string"`
+	Timeout        webhooks.Duration `json:"timeout,omitempty"`
 	MaxAttempts    int               `json:"max_attempts,omitempty"`
 	Input          *schema.Schema    `json:"input,omitempty"`
 	Request        *Request          `json:"request,omitempty"`
