@@ -53,10 +53,6 @@ func (p *Pages) postedCallback(w http.ResponseWriter, r *http.Request) error {
 // finish handles an authorization response.
 func (p *Pages) finish(w http.ResponseWriter, r *http.Request, response url.Values) error {
 	outcome, failed := p.oauth.Callbacks.Handle(r.Context(), r.PathValue("connector"), response, cookieOf(r))
-	if outcome.Clear.Name != "" {
-		outcome.Clear.Value, outcome.Clear.MaxAge = "", -1
-		setCookie(w, outcome.Clear)
-	}
 	if to := outcome.Location(failed); to != "" {
 		if failed != nil {
 			problem.RecordCode(w, failed)

@@ -31,7 +31,10 @@ func (p *Pages) sessionStatus(w http.ResponseWriter, r *http.Request) {
 
 // showSession shows the next step of a session.
 func (p *Pages) showSession(w http.ResponseWriter, r *http.Request) error {
-	s, err := p.openSession(w, r)
+	s, err := p.oauth.Sessions.Get(r.Context(), r.PathValue("token"))
+	if err == nil {
+		err = p.oauth.Sessions.Check(s, cookieOf(r))
+	}
 	if err != nil {
 		return err
 	}
@@ -62,14 +65,14 @@ func (p *Pages) showSession(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// openSession returns the session of the path, and binds it to the browser that first
-// opens it.
-func (p *Pages) openSession(w http.ResponseWriter, r *http.Request) (*records.Session, error) {
+// bindSession returns the session of the path, and binds it to the browser that first
+// submits its page.
+func (p *Pages) bindSession(w http.ResponseWriter, r *http.Request) (*records.Session, error) {
 	s, err := p.oauth.Sessions.Get(r.Context(), r.PathValue("token"))
 	if err != nil {
 		return nil, err
 	}
-	cookie, err := p.oauth.Sessions.Open(r.Context(), s, cookieOf(r))
+	cookie, err := p.oauth.Sessions.Bind(r.Context(), s, cookieOf(r))
 	if err == nil && cookie.Name != "" {
 		setCookie(w, cookie)
 	}
@@ -79,7 +82,7 @@ func (p *Pages) openSession(w http.ResponseWriter, r *http.Request) (*records.Se
 // submitSession handles what the user chose or entered. Its cookie is Lax, and posts
 // from other sites are refused by their origin too.
 func (p *Pages) submitSession(w http.ResponseWriter, r *http.Request) error {
-	s, err := p.openSession(w, r)
+	s, err := p.bindSession(w, r)
 	if err != nil {
 		return err
 	}

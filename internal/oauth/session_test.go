@@ -108,6 +108,10 @@ func TestASessionBelongsToItsBrowserAndItsConnectors(t *testing.T) {
 	if status, _, _ := b.Get(made.URL); status != http.StatusOK {
 		t.Fatalf("first browser: got %d", status)
 	}
+	if status, _, _ := testenv.NewBrowser(t).Get(made.URL); status != http.StatusOK {
+		t.Errorf("a second browser, before the first has posted: got %d", status)
+	}
+	b.Post(made.URL, url.Values{"choice": {"demo-oauth"}})
 	if status, _, body := testenv.NewBrowser(t).Get(made.URL); status != http.StatusBadRequest || !strings.Contains(body, "wrong_browser") {
 		t.Errorf("second browser: got %d %s, want wrong_browser", status, body)
 	}

@@ -33,12 +33,20 @@ type Flow struct {
 	// Browser is the SHA-256 of the cookie, in hex, once a browser has opened it.
 	Browser   string    `json:"browser,omitempty"`
 	ExpiresAt time.Time `json:"expires_at"`
-	// Used marks a flow that a callback has consumed: only its reference is left.
-	Used   bool     `json:"used,omitempty"`
-	Sealed []string `json:"sealed"`
+	// Used marks a flow that a callback has consumed: only its reference, its browser and then
+	// its outcome are left.
+	Used    bool         `json:"used,omitempty"`
+	Outcome *FlowOutcome `json:"outcome,omitempty"`
+	Sealed  []string     `json:"sealed"`
 
 	key      string
 	revision uint64
+}
+
+// FlowOutcome is how a flow succeeded, for a browser that asks again.
+type FlowOutcome struct {
+	Status    string `json:"status"`
+	ReturnURL string `json:"return_url,omitempty"`
 }
 
 // FlowSecrets are the sealed fields of a flow.
@@ -98,11 +106,11 @@ func (f *Flows) Save(ctx context.Context, flow *Flow) error {
 }
 
 // Consume marks the flow as used, by revision: of several callbacks only one gets nil, the others [ErrConflict].
-// Everything but its reference is removed from the record.
+// Everything but its reference and its browser is removed from the record.
 func (f *Flows) Consume(ctx context.Context, flow *Flow) error {
 	used := &Flow{
 		Scope: flow.Scope, Identity: flow.Identity, Connector: flow.Connector, Account: flow.Account,
-		ExpiresAt: flow.ExpiresAt, Used: true, key: flow.key, revision: flow.revision,
+		Browser: flow.Browser, ExpiresAt: flow.ExpiresAt, Used: true, key: flow.key, revision: flow.revision,
 	}
 	return f.Save(ctx, used)
 }

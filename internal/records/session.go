@@ -11,7 +11,7 @@ const SessionLife = 30 * time.Minute
 const sessionRetention = 2 * time.Hour
 
 // Session is a link with which an end user connects connectors for a tenant. It
-// belongs to the first browser that opens it, and is good for one connection.
+// belongs to the first browser that submits its page, and is good for one connection.
 type Session struct {
 	Scope      string    `json:"scope"`
 	Identity   string    `json:"identity"`

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/hawser-io/hawser/internal/oauth/endpoint"
 	"github.com/hawser-io/hawser/internal/oauth/token"
 	"github.com/hawser-io/hawser/internal/records"
@@ -23,6 +25,7 @@ type Callbacks struct {
 	sessions *Sessions
 	links    *Links
 	opts     token.Options
+	refused  *prometheus.CounterVec // by code and reason
 }
 
 // Outcome is how a callback ended, for the browser.
@@ -30,7 +33,6 @@ type Outcome struct {
 	Status    string // success, selection_required or error
 	Connector string
 	ReturnURL string // "": the browser stays
-	Clear     Cookie // to be removed; without a name if none
 }
 
 // Location returns where to redirect the browser, "" if nowhere. It carries the status,
@@ -53,24 +55,27 @@ func (o Outcome) Location(failed *connectors.Error) string {
 	return u.String()
 }
 
-// Handle handles the authorization response in a browser's redirect. A state can be used
-// once, however that ends. Of the checks, in this order, each has its reason:
+// Handle handles the authorization response in a browser's redirect. Its browser can use a
+// state once, however that ends; when it repeats one that succeeded, it gets the same outcome. Of
+// the checks, in this order, each has its reason:
 //
 //	malformed      no state, or not of our form
 //	bad_signature  not issued by this installation
-//	expired        more than ten minutes old
 //	replayed       used before, never stored, or not the one that a session waits for
+//	wrong_browser  not the one that opened the flow: the state stays usable
+//	expired        more than ten minutes old
 //	mismatch       of another connector, or (iss) of another authorization server
-//	wrong_browser  not the one that opened the flow
 //
 // No code is exchanged and nothing stored before all of them have passed.
 func (c *Callbacks) Handle(ctx context.Context, connector string, query url.Values, cookie func(name string) string) (Outcome, *connectors.Error) {
 	out := Outcome{Status: "error", Connector: connector}
 	query = c.standardNames(connector, query)
-	h, flow, refusal := c.consume(ctx, query)
+	h, flow, refusal := c.consume(ctx, query, cookie)
+	if refusal == nil && flow.Used {
+		return Outcome{Status: flow.Outcome.Status, Connector: flow.Connector, ReturnURL: flow.Outcome.ReturnURL}, nil
+	}
 	if refusal == nil {
-		out.Clear = c.links.cookie(h.record(), flow.ExpiresAt)
-		refusal = c.checkBinding(connector, flow, query, cookie(out.Clear.Name))
+		refusal = c.checkServer(connector, flow, query)
 	}
 	if refusal == nil {
 		refusal = c.sessions.checkExpected(ctx, h, flow)
@@ -88,7 +93,23 @@ func (c *Callbacks) Handle(ctx context.Context, connector string, query url.Valu
 		return out, refusal
 	}
 	out.Status = status
+	c.record(ctx, h, out)
 	return out, nil
+}
+
+// record stores the outcome of a callback that succeeded, for a browser that repeats it, as
+// a reload of the page does.
+func (c *Callbacks) record(ctx context.Context, h handle, out Outcome) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
+	defer cancel()
+	flow, err := c.flows.Latest(ctx, h.record())
+	if err == nil {
+		flow.Outcome = &records.FlowOutcome{Status: out.Status, ReturnURL: out.ReturnURL}
+		err = c.flows.Save(ctx, flow)
+	}
+	if err != nil {
+		c.opts.Warn(err)
+	}
 }
 
 // AcceptsForm reports whether a connector's provider posts its authorization responses.
@@ -113,8 +134,9 @@ func (c *Callbacks) standardNames(connector string, query url.Values) url.Values
 	return query
 }
 
-// consume returns the flow of a callback and marks it as used.
-func (c *Callbacks) consume(ctx context.Context, query url.Values) (handle, *records.Flow, *connectors.Error) {
+// consume returns the flow of a callback and marks it as used. A browser that did not open
+// the flow consumes nothing. A flow with Used is one whose browser repeats the callback.
+func (c *Callbacks) consume(ctx context.Context, query url.Values, cookie func(name string) string) (handle, *records.Flow, *connectors.Error) {
 	if len(query["state"]) != 1 {
 		return handle{}, nil, stateInvalid(reasonMalformed)
 	}
@@ -132,8 +154,17 @@ func (c *Callbacks) consume(ctx context.Context, query url.Values) (handle, *rec
 			return h, nil, stateInvalid(reasonReplayed)
 		case err != nil:
 			return h, nil, connectors.AsError(err)
-		case flow.Used:
+		}
+		own := sameHash(flow.Browser, cookieHash(cookie(c.links.cookie(h.record(), flow.ExpiresAt).Name)))
+		switch {
+		case flow.Used && own && flow.Outcome != nil:
+			return h, flow, nil
+		case flow.Used && own:
 			return h, flow, stateInvalid(reasonReplayed)
+		case flow.Used:
+			return h, nil, stateInvalid(reasonReplayed)
+		case !own:
+			return h, nil, stateInvalid(reasonWrongBrowser)
 		}
 		if err := c.flows.Consume(ctx, flow); errors.Is(err, records.ErrConflict) {
 			continue // opened again, or used by another callback
@@ -148,14 +179,11 @@ func (c *Callbacks) consume(ctx context.Context, query url.Values) (handle, *rec
 	return h, nil, stateInvalid(reasonReplayed)
 }
 
-// checkBinding checks that the response belongs to this flow: to its connector, its
-// browser, and its authorization server (RFC 9207).
-func (c *Callbacks) checkBinding(connector string, flow *records.Flow, query url.Values, cookie string) *connectors.Error {
+// checkServer checks that the response is of the flow's connector and of its authorization
+// server (RFC 9207).
+func (c *Callbacks) checkServer(connector string, flow *records.Flow, query url.Values) *connectors.Error {
 	if flow.Connector != connector {
 		return stateInvalid(reasonMismatch)
-	}
-	if flow.Browser == "" || !sameHash(flow.Browser, cookieHash(cookie)) {
-		return stateInvalid(reasonWrongBrowser)
 	}
 	def, err := c.tokens.Parts.Servers.Connector(connector)
 	if err != nil {
@@ -168,8 +196,10 @@ func (c *Callbacks) checkBinding(connector string, flow *records.Flow, query url
 	return nil
 }
 
-// refuse logs a callback that failed, and publishes that to the tenant where it is known.
+// refuse logs and counts a callback that failed, and publishes that to the tenant whose flow
+// it ended.
 func (c *Callbacks) refuse(ctx context.Context, flow *records.Flow, e *connectors.Error) {
+	c.refused.WithLabelValues(string(e.Code), e.Reason).Inc()
 	c.opts.Log.Info().Str("code", string(e.Code)).Str("reason", e.Reason).Msg("an OAuth callback was refused")
 	if flow != nil {
 		data := events.Data{ErrorCode: string(e.Code), ErrorMessage: e.Message, Operation: e.Reason}

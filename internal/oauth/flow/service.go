@@ -20,6 +20,8 @@
 package flow
 
 import (
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/hawser-io/hawser/internal/oauth/token"
 	"github.com/hawser-io/hawser/internal/records"
 )
@@ -60,6 +62,10 @@ func New(parts Parts) *Service {
 		connections: t.Parts.Connections, records: parts.Sessions, links: parts.Links, returns: returns,
 		starter: s.Starter, credentials: s.ClientCredentials, sites: s.Sites, opts: t.Options,
 	}
-	s.Callbacks = &Callbacks{tokens: t, flows: parts.Flows, sessions: s.Sessions, links: parts.Links, opts: t.Options}
+	s.Callbacks = &Callbacks{tokens: t, flows: parts.Flows, sessions: s.Sessions, links: parts.Links, opts: t.Options, refused: prometheus.NewCounterVec(
+		prometheus.CounterOpts{Name: "hawser_oauth_callbacks_refused_total", Help: "OAuth callbacks that did not lead to a connection, by code and reason."}, []string{"code", "reason"})}
+	if t.Options.Metrics != nil {
+		t.Options.Metrics.MustRegister(s.Callbacks.refused)
+	}
 	return s
 }

@@ -51,7 +51,7 @@ type Sessions struct {
 }
 
 // Create makes a link by which an end user's browser connects for a tenant: short-lived,
-// for one connection, and for the first browser that opens it.
+// for one connection, and for the first browser that submits its page.
 func (s *Sessions) Create(ctx context.Context, in SessionInput) (*NewSession, error) {
 	if err := s.connections.CheckTenant(in.Tenant); err != nil {
 		return nil, err
@@ -90,25 +90,31 @@ func (s *Sessions) Get(ctx context.Context, token string) (*records.Session, err
 	return session, err
 }
 
-// Open binds the session to the browser that opens its link first, and refuses every
+// Check refuses every browser but the one that the session is bound to. Programs open links
+// too, so a session is bound only when its page is submitted.
+func (s *Sessions) Check(session *records.Session, cookie func(name string) string) error {
+	if session.Browser != "" && !sameHash(session.Browser, cookieHash(cookie(s.links.cookie(session.Key(), session.ExpiresAt).Name))) {
+		return stateInvalid(reasonWrongBrowser)
+	}
+	return nil
+}
+
+// Bind binds the session to the browser that submits its page first, and refuses every
 // other. set is the cookie to set, without a name if the browser has it. cookie returns
 // the browser's cookie of a name.
-func (s *Sessions) Open(ctx context.Context, session *records.Session, cookie func(name string) string) (set Cookie, err error) {
+func (s *Sessions) Bind(ctx context.Context, session *records.Session, cookie func(name string) string) (set Cookie, err error) {
+	if session.Browser != "" {
+		return Cookie{}, s.Check(session, cookie)
+	}
 	c := s.links.cookie(session.Key(), session.ExpiresAt)
-	if session.Browser == "" {
-		c.Value = encoding.EncodeToString(random())
-		session.Browser = cookieHash(c.Value)
-		if err := s.records.Save(ctx, session); errors.Is(err, records.ErrConflict) {
-			return Cookie{}, stateInvalid(reasonWrongBrowser)
-		} else if err != nil {
-			return Cookie{}, err
-		}
-		return c, nil
-	}
-	if !sameHash(session.Browser, cookieHash(cookie(c.Name))) {
+	c.Value = encoding.EncodeToString(random())
+	session.Browser = cookieHash(c.Value)
+	if err := s.records.Save(ctx, session); errors.Is(err, records.ErrConflict) {
 		return Cookie{}, stateInvalid(reasonWrongBrowser)
+	} else if err != nil {
+		return Cookie{}, err
 	}
-	return Cookie{}, nil
+	return c, nil
 }
 
 // Connectors returns the connectors from which the session's user may choose.
