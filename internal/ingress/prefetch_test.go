@@ -1,42 +1,81 @@
 package ingress_test
 
 import (
+	"encoding/json"
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/hawser-io/hawser/internal/ingress"
 	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/testenv"
+	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
 // HEAD, and a GET that a browser sends before anybody has asked for the page, change nothing.
 func TestScannersAndPrefetchesHaveNoEffectOnAnyRoute(t *testing.T) {
 	t.Parallel()
-	n := testenv.StartNode(t, nil)
+	n := testenv.StartNode(t, &testenv.NodeOptions{BaseURL: "https://hooks.example.test", Connectors: []connectors.Connector{testenv.Probe("probe", "")}})
 	s := &site{n, n.StartIngress(t, &ingress.Options{BaseURL: "https://hooks.example.test"})}
 	n.StartExecutor(t, nil)
-	before := stored(t, n)
-	patterns := s.Patterns()
-	if len(patterns) < 30 {
-		t.Fatalf("%d routes: %v", len(patterns), patterns)
+	webhook := s.connect(t, "probe")
+	session := s.do(t, "POST", "/api/v1/connect-sessions", `{"scope":"organization","identity":"ava@example.com"}`)
+	var made struct{ Token string }
+	testenv.Must(t, json.Unmarshal([]byte(session.body), &made))
+	const api = "/api/v1"
+	routes := []string{
+		api + "/connectors", api + "/connectors/probe", ofAva, ofAva + "/count", ofAva + "/probe", api + "/apps/probe", api + "/results/x",
+		api + "/events", api + "/quarantine", api + "/dead-letters", api + "/connectors/probe/oauth/start/x", api + "/connectors/probe/oauth/reconnect/x",
+		api + "/connectors/probe/oauth/callback?state=x", "/connect/hawser.css", "/connect/" + made.Token, "/connect/" + made.Token + "/status",
+		"/console", "/console/", "/console/app.js",
 	}
-	for _, pattern := range patterns {
+	if got := getRoutes(t); got != len(routes) {
+		t.Errorf("there are %d routes of GET, and this test knows %d", got, len(routes))
+	}
+	testenv.Eventually(t, "the connection is announced", func() bool { return n.Count(t, events.Lifecycle, ">") == 1 })
+	before := stored(t, n)
+	for _, route := range append(routes, webhook, api+"/connectors/probe/webhook", ofAva+"/probe/toggle", ofAva+"/probe/actions/noop") {
 		for _, header := range [][]string{nil, {"Sec-Purpose", "prefetch"}, {"Purpose", "prefetch"}} {
 			method := http.MethodHead
 			if header != nil {
 				method = http.MethodGet
 			}
-			if pattern == ingress.DefaultBasePath+"/events" && method == http.MethodGet {
+			if route == api+"/events" && method == http.MethodGet {
 				continue // it does not end
 			}
-			s.do(t, method, pattern, "", header...)
+			r := s.do(t, method, route, "", header...)
+			if r.header.Get("Set-Cookie") != "" {
+				t.Errorf("%s %s sets a cookie", method, route)
+			}
 		}
 	}
 	if after := stored(t, n); !maps.Equal(before, after) {
 		t.Errorf("stored before: %v, after: %v", before, after)
 	}
+}
+
+// getRoutes counts the routes of GET in the source.
+func getRoutes(t *testing.T) (count int) {
+	t.Helper()
+	route := regexp.MustCompile(`(Handle(Func)?\(|a\.handle\(mux, )"GET |", "GET", `)
+	for _, folder := range []string{".", "api", "receive", "../connectpage", "../console"} {
+		files, err := filepath.Glob(folder + "/*.go")
+		testenv.Must(t, err)
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			source, err := os.ReadFile(file)
+			testenv.Must(t, err)
+			count += len(route.FindAll(source, -1))
+		}
+	}
+	return count
 }
 
 // stored is how often each stream and bucket was written.
