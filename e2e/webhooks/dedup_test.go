@@ -126,21 +126,3 @@ func TestTwoTenantsMayUseTheSameDeliveryID(t *testing.T) {
 		}
 	}
 }
-
-// BenchmarkWebhook is the whole path: HTTP, signature, stream, ack.
-func BenchmarkWebhook(b *testing.B) {
-	s := newSite(b, siteOptions{noExecutor: true}, probe())
-	c := s.connect("org_1", secretConfig)
-	body := `{"pad":"` + fmt.Sprintf("%01000d", 0) + `"}`
-	now := time.Now()
-	var next count
-	b.SetParallelism(32)
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			if a := s.send(0, "POST", c.WebhookURL, body, signed(signingSecret, body, fmt.Sprintf("evt_%d", next.Add(1)), now)); a.status != http.StatusAccepted {
-				b.Errorf("got %d %s", a.status, a.body)
-				return
-			}
-		}
-	})
-}

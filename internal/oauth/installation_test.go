@@ -61,12 +61,12 @@ func TestAnInstalledAppHasTheTokensOfItsInstallation(t *testing.T) {
 	if c.State != records.Active || c.Resource == nil || c.Resource.ID != "7" || g.Account != "7" || !g.ClientCredentials {
 		t.Errorf("got connection %+v of grant %+v, want one of installation 7", c, g)
 	}
-	token, err := in.front.tokens.Source.Fresh(t.Context(), c.Grant)
+	token, err := in.front.OAuth.Source.Fresh(t.Context(), c.Grant)
 	if err != nil || token.Access.Reveal() != "INST7" {
 		t.Errorf("token: got %v, want the installation's", err)
 	}
 	in.expire(c.Grant)
-	if _, err := in.front.tokens.Source.Fresh(t.Context(), c.Grant); err != nil {
+	if _, err := in.front.OAuth.Source.Fresh(t.Context(), c.Grant); err != nil {
 		t.Errorf("renewal: %v", err)
 	}
 	if diff := gocmp.Diff([]string{"/i/7/tokens", "/i/7/tokens"}, minted(provider)); diff != "" {
@@ -105,7 +105,7 @@ func TestAUserChoosesAnInstallation(t *testing.T) {
 	if status, problem := in.call(http.MethodPost, onP+"/select", map[string]any{"resource_id": "8"}, nil); status != http.StatusOK {
 		t.Fatalf("select: got %d %v", status, &problem)
 	}
-	token, err := in.front.tokens.Source.Fresh(t.Context(), in.connection("p", "").Grant)
+	token, err := in.front.OAuth.Source.Fresh(t.Context(), in.connection("p", "").Grant)
 	if err != nil || token.Access.Reveal() != "INST8" {
 		t.Errorf("token: got %v, want that of installation 8", err)
 	}

@@ -265,16 +265,3 @@ func TestNewActionTakesItsOptions(t *testing.T) {
 		t.Error("limits must be the options, or their defaults")
 	}
 }
-
-func BenchmarkRun(b *testing.B) {
-	action := connectors.NewAction("send", func(_ context.Context, _ *connectors.Call, in sendIn) (sendOut, error) {
-		return sendOut{ID: in.Text, Parts: []string{"a"}}, nil
-	}, nil)
-	input := json.RawMessage(`{"text":"hello","times":2}`)
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := action.Run(b.Context(), &connectors.Call{}, input); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
