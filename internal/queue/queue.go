@@ -15,6 +15,7 @@
 //	timer.go       timers of grants and of connections
 //	bodies.go      bodies that are larger than a message
 //	streams.go     look into streams; delete a message
+//	orphans.go     messages that no consumer will hand out
 //	scan.go        read the messages of a stream from a time on
 //	follow.go      read the messages of a stream as they come
 //
