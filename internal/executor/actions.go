@@ -68,6 +68,9 @@ func (a *actions) try(ctx context.Context, t *task, admit admission) (json.RawMe
 	if t.malformed != nil {
 		return nil, inputInvalid(t.malformed)
 	}
+	if t.message.NumDelivered > mostDeliveries {
+		return nil, errAttemptsUsedUp
+	}
 	if err := a.resolver.resolve(ctx, t); err != nil {
 		return nil, postponeUnavailable(err)
 	}
@@ -103,6 +106,10 @@ func (a *actions) fail(ctx context.Context, t *task, e *connectors.Error, deadLe
 	}
 	return err
 }
+
+// mostDeliveries bounds how often a message is worked on whose executors end each time,
+// before the number of attempts is known.
+const mostDeliveries = 20
 
 // lastWritesAfter is how long after the grace period outcomes are still stored.
 const lastWritesAfter = 2 * time.Second

@@ -15,35 +15,53 @@ import (
 // newRequests are the requests to a connector in the order of their publication. This
 // process takes up to twice as many as can run, so that they are not all of one tenant.
 func (x *Executor) newRequests(connector string) events.Consumer {
-	return x.withDefaults(events.Consumer{
-		Name: "action-" + connector, Stream: events.Actions, Filter: x.queue.Bus.Subjects.ActionFilter(connector),
-		Description: "executors of " + connector, MaxConcurrent: 2 * x.opts.Concurrency,
-	})
+	consumer := newRequests(x.queue, connector)
+	consumer.Description, consumer.MaxConcurrent = "executors of "+connector, 2*x.opts.Concurrency
+	return x.withDefaults(consumer)
 }
 
 // dueRequests are those that were parked. They run or are parked again, and hardly wait
 // in this process.
 func (x *Executor) dueRequests(connector string) events.Consumer {
-	return x.withDefaults(events.Consumer{
-		Name: "due-" + connector, Stream: queue.Parked, Filter: x.queue.Subjects.DueActionFilter(connector),
-		Description: "executors of " + connector + ", requests that were parked", MaxConcurrent: 2 * x.opts.Concurrency,
-	})
+	consumer := dueRequests(x.queue, connector)
+	consumer.Description, consumer.MaxConcurrent = "executors of "+connector+", requests that were parked", 2*x.opts.Concurrency
+	return x.withDefaults(consumer)
 }
 
 func (x *Executor) newWebhooks(connector string) events.Consumer {
-	return x.withDefaults(events.Consumer{
-		Name: "webhook-" + connector, Stream: events.Webhooks, Filter: x.queue.Bus.Subjects.WebhookFilter(connector),
-		Description: "executors of " + connector + ", webhooks", MaxConcurrent: x.opts.Concurrency,
-	})
+	consumer := newWebhooks(x.queue, connector)
+	consumer.Description, consumer.MaxConcurrent = "executors of "+connector+", webhooks", x.opts.Concurrency
+	return x.withDefaults(consumer)
 }
 
-// dueWebhooks are those whose handler is called again. No connector's key has an
-// underscore, so no other consumer has the name.
+// dueWebhooks are those whose handler is called again.
 func (x *Executor) dueWebhooks(connector string) events.Consumer {
-	return x.withDefaults(events.Consumer{
-		Name: "due_webhook-" + connector, Stream: queue.Parked, Filter: x.queue.Subjects.DueWebhookFilter(connector),
-		Description: "executors of " + connector + ", webhooks that were parked", MaxConcurrent: x.opts.Concurrency,
-	})
+	consumer := dueWebhooks(x.queue, connector)
+	consumer.Description, consumer.MaxConcurrent = "executors of "+connector+", webhooks that were parked", x.opts.Concurrency
+	return x.withDefaults(consumer)
+}
+
+// These are the same consumers without what is this process's own.
+
+func newRequests(q *queue.Queue, connector string) events.Consumer {
+	return events.Consumer{Name: "action-" + connector, Stream: events.Actions, Filter: q.Bus.Subjects.ActionFilter(connector)}
+}
+
+func dueRequests(q *queue.Queue, connector string) events.Consumer {
+	return events.Consumer{Name: "due-" + connector, Stream: queue.Parked, Filter: q.Subjects.DueActionFilter(connector)}
+}
+
+func newWebhooks(q *queue.Queue, connector string) events.Consumer {
+	return events.Consumer{Name: "webhook-" + connector, Stream: events.Webhooks, Filter: q.Bus.Subjects.WebhookFilter(connector)}
+}
+
+// No connector's key has an underscore, so no other consumer has the name.
+func dueWebhooks(q *queue.Queue, connector string) events.Consumer {
+	return events.Consumer{Name: "due_webhook-" + connector, Stream: queue.Parked, Filter: q.Subjects.DueWebhookFilter(connector)}
+}
+
+func inactivityTimers(q *queue.Queue) events.Consumer {
+	return events.Consumer{Name: "silence", Stream: queue.Parked, Filter: q.Subjects.InactivityDue()}
 }
 
 func (x *Executor) withDefaults(c events.Consumer) events.Consumer {
@@ -61,10 +79,9 @@ func (x *Executor) advisories() events.Consumer {
 }
 
 func (x *Executor) inactivityTimers() events.Consumer {
-	return events.Consumer{
-		Name: "silence", Stream: queue.Parked, Filter: x.queue.Subjects.InactivityDue(),
-		Description: "connections that receive no webhooks", MaxConcurrent: 8, OnError: x.telemetry.problem,
-	}
+	consumer := inactivityTimers(x.queue)
+	consumer.Description, consumer.MaxConcurrent, consumer.OnError = "connections that receive no webhooks", 8, x.telemetry.problem
+	return consumer
 }
 
 // service answers calls, and validates configs of each connector that is served.

@@ -108,7 +108,7 @@ func New(parts Parts, opts *Options) *Executor {
 		},
 	}
 	x.unprocessed = &unprocessed{queue: x.queue, actions: x.actions, webhooks: x.webhooks}
-	x.sweeper = &sweeper{queue: x.queue, definitions: parts.Definitions, unprocessed: x.unprocessed, after: o.UnservedAfter, telemetry: x.telemetry}
+	x.sweeper = &sweeper{queue: x.queue, definitions: parts.Definitions, unprocessed: x.unprocessed, after: o.UnservedAfter, orphans: queue.NewOrphans(x.queue.Streams, o.UnservedAfter), telemetry: x.telemetry}
 	x.calls = &callService{queue: x.queue, definitions: parts.Definitions}
 	x.validator = &validator{connections: parts.Connections, calls: calls, workers: x.workers, transport: parts.HTTP.Transport, telemetry: x.telemetry}
 	return x

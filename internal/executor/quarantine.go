@@ -23,10 +23,11 @@ func (q *quarantine) store(ctx context.Context, message *events.StoredMessage, m
 	evidence := &events.Message{Data: message.Data, Header: events.Header{queue.HeaderSubject: {message.Subject}, queue.HeaderReason: {unroutable}}}
 	opts := &events.PublishOptions{MsgID: unroutable + "/" + message.Subject + "/" + strconv.FormatUint(message.Sequence, 10)}
 	_, err := q.bus.Publish(ctx, q.bus.Subjects.Quarantine(connectorOf(message.Subject), unroutable), evidence, opts)
-	if err != nil && !errors.Is(err, events.ErrTooLarge) {
+	// Without room for evidence the message ends all the same, or it would be delivered for ever.
+	if err != nil && !errors.Is(err, events.ErrTooLarge) && !errors.Is(err, events.ErrFull) {
 		return err
 	}
-	q.telemetry.problem(malformed)
+	q.telemetry.problem(errors.Join(malformed, err))
 	return nil
 }
 

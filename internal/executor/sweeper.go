@@ -3,6 +3,8 @@ package executor
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/hawser-io/hawser/internal/queue"
@@ -12,41 +14,54 @@ import (
 
 // sweeper ends requests to connectors that nobody has registered, new ones and those that
 // were parked while their connector was removed, and webhooks that were parked likewise.
-// Every executor has one: the subject of a result takes one message, and a message is
-// removed by its sequence.
+// It puts back what a consumer will not hand out. Every executor has one: the subject of a
+// result takes one message, and a message is removed by its sequence.
 type sweeper struct {
 	queue       *queue.Queue
 	definitions *records.Definitions
 	unprocessed *unprocessed
+	orphans     *queue.Orphans
 	after       time.Duration // how long a message may lie before
 	telemetry   *telemetry
 }
 
 const (
 	sweepEvery = time.Second
+	// orphansEvery is after how many sweeps orphans are looked for.
+	orphansEvery = 3
+	// restartEvery is after how many sweeps the consumers of webhooks are looked at.
+	restartEvery = 30
 	// sweepLimit bounds the messages that one sweep ends on one subject.
 	sweepLimit = 256
+	// sweepErrors ends a sweep: so many errors are a failure of the server, not of messages.
+	sweepErrors = 8
 )
 
 func (s *sweeper) run(ctx context.Context) error {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
-	for {
+	for n := 1; ; n++ {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
+		look := n%orphansEvery == 0
 		err := errors.Join(
-			s.sweep(ctx, events.Actions, s.queue.Bus.Subjects.Actions()),
-			s.sweep(ctx, queue.Parked, s.queue.Bus.Subjects.Prefix()+".due.>")) // those that are parked still will be due
+			s.sweep(ctx, events.Actions, s.queue.Bus.Subjects.Actions(), look),
+			s.sweep(ctx, queue.Parked, s.queue.Bus.Subjects.Prefix()+".due.>", look)) // those that are parked still will be due
+		if n%restartEvery == 0 {
+			err = errors.Join(err, s.restartWebhooks(ctx))
+		}
 		if err != nil && ctx.Err() == nil {
 			s.telemetry.problem(err)
 		}
 	}
 }
 
-func (s *sweeper) sweep(ctx context.Context, stream events.Stream, filter string) error {
+// sweep looks at every subject of a stream. What is wrong with one message or subject is
+// returned in the end, and stops nothing.
+func (s *sweeper) sweep(ctx context.Context, stream events.Stream, filter string, lookForOrphans bool) error {
 	state, err := s.queue.Streams.State(ctx, stream)
 	if err != nil || state.Messages == 0 {
 		return err
@@ -55,25 +70,24 @@ func (s *sweeper) sweep(ctx context.Context, stream events.Stream, filter string
 	if err != nil {
 		return err
 	}
-	loaded := false
-	for subject := range subjects {
-		if s.served(subject) {
-			continue
-		}
-		if !loaded { // what the definitions in memory lack may have been published a moment ago
-			if err := s.definitions.Load(ctx); err != nil {
-				return err
-			}
-			loaded = true
-			if s.served(subject) {
-				continue
-			}
-		}
-		if err := s.endSubject(ctx, stream, subject); err != nil {
+	unserved := slices.DeleteFunc(slices.Collect(maps.Keys(subjects)), s.served)
+	if len(unserved) > 0 { // what the definitions in memory lack may have been published a moment ago
+		if err := s.definitions.Load(ctx); err != nil {
 			return err
 		}
+		unserved = slices.DeleteFunc(unserved, s.served)
 	}
-	return nil
+	var errs []error
+	for _, subject := range unserved {
+		errs = s.endSubject(ctx, stream, subject, errs)
+		if len(errs) >= sweepErrors {
+			return errors.Join(errs...)
+		}
+	}
+	if lookForOrphans {
+		errs = append(errs, s.adoptOrphans(ctx, stream, subjects))
+	}
+	return errors.Join(errs...)
 }
 
 // served reports whether an executor may take the messages of a subject.
@@ -97,24 +111,26 @@ func (s *sweeper) connector(subject string) string {
 	return action.Connector
 }
 
-// endSubject ends what has lain on a subject for too long.
-func (s *sweeper) endSubject(ctx context.Context, stream events.Stream, subject string) error {
+// endSubject ends what has lain on a subject for too long, and adds what went wrong to errs.
+func (s *sweeper) endSubject(ctx context.Context, stream events.Stream, subject string, errs []error) []error {
 	from := uint64(1)
 	for range sweepLimit {
 		message, err := s.queue.Streams.First(ctx, stream, from, subject)
-		if errors.Is(err, events.ErrNotFound) {
-			return nil
+		if errors.Is(err, events.ErrNotFound) || err == nil && time.Since(message.Stored) < s.after {
+			return errs
 		}
-		if err != nil || time.Since(message.Stored) < s.after {
-			return err
-		}
-		if err := s.unprocessed.end(ctx, message, notRegistered(s.connector(subject))); err != nil {
-			return err
-		}
-		if err := s.queue.Streams.Remove(ctx, stream, message.Sequence); err != nil {
-			return err
+		if err != nil {
+			return append(errs, err)
 		}
 		from = message.Sequence + 1
+		if err = s.unprocessed.end(ctx, message, notRegistered(s.connector(subject))); err == nil {
+			err = s.queue.Streams.Remove(ctx, stream, message.Sequence)
+		}
+		if err != nil {
+			if errs = append(errs, err); len(errs) >= sweepErrors {
+				return errs
+			}
+		}
 	}
-	return nil
+	return errs
 }

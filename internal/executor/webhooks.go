@@ -35,13 +35,14 @@ type webhooks struct {
 
 // webhookTask is one attempt at a stored webhook.
 type webhookTask struct {
-	connector *connectors.Connector
-	webhook   *events.StoredMessage // as the stream holds it
-	event     events.Event
-	about     events.EventContext
-	attempt   int    // this one, from 1
-	message   string // names the message that led to the attempt
-	began     time.Time
+	connector  *connectors.Connector
+	webhook    *events.StoredMessage // as the stream holds it
+	event      events.Event
+	about      events.EventContext
+	attempt    int    // this one, from 1
+	deliveries int    // of the message that led to the attempt
+	message    string // names the message that led to the attempt
+	began      time.Time
 }
 
 func (t *webhookTask) ref() records.Ref {
@@ -67,7 +68,7 @@ func (w *webhooks) read(webhook *events.StoredMessage) (*webhookTask, error) {
 		definition = &connectors.Connector{Key: ref.Connector}
 	}
 	return &webhookTask{
-		connector: definition, webhook: webhook, event: event, attempt: webhook.NumDelivered, began: time.Now(),
+		connector: definition, webhook: webhook, event: event, attempt: webhook.NumDelivered, deliveries: webhook.NumDelivered, began: time.Now(),
 		message: webhook.Subject + "/" + strconv.FormatUint(webhook.Sequence, 10),
 		about: events.EventContext{
 			Tenant: ref.Tenant, Connector: ref.Connector, Account: events.Extension(event, events.ExtAccount),
@@ -115,7 +116,7 @@ func (w *webhooks) due(ctx context.Context, message *events.StoredMessage) error
 	if err != nil {
 		return events.Discard(err)
 	}
-	t.attempt = queue.Attempts(message) + message.NumDelivered
+	t.attempt, t.deliveries = queue.Attempts(message)+message.NumDelivered, message.NumDelivered
 	t.message = message.Subject + "/" + strconv.FormatUint(message.Sequence, 10)
 	return w.handle(events.WithTrace(ctx, webhook.Header), t)
 }
@@ -128,6 +129,9 @@ func (w *webhooks) handle(ctx context.Context, t *webhookTask) error {
 		return nil
 	}
 	ctx = events.EnsureTrace(ctx)
+	if t.deliveries > mostDeliveries {
+		return w.conclude(ctx, t, connectors.Permanent(errAttemptsUsedUp))
+	}
 	return w.conclude(ctx, t, w.runner.run(ctx, t))
 }
 

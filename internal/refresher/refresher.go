@@ -77,6 +77,7 @@ func (r *Refresher) Run(ctx, grace context.Context, serving func()) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return r.parts.Queue.Bus.Consume(ctx, grace, consumer, r.due) })
 	g.Go(func() error { return r.sweep(ctx) })
+	g.Go(func() error { return r.adoptTimers(ctx, consumer) })
 	g.Go(func() error { return natsmicro.Serve(ctx, grace, r.parts.Queue.Bus, service, serving) })
 	return g.Wait()
 }

@@ -308,7 +308,7 @@ func TestAConsumerIsAsItWasAskedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := consumer.CachedInfo().Config
-	if c.AckWait != 30*time.Second || c.MaxAckPending != 1000 || c.MaxDeliver != 20 || c.AckPolicy != jetstream.AckExplicitPolicy ||
+	if c.AckWait != 30*time.Second || c.MaxAckPending != 1000 || c.MaxDeliver != -1 || c.AckPolicy != jetstream.AckExplicitPolicy ||
 		c.FilterSubject != "hawser.action.*.*.demo-key.>" || len(c.BackOff) != 0 {
 		t.Errorf("got %+v", c)
 	}

@@ -49,7 +49,7 @@ type Consumer struct {
 	Filter        string        // one wildcard filter: many on one consumer are slow
 	AckWait       time.Duration // default 30 s; extended while a handler runs
 	MaxPending    int           // delivered and not acknowledged, in all processes; default 1000
-	MaxDeliver    int           // deliveries of a message whose handlers crash; default 20
+	MaxDeliver    int           // deliveries of a message that is not acknowledged; default: no limit
 	MaxConcurrent int           // handlers that run at once in this process; default 16
 	// OnError is called with errors of pull requests, acks and handlers, from many
 	// goroutines. Optional.
@@ -61,7 +61,7 @@ type Consumer struct {
 func (c Consumer) withDefaults() Consumer {
 	c.AckWait = cmp.Or(c.AckWait, 30*time.Second)
 	c.MaxPending = cmp.Or(c.MaxPending, 1000)
-	c.MaxDeliver = cmp.Or(c.MaxDeliver, 20)
+	c.MaxDeliver = cmp.Or(c.MaxDeliver, -1)
 	c.MaxConcurrent = cmp.Or(c.MaxConcurrent, 16)
 	if c.OnError == nil {
 		c.OnError = func(error) {}

@@ -3,6 +3,7 @@ package events
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -19,6 +20,8 @@ var (
 	ErrNotFound   = errors.New("events: no such message")
 	// ErrConflict is for a request whose id another request with other input has.
 	ErrConflict = errors.New("events: the request id was used with other input")
+	// ErrFull comes with ErrUnavailable if the stream has reached its limits.
+	ErrFull     = errors.New("events: the stream is full")
 	ErrTooLarge = errors.New("events: the message is larger than the server accepts")
 )
 
@@ -30,6 +33,7 @@ func unavailable(err error) error {
 // Codes of the server that the client has no names for.
 const (
 	codeResources    = 10002 // the account's store is full; its status is that of a malformed request, 400
+	codeStoreFailed  = 10077 // the text says why: a limit of the stream, or a failed write
 	codeHeaderTooBig = 10097
 )
 
@@ -53,7 +57,11 @@ func classify(err error) error {
 	case jetstream.JSErrCodeStreamMessageExceedsMaximum, codeHeaderTooBig:
 		return ErrTooLarge
 	case codeResources:
-		return unavailable(err)
+		return unavailable(fmt.Errorf("%w: %w", ErrFull, err))
+	case codeStoreFailed:
+		if strings.Contains(api.Description, "maximum ") {
+			return unavailable(fmt.Errorf("%w: %w", ErrFull, err))
+		}
 	}
 	if api.Code == 400 {
 		return fmt.Errorf("events: the server refused the message: %w", err)
