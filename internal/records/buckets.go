@@ -24,6 +24,8 @@ const (
 	bucketApps        = "apps"
 	bucketSessions    = "sessions"
 
+	// BucketSettings has what is equal in all roles.
+	BucketSettings = "settings"
 	// BucketAPITokens is the only one that a command about API tokens opens.
 	BucketAPITokens = "tokens"
 )
@@ -43,6 +45,7 @@ type Buckets struct {
 	Leases      kvstore.Store // name of a task → process that runs it
 	Apps        kvstore.Store // connector or family → the operator's OAuth client
 	Sessions    kvstore.Store // hash of a link's token → connect session
+	Settings    kvstore.Store // what is equal in all roles
 }
 
 // byName returns the field of every bucket.
@@ -52,7 +55,7 @@ func (b *Buckets) byName() map[string]*kvstore.Store {
 		bucketConnectors: &b.Connectors, bucketClaims: &b.Claims, bucketKeys: &b.Keys,
 		BucketAPITokens: &b.APITokens, bucketGrants: &b.Grants, bucketFlows: &b.Flows,
 		bucketLeases: &b.Leases, bucketApps: &b.Apps, bucketSessions: &b.Sessions,
-		bucketRoutes: &b.Routes,
+		bucketRoutes: &b.Routes, BucketSettings: &b.Settings,
 	}
 }
 

@@ -205,7 +205,7 @@ func startNode(b *testing.B, env *testenv.Env, keys *crypto.Keyring, o systemOpt
 			Prefix: "hawser", Scopes: connection.DefaultScopes, BasePath: "/api/v1", Grace: 5 * time.Second,
 			Concurrency: 64, Replicas: 1, Notifications: o.notifications,
 		},
-		connectors: append(o.connectors, benchConnector()), groupCommit: o.sync == "always",
+		connectors: append(o.connectors, benchConnector()), groupCommit: o.sync == "always", servesAPI: true,
 	})
 	if err != nil {
 		b.Fatal(err)

@@ -40,6 +40,8 @@ type nodeOptions struct {
 	groupCommit bool                   // its ingress stores concurrent webhooks together
 	storeBytes  int64                  // that the NATS store can hold, 0 if that is not known
 	denied      func() error           // see [start]
+	servesAPI   bool                   // it writes the settings of the installation
+	told        told                   // nil: all settings count as told
 }
 
 // node is what every role is assembled from: the queue, the records, the keys.
@@ -79,13 +81,16 @@ func newNode(ctx context.Context, o nodeOptions) (*node, error) {
 		}
 	}
 	var err error
-	if n.scopes, err = connection.ParseScopes(o.settings.Scopes); err != nil {
-		return nil, err
-	}
 	if n.queue, err = queue.New(o.nc, &queue.Options{Prefix: o.settings.Prefix, OnChange: n.onDrift}); err != nil {
 		return nil, err
 	}
 	if err := n.prepare(ctx); err != nil {
+		return nil, err
+	}
+	if err := n.start.step(ctx, "read the settings of the installation", n.agree); err != nil {
+		return nil, err
+	}
+	if n.scopes, err = connection.ParseScopes(n.settings.Scopes); err != nil {
 		return nil, err
 	}
 	sealer := records.NewSealer(o.keys, o.settings.Prefix)
@@ -97,7 +102,7 @@ func newNode(ctx context.Context, o nodeOptions) (*node, error) {
 	n.leases = records.NewLeases(n.buckets)
 	n.apps = records.NewApps(n.buckets, sealer, os.Getenv)
 	n.service = connection.NewService(n.store, n.definitions, n.scopes, n.queue.Bus, &connection.ServiceOptions{
-		Role: o.role, BaseURL: o.baseURL + o.settings.BasePath, OnError: n.problem, Grants: n.grants, CheckSecret: webhook.CheckSecret,
+		Role: o.role, BaseURL: n.baseURL + n.settings.BasePath, OnError: n.problem, Grants: n.grants, CheckSecret: webhook.CheckSecret,
 	})
 	n.observe()
 	return n, n.start.step(ctx, "read the connectors", n.definitions.Load)
@@ -122,7 +127,7 @@ func (n *node) openProviders(ctx context.Context) error {
 	n.oauth = token.New(token.Parts{
 		Queue: n.queue, Connections: n.service, Grants: n.grants, Leases: n.leases, HTTP: n.http,
 		Servers:      &endpoint.Servers{Definitions: n.definitions, Apps: n.apps, Registry: n.registry},
-		ReconnectURL: n.links.ReconnectURL,
+		ReconnectURL: n.reconnectURL,
 	}, &token.Options{Metrics: n.metrics, Log: n.log})
 	return nil
 }
