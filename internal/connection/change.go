@@ -139,8 +139,8 @@ func (e *editor) mergeConfig(d *edit, patch json.RawMessage, grace *time.Duratio
 	}
 	d.Config, d.Record.ConnectorVersion = config, def.Version
 	account := providerAccount(def, config)
-	if def.AccountFromProvider() && !def.HasValidate() && account != providerAccount(def, current) {
-		return invalidConfig("the config is not valid", "config."+def.Webhook.AccountField, "is set by the provider; authorise the connection again to change it")
+	if def.AccountFromProvider() && !def.ProvesOwner() && account != providerAccount(def, current) {
+		return invalidConfig("the config is not valid", "config."+def.Webhook.AccountField, "is set by the provider; connect again to change it")
 	}
 	if account != "" {
 		d.Record.ProviderAccount = account

@@ -31,6 +31,9 @@ func (s *Service) Connect(ctx context.Context, r records.Ref, in ConnectInput) (
 	if err != nil {
 		return nil, err
 	}
+	if def.AccountFromProvider() && !def.ProvesOwner() && providerAccount(def, config) != "" {
+		return nil, invalidConfig("the config is not valid", "config."+def.Webhook.AccountField, "is set by the provider; leave it out")
+	}
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}

@@ -220,6 +220,26 @@ func TestTheProviderHasItsSayBeforeAnythingIsStored(t *testing.T) {
 	}
 }
 
+// An account that Learn reads from the provider routes webhooks: a tenant who could enter it
+// would receive another's.
+func TestAnAccountThatTheProviderSetsCannotBeEntered(t *testing.T) {
+	t.Parallel()
+	own := shop("1.0.0", shopSchema)
+	own.Learn = &connectors.Learn{Request: connectors.Request{Path: "/me"}, Config: map[string]string{"note": ".body.account"}}
+	own.Webhook.AccountField, own.Webhook.Delivery.Account = "note", "{body.account}"
+	w := newWorld(t, setup{own: []connectors.Connector{own}})
+	w.serveValidate("shop", func(string) error { return nil })
+	entered := json.RawMessage(`{"apiKey":"good-key","note":"another's"}`)
+	_, err := w.service.Connect(t.Context(), shopOf(acme), connection.ConnectInput{Config: entered})
+	wantPaths(t, wantCode(t, err, connectors.CodeConnectorConfigInvalid), "config.note")
+	w.connect(shopOf(acme), `{"apiKey":"good-key"}`)
+	_, err = w.service.Update(t.Context(), shopOf(acme), connection.UpdateInput{Config: entered})
+	wantPaths(t, wantCode(t, err, connectors.CodeConnectorConfigInvalid), "config.note")
+	if others, err := w.store.ByProviderAccount(t.Context(), "shop", "another's"); err != nil || len(others) > 0 {
+		t.Errorf("%d connections are of the other account, %v", len(others), err)
+	}
+}
+
 func TestARecordThatIsTooLargeIsTheCallersMistake(t *testing.T) {
 	t.Parallel()
 	bothDrivers(t, func(t *testing.T, w *world) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/testenv"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/connectors/manifest"
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
 	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
@@ -27,8 +28,14 @@ func TestTheProvidersAccountCannotBeEntered(t *testing.T) {
 				Signature: webhooks.Source{From: "header.X-Signature"}, Signed: "{body}"}}}}
 		return c
 	}
-	in := install(t, nil, teams("known", "user.id"), teams("unknown", "resource.id"))
-	for key, want := range map[string]string{"known": "usr_ava", "unknown": ""} {
+	probed := teams("probed", "user.id")
+	probed.Health = &connectors.Request{Path: "/userinfo"} // shows that the token is good, not whose the team is
+	if err := manifest.Bind(&probed); err != nil {
+		t.Fatal(err)
+	}
+	in := install(t, nil, teams("known", "user.id"), teams("unknown", "resource.id"), probed)
+	in.runExecutor(t)
+	for key, want := range map[string]string{"known": "usr_ava", "unknown": "", "probed": "usr_ava"} {
 		in.setApp(key, demoApp)
 		path, b := "/scopes/organization/acme/connections/"+key, testenv.NewBrowser(t)
 		entered := map[string]any{"config": map[string]string{"team": "another's"}}
@@ -45,7 +52,7 @@ func TestTheProvidersAccountCannotBeEntered(t *testing.T) {
 		check("entered when connecting")
 		for _, team := range []any{"another's", nil, 7} {
 			status, problem := in.call(http.MethodPatch, path, map[string]any{"config": map[string]any{"team": team}}, nil)
-			if team != nil || key == "known" {
+			if team != nil || want != "" {
 				if status != http.StatusBadRequest {
 					t.Errorf("%s: a change to %v got %d %v, want 400", key, team, status, problem.Errors)
 				}

@@ -190,9 +190,9 @@ func (c *definitionCheck) webhook() {
 	if w.AccountField != "" {
 		c.field("webhook.account_field", w.AccountField)
 	}
-	if w.AccountField != "" && w.Delivery.Account != "" && !c.connector.HasValidate() && !c.connector.AccountFromProvider() {
+	if w.AccountField != "" && w.Delivery.Account != "" && !c.connector.ProvesOwner() && !c.connector.AccountFromProvider() {
 		c.invalid("webhook.account_field", "can be set by any tenant, who would then receive another tenant's webhooks: "+
-			"have Validate prove that the account in %q is the tenant's, or have auth.oauth2.metadata fill it from token., user. or resource.", w.AccountField)
+			"have auth.oauth2.metadata fill %q from token., user. or resource., have learn fill it, or have code (Validate) prove that the account is the tenant's", w.AccountField)
 	}
 	for path, field := range map[string]string{"webhook.secret_field": w.SecretField, "webhook.token_field": w.TokenField} {
 		if field != "" {

@@ -10,7 +10,7 @@ import (
 // grantOwner refuses that a tenant chooses for whom the operator's client requests
 // tokens: the provider issues the operator tokens of everybody who has installed its app.
 func (c *oauthCheck) grantOwner(o *OAuth2) {
-	if c.check.connector.Auth.Kind != AuthClientCredentials || c.check.connector.HasValidate() || !o.operatorAuthenticates() {
+	if c.check.connector.Auth.Kind != AuthClientCredentials || c.check.connector.ProvesOwner() || !o.operatorAuthenticates() {
 		return
 	}
 	const remedy = "which any tenant can set, who would then get another tenant's token by the operator's client: " +

@@ -65,17 +65,27 @@ type Connector struct {
 	Context func(ctx context.Context, call *Call) (any, error) `json:"-"`
 
 	validates bool // of a parsed definition: the publisher has a Validate
+	probes    bool // Validate is made of Health and Learn
 }
 
-// HasValidate reports whether code checks new connections, in this program or in the one
-// that published the definition.
+// HasValidate reports whether new connections are checked: by code, in this program or in
+// the one that published the definition, or by Health and Learn.
 func (c *Connector) HasValidate() bool {
-	return c.Validate != nil || c.validates || c.Health != nil || c.Learn != nil
+	return c.ProvesOwner() || c.Health != nil || c.Learn != nil
 }
 
-// validatedByCode reports whether Validate is code, here or elsewhere.
-func validatedByCode(c *Connector) bool {
-	return c.validates || c.Validate != nil && c.Health == nil && c.Learn == nil
+// ProvesOwner reports whether Validate is code, here or in the program that published the
+// definition: it can refuse a config that is another tenant's. Health only shows that the
+// credentials are good.
+func (c *Connector) ProvesOwner() bool {
+	return c.validates || c.Validate != nil && !c.probes
+}
+
+// UseProbe makes the compiled Health and Learn the connector's Validate, unless that is code.
+func UseProbe(c *Connector, probe func(ctx context.Context, call *Call) error) {
+	if c.Validate == nil {
+		c.Validate, c.probes = probe, true
+	}
 }
 
 // Declarative reports whether the definition alone is enough to run the connector: its
@@ -84,10 +94,17 @@ func (c *Connector) Declarative() bool {
 	return !c.validates && !slices.ContainsFunc(c.Actions, func(a Action) bool { return a.Request == nil && !a.Generic })
 }
 
-// AccountFromProvider reports whether a user's authorisation sets Webhook.AccountField to
-// a value of the provider. The callback's query is not one: browsers can change it.
+// AccountFromProvider reports whether Webhook.AccountField is set to a value of the
+// provider: by a user's authorisation, or by Learn. The callback's query is not one: browsers
+// can change it.
 func (c *Connector) AccountFromProvider() bool {
-	if c.Webhook == nil || c.Webhook.AccountField == "" || c.Auth.Kind != AuthOAuth2 || c.Auth.OAuth2 == nil {
+	if c.Webhook == nil || c.Webhook.AccountField == "" {
+		return false
+	}
+	if c.Learn != nil && c.Learn.Config[c.Webhook.AccountField] != "" {
+		return true
+	}
+	if c.Auth.Kind != AuthOAuth2 || c.Auth.OAuth2 == nil {
 		return false
 	}
 	from, _, _ := strings.Cut(c.Auth.OAuth2.Metadata[c.Webhook.AccountField], ".")

@@ -64,7 +64,7 @@ func (c *Connector) Definition() ([]byte, error) {
 		Config: c.Config, DefaultConfig: c.publicDefaults(), BaseURL: c.BaseURL, Auth: c.Auth, RateLimit: c.RateLimit,
 		Headers: c.Headers, Errors: c.Errors, Health: c.Health, Learn: c.Learn, Webhook: c.Webhook, Subscription: c.Subscription,
 		Actions:   actionDefinitions(c.Actions),
-		Validates: validatedByCode(c),
+		Validates: c.ProvesOwner(),
 	}
 	if o := c.Auth.OAuth2; o != nil && o.hooks() != nil {
 		named := *o

@@ -121,6 +121,10 @@ func TestRegisterRefusesInvalidTokenRequests(t *testing.T) {
 		{"a token URL that names the tenant", func(_ *connectors.Connector, o *connectors.OAuth2) {
 			o.ClientAuth, o.Mint, o.TokenURL = connectors.ClientAuthKeyJWT, &connectors.Mint{}, "https://x.example/installations/${config.user}/token"
 		}, `auth.oauth2.token_url contains the config field "user", which any tenant can set, who would then get another tenant's token by the operator's client: have Validate prove that it is the tenant's, or have the config bring the client (client_id)`},
+		{"a token URL that names the tenant, beside a probe", func(c *connectors.Connector, o *connectors.OAuth2) {
+			c.Health = &connectors.Request{Path: "/me"}
+			o.ClientAuth, o.Mint, o.TokenURL = connectors.ClientAuthKeyJWT, &connectors.Mint{}, "https://x.example/installations/${config.user}/token"
+		}, `auth.oauth2.token_url contains the config field "user", which any tenant can set`},
 		{"a parameter that names the tenant", func(_ *connectors.Connector, o *connectors.OAuth2) {
 			o.TokenParams = map[string]string{"account_id": "${config.user}"}
 		}, `auth.oauth2.token_params.account_id contains the config field "user", which any tenant can set`},

@@ -45,6 +45,17 @@ func TestRegisterRefusesAnAccountFieldThatATenantCanSet(t *testing.T) {
 		"proven by code": {func(c *connectors.Connector) {
 			c.Validate = func(context.Context, *connectors.Call) error { return nil }
 		}, true},
+		"by good credentials alone": {func(c *connectors.Connector) { c.Health = &connectors.Request{Path: "/me"} }, false},
+		"proven by code beside a probe": {func(c *connectors.Connector) {
+			c.Health = &connectors.Request{Path: "/me"}
+			c.Validate = func(context.Context, *connectors.Call) error { return nil }
+		}, true},
+		"learnt from the provider": {func(c *connectors.Connector) {
+			c.Learn = &connectors.Learn{Request: connectors.Request{Path: "/me"}, Config: map[string]string{"team": ".body.team"}}
+		}, true},
+		"another field is learnt": {func(c *connectors.Connector) {
+			c.Learn = &connectors.Learn{Request: connectors.Request{Path: "/me"}, Config: map[string]string{"name": ".body.name"}}
+		}, false},
 		"with no URL of an app": {func(c *connectors.Connector) { c.Webhook.Delivery.Account = "" }, true},
 		"with no flow that fills it ": {func(c *connectors.Connector) {
 			metadata("token.team.id")(c)

@@ -265,7 +265,7 @@ func (a *authorization) describeOwner(g *records.Grant, account string) {
 // connection that is authorised again keeps what it has learnt before.
 func (a *authorization) metadata(chosen *records.Resource) (config json.RawMessage, err error) {
 	config = a.config
-	if a.flow.Reconnect == "" && a.def().AccountFromProvider() && !a.def().HasValidate() {
+	if a.flow.Reconnect == "" && a.def().AccountFromProvider() && !a.def().ProvesOwner() {
 		if config, err = without(config, a.def().Webhook.AccountField); err != nil {
 			return nil, err
 		}

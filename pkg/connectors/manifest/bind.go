@@ -75,8 +75,8 @@ func (b *binder) validate(headers map[string]template.Template, rules []rule) {
 			probe.fields[field] = b.required(path, source)
 		}
 	}
-	if c.Validate == nil && (c.Health != nil || c.Learn != nil) {
-		c.Validate = probe.validate
+	if c.Health != nil || c.Learn != nil {
+		connectors.UseProbe(c, probe.validate)
 	}
 }
 

@@ -39,9 +39,9 @@ type Descriptor struct {
 	// provider's account id of a connection, by which app-wide webhooks find it. A
 	// connection gets the webhooks of every account that its config names. So with
 	// Delivery.Account, registration refuses it unless the account is proven: by a
-	// Validate that asks the provider with the connection's own credentials (only its
-	// presence is checked), or by OAuth2.Metadata, which sets it from token., user. or
-	// resource.; then nobody can change it.
+	// Validate in code that asks the provider with the connection's own credentials (only
+	// its presence is checked), or because it is set by Learn, or by OAuth2.Metadata from
+	// token., user. or resource.; then nobody can enter or change it. Health proves nothing.
 	AccountField string `json:"account_field,omitempty" yaml:"account_field,omitempty"`
 	// AppSecret names the secret of the operator's app that signs, where the
 	// provider signs with the app's rather than with one per subscription.
