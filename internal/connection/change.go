@@ -94,7 +94,7 @@ func (s *Service) RotateWebhook(ctx context.Context, r records.Ref) (*View, erro
 	}
 	var url secret.Text
 	v, err := s.edits.change(ctx, r, noData, func(d *edit) ([]events.Kind, error) {
-		url = d.SetWebhookURL(s.edits.now())
+		url = s.edits.connections.RenewWebhookURL(&d.Draft, s.edits.now())
 		return []events.Kind{events.ConnectorUpdated}, nil
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strings"
@@ -42,6 +43,11 @@ type Options struct {
 	// providers' APIs. Its transport should refuse private networks. Default: a client
 	// with a timeout.
 	HTTP *http.Client
+	// FeedsPerToken bounds the event feeds that one API token reads at once. Default 128.
+	FeedsPerToken int
+	// TenantShare is what one tenant's webhooks may fill of their stream once it is half
+	// full. Default a quarter; negative: no limit.
+	TenantShare float64
 	// GroupCommit stores webhooks that wait together by one batch. It is faster where the
 	// NATS server syncs every write, and slower elsewhere.
 	GroupCommit bool
@@ -100,7 +106,7 @@ func New(parts Parts, opts *Options) *Ingress {
 		Queue: parts.Queue, Service: parts.Service, Store: parts.Store,
 		Status: parts.Status, Apps: parts.Apps,
 	}, receive.Options{
-		BaseURL: o.BaseURL, BasePath: o.BasePath, AppSecrets: o.AppSecrets, HTTP: o.HTTP, GroupCommit: o.GroupCommit,
+		BaseURL: o.BaseURL, BasePath: o.BasePath, AppSecrets: o.AppSecrets, HTTP: o.HTTP, GroupCommit: o.GroupCommit, TenantShare: cmp.Or(o.TenantShare, receive.DefaultTenantShare),
 		Requests: requests, ReportError: failures.publish, Metrics: o.Metrics, Log: log,
 	})
 	return &Ingress{
@@ -109,7 +115,7 @@ func New(parts Parts, opts *Options) *Ingress {
 			Queue: parts.Queue, Service: parts.Service, Tokens: parts.Tokens, OAuth: parts.OAuth, Apps: parts.Apps, Redriver: redriver,
 			Definitions: parts.Definitions, Bases: parts.Bases,
 		}, api.Options{
-			BaseURL: o.BaseURL, BasePath: api.BasePath(o.BasePath), HTTP: o.HTTP, MaxRequests: o.MaxRequests,
+			BaseURL: o.BaseURL, BasePath: api.BasePath(o.BasePath), HTTP: o.HTTP, MaxRequests: o.MaxRequests, FeedsPerToken: o.FeedsPerToken,
 			Requests: requests, Closing: closing, ReportError: failures.publish, Log: log,
 		}),
 		pages: connectpage.New(parts.OAuth, parts.Service),

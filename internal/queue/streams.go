@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -48,7 +49,9 @@ type StreamState struct {
 	Bytes    uint64
 	MaxBytes uint64 // 0: no limit
 	Subjects uint64
-	Last     uint64 // sequence of the newest message, stored or deleted
+	Last     uint64        // sequence of the newest message, stored or deleted
+	MaxAge   time.Duration // 0: no limit
+	Oldest   time.Time     // when the oldest message was stored, zero without one
 }
 
 // State returns the fill level of a stream.
@@ -65,7 +68,7 @@ func (s Streams) State(ctx context.Context, stream events.Stream) (StreamState, 
 	}
 	return StreamState{
 		Messages: info.State.Msgs, Bytes: info.State.Bytes, MaxBytes: uint64(max(info.Config.MaxBytes, 0)),
-		Subjects: info.State.NumSubjects, Last: info.State.LastSeq,
+		Subjects: info.State.NumSubjects, Last: info.State.LastSeq, MaxAge: info.Config.MaxAge, Oldest: info.State.FirstTime,
 	}, nil
 }
 

@@ -79,6 +79,9 @@ func (t *APITokens) Find(ctx context.Context, token secret.Text) (APIToken, erro
 	return known, nil
 }
 
+// IsCached reports whether a token was looked up lately, without asking the store.
+func (t *APITokens) IsCached(token secret.Text) bool { return t.known.has(tokenKey(token)) }
+
 func tokenKey(token secret.Text) string {
 	sum := sha256.Sum256([]byte(token.Reveal()))
 	return hex.EncodeToString(sum[:])

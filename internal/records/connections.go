@@ -23,6 +23,7 @@ type Connections struct {
 	cache  *cache[*Connection]
 	urls   *urlIndex
 	routes *routeIndex
+	signer urlSigner
 }
 
 // NewConnections returns the connections of buckets.

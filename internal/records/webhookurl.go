@@ -2,6 +2,7 @@ package records
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -39,12 +40,60 @@ type PreviousURL struct {
 	Until time.Time `json:"until"`
 }
 
-// newWebhookSecret returns 32 hex digits from 128 random bits.
-func newWebhookSecret() secret.Text {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return secret.New(hex.EncodeToString(b[:]))
+const (
+	urlRandomBytes = 16
+	urlMACBytes    = 8
+)
+
+// urlSigner makes the secrets of webhook URLs: 32 hex digits from 128 random bits, and 16 of a
+// MAC over them, by which a forged URL is refused without a look-up. Without a key, and in
+// URLs of earlier versions, there is no MAC.
+type urlSigner struct{ key secret.Text }
+
+func (u urlSigner) newSecret() secret.Text {
+	b := make([]byte, urlRandomBytes, urlRandomBytes+urlMACBytes)
+	_, _ = rand.Read(b) // never fails
+	if !u.key.IsZero() {
+		b = append(b, u.mac(b)...)
+	}
+	return secret.New(hex.EncodeToString(b))
 }
+
+func (u urlSigner) mac(random []byte) []byte {
+	h := hmac.New(sha256.New, []byte(u.key.Reveal()))
+	h.Write([]byte("webhook-url"))
+	h.Write(random)
+	return h.Sum(nil)[:urlMACBytes]
+}
+
+// URLOrigin says what a webhook URL's secret shows without a look-up.
+type URLOrigin int
+
+// The origins.
+const (
+	URLUnsigned URLOrigin = iota // without a MAC
+	URLSigned                    // made by this installation
+	URLForged                    // with a MAC of somebody else
+)
+
+func (u urlSigner) origin(url secret.Text) URLOrigin {
+	text := url.Reveal()
+	if u.key.IsZero() || len(text) != 2*(urlRandomBytes+urlMACBytes) {
+		return URLUnsigned
+	}
+	b, err := hex.DecodeString(text)
+	if err != nil || !hmac.Equal(b[urlRandomBytes:], u.mac(b[:urlRandomBytes])) {
+		return URLForged
+	}
+	return URLSigned
+}
+
+// SignWebhookURLs sets the key of the MAC in webhook URLs, the one of [SigningKey]. Call it
+// before the connections are used.
+func (s *Connections) SignWebhookURLs(key secret.Text) { s.signer = urlSigner{key} }
+
+// WebhookURLOrigin returns the origin of a webhook URL's secret.
+func (s *Connections) WebhookURLOrigin(url secret.Text) URLOrigin { return s.signer.origin(url) }
 
 // hashWebhookSecret returns the hash by which a URL's secret is looked up; the index does not contain the secret.
 func hashWebhookSecret(s secret.Text) string {
@@ -91,10 +140,10 @@ func (w *WebhookURL) matches(hash string, now time.Time) bool {
 	return is(w.Hash) || slices.ContainsFunc(w.Previous, func(p PreviousURL) bool { return now.Before(p.Until) && is(p.Hash) })
 }
 
-// SetWebhookURL gives the draft a new webhook URL, whose secret it returns. The present one is honoured for
+// RenewWebhookURL gives the draft a new webhook URL, whose secret it returns. The present one is honoured for
 // [URLGrace].
-func (d *Draft) SetWebhookURL(now time.Time) secret.Text {
-	d.newURL = newWebhookSecret()
+func (s *Connections) RenewWebhookURL(d *Draft, now time.Time) secret.Text {
+	d.newURL = s.signer.newSecret()
 	d.Record.Webhook = d.Record.Webhook.successor(d.newURL, now.UTC())
 	return d.newURL
 }
@@ -108,7 +157,7 @@ func (s *Connections) EnsureWebhookURL(d *Draft) secret.Text {
 			return url
 		}
 	}
-	return d.SetWebhookURL(s.now())
+	return s.RenewWebhookURL(d, s.now())
 }
 
 // ByWebhookURL returns the connection whose webhook URL ends in url. The index says where to look, the

@@ -193,6 +193,7 @@ func (n *Node) assembleOAuth(t testing.TB, sealer *records.Sealer) {
 	t.Cleanup(n.Providers.CloseIdleConnections)
 	key, err := records.SigningKey(t.Context(), n.Buckets, sealer)
 	Must(t, err)
+	n.Store.SignWebhookURLs(key)
 	options := n.options.Token
 	options.Log, options.Metrics = n.Logger(), n.Metrics
 	now := options.Now

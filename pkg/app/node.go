@@ -123,6 +123,7 @@ func (n *node) openProviders(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	n.store.SignWebhookURLs(key)
 	n.links = &flow.Links{BaseURL: n.baseURL + n.settings.BasePath, Key: key, Now: time.Now}
 	n.oauth = token.New(token.Parts{
 		Queue: n.queue, Connections: n.service, Grants: n.grants, Leases: n.leases, HTTP: n.http,

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -73,14 +72,7 @@ func (n *node) oldestPending(ctx context.Context) (queue.StreamState, time.Durat
 	if err != nil || state.Messages == 0 {
 		return state, 0, err
 	}
-	oldest, err := n.queue.Streams.First(ctx, events.Actions, 1, n.queue.Bus.Subjects.Actions())
-	if errors.Is(err, events.ErrNotFound) {
-		return state, 0, nil
-	}
-	if err != nil {
-		return state, 0, err
-	}
-	return state, time.Since(oldest.Stored), nil
+	return state, time.Since(state.Oldest), nil
 }
 
 func answer(w http.ResponseWriter, status int, body any) {

@@ -209,7 +209,7 @@ func (n *node) ingress() *ingress.Ingress {
 		}),
 	}, &ingress.Options{
 		AppSecrets: receive.AppSecrets(os.Getenv), HTTP: &outward,
-		BaseURL: n.baseURL, BasePath: n.settings.BasePath + "/", GroupCommit: n.groupCommit, Metrics: n.metrics, Log: n.log,
+		BaseURL: n.baseURL, BasePath: n.settings.BasePath + "/", GroupCommit: n.groupCommit, FeedsPerToken: n.settings.FeedsPerToken, TenantShare: tenantShare(n.settings.WebhookShare), Metrics: n.metrics, Log: n.log,
 	})
 }
 
@@ -237,4 +237,12 @@ func serveHTTP(ctx, grace context.Context, listener net.Listener, handler http.H
 	}
 	<-failed
 	return nil
+}
+
+// tenantShare returns the setting as [ingress.Options] has it, where 0 is the default.
+func tenantShare(setting float64) float64 {
+	if setting == 0 {
+		return -1
+	}
+	return setting
 }

@@ -27,6 +27,8 @@ type shared struct {
 	ReturnURLs    []string      `name:"return-urls" help:"URLs below which browsers may be sent after an OAuth flow, besides the base URL's." placeholder:"URL"`
 	Concurrency   int           `help:"Handlers of one connector that run at once in an executor." default:"64"`
 	Notifications string        `help:"on, or off: whether action.started and webhook.received are published." enum:"on,off" default:"on"`
+	WebhookShare  float64       `help:"What one tenant's webhooks may fill of their storage once it is half full, 0 to 1; 0: no limit." default:"0.25"`
+	FeedsPerToken int           `help:"Event feeds (GET /events) that one API token reads at once of an ingress." default:"128"`
 	Replicas      int           `help:"Copies of every stream and bucket. Default: as they are; of new ones 3 in a cluster, else 1."`
 	sizes
 }

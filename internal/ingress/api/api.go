@@ -1,11 +1,13 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/semaphore"
+	"golang.org/x/time/rate"
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/ingress/problem"
@@ -37,6 +39,8 @@ type Options struct {
 	BasePath    BasePath
 	HTTP        *http.Client // calls providers
 	MaxRequests int
+	// FeedsPerToken bounds the event feeds that one token reads at once. Default 128.
+	FeedsPerToken int
 	// Requests has a slot for each HTTP request that is handled now.
 	Requests *semaphore.Weighted
 	// Closing ends event feeds, and the waiting for results.
@@ -51,11 +55,15 @@ type API struct {
 	Parts
 	opts       Options
 	operations []operation
+	// unknownTokens bounds the lookups of bearer tokens that are not valid.
+	unknownTokens *rate.Limiter
 }
 
 // New returns the API. Register its routes, and Serve its operations on NATS.
 func New(parts Parts, opts Options) *API {
-	return &API{Parts: parts, opts: opts, operations: operations(parts)}
+	return &API{
+		Parts: parts, opts: opts, operations: operations(parts), unknownTokens: rate.NewLimiter(unknownTokensPerSecond, unknownTokensBurst),
+	}
 }
 
 // Register adds the API's routes to mux, below the base path.
@@ -77,6 +85,7 @@ func (a *API) Register(mux *http.ServeMux) {
 	}
 	feeds := &feeds{
 		queue: a.Queue, service: a.Service, open: semaphore.NewWeighted(maxFeeds), requests: a.opts.Requests, closing: a.opts.Closing, log: a.opts.Log,
+		each: cmp.Or(a.opts.FeedsPerToken, maxFeedsEach), served: map[string]int{},
 	}
 	a.handle(mux, "GET /events", feeds.serve)
 	audit := &operatorEvents{a.Queue.Bus, a.opts.Log}

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -17,12 +18,14 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/ingress/problem"
 	"github.com/hawser-io/hawser/internal/queue"
+	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
 const (
-	// maxFeeds bounds the feeds served at once.
-	maxFeeds = 128
+	// maxFeeds bounds the feeds served at once, and maxFeedsEach those of one token.
+	maxFeeds     = 1024
+	maxFeedsEach = 128
 	// keepAlive is the time between two comments in a feed without events, and
 	// feedWriteTimeout bounds each write.
 	keepAlive        = 15 * time.Second
@@ -37,6 +40,34 @@ type feeds struct {
 	requests *semaphore.Weighted // has a slot for each HTTP request that is handled now
 	closing  <-chan struct{}     // ends all feeds
 	log      zerolog.Logger
+	each     int // feeds of one token at once
+
+	mu     sync.Mutex
+	served map[string]int // feeds by token, guarded by mu
+}
+
+// acquire takes a slot for a feed of the token: CONNECTOR_QUOTA_EXCEEDED if it has as many as
+// one may have, CONNECTOR_UNAVAILABLE if this process serves as many as it can.
+func (f *feeds) acquire(token string) (release func(), err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.served[token] >= f.each {
+		e := connectors.Errorf(connectors.CodeConnectorQuotaExceeded, "this token reads %d feeds of this process, the most that one may (HAWSER_FEEDS_PER_TOKEN)", f.each)
+		e.RetryAfter = keepAlive
+		return nil, e
+	}
+	if !f.open.TryAcquire(1) {
+		return nil, problem.Overloaded("too many feeds at once")
+	}
+	f.served[token]++
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.open.Release(1)
+		if f.served[token]--; f.served[token] == 0 {
+			delete(f.served, token)
+		}
+	}, nil
 }
 
 // serve is GET /events: lifecycle events as server-sent events, each a CloudEvent in
@@ -48,11 +79,12 @@ func (f *feeds) serve(w http.ResponseWriter, r *http.Request) {
 		problem.Write(w, err)
 		return
 	}
-	if !f.open.TryAcquire(1) {
-		problem.Write(w, problem.Overloaded("too many feeds at once"))
+	release, err := f.acquire(connection.Actor(r.Context()))
+	if err != nil {
+		problem.Write(w, err)
 		return
 	}
-	defer f.open.Release(1)
+	defer release()
 	// A feed lasts, so it gives its slot to other requests.
 	f.requests.Release(1)
 	defer func() { _ = f.requests.Acquire(context.WithoutCancel(r.Context()), 1) }()

@@ -24,6 +24,7 @@ type deliverer struct {
 	publisher   *publisher
 	quarantine  *quarantine
 	rejections  *rejections
+	budgets     *budgets
 }
 
 // withTimeout bounds the verification and storage of a delivery. It does not end with
@@ -46,6 +47,9 @@ func (t *deliverer) deliver(ctx context.Context, d *delivery) (Receipt, error) {
 	m := t.publisher.message(d)
 	err := receivable(d.conn)
 	if err == nil {
+		if err := t.budgets.spend(ctx, d.conn, len(d.Body)); err != nil {
+			return Receipt{}, t.rejections.record(ctx, d, err)
+		}
 		return t.publisher.store(ctx, d, m)
 	}
 	id := ""

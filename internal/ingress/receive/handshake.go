@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"time"
 
@@ -20,6 +21,9 @@ import (
 const (
 	handshakesPerSecond = 10
 	handshakesBurst     = 50
+	// One caller has half of that.
+	handshakesPerSecondEach = 5
+	handshakesBurstEach     = 25
 	// maxHandshakeLimiters bounds the connections and apps whose handshakes are
 	// counted; the least recently used is forgotten.
 	maxHandshakeLimiters = 10_000
@@ -32,8 +36,8 @@ const (
 var errUnconfirmed = errors.New("the confirmation URL did not answer with a success")
 
 // handshakes answers providers' handshakes. They emit no event. Handshakes of each
-// connection and of each app are rate-limited by themselves, since anybody can call
-// an app's URL.
+// connection and of each app are rate-limited by themselves, and those of each caller's
+// address, since anybody can call an app's URL.
 type handshakes struct {
 	service  *connection.Service
 	http     *http.Client
@@ -49,11 +53,11 @@ func newHandshakes(service *connection.Service, client *http.Client, log zerolog
 	return &handshakes{service, client, log, limiters}
 }
 
-func (h *handshakes) allow(key string) bool {
+func (h *handshakes) allow(key string, limit rate.Limit, burst int) bool {
 	if limiter, ok := h.limiters.Get(key); ok {
 		return limiter.Allow()
 	}
-	limiter := rate.NewLimiter(handshakesPerSecond, handshakesBurst)
+	limiter := rate.NewLimiter(limit, burst)
 	if known, ok, _ := h.limiters.PeekOrAdd(key, limiter); ok {
 		limiter = known
 	}
@@ -62,12 +66,10 @@ func (h *handshakes) allow(key string) bool {
 
 // answer answers a handshake, after it has stored the secret that the provider sends
 // or fetched the URL that confirms.
-func (h *handshakes) answer(ctx context.Context, w http.ResponseWriter, d *delivery, reply *webhook.Reply) error {
-	key := d.def.Key
-	if d.conn != nil {
-		key = d.conn.Ref().Key()
-	}
-	if !h.allow(key) {
+func (h *handshakes) answer(r *http.Request, w http.ResponseWriter, d *delivery, reply *webhook.Reply) error {
+	ctx, owner := r.Context(), d.owner()
+	source, _, _ := net.SplitHostPort(r.RemoteAddr)
+	if !h.allow(owner+" "+source, handshakesPerSecondEach, handshakesBurstEach) || !h.allow(owner, handshakesPerSecond, handshakesBurst) {
 		return problem.RateLimited("too many handshakes")
 	}
 	if !reply.Capture.IsZero() {

@@ -40,6 +40,9 @@ type Options struct {
 	Requests *semaphore.Weighted
 	// ReportError is called for errors of a connection that are not the provider's.
 	ReportError func(ctx context.Context, about events.EventContext, operation string, e *connectors.Error)
+	// TenantShare is what one tenant's webhooks may fill of the stream, see [DefaultTenantShare].
+	// 0: no limit.
+	TenantShare float64
 	Metrics     prometheus.Registerer
 	Log         zerolog.Logger
 }
@@ -74,7 +77,7 @@ func New(parts Parts, opts Options) (*Receiver, *Redriver) {
 		group = events.NewGroupCommit(parts.Queue.Bus)
 	}
 	deliverer := &deliverer{
-		connections: parts.Store, rejections: rejections, quarantine: quarantine,
+		budgets: newBudgets(parts.Queue.Streams, opts.TenantShare), connections: parts.Store, rejections: rejections, quarantine: quarantine,
 		publisher: &publisher{parts.Queue, group, recent, rejections, m, opts.Log},
 	}
 	return &Receiver{

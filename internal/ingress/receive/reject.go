@@ -40,6 +40,8 @@ func (j *rejections) record(ctx context.Context, d *delivery, err error) error {
 		reason = string(rejection.Reason)
 	case e.Code == connectors.CodeConnectorDisabled:
 		reason = quarantineDisabled
+	case e.Code == connectors.CodeConnectorQuotaExceeded:
+		reason = "quota"
 	}
 	if d.conn == nil {
 		if unverified {
@@ -59,7 +61,7 @@ func (j *rejections) record(ctx context.Context, d *delivery, err error) error {
 
 // publish sends webhook.rejected, and does not wait for the stream's ack.
 func (j *rejections) publish(ctx context.Context, d *delivery, e *connectors.Error) {
-	verified := e.Code == connectors.CodeConnectorDisabled
+	verified := e.Code == connectors.CodeConnectorDisabled || e.Code == connectors.CodeConnectorQuotaExceeded
 	event := events.NewLifecycle("ingress", events.WebhookRejected, d.conn.About(), events.Data{
 		Method: d.Method, Path: d.path, Verified: &verified, ErrorCode: string(e.Code), ErrorMessage: e.Message,
 	})

@@ -66,9 +66,9 @@ func (v *Receiver) newDelivery(w http.ResponseWriter, r *http.Request) (*deliver
 func requestID(w http.ResponseWriter) string { return w.Header().Get(problem.RequestIDHeader) }
 
 const (
-	// A URL that belongs to no connection costs a read of the store. Above this rate
-	// only URLs that were used lately are looked up, so that guesses do not slow down
-	// the connections that are called regularly.
+	// A URL without a MAC that belongs to no connection costs a read of the store. Above
+	// this rate only those that were used lately are looked up, so that guesses do not
+	// slow down the others. A URL with a MAC that is not ours costs nothing.
 	unknownURLsPerSecond = 50
 	unknownURLsBurst     = 500
 )
@@ -76,8 +76,13 @@ const (
 // connectionByURL returns the connection that the URL belongs to.
 func (v *Receiver) connectionByURL(r *http.Request, connector string) (*records.Connection, error) {
 	url := secret.New(r.PathValue("secret"))
-	if v.unknownURLs.Tokens() < 1 && !v.connections.IsWebhookURLCached(url) {
-		return nil, problem.RateLimited("too many calls of URLs that belong to no connection")
+	switch v.connections.WebhookURLOrigin(url) {
+	case records.URLForged:
+		return nil, connectors.Errorf(connectors.CodeConnectorWebhookVerificationFailed, "this webhook URL was not made here")
+	case records.URLUnsigned:
+		if v.unknownURLs.Tokens() < 1 && !v.connections.IsWebhookURLCached(url) {
+			return nil, problem.RateLimited("too many calls of URLs that belong to no connection")
+		}
 	}
 	// A sender that has closed its side may still read the answer.
 	conn, err := v.connections.ByWebhookURL(context.WithoutCancel(r.Context()), connector, url)
@@ -91,7 +96,7 @@ func (v *Receiver) connectionByURL(r *http.Request, connector string) (*records.
 // sender is the provider is checked first: others learn nothing of the connection.
 // secrets returns what deliveries and handshakes are verified with.
 func (v *Receiver) accept(w http.ResponseWriter, r *http.Request, d *delivery, secrets func(context.Context) (signing, tokens []secret.Text, err error)) (outcome, error) {
-	body, release, err := v.bodies.read(w, r, d.def.Webhook.BodyLimit())
+	body, release, err := v.bodies.read(w, r, d.def.Webhook.BodyLimit(), d.owner())
 	if err != nil {
 		return "", v.rejections.record(r.Context(), d, err)
 	}
@@ -108,7 +113,7 @@ func (v *Receiver) accept(w http.ResponseWriter, r *http.Request, d *delivery, s
 		return "", v.rejectUnverified(ctx, d, err)
 	}
 	if reply != nil {
-		return outcomeHandshake, v.handshakes.answer(r.Context(), w, d, reply)
+		return outcomeHandshake, v.handshakes.answer(r, w, d, reply)
 	}
 	if !d.engine.Accepts(d.Method) {
 		problem.MethodNotAllowed(w, d.def.Webhook.AllowedMethods())
@@ -129,6 +134,14 @@ func (v *Receiver) accept(w http.ResponseWriter, r *http.Request, d *delivery, s
 		return "", err
 	}
 	return answer(w, &d.def.Webhook.Answer, receipt), nil
+}
+
+// owner is the connection or the app whose URL was called.
+func (d *delivery) owner() string {
+	if d.conn != nil {
+		return d.conn.Ref().Key()
+	}
+	return d.def.Key
 }
 
 // receivable is nil if deliveries for the connection are accepted. A connection whose

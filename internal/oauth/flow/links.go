@@ -25,19 +25,23 @@ import (
 //	state  = base64url( nonce 32 B | expiry 8 B, unix seconds | HMAC-SHA-256(key, "state" | nonce | expiry) 32 B )
 //	record = hex( SHA-256(nonce) )
 //
-// A forged state is refused before any record is read.
+// The handle's text ends in a MAC over it. A forged state or handle is refused before any
+// record is read.
 type Links struct {
 	BaseURL string      // public, with the base path, without a slash at the end
 	Key     secret.Text // the same in every process
 	Now     func() time.Time
 }
 
-const stateBytes = 32 + 8 + 32
+const (
+	stateBytes  = 32 + 8 + 32
+	handleBytes = 32 + 10
+)
 
 var encoding = base64.RawURLEncoding.Strict()
 
 func random() []byte {
-	b := make([]byte, 32)
+	b := make([]byte, 32, 64)
 	_, _ = rand.Read(b) // never fails
 	return b
 }
@@ -63,15 +67,19 @@ type handle struct{ nonce []byte }
 
 func (l *Links) newHandle() (text string, h handle) {
 	raw := random()
-	return encoding.EncodeToString(raw), handle{l.sign([]byte("flow"), raw)}
+	return encoding.EncodeToString(append(raw, l.handleMAC(raw)...)), handle{l.sign([]byte("flow"), raw)}
 }
 
 func (l *Links) parseHandle(text string) (h handle, ok bool) {
 	raw, err := decodeURL(text)
-	if err != nil || len(raw) != 32 {
+	if err != nil || len(raw) != handleBytes || !hmac.Equal(raw[32:], l.handleMAC(raw[:32])) {
 		return handle{}, false
 	}
-	return handle{l.sign([]byte("flow"), raw)}, true
+	return handle{l.sign([]byte("flow"), raw[:32])}, true
+}
+
+func (l *Links) handleMAC(raw []byte) []byte {
+	return l.sign([]byte("handle"), raw[:32:32])[:handleBytes-32]
 }
 
 // record returns the key of the flow's record.
