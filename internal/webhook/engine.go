@@ -104,7 +104,7 @@ type Verified struct {
 // their grace time. Absent secrets are skipped. The error is a [*Rejection], or
 // wraps [ErrKeysUnavailable] if the provider's keys could not be fetched.
 func (e *Engine) Verify(ctx context.Context, r Request, secrets []secret.Text) (Verified, error) {
-	in := input{engine: e, request: r, strict: true}
+	in := input{engine: e, request: plain(e.descriptor, r), strict: true}
 	var rejection *Rejection
 	var unavailable error
 	for i := range e.verifiers {

@@ -50,7 +50,7 @@ func compileHandshake(h *webhooks.Handshake) handshake {
 // Descriptor.TokenField; without that setting the secrets are used. The error is
 // as of [Engine.Verify]. A handshake is neither stored nor an event.
 func (e *Engine) Handshake(ctx context.Context, r Request, secrets, tokens []secret.Text) (*Reply, error) {
-	in := input{engine: e, request: r, strict: true}
+	in := input{engine: e, request: plain(e.descriptor, r), strict: true}
 	if e.descriptor.TokenField == "" {
 		tokens = secrets
 	}

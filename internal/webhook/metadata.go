@@ -49,7 +49,7 @@ func compileExtraction(x webhooks.Extraction) extraction {
 // Extract returns the metadata of a request. Call it after Verify: it does not
 // verify. It cannot fail: what is absent stays empty.
 func (e *Engine) Extract(r Request) Metadata {
-	in := input{engine: e, request: r}
+	in := input{engine: e, request: plain(e.descriptor, r)}
 	m := Metadata{
 		ID: name(e.extraction.id.text(&in)), Type: name(e.extraction.eventType.text(&in)),
 		Accounts: e.accounts(&in), Sequence: name(e.extraction.sequence.text(&in)),

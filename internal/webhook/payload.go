@@ -21,7 +21,7 @@ func (in *input) payload() []byte {
 // PayloadOf returns the JSON document of a stored delivery, for its handler: the
 // body, or the form field that holds it. Nil if the field is absent.
 func PayloadOf(d *webhooks.Descriptor, r Request) []byte {
-	in := input{engine: &Engine{descriptor: d}, request: r}
+	in := input{engine: &Engine{descriptor: d}, request: plain(d, r)}
 	return in.payload()
 }
 

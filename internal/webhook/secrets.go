@@ -56,8 +56,13 @@ func CheckSecret(d *webhooks.Descriptor, text secret.Text) error {
 func (v *verifier) checkSecret(text secret.Text) error {
 	switch v.scheme {
 	case webhooks.SchemeHMAC, webhooks.SchemeJWT:
-		if _, ok := decodeKey(v.key, text); !ok {
+		key, ok := decodeKey(v.key, text)
+		if !ok {
 			return fmt.Errorf("the webhook secret is no key in %s%s", cmp.Or(v.key.Encoding, webhooks.EncodingText), afterPrefix(v.key.Prefix))
+		}
+		// A text is as long as its provider makes it; an encoded key is made by a generator.
+		if encoded := v.key.Encoding != "" && v.key.Encoding != webhooks.EncodingText; encoded && len(key) < minKeyBytes {
+			return fmt.Errorf("the webhook secret is a key of %d bytes; anybody could guess one of less than %d", len(key), minKeyBytes)
 		}
 	case webhooks.SchemeEd25519, webhooks.SchemeECDSA, webhooks.SchemeRSA:
 		if v.certificate != nil {
@@ -69,6 +74,10 @@ func (v *verifier) checkSecret(text secret.Text) error {
 	}
 	return nil
 }
+
+// minKeyBytes is the length of the shortest symmetric key that is accepted in an encoding: 128
+// bits.
+const minKeyBytes = 16
 
 func afterPrefix(prefix string) string {
 	if prefix == "" {

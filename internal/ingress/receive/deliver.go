@@ -3,7 +3,11 @@ package receive
 import (
 	"context"
 	"errors"
+	"maps"
+	"mime"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -64,11 +68,30 @@ func (p *publisher) message(d *delivery) *message {
 	}
 }
 
+// contentTypeOf returns the content type without the optional blanks around semicolons (RFC
+// 9110 section 5.6.6): as an attribute of CloudEvents they would be percent-encoded, and
+// libraries then do not recognise JSON.
 func contentTypeOf(h http.Header) string {
-	if ct := h.Get("Content-Type"); ct != "" {
-		return ct
+	ct := h.Get("Content-Type")
+	if ct == "" {
+		return "application/octet-stream"
 	}
-	return "application/octet-stream"
+	if mediaType, params, err := mime.ParseMediaType(ct); err == nil {
+		for _, name := range slices.Sorted(maps.Keys(params)) {
+			mediaType += ";" + name + "=" + quoted(params[name])
+		}
+		return mediaType
+	}
+	return ct
+}
+
+// quoted returns the value of a parameter, quoted where it is no token (RFC 9110 section
+// 5.6.2).
+func quoted(value string) string {
+	if value != "" && !strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r) }) {
+		return value
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(value) + `"`
 }
 
 // store publishes the delivery, once, and returns when the stream has it, or ctx

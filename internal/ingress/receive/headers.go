@@ -28,9 +28,14 @@ const maxHeaderBytes = 16 << 10
 func copyHeaders(out events.Header, in http.Header, secrets map[string]bool, urlSecret string) {
 	left := maxHeaderBytes
 	for _, name := range slices.Sorted(maps.Keys(in)) {
-		values := in[name]
+		values, as := in[name], name
+		// The attributes of a provider's own CloudEvent are kept under another name: those of
+		// this event are its own.
+		if own := textproto.CanonicalMIMEHeaderKey(name); strings.HasPrefix(own, "Ce-") {
+			as = "X-" + own
+		}
 		if size := sizeOf(name, values); size <= left && stored(name, secrets) && !contain(values, urlSecret) {
-			out[name] = values
+			out[as] = values
 			left -= size
 		}
 	}
@@ -39,7 +44,7 @@ func copyHeaders(out events.Header, in http.Header, secrets map[string]bool, url
 func stored(name string, secrets map[string]bool) bool {
 	canonical := textproto.CanonicalMIMEHeaderKey(name)
 	return !notStored[canonical] && !secrets[canonical] &&
-		!strings.HasPrefix(canonical, "Nats-") && !strings.HasPrefix(canonical, "Ce-") && !strings.HasPrefix(canonical, "Hawser-")
+		!strings.HasPrefix(canonical, "Nats-") && !strings.HasPrefix(canonical, "Hawser-")
 }
 
 func contain(values []string, secret string) bool {

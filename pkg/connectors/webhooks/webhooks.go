@@ -32,6 +32,10 @@ type Descriptor struct {
 	// MaxBody is the largest accepted body in bytes. 0 means 1 MiB; at most 25 MiB.
 	MaxBody int64 `json:"max_body,omitempty" yaml:"max_body,omitempty"`
 
+	// Decompress means that a body with Content-Encoding gzip is signed, and read, as it is
+	// without the compression. It may have MaxBody bytes then, too.
+	Decompress bool `json:"decompress,omitempty" yaml:"decompress,omitempty"`
+
 	// SecretField is the dotted path of the config field that contains the
 	// verification secret, e.g. "webhookSecret".
 	SecretField string `json:"secret_field,omitempty" yaml:"secret_field,omitempty"`

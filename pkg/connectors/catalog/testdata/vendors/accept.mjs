@@ -130,12 +130,13 @@ const accept = {
     return true
   },
   twilio: (v, h) => {
-    const { validateRequest, validateRequestWithBody } = require('twilio')
+    const { validateRequest, validateRequestWithBody, getSignatureAlgorithm } = require('twilio/lib/webhooks/webhooks.js')
+    const algorithm = getSignatureAlgorithm(h['x-twilio-webhooks-signature-settings'])
     const secret = v.secrets.at(-1), signature = h['x-twilio-signature']
-    if (v.url.includes('bodySHA256')) return validateRequestWithBody(secret, signature, v.url, v.body)
+    if (v.url.includes('bodySHA256')) return validateRequestWithBody(secret, signature, v.url, v.body, algorithm)
     const form = {}
     for (const [name, value] of new URLSearchParams(v.body)) form[name] = form[name] === undefined ? value : [form[name], value].flat()
-    return validateRequest(secret, signature, v.url, form)
+    return validateRequest(secret, signature, v.url, form, algorithm)
   },
   whatsapp: (v, h) => {
     const { generateXHub256Sig } = require(new URL('node_modules/whatsapp/build/utils.js', here).pathname)
