@@ -60,11 +60,9 @@ type world struct {
 
 // setup is what a world is like; zero fields mean memory, and shop.
 type setup struct {
-	nats bool // buckets on the server, too
-	wrap func(bucket string, s kvstore.Store) kvstore.Store
-	own  []connectors.Connector
-	// markers is how long deletions stay in buckets on the server; 0 is the default.
-	markers time.Duration
+	nats    bool // buckets on the server, too
+	wrap    func(bucket string, s kvstore.Store) kvstore.Store
+	own     []connectors.Connector
 	storage jetstream.StorageType
 }
 
@@ -84,7 +82,7 @@ func newWorld(t testing.TB, s setup) *world {
 		var store kvstore.Store = memkv.New(nil)
 		if s.nats {
 			var err error
-			if store, err = natskv.Open(t.Context(), w.bus.JetStream(), natskv.Bucket{Name: w.bus.Subjects.Bucket(name), MarkerTTL: s.markers, Storage: s.storage}, nil); err != nil {
+			if store, err = natskv.Open(t.Context(), w.bus.JetStream(), natskv.Bucket{Name: w.bus.Subjects.Bucket(name), Storage: s.storage}, nil); err != nil {
 				return nil, err
 			}
 		}
