@@ -190,9 +190,9 @@ func (c *definitionCheck) webhook() {
 	if w.AccountField != "" {
 		c.field("webhook.account_field", w.AccountField)
 	}
-	if w.AccountField != "" && w.Delivery.Account != "" && !c.connector.ProvesOwner() && !c.connector.AccountFromProvider() {
+	if w.AccountField != "" && w.Delivery.Account != "" && !c.connector.ProvesOwner() && !c.connector.AccountFromProvider() && !c.probesAccount(w.AccountField) {
 		c.invalid("webhook.account_field", "can be set by any tenant, who would then receive another tenant's webhooks: "+
-			"have auth.oauth2.metadata fill %q from token., user. or resource., have learn fill it, or have code (Validate) prove that the account is the tenant's", w.AccountField)
+			"have auth.oauth2.metadata fill %q from token., user. or resource., have learn fill it, have the path of health contain it, or have code (Validate) prove that the account is the tenant's", w.AccountField)
 	}
 	for path, field := range map[string]string{"webhook.secret_field": w.SecretField, "webhook.token_field": w.TokenField} {
 		if field != "" {
@@ -200,4 +200,11 @@ func (c *definitionCheck) webhook() {
 			c.secretField(path, field)
 		}
 	}
+}
+
+// probesAccount reports whether Health asks, with the tenant's own credentials, for the
+// account that the config names. A client of the operator's may see every account.
+func (c *definitionCheck) probesAccount(field string) bool {
+	health, kind := c.connector.Health, c.connector.Auth.Kind
+	return health != nil && kind != AuthNone && kind != AuthClientCredentials && strings.Contains(health.Path, "${config."+field+"}")
 }

@@ -46,6 +46,12 @@ func TestRegisterRefusesAnAccountFieldThatATenantCanSet(t *testing.T) {
 			c.Validate = func(context.Context, *connectors.Call) error { return nil }
 		}, true},
 		"by good credentials alone": {func(c *connectors.Connector) { c.Health = &connectors.Request{Path: "/me"} }, false},
+		"asked for with the tenant's credentials": {func(c *connectors.Connector) {
+			c.Health = &connectors.Request{Path: "/teams/${config.team}"}
+		}, true},
+		"asked for with the operator's credentials": {func(c *connectors.Connector) {
+			c.Health, c.Auth.Kind = &connectors.Request{Path: "/teams/${config.team}"}, connectors.AuthClientCredentials
+		}, false},
 		"proven by code beside a probe": {func(c *connectors.Connector) {
 			c.Health = &connectors.Request{Path: "/me"}
 			c.Validate = func(context.Context, *connectors.Call) error { return nil }

@@ -45,7 +45,8 @@ type Descriptor struct {
 	// Delivery.Account, registration refuses it unless the account is proven: by a
 	// Validate in code that asks the provider with the connection's own credentials (only
 	// its presence is checked), or because it is set by Learn, or by OAuth2.Metadata from
-	// token., user. or resource.; then nobody can enter or change it. Health proves nothing.
+	// token., user. or resource.; then nobody can enter or change it. Health proves it if its
+	// path contains the field: the provider is asked about the account.
 	AccountField string `json:"account_field,omitempty" yaml:"account_field,omitempty"`
 	// AppSecret names the secret of the operator's app that signs, where the
 	// provider signs with the app's rather than with one per subscription.
