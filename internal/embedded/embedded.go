@@ -58,11 +58,15 @@ type Options struct {
 
 // Server is a running embedded server. Safe for concurrent use.
 type Server struct {
-	nats   *server.Server
-	listen bool
-	creds  string
-	user   userCreds
-	lock   *fileLock
+	start func(context.Context, settings) (*server.Server, *serverLog, error)
+	set   settings // with the port that the first start has chosen
+	creds string
+	user  userCreds
+	lock  *fileLock
+
+	mu   sync.RWMutex
+	nats *server.Server // replaced by Restart; guarded by mu
+	log  *serverLog     // of nats; guarded by mu
 
 	stop    sync.Once
 	stopped chan struct{} // closed when the server is down and the folder unlocked
@@ -109,13 +113,18 @@ func startLocked(ctx context.Context, opts Options, set settings, lock *fileLock
 	if err != nil {
 		return nil, err
 	}
-	ns, err := run(ctx, opts, set, dir, ring)
-	if err != nil {
+	s := &Server{
+		start: func(ctx context.Context, set settings) (*server.Server, *serverLog, error) {
+			return run(ctx, opts, set, dir, ring)
+		},
+		creds: dir.credsPath(), user: user, lock: lock, stopped: make(chan struct{}),
+	}
+	if s.nats, s.log, err = s.start(ctx, set); err != nil {
 		return nil, fmt.Errorf("start the embedded NATS server: %w", err)
 	}
-	s := &Server{
-		nats: ns, listen: set.listen, creds: dir.credsPath(), user: user, lock: lock,
-		stopped: make(chan struct{}),
+	s.set = set
+	if set.listen {
+		s.set.port = s.address().Port
 	}
 	if set.listen && !s.address().IP.IsLoopback() {
 		opts.Log.Warn().Str("part", "nats").Str("address", s.address().String()).
@@ -125,22 +134,22 @@ func startLocked(ctx context.Context, opts Options, set settings, lock *fileLock
 }
 
 // run starts the server and waits until it is ready or has failed.
-func run(ctx context.Context, opts Options, set settings, dir folder, ring *keys) (*server.Server, error) {
+func run(ctx context.Context, opts Options, set settings, dir folder, ring *keys) (*server.Server, *serverLog, error) {
 	if set.maxStore == 0 {
 		limit, err := storeLimit(dir)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		set.maxStore = limit
 	}
 	so, err := set.serverOptions(dir, ring)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	ns, err := server.NewServer(so)
 	if err != nil {
 		so.AccountResolver.Close()
-		return nil, err
+		return nil, nil, err
 	}
 	log := &serverLog{to: opts.Log}
 	ns.SetLoggerV2(log, false, false, false)
@@ -154,13 +163,13 @@ func run(ctx context.Context, opts Options, set settings, dir folder, ring *keys
 	case <-ctx.Done():
 		<-started // a server in the middle of its start cannot be shut down
 		stopAndWait(ns)
-		return nil, context.Cause(ctx)
+		return nil, nil, context.Cause(ctx)
 	}
 	if err := checkStarted(ns, log, ring); err != nil {
 		stopAndWait(ns)
-		return nil, err
+		return nil, nil, err
 	}
-	return ns, nil
+	return ns, log, nil
 }
 
 // checkStarted returns the failure of a start, which the server itself only logs.
@@ -189,6 +198,12 @@ func stopAndWait(ns *server.Server) {
 	ns.WaitForShutdown()
 }
 
+func (s *Server) current() *server.Server {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.nats
+}
+
 // Connect opens an in-process connection with all rights in Hawser's account.
 // It reconnects for ever; the caller closes it. Options given here come after
 // Connect's own.
@@ -203,12 +218,12 @@ func (s *Server) Connect(opts ...nats.Option) (*nats.Conn, error) {
 
 // InProcessConn implements nats.InProcessConnProvider: a raw connection that
 // still has to authenticate.
-func (s *Server) InProcessConn() (net.Conn, error) { return s.nats.InProcessConn() }
+func (s *Server) InProcessConn() (net.Conn, error) { return s.current().InProcessConn() }
 
 // URL is the address for clients on this machine, "nats://127.0.0.1:4222", with
 // the real port; empty if the server does not listen.
 func (s *Server) URL() string {
-	if !s.listen {
+	if !s.set.listen {
 		return ""
 	}
 	addr := s.address()
@@ -219,7 +234,7 @@ func (s *Server) URL() string {
 	return "nats://" + net.JoinHostPort(host, strconv.Itoa(addr.Port))
 }
 
-func (s *Server) address() *net.TCPAddr { return s.nats.Addr().(*net.TCPAddr) }
+func (s *Server) address() *net.TCPAddr { return s.current().Addr().(*net.TCPAddr) }
 
 // CredsPath is the file with the operator's credentials: all rights in
 // Hawser's account.
@@ -233,7 +248,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop.Do(func() {
 		go func() {
 			defer close(s.stopped)
-			stopAndWait(s.nats)
+			stopAndWait(s.current())
 			s.stopErr = s.lock.release()
 		}()
 	})

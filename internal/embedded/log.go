@@ -3,6 +3,7 @@ package embedded
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/rs/zerolog"
@@ -15,6 +16,7 @@ type serverLog struct {
 
 	mu     sync.Mutex
 	fatals []error // guarded by mu
+	store  error   // the first error after which a stream takes no more writes; guarded by mu
 }
 
 func (*serverLog) Noticef(string, ...any) {}
@@ -27,6 +29,24 @@ func (l *serverLog) Warnf(format string, args ...any) {
 
 func (l *serverLog) Errorf(format string, args ...any) {
 	l.to.Error().Str("part", "nats").Msgf(format, args...)
+	if !strings.Contains(strings.ToLower(format), criticalWriteError) {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.store == nil {
+		l.store = fmt.Errorf(format, args...)
+	}
+}
+
+// criticalWriteError is in the server's message about a store that takes no more writes
+// until the server is restarted. The server has no other way to tell.
+const criticalWriteError = "critical write error"
+
+func (l *serverLog) storeFailure() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.store
 }
 
 // Fatalf records the error, which Start returns; the process does not end.

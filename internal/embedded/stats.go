@@ -31,11 +31,12 @@ type Stats struct {
 
 // Stats reads the server's counters. It is cheap enough for every scrape.
 func (s *Server) Stats() (Stats, error) {
-	v, err := s.nats.Varz(nil)
+	ns := s.current()
+	v, err := ns.Varz(nil)
 	if err != nil {
 		return Stats{}, fmt.Errorf("read the embedded NATS server's counters: %w", err)
 	}
-	js, err := s.nats.Jsz(&server.JSzOptions{})
+	js, err := ns.Jsz(&server.JSzOptions{})
 	if err != nil {
 		return Stats{}, fmt.Errorf("read the embedded NATS server's JetStream counters: %w", err)
 	}
