@@ -42,6 +42,8 @@ const (
 	Refresh    events.Stream = "REFRESH"
 	Dead       events.Stream = "DEAD"
 	Advisories events.Stream = "ADVISORIES"
+	// Probe holds one message of each process, which shows that the store takes writes.
+	Probe events.Stream = "PROBE"
 )
 
 // Queue is the work of one installation. Safe for concurrent use. It does not own
@@ -65,6 +67,8 @@ type Options struct {
 	PublishTimeout time.Duration // wait for an ack, default 2 s
 	// OnChange is called before a setting of a stream is changed. Optional.
 	OnChange func(Drift)
+	// OnStoreFailure is [events.Options.OnStoreFailure].
+	OnStoreFailure func(error)
 }
 
 // New returns a queue over nc, and a bus. Connect with [events.ConnectOptions], so
@@ -83,7 +87,7 @@ func New(nc *nats.Conn, opts *Options) (*Queue, error) {
 	if q.onChange == nil {
 		q.onChange = func(Drift) {}
 	}
-	bus, err := events.NewBus(nc, &events.Options{Prefix: opts.Prefix, PublishTimeout: timeout, OnMissingStream: q.recreate})
+	bus, err := events.NewBus(nc, &events.Options{Prefix: opts.Prefix, PublishTimeout: timeout, OnMissingStream: q.recreate, OnStoreFailure: opts.OnStoreFailure})
 	if err != nil {
 		return nil, err
 	}

@@ -140,6 +140,10 @@ func (t Topology) streams(n events.Subjects) []definition {
 	}}, {Dead, evidence, full.EvidenceMaxBytes, jetstream.StreamConfig{
 		Description: "requests and webhooks whose attempts are over", Subjects: below("dead"),
 		Retention: limits, MaxAge: t.EvidenceMaxAge, MaxBytes: t.EvidenceMaxBytes, AllowDirect: true,
+	}}, {Probe, chosen{}, 0, jetstream.StreamConfig{
+		// No MaxBytes: nothing is reserved, so that it fits into every store.
+		Description: "one message of each process, which shows that the store takes writes", Subjects: below("probe"),
+		Retention: limits, MaxAge: time.Hour, MaxMsgs: 1000, MaxMsgsPerSubject: 1,
 	}}}
 	for i := range table {
 		row := &table[i]

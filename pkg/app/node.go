@@ -40,14 +40,19 @@ type nodeOptions struct {
 	groupCommit bool                   // its ingress stores concurrent webhooks together
 	storeBytes  int64                  // that the NATS store can hold, 0 if that is not known
 	denied      func() error           // see [start]
-	servesAPI   bool                   // it writes the settings of the installation
-	told        told                   // nil: all settings count as told
+	// storeFailure says why the embedded server takes no writes; nil without one.
+	storeFailure func() error
+	// restart restarts the embedded server; nil without one.
+	restart   func(context.Context) error
+	servesAPI bool // it writes the settings of the installation
+	told      told // nil: all settings count as told
 }
 
 // node is what every role is assembled from: the queue, the records, the keys.
 type node struct {
 	nodeOptions
 	start       start
+	health      *health
 	registry    *connectors.Registry
 	metrics     *prometheus.Registry
 	queue       *queue.Queue
@@ -71,7 +76,7 @@ type node struct {
 func newNode(ctx context.Context, o nodeOptions) (*node, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	n := &node{nodeOptions: o, metrics: newRegistry(), registry: connectors.NewRegistry(), start: start{o.log, o.denied}}
+	n := &node{nodeOptions: o, metrics: newRegistry(), registry: connectors.NewRegistry(), start: start{o.log, o.denied}, health: newHealth(o)}
 	if o.denied == nil {
 		n.start.denied = func() error { return nil }
 	}
@@ -81,9 +86,10 @@ func newNode(ctx context.Context, o nodeOptions) (*node, error) {
 		}
 	}
 	var err error
-	if n.queue, err = queue.New(o.nc, &queue.Options{Prefix: o.settings.Prefix, OnChange: n.onDrift}); err != nil {
+	if n.queue, err = queue.New(o.nc, &queue.Options{Prefix: o.settings.Prefix, OnChange: n.onDrift, OnStoreFailure: n.health.refused}); err != nil {
 		return nil, err
 	}
+	n.health.queue = n.queue
 	if err := n.prepare(ctx); err != nil {
 		return nil, err
 	}

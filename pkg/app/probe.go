@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -37,12 +38,13 @@ func (n *node) probes(api http.Handler) http.Handler {
 	})
 }
 
-// readiness says whether NATS can be reached, and how long the oldest request has waited.
+// readiness says whether NATS can be reached and takes writes, and how long the oldest request has waited.
 // Requests that wait for executors do not make an ingress unready, since it can still
 // accept webhooks; the status is then "waiting".
 type readiness struct {
 	Status               string  `json:"status"` // ready, waiting, unready
 	NATS                 string  `json:"nats"`
+	Store                string  `json:"store"` // ok, or why it takes no writes
 	Pending              uint64  `json:"pending"`
 	OldestPendingSeconds float64 `json:"oldest_pending_seconds"`
 }
@@ -53,10 +55,15 @@ const waitingAfter = 2 * time.Minute
 func (n *node) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), probeTimeout)
 	defer cancel()
-	out := readiness{Status: "ready", NATS: "ok"}
+	out := readiness{Status: "ready", NATS: "ok", Store: "ok"}
 	state, age, err := n.oldestPending(ctx)
 	if err != nil {
 		out.Status, out.NATS = "unready", "unreachable"
+		answer(w, http.StatusServiceUnavailable, out)
+		return
+	}
+	if err := n.health.problem(); err != nil {
+		out.Status, out.Store = "unready", fmt.Sprintf("%.300s", err)
 		answer(w, http.StatusServiceUnavailable, out)
 		return
 	}

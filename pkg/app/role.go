@@ -168,6 +168,9 @@ func (n *node) run(ctx context.Context, listener net.Listener, play roles, ready
 	if play.refresher {
 		start(refresher.New(refresher.Parts{Queue: n.queue, Tokens: n.oauth, Grants: n.grants, Leases: n.leases}, &refresher.Options{Log: n.log}).Run)
 	}
+	if n.restart != nil {
+		g.Go(func() error { return n.superviseStore(ctx) })
+	}
 	g.Go(func() error { return serveHTTP(ctx, grace, listener, n.probes(api)) })
 	starting.Wait()
 	if ctx.Err() == nil {
@@ -194,6 +197,7 @@ func (n *node) runCaches(ctx context.Context) *errgroup.Group {
 	g.Go(func() error { return n.apps.Run(ctx) })
 	g.Go(func() error { return n.definitions.Run(ctx, n.problem) })
 	g.Go(func() error { return n.status.Run(ctx, n.problem) })
+	g.Go(func() error { return n.health.run(ctx) })
 	return &g
 }
 

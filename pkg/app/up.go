@@ -58,7 +58,7 @@ func (c *upCommand) Run(ctx context.Context, p *program) (err error) {
 	defer func() { _ = listener.Close() }()
 	o := nodeOptions{
 		role: "ingress", baseURL: baseURL(c.shared, listener), log: log, connectors: p.own, groupCommit: c.Sync == "always",
-		storeBytes: stats.StoreLimit, servesAPI: true,
+		storeBytes: stats.StoreLimit, servesAPI: true, storeFailure: server.StoreFailure, restart: server.Restart,
 	}
 	ready := "http at http://" + listener.Addr().String() + ", nats at " + cmp.Or(server.URL(), "in process only")
 	if c.Demo {

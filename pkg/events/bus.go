@@ -25,6 +25,9 @@ type Options struct {
 	// OnMissingStream is called when the stream of a publish or a consumer does not
 	// exist. What it returns is added to the error. Optional.
 	OnMissingStream func(context.Context) error
+	// OnStoreFailure is called when a stream's store could not write a message, after
+	// which it may take none until its server is restarted. Optional.
+	OnStoreFailure func(error)
 }
 
 // Bus publishes and consumes on one NATS connection. Safe for concurrent use.
@@ -36,6 +39,7 @@ type Bus struct {
 	js              jetstream.JetStream
 	publishTimeout  time.Duration
 	onMissingStream func(context.Context) error
+	onStoreFailure  func(error)
 	streams         sync.Map // Stream → jetstream.Stream
 }
 
@@ -57,7 +61,7 @@ func NewBus(nc *nats.Conn, opts *Options) (*Bus, error) {
 	if err != nil {
 		return nil, fmt.Errorf("events: %w", err)
 	}
-	return &Bus{Subjects: subjects, nc: nc, js: js, publishTimeout: timeout, onMissingStream: opts.OnMissingStream}, nil
+	return &Bus{Subjects: subjects, nc: nc, js: js, publishTimeout: timeout, onMissingStream: opts.OnMissingStream, onStoreFailure: opts.OnStoreFailure}, nil
 }
 
 // ConnectOptions returns the options with which Hawser's programs connect: they

@@ -37,6 +37,12 @@ const (
 	codeHeaderTooBig = 10097
 )
 
+// storeFailed reports whether a stream's store could not write, other than for its limits.
+func storeFailed(err error) bool {
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && api.ErrorCode == codeStoreFailed && !strings.Contains(api.Description, "maximum ")
+}
+
 // classify returns the error of a publish as one of the bus.
 func classify(err error) error {
 	api, ok := errors.AsType[*jetstream.APIError](err)
@@ -59,7 +65,7 @@ func classify(err error) error {
 	case codeResources:
 		return unavailable(fmt.Errorf("%w: %w", ErrFull, err))
 	case codeStoreFailed:
-		if strings.Contains(api.Description, "maximum ") {
+		if !storeFailed(err) {
 			return unavailable(fmt.Errorf("%w: %w", ErrFull, err))
 		}
 	}

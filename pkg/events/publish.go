@@ -112,6 +112,9 @@ func (f *AckFuture) Wait(ctx context.Context) (Ack, error) {
 	case ack := <-f.future.Ok():
 		return Ack{ack.Sequence, ack.Duplicate}, nil
 	case err := <-f.future.Err():
+		if f.bus.onStoreFailure != nil && storeFailed(err) {
+			f.bus.onStoreFailure(fmt.Errorf("stream of %s: %w", subject, err))
+		}
 		return Ack{}, fmt.Errorf("publish %s: %w", subject, f.bus.checkStream(ctx, err, classify(err)))
 	case <-ctx.Done():
 		return Ack{}, fmt.Errorf("publish %s: %w", subject, unavailable(ctx.Err()))
