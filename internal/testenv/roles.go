@@ -12,6 +12,7 @@ import (
 	"github.com/hawser-io/hawser/internal/executor"
 	"github.com/hawser-io/hawser/internal/ingress"
 	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/pkg/connectors/catalog"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -121,7 +122,7 @@ func (n *Node) serve(t testing.TB, server *httptest.Server, o ingress.Options, t
 		o.Metrics = prometheus.NewRegistry()
 	}
 	in := ingress.New(ingress.Parts{
-		Queue: n.Queue, Service: n.Service, Store: n.Store, Tokens: n.Tokens, Status: n.Status, Apps: n.Apps, OAuth: n.Flow,
+		Queue: n.Queue, Service: n.Service, Store: n.Store, Tokens: n.Tokens, Status: n.Status, Apps: n.Apps, Definitions: n.Definitions, Bases: catalog.Bases, OAuth: n.Flow,
 	}, &o)
 	f := &Front{Token: records.NewAPIToken()}
 	Must(t, n.Tokens.Add(t.Context(), f.Token, "test"))
