@@ -2,6 +2,7 @@ package executor
 
 import (
 	"context"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -10,12 +11,14 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-// serveConnectors consumes the requests and webhooks of every connector that is served,
-// and follows the definitions: what is added is consumed, what is removed no longer. A
+// serveConnectors consumes the requests and webhooks of every connector that is served and
+// used, and follows the definitions: what is added is consumed, what is removed no longer. A
 // definition that changes needs nothing: each request reads the current one.
 func (x *Executor) serveConnectors(ctx, grace context.Context, v *validations) error {
 	g, ctx := errgroup.WithContext(ctx)
 	changed := x.served.definitions.Changed()
+	again := time.NewTicker(time.Minute) // a change may have been missed
+	defer again.Stop()
 	running := map[string]*serving{}
 	for {
 		for key, s := range running {
@@ -25,10 +28,17 @@ func (x *Executor) serveConnectors(ctx, grace context.Context, v *validations) e
 			}
 		}
 		for _, c := range x.served.all() {
+			v.add(ctx, c.Key, x.validation(c.Key))
 			if running[c.Key] != nil {
 				continue
 			}
-			v.add(ctx, c.Key, x.validation(c.Key))
+			used, err := x.served.used(ctx, c)
+			if err != nil && ctx.Err() == nil {
+				x.telemetry.problem(err) // it is asked about again
+			}
+			if !used {
+				continue
+			}
 			of, stop := context.WithCancel(ctx)
 			running[c.Key] = &serving{stop, c.Webhook != nil}
 			g.Go(func() error { defer stop(); return x.serveConnector(of, grace, c) })
@@ -37,6 +47,8 @@ func (x *Executor) serveConnectors(ctx, grace context.Context, v *validations) e
 		case <-ctx.Done():
 			return g.Wait()
 		case <-changed:
+		case <-x.served.connections.NewlyUsed():
+		case <-again.C:
 		}
 	}
 }

@@ -73,6 +73,9 @@ func TestADefinitionIsServedWhileAnExecutorRuns(t *testing.T) {
 	n.StartExecutor(t, nil)
 
 	publish(t, ingress, first)
+	testenv.Eventually(t, "a request without any connection is answered", func() bool {
+		return strings.Contains(answerOf(t, n, "ava"), "CONNECTOR_NOT_CONNECTED")
+	})
 	testenv.Eventually(t, "the definition is served", func() bool {
 		_, err := n.Service.Connect(t.Context(), records.NewRef(testenv.Org("ava"), "versions", ""), connection.ConnectInput{Config: json.RawMessage(key)})
 		return err == nil

@@ -89,7 +89,7 @@ func New(parts Parts, opts *Options) *Executor {
 	o.BusyAfter = cmp.Or(o.BusyAfter, 20)
 	o.Role = cmp.Or(o.Role, "executor")
 
-	x := &Executor{queue: parts.Queue, served: served{parts.Registry, parts.Definitions}, opts: o}
+	x := &Executor{queue: parts.Queue, served: served{parts.Registry, parts.Definitions, parts.Connections}, opts: o}
 	x.telemetry = newTelemetry(o.Metrics, o.Log.With().Str("role", o.Role).Logger())
 	x.workers = &workers{problem: x.telemetry.problem}
 	lifecycle := &lifecycle{bus: x.queue.Bus, role: o.Role, skipNotifications: o.SkipNotifications, telemetry: x.telemetry}
@@ -108,7 +108,7 @@ func New(parts Parts, opts *Options) *Executor {
 		},
 	}
 	x.unprocessed = &unprocessed{queue: x.queue, actions: x.actions, webhooks: x.webhooks}
-	x.sweeper = &sweeper{queue: x.queue, definitions: parts.Definitions, unprocessed: x.unprocessed, after: o.UnservedAfter, orphans: queue.NewOrphans(x.queue.Streams, o.UnservedAfter), telemetry: x.telemetry}
+	x.sweeper = &sweeper{queue: x.queue, served: x.served, unprocessed: x.unprocessed, after: o.UnservedAfter, orphans: queue.NewOrphans(x.queue.Streams, o.UnservedAfter), telemetry: x.telemetry}
 	x.calls = &callService{queue: x.queue, definitions: parts.Definitions}
 	x.validator = &validator{connections: parts.Connections, calls: calls, workers: x.workers, transport: parts.HTTP.Transport, telemetry: x.telemetry}
 	return x
@@ -120,7 +120,7 @@ func newActions(parts Parts, telemetry *telemetry, lifecycle *lifecycle, attempt
 	}
 	return &actions{
 		subjects: parts.Queue.Subjects, results: results, telemetry: telemetry,
-		resolver:   &resolver{served: served{parts.Registry, parts.Definitions}, scopes: parts.Scopes, connections: parts.Connections},
+		resolver:   &resolver{served: served{parts.Registry, parts.Definitions, parts.Connections}, scopes: parts.Scopes, connections: parts.Connections},
 		attempts:   attempts,
 		outcomes:   &outcomes{queue: parts.Queue, results: results, claims: attempts.claims, lifecycle: lifecycle, telemetry: telemetry},
 		quarantine: &quarantine{bus: parts.Queue.Bus, telemetry: telemetry},
@@ -135,6 +135,12 @@ func (x *Executor) Prepare(ctx context.Context) error {
 		return err
 	}
 	for _, c := range x.served.all() {
+		if used, err := x.served.used(ctx, c); err != nil || !used {
+			if err != nil {
+				return err
+			}
+			continue
+		}
 		if err := x.ensureConsumers(ctx, c); err != nil {
 			return err
 		}

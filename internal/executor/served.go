@@ -1,6 +1,8 @@
 package executor
 
 import (
+	"context"
+
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 )
@@ -10,6 +12,7 @@ import (
 type served struct {
 	registry    *connectors.Registry
 	definitions *records.Definitions
+	connections *records.Connections
 }
 
 func (s served) get(key string) (*connectors.Connector, bool) {
@@ -29,6 +32,15 @@ func (s served) version(c *connectors.Connector, version string) *connectors.Con
 		return older
 	}
 	return c
+}
+
+// used reports whether there may be work for a connector: a definition that has no
+// connection, and does not work without one, needs no consumers.
+func (s served) used(ctx context.Context, c *connectors.Connector) (bool, error) {
+	if _, code := s.registry.Get(c.Key); code || c.DefaultConfig != nil {
+		return true, nil
+	}
+	return s.connections.Used(ctx, c.Key)
 }
 
 func (s served) all() []*connectors.Connector {

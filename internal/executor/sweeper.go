@@ -3,12 +3,10 @@ package executor
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/hawser-io/hawser/internal/queue"
-	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -18,7 +16,7 @@ import (
 // result takes one message, and a message is removed by its sequence.
 type sweeper struct {
 	queue       *queue.Queue
-	definitions *records.Definitions
+	served      served
 	unprocessed *unprocessed
 	orphans     *queue.Orphans
 	after       time.Duration // how long a message may lie before
@@ -70,16 +68,16 @@ func (s *sweeper) sweep(ctx context.Context, stream events.Stream, filter string
 	if err != nil {
 		return err
 	}
-	unserved := slices.DeleteFunc(slices.Collect(maps.Keys(subjects)), s.served)
+	unserved := s.unserved(ctx, subjects)
 	if len(unserved) > 0 { // what the definitions in memory lack may have been published a moment ago
-		if err := s.definitions.Load(ctx); err != nil {
+		if err := s.served.definitions.Load(ctx); err != nil {
 			return err
 		}
-		unserved = slices.DeleteFunc(unserved, s.served)
+		unserved = s.unserved(ctx, subjects)
 	}
 	var errs []error
-	for _, subject := range unserved {
-		errs = s.endSubject(ctx, stream, subject, errs)
+	for subject, reason := range unserved {
+		errs = append(errs, s.endSubject(ctx, stream, subject, reason)...)
 		if len(errs) >= sweepErrors {
 			return errors.Join(errs...)
 		}
@@ -90,13 +88,35 @@ func (s *sweeper) sweep(ctx context.Context, stream events.Stream, filter string
 	return errors.Join(errs...)
 }
 
-// served reports whether an executor may take the messages of a subject.
-func (s *sweeper) served(subject string) bool {
-	if _, err := s.queue.Subjects.ParseInactivity(subject); err == nil {
-		return true // by every executor
+// unserved returns the subjects whose messages no executor takes, with the reason.
+func (s *sweeper) unserved(ctx context.Context, subjects map[string]uint64) map[string]error {
+	unserved := map[string]error{}
+	for subject := range subjects {
+		if reason := s.notServed(ctx, subject); reason != nil {
+			unserved[subject] = reason
+		}
 	}
-	_, err := s.definitions.Get(s.connector(subject))
-	return err == nil
+	return unserved
+}
+
+// notServed returns why no executor takes the messages of a subject; nil if one does, or
+// nobody can say.
+func (s *sweeper) notServed(ctx context.Context, subject string) error {
+	if _, err := s.queue.Subjects.ParseInactivity(subject); err == nil {
+		return nil // by every executor
+	}
+	key := s.connector(subject)
+	c, err := s.served.definitions.Get(key)
+	if err != nil {
+		return notRegistered(key)
+	}
+	if !c.Declarative() {
+		return nil
+	}
+	if used, err := s.served.used(ctx, c); used || err != nil {
+		return nil
+	}
+	return connectors.Errorf(connectors.CodeConnectorNotConnected, "nobody is connected to %s", key)
 }
 
 // connector returns the connector of a subject, or "".
@@ -111,8 +131,8 @@ func (s *sweeper) connector(subject string) string {
 	return action.Connector
 }
 
-// endSubject ends what has lain on a subject for too long, and adds what went wrong to errs.
-func (s *sweeper) endSubject(ctx context.Context, stream events.Stream, subject string, errs []error) []error {
+// endSubject ends what has lain on a subject for too long, and returns what went wrong.
+func (s *sweeper) endSubject(ctx context.Context, stream events.Stream, subject string, reason error) (errs []error) {
 	from := uint64(1)
 	for range sweepLimit {
 		message, err := s.queue.Streams.First(ctx, stream, from, subject)
@@ -123,7 +143,7 @@ func (s *sweeper) endSubject(ctx context.Context, stream events.Stream, subject 
 			return append(errs, err)
 		}
 		from = message.Sequence + 1
-		if err = s.unprocessed.end(ctx, message, notRegistered(s.connector(subject))); err == nil {
+		if err = s.unprocessed.end(ctx, message, reason); err == nil {
 			err = s.queue.Streams.Remove(ctx, stream, message.Sequence)
 		}
 		if err != nil {

@@ -39,6 +39,8 @@ const (
 type cache[T any] struct {
 	store kvstore.Store
 	parse func(kvstore.Entry) (T, error)
+	// notify gets every event of the watch; optional.
+	notify func(kvstore.Event)
 	// cacheAbsence caches also that there is no record, where only few keys are asked for.
 	cacheAbsence bool
 
@@ -87,6 +89,12 @@ func newCache[T any](store kvstore.Store, parse func(kvstore.Entry) (T, error)) 
 	if err != nil {
 		panic(err) // the size is a positive constant
 	}
+	return c
+}
+
+// notifying sets notify.
+func (c *cache[T]) notifying(notify func(kvstore.Event)) *cache[T] {
+	c.notify = notify
 	return c
 }
 
@@ -198,6 +206,9 @@ func (c *cache[T]) run(ctx context.Context) error {
 				return
 			}
 			c.changed(event)
+			if c.notify != nil {
+				c.notify(event)
+			}
 		})
 		c.restart(nil)
 	}

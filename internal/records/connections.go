@@ -24,19 +24,21 @@ type Connections struct {
 	urls   *urlIndex
 	routes *routeIndex
 	signer urlSigner
+	used   *usedConnectors
 }
 
 // NewConnections returns the connections of buckets.
 func NewConnections(buckets Buckets, sealer *Sealer) *Connections {
+	used := newUsedConnectors()
 	return &Connections{
-		bucket: buckets.Connections, status: buckets.Status, sealer: sealer, now: time.Now,
+		used: used, bucket: buckets.Connections, status: buckets.Status, sealer: sealer, now: time.Now,
 		cache: newCache(buckets.Connections, func(e kvstore.Entry) (*Connection, error) {
 			c, err := parseConnection(e)
 			if err != nil {
 				return nil, errUnreadable(err)
 			}
 			return c, nil
-		}),
+		}).notifying(used.seen),
 		urls:   newURLIndex(buckets.Webhooks),
 		routes: newRouteIndex(buckets.Routes),
 	}
