@@ -47,7 +47,7 @@ func (x *Executor) serveConnectors(ctx, grace context.Context, v *validations) e
 		case <-ctx.Done():
 			return g.Wait()
 		case <-changed:
-		case <-x.served.connections.NewlyUsed():
+		case <-x.served.connections.Used.Changed():
 		case <-again.C:
 		}
 	}

@@ -40,7 +40,7 @@ func (s served) used(ctx context.Context, c *connectors.Connector) (bool, error)
 	if _, code := s.registry.Get(c.Key); code || c.DefaultConfig != nil {
 		return true, nil
 	}
-	return s.connections.Used(ctx, c.Key)
+	return s.connections.Used.Has(ctx, c.Key)
 }
 
 func (s served) all() []*connectors.Connector {

@@ -24,14 +24,15 @@ type Connections struct {
 	urls   *urlIndex
 	routes *routeIndex
 	signer urlSigner
-	used   *usedConnectors
+	// Used are the connectors that have connections.
+	Used *UsedConnectors
 }
 
 // NewConnections returns the connections of buckets.
 func NewConnections(buckets Buckets, sealer *Sealer) *Connections {
 	used := newUsedConnectors()
-	return &Connections{
-		used: used, bucket: buckets.Connections, status: buckets.Status, sealer: sealer, now: time.Now,
+	s := &Connections{
+		Used: used, bucket: buckets.Connections, status: buckets.Status, sealer: sealer, now: time.Now,
 		cache: newCache(buckets.Connections, func(e kvstore.Entry) (*Connection, error) {
 			c, err := parseConnection(e)
 			if err != nil {
@@ -42,6 +43,8 @@ func NewConnections(buckets Buckets, sealer *Sealer) *Connections {
 		urls:   newURLIndex(buckets.Webhooks),
 		routes: newRouteIndex(buckets.Routes),
 	}
+	used.connections = s
+	return s
 }
 
 // Sealer returns what seals the connections.

@@ -3,6 +3,7 @@ package manifest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/template"
@@ -45,7 +46,7 @@ func (p *probe) validate(ctx context.Context, call *connectors.Call) error {
 			return outputError("learn.config."+field, err)
 		}
 		if value == nil {
-			continue
+			return outputError("learn.config."+field, errors.New("yields nothing"))
 		}
 		if call.Learned[field], err = encode(value); err != nil {
 			return outputError("learn.config."+field, err)
