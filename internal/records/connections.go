@@ -106,17 +106,17 @@ func (s *Connections) LatestOrUnreadable(ctx context.Context, r Ref) (*Connectio
 // second. Unreadable ones are included, see [Connection.Unreadable]. An error ends the list unless it
 // is [ErrForeignKey].
 func (s *Connections) List(ctx context.Context, t events.Tenant) iter.Seq2[*Connection, error] {
-	return s.list(ctx, t.Tokens()+".>")
+	return listConnections(ctx, s.bucket, t.Tokens()+".>")
 }
 
 // OfConnector is List of all tenants' connections of a connector.
 func (s *Connections) OfConnector(ctx context.Context, connector string) iter.Seq2[*Connection, error] {
-	return s.list(ctx, "*.*."+events.Token(connector)+".*")
+	return listConnections(ctx, s.bucket, "*.*."+events.Token(connector)+".*")
 }
 
-func (s *Connections) list(ctx context.Context, filter string) iter.Seq2[*Connection, error] {
+func listConnections(ctx context.Context, bucket kvstore.Store, filter string) iter.Seq2[*Connection, error] {
 	return func(yield func(*Connection, error) bool) {
-		for e, err := range s.bucket.List(ctx, filter) {
+		for e, err := range bucket.List(ctx, filter) {
 			if err != nil {
 				yield(nil, DatabaseError("list the connections", err))
 				return
@@ -192,7 +192,7 @@ func (s *Connections) Write(ctx context.Context, sealed *Sealed) error {
 		s.routes.remove(ctx, c, before.account)
 	}
 	if c.revision == 0 {
-		s.removeStatus(ctx, key) // of an earlier connection under the same key
+		removeStatus(ctx, s.status, key) // of an earlier connection under the same key
 	}
 	c.revision, c.indexed = revision, c.indexEntries()
 	return nil
@@ -218,7 +218,7 @@ func (s *Connections) Delete(ctx context.Context, c *Connection) error {
 	}
 	s.urls.remove(ctx, c.indexed.urls)
 	s.routes.remove(ctx, c, c.indexed.account)
-	s.removeStatus(ctx, r.Key())
+	removeStatus(ctx, s.status, r.Key())
 	return nil
 }
 
@@ -230,8 +230,8 @@ func cleanup(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 }
 
-func (s *Connections) removeStatus(ctx context.Context, key string) {
+func removeStatus(ctx context.Context, status kvstore.Store, key string) {
 	ctx, cancel := cleanup(ctx)
 	defer cancel()
-	_ = s.status.Delete(ctx, key, 0) // a status without a connection is never read
+	_ = status.Delete(ctx, key, 0) // a status without a connection is never read
 }

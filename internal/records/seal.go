@@ -89,7 +89,7 @@ func (s *Connections) Seal(d *Draft) (*Sealed, error) {
 	if err != nil {
 		return nil, EncryptError(err)
 	}
-	text, err := s.sealer.keys.SealFields(doc, clear, s.binding(&c))
+	text, err := s.sealer.keys.SealFields(doc, clear, s.sealer.bindingOf(&c))
 	if err != nil {
 		return nil, EncryptError(err)
 	}
@@ -109,8 +109,8 @@ func (s *Connections) Seal(d *Draft) (*Sealed, error) {
 	return &Sealed{Text: text, record: d.Record, newURL: !d.newURL.IsZero()}, nil
 }
 
-func (s *Connections) binding(c *Connection) crypto.Binding {
-	return s.sealer.binding(bucketConnections, c.Ref().Key())
+func (s *Sealer) bindingOf(c *Connection) crypto.Binding {
+	return s.binding(bucketConnections, c.Ref().Key())
 }
 
 // OpenConfig returns a record's config in the clear, the caller's own copy. Keep
@@ -122,7 +122,7 @@ func (s *Connections) OpenConfig(c *Connection) (json.RawMessage, error) {
 	}
 	const before, after = `{"config":`, `}`
 	doc := slices.Concat([]byte(before), c.Config, []byte(after))
-	doc, err := s.sealer.keys.OpenFields(doc, under(pointerConfig, places), s.binding(c))
+	doc, err := s.sealer.keys.OpenFields(doc, under(pointerConfig, places), s.sealer.bindingOf(c))
 	if err != nil {
 		return nil, DecryptError(c, err)
 	}
@@ -179,7 +179,7 @@ func (p *sealedPlace) open() error {
 	if err := json.Unmarshal(p.value, &envelope); err != nil {
 		return DecryptError(p.record, errors.New("a sealed field is not an envelope"))
 	}
-	plain, err := p.store.sealer.keys.Open(envelope, p.store.binding(p.record), p.pointer)
+	plain, err := p.store.sealer.keys.Open(envelope, p.store.sealer.bindingOf(p.record), p.pointer)
 	if err != nil {
 		return DecryptError(p.record, err)
 	}

@@ -145,7 +145,7 @@ func (o *opened) get(place string, open func() (secret.Text, error)) (secret.Tex
 
 // openAt opens an envelope of the record.
 func (s *Connections) openAt(c *Connection, envelope, pointer string) (secret.Text, error) {
-	plain, err := s.sealer.keys.Open(envelope, s.binding(c), pointer)
+	plain, err := s.sealer.keys.Open(envelope, s.sealer.bindingOf(c), pointer)
 	if err != nil {
 		return secret.Text{}, DecryptError(c, err)
 	}
