@@ -89,7 +89,7 @@ func (o *outcomes) retry(ctx context.Context, t *task, next time.Time, e *connec
 		return 0, err
 	}
 	o.telemetry.attempt(t, "retrying")
-	o.telemetry.line(ctx, zerolog.InfoLevel, t).Str("outcome", "retrying").Str("code", string(e.Code)).
+	o.telemetry.line(ctx, zerolog.InfoLevel, t).Str("outcome", "retrying").Str("code", string(e.Code)).Str("error", e.Message).
 		Int("attempt", request.Attempt).Time("next", next).Msg("action")
 	return request.Attempt, nil
 }

@@ -169,13 +169,13 @@ func (s *results) storeEvent(ctx context.Context, t *task, resultID string, kind
 
 // record notes the result in the connection's status, the metrics and the log.
 func (s *results) record(ctx context.Context, t *task, e *connectors.Error, took time.Duration) {
-	outcome, code, level := "completed", "", zerolog.InfoLevel
+	outcome, code, message, level := "completed", "", "", zerolog.InfoLevel
 	if e != nil {
-		outcome, code, level = "failed", string(e.Code), zerolog.WarnLevel
+		outcome, code, message, level = "failed", string(e.Code), e.Message, zerolog.WarnLevel
 	}
 	if t.connection != nil {
 		s.status.Action(t.ref(), code)
 	}
 	s.telemetry.attempt(t, outcome)
-	s.telemetry.line(ctx, level, t).Str("outcome", outcome).Str("code", code).Int("attempt", t.attempt()).Dur("ms", took).Msg("action")
+	s.telemetry.line(ctx, level, t).Str("outcome", outcome).Str("code", code).Str("error", message).Int("attempt", t.attempt()).Dur("ms", took).Msg("action")
 }

@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"syscall"
 	"time"
 
 	"code.dny.dev/ssrf"
@@ -53,7 +54,12 @@ func New(opts *Options) *http.Client {
 		}
 	}
 	guard := ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...))
-	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second, Control: guard.Safe}
+	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second, Control: func(network, address string, c syscall.RawConn) error {
+		if err := guard.Safe(network, address, c); err != nil {
+			return &refusedError{err}
+		}
+		return nil
+	}}
 	timeout := opts.Timeout
 	if timeout == 0 {
 		timeout = defaultTimeout
@@ -74,6 +80,13 @@ func New(opts *Options) *http.Client {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
+
+// refusedError is the error of an address that may not be dialled.
+type refusedError struct{ cause error }
+
+func (e *refusedError) Error() string        { return e.cause.Error() }
+func (e *refusedError) Unwrap() error        { return e.cause }
+func (e *refusedError) AddressRefused() bool { return true } // for CallFailure of pkg/connectors
 
 // Refused reports whether err means that the address may not be dialled. Trying
 // again will not help.

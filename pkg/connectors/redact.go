@@ -1,6 +1,7 @@
 package connectors
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"net/url"
@@ -65,13 +66,8 @@ func redact(text string, call *Call) string {
 // publicText returns the text of an error for people. The text of a failed request has its
 // whole URL, which can contain internal addresses and credentials, so it is replaced.
 func publicText(err error) string {
-	request, ok := errors.AsType[*url.Error](err)
-	switch {
-	case !ok:
+	if !is[*url.Error](err) {
 		return err.Error()
-	case request.Timeout():
-		return "the provider did not answer in time"
-	default:
-		return "the request to the provider failed"
 	}
+	return cmp.Or(CallFailure(err), "the request to the provider failed")
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"bytes"
 	"errors"
 	"io"
@@ -18,7 +19,6 @@ import (
 	"github.com/hawser-io/hawser/internal/ingress/problem"
 	"github.com/hawser-io/hawser/internal/oauth/flow"
 	"github.com/hawser-io/hawser/internal/records"
-	"github.com/hawser-io/hawser/internal/safehttp"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -202,12 +202,10 @@ func callError(err error) *connectors.Error {
 	switch {
 	case e.Code != connectors.CodeInternal && e.Code != connectors.CodeConnectorActionTimeout:
 		return e
-	case safehttp.Refused(err):
-		e = connectors.Errorf(connectors.CodeConnectorActionFailed, "the provider's address may not be called; the operator allows networks (HAWSER_ALLOW_NETWORKS)")
 	case isTimeout(err):
 		e = connectors.Errorf(connectors.CodeConnectorActionTimeout, "the provider did not answer in time")
 	default:
-		e = connectors.Errorf(connectors.CodeConnectorActionFailed, "the provider could not be reached")
+		e = connectors.Errorf(connectors.CodeConnectorActionFailed, "%s", cmp.Or(connectors.CallFailure(err), "the provider could not be reached"))
 	}
 	e.Cause = err
 	return e

@@ -60,6 +60,8 @@ func (e *Error) Error() string {
 		return "the response of the token endpoint holds no token"
 	case e.Status != 0:
 		return "the token endpoint answered " + strconv.Itoa(e.Status)
+	case connectors.CallFailure(e.cause) != "":
+		return "the token endpoint did not answer: " + connectors.CallFailure(e.cause)
 	case e.cause != nil:
 		return "the token endpoint did not answer"
 	}
