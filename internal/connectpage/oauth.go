@@ -67,6 +67,7 @@ func (p *Pages) finish(w http.ResponseWriter, r *http.Request, response url.Valu
 	if outcome.Status == "selection_required" {
 		page = content{Title: "One more step", Text: "The account has several sites. Choose one where you began."}
 	}
+	page.WebhookURL = outcome.WebhookURL
 	render(w, http.StatusOK, "message", page)
 	return nil
 }

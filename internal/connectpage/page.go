@@ -34,6 +34,7 @@ type content struct {
 	Action      string // where the form goes; "" for no form
 	Link        string // where to go on
 	LinkText    string
+	WebhookURL  string // of a new connection, shown once
 }
 
 // option is a choice of a form or of a field.

@@ -96,7 +96,7 @@ func (p *Pages) submitSession(w http.ResponseWriter, r *http.Request) error {
 		if err := p.oauth.Sessions.Select(r.Context(), s, choice); err != nil {
 			return err
 		}
-		finish(w, s)
+		finish(w, s, "")
 	case r.PostForm.Get("connector") == "":
 		redirect(w, r, r.URL.Path+"?choice="+url.QueryEscape(choice))
 	default:
@@ -111,7 +111,7 @@ func (p *Pages) connect(w http.ResponseWriter, r *http.Request, s *records.Sessi
 	if err != nil {
 		return err
 	}
-	next, err := p.oauth.Sessions.Connect(r.Context(), s, def.Key, configOf(def, r.PostForm))
+	next, webhookURL, err := p.oauth.Sessions.Connect(r.Context(), s, def.Key, configOf(def, r.PostForm))
 	switch {
 	case errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorConfigInvalid}):
 		form{session: s, connector: def, entered: r.PostForm, err: connectors.AsError(err)}.render(w)
@@ -125,18 +125,20 @@ func (p *Pages) connect(w http.ResponseWriter, r *http.Request, s *records.Sessi
 			Tenant: tenantLine(s), Link: next, LinkText: "Continue",
 		})
 	default:
-		finish(w, s)
+		finish(w, s, webhookURL)
 	}
 	return nil
 }
 
-// finish shows the end of a session, with a link to its return URL.
-func finish(w http.ResponseWriter, s *records.Session) {
+// finish shows the end of a session, with a link to its return URL, and the webhook URL of the
+// new connection: it is shown nowhere later.
+func finish(w http.ResponseWriter, s *records.Session, webhookURL string) {
 	page := connected(s)
 	outcome := flow.Outcome{Status: "success", Connector: s.Connector, ReturnURL: s.ReturnURL}
 	if to := outcome.Location(nil); to != "" {
 		page = content{Title: "Connected", Text: "The connection is ready.", Link: to, LinkText: "Go back"}
 	}
+	page.WebhookURL = webhookURL
 	render(w, http.StatusOK, "message", page)
 }
 

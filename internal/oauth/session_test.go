@@ -188,3 +188,18 @@ func TestSiteSelectionIsNeverSilent(t *testing.T) {
 		t.Errorf("events: got %s", kinds)
 	}
 }
+
+func TestTheWebhookURLIsShownOnceAfterConnectingByALink(t *testing.T) {
+	t.Parallel()
+	in, _ := withDemo(t, nil)
+	made := in.session(map[string]any{"connectors": []string{"demo-key"}})
+	in.runExecutor(t)
+	b := testenv.NewBrowser(t)
+	status, _, body := b.Post(made.URL, url.Values{"connector": {"demo-key"}, "config.apiKey": {"demo_x"}})
+	if status != http.StatusOK || !regexp.MustCompile(`/connectors/demo-key/webhook/[0-9a-f]{48}<`).MatchString(body) {
+		t.Errorf("got %d\n%s\nwant the webhook URL", status, body)
+	}
+	if _, _, body := b.Get(made.URL); strings.Contains(body, "/webhook/") || !strings.Contains(body, "Connected") {
+		t.Errorf("later: %s", body)
+	}
+}

@@ -33,6 +33,8 @@ type Outcome struct {
 	Status    string // success, selection_required or error
 	Connector string
 	ReturnURL string // "": the browser stays
+	// WebhookURL is that of the new connection, which is shown once; "" if it has none.
+	WebhookURL string
 }
 
 // Location returns where to redirect the browser, "" if nowhere. It carries the status,
@@ -85,7 +87,7 @@ func (c *Callbacks) Handle(ctx context.Context, connector string, query url.Valu
 		return out, refusal
 	}
 	out.ReturnURL = flow.ReturnURL
-	status, err := c.complete(ctx, flow, query)
+	status, webhookURL, err := c.complete(ctx, flow, query)
 	if err != nil {
 		refusal = connectors.AsError(err)
 		c.refuse(ctx, flow, refusal)
@@ -94,6 +96,7 @@ func (c *Callbacks) Handle(ctx context.Context, connector string, query url.Valu
 	}
 	out.Status = status
 	c.record(ctx, h, out)
+	out.WebhookURL = webhookURL
 	return out, nil
 }
 

@@ -18,39 +18,39 @@ import (
 
 // complete turns a checked callback into a connection. Once the code is exchanged, the
 // work continues without the browser.
-func (c *Callbacks) complete(ctx context.Context, flow *records.Flow, query url.Values) (status string, err error) {
+func (c *Callbacks) complete(ctx context.Context, flow *records.Flow, query url.Values) (status, webhookURL string, err error) {
 	def, err := c.tokens.Parts.Servers.Connector(flow.Connector)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	code, refusal := codeOf(def.Auth.OAuth2, query)
 	if refusal != nil {
-		return "", refusal
+		return "", "", refusal
 	}
 	secrets, err := c.flows.Open(flow)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	if err := endpoint.RequireCode(def); err != nil {
-		return "", err
+		return "", "", err
 	}
 	config, err := withCallbackParams(def, json.RawMessage(secrets.Config.Reveal()), query)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	server, err := c.tokens.Parts.Servers.Server(ctx, def, config)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 6*c.opts.CallTimeout)
 	defer cancel()
 	got, err := c.tokens.Client.ExchangeCode(ctx, server, endpoint.Code{Code: code, Verifier: secrets.Verifier, RedirectURI: flow.Redirect, Scopes: flow.Scopes})
 	if err != nil {
-		return "", endpoint.Coded(err)
+		return "", "", endpoint.Coded(err)
 	}
 	if def.Auth.OAuth2.Nonce && !sameNonce(c.links.nonce(flow.Key()), got, query) {
 		c.tokens.Options.Log.Warn().Str("connector", def.Key).Msg("an ID token has another nonce than the authorization request")
-		return "", stateInvalid(reasonMismatch)
+		return "", "", stateInvalid(reasonMismatch)
 	}
 	a := &authorization{
 		tokens: c.tokens, connections: c.tokens.Parts.Connections, sessions: c.sessions,
@@ -59,9 +59,10 @@ func (c *Callbacks) complete(ctx context.Context, flow *records.Flow, query url.
 	ctx = server.WithBoundCertificate(ctx)
 	if err := a.exchangeToken(ctx); err != nil {
 		a.revoke(ctx)
-		return "", err
+		return "", "", err
 	}
-	return a.store(ctx)
+	status, err = a.store(ctx)
+	return status, a.webhookURL, err
 }
 
 // authorization is an authorisation whose tokens were issued and are not yet stored.
@@ -77,6 +78,7 @@ type authorization struct {
 	user        *records.User
 	account     string // the provider's, "" if unknown
 
+	webhookURL         string   // of the new connection, "" if it has none
 	installationScopes []string // that were requested for an installation
 }
 
@@ -149,6 +151,9 @@ func (a *authorization) store(ctx context.Context) (status string, err error) {
 	}
 	a.tokens.References.Release(ctx, stored.Replaced)
 	a.finish(ctx, stored.Record, grant)
+	if a.flow.Reconnect == "" {
+		a.webhookURL = stored.View.WebhookURL
+	}
 	if stored.Record.State == records.Selecting {
 		return "selection_required", nil
 	}

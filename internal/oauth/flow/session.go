@@ -127,41 +127,45 @@ func (s *Sessions) Connectors(session *records.Session) []*connectors.Connector 
 }
 
 // Connect connects the chosen connector. It returns the URL of the authorisation, "" if
-// the connection is made already. A session makes one connection: the session is claimed
+// the connection is made already, and that one's webhook URL, if it has one. A session makes one connection: the session is claimed
 // first, by revision, and of the authorisations that a user starts in it only the last
 // is accepted.
-func (s *Sessions) Connect(ctx context.Context, session *records.Session, connector string, config []byte) (next string, err error) {
+func (s *Sessions) Connect(ctx context.Context, session *records.Session, connector string, config []byte) (next, webhookURL string, err error) {
 	if !slices.ContainsFunc(s.Connectors(session), func(c *connectors.Connector) bool { return c.Key == connector }) {
-		return "", connectors.Errorf(connectors.CodeForbidden, "this link is not for %.64q", connector)
+		return "", "", connectors.Errorf(connectors.CodeForbidden, "this link is not for %.64q", connector)
 	}
 	def, err := s.connections.Connector(connector)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	// A second request while a connection is being made would report a failure.
 	underWay := session.Status == SessionPending && session.Flow == "" && def.Auth.Kind != connectors.AuthOAuth2
 	if session.Status == SessionConnected || session.Status == SessionSelecting || underWay {
-		return "", stateInvalid(reasonReplayed)
+		return "", "", stateInvalid(reasonReplayed)
 	}
 	session.Connector, session.Status, session.Code, session.Flow = connector, SessionPending, "", ""
 	if err := s.claim(ctx, session); err != nil {
-		return "", err
+		return "", "", err
 	}
 	in := connection.ConnectInput{Config: config}
 	if def.Auth.Kind == connectors.AuthOAuth2 {
 		started, err := s.starter.Start(ctx, sessionRef(session), StartInput{ConnectInput: in, ReturnURL: session.ReturnURL, session: session.Key()})
 		if err == nil {
 			session.Flow = started.record
-			return started.AuthorizationURL, s.claim(ctx, session)
+			return started.AuthorizationURL, "", s.claim(ctx, session)
 		}
-		return "", s.end(ctx, session, err)
+		return "", "", s.end(ctx, session, err)
 	}
+	var view *connection.View
 	if def.Auth.OAuth2 != nil {
-		_, err = s.credentials.Connect(ctx, sessionRef(session), in)
+		view, err = s.credentials.Connect(ctx, sessionRef(session), in)
 	} else {
-		_, err = s.connections.Connect(ctx, sessionRef(session), in)
+		view, err = s.connections.Connect(ctx, sessionRef(session), in)
 	}
-	return "", s.end(ctx, session, err)
+	if err == nil {
+		webhookURL = view.WebhookURL
+	}
+	return "", webhookURL, s.end(ctx, session, err)
 }
 
 const saveTimeout = 5 * time.Second
