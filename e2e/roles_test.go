@@ -19,7 +19,7 @@ type cluster struct{ *hawser }
 func (c cluster) join(program string, args ...string) *process {
 	c.t.Helper()
 	return start(c.t, program, append([]string{
-		"--http", "127.0.0.1:0", "--nats-url", c.nats, "--nats-creds", filepath.Join(c.data, "nats.creds"), "--keyset", filepath.Join(c.data, "keyset.json"),
+		"--demo", "--http", "127.0.0.1:0", "--nats-url", c.nats, "--nats-creds", filepath.Join(c.data, "nats.creds"), "--keyset", filepath.Join(c.data, "keyset.json"),
 	}, args...)...)
 }
 

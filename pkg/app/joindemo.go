@@ -1,28 +1,27 @@
 package app
 
 import (
+	"errors"
 	"net/netip"
 	"net/url"
 
 	"github.com/hawser-io/hawser/internal/demo"
 )
 
-// joinDemo registers the demo connectors and allows the demo provider's address, if the
-// system that a role joins has one: every program has the connectors' code, and the
-// catalogue has the provider's URL. Only a URL on loopback is accepted.
+// joinDemo registers the demo connectors and allows the demo provider's address, which is
+// in the catalogue of the system that the role joins: every program has the connectors'
+// code. Only a URL on loopback is accepted. It is done on request only: whoever can write
+// the catalogue could otherwise open loopback in every role.
 // It comes before [node.openProviders], which needs the allowed networks.
 func (n *node) joinDemo() error {
 	def, err := n.definitions.Get(demo.KeyConnector)
 	if err != nil {
-		return nil // this system has no demo
+		return errors.New("--demo: this system has no demo connectors; start 'hawser up --demo' first")
 	}
 	at, err := url.Parse(def.BaseURL)
-	if err != nil {
-		return nil
-	}
 	network, ok := loopbackOf(def.BaseURL)
-	if !ok {
-		return nil
+	if err != nil || !ok {
+		return errors.New("--demo: the demo provider of this system is not on loopback")
 	}
 	for _, c := range demo.Connectors(at.Scheme + "://" + at.Host) {
 		if _, known := n.registry.Get(c.Key); known {

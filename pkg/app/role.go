@@ -103,7 +103,10 @@ func (p *program) join(ctx context.Context, j joining) error {
 		return err
 	}
 	// Every role calls providers: executors their APIs, the others token endpoints.
-	if err := n.joinDemo(); err != nil {
+	if r.Demo {
+		err = n.joinDemo()
+	}
+	if err != nil {
 		return err
 	}
 	return n.run(ctx, listener, j.roles, func() {

@@ -39,6 +39,7 @@ type remote struct {
 	NATSCreds string `name:"nats-creds" help:"File with the credentials." type:"path" placeholder:"FILE"`
 	Keyset    string `help:"File with the keyset, or env:NAME." placeholder:"FILE" required:""`
 	HTTP      string `name:"http" help:"Address to listen on." default:"${http}"`
+	Demo      bool   `help:"Serve the demo connectors of 'hawser up --demo', and call its provider on loopback."`
 }
 
 var basePathForm = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$`)
