@@ -137,7 +137,7 @@ func (e *editor) mergeConfig(d *edit, patch json.RawMessage, grace *time.Duratio
 	if def.Webhook != nil {
 		d.RetireSecret(def.Webhook.SecretField, current, config, *grace, e.now().UTC())
 	}
-	d.Config, d.Record.ConnectorVersion = config, def.Version
+	d.Config, d.Record.ConnectorVersion, d.Record.Captured = config, def.Version, "" // the field may have a typed secret now
 	account := providerAccount(def, config)
 	if def.AccountFromProvider() && !def.ProvesOwner() && account != providerAccount(def, current) {
 		return invalidConfig("the config is not valid", "config."+def.Webhook.AccountField, "is set by the provider; connect again to change it")
@@ -183,8 +183,36 @@ func (s *Service) CaptureSecret(ctx context.Context, r records.Ref, field string
 		if err != nil {
 			return nil, records.EncryptError(err)
 		}
-		d.Config, d.approved = merged, true
+		d.Config, d.approved, d.Record.Captured = merged, true, field
 		return []events.Kind{events.ConnectorUpdated}, nil
 	})
 	return err
+}
+
+// TakeCapturedSecret returns the webhook secret that a provider has handed over, once: for
+// providers at which somebody has to type it in. CONNECTOR_WEBHOOK_NOT_CONFIGURED if there is
+// none, or somebody has read it.
+func (s *Service) TakeCapturedSecret(ctx context.Context, r records.Ref) (captured secret.Text, err error) {
+	if err := s.names.check(r); err != nil {
+		return captured, err
+	}
+	_, err = s.edits.change(ctx, r, noData, func(d *edit) ([]events.Kind, error) {
+		if d.Record.Captured == "" {
+			return nil, connectors.Errorf(connectors.CodeConnectorWebhookNotConfigured, "the connection has no secret of its provider's that nobody has read; have the provider send one again")
+		}
+		config, err := s.connections.OpenConfig(d.Record)
+		if err != nil {
+			return nil, err
+		}
+		var text string
+		if err := json.Unmarshal(records.FieldAt(config, d.Record.Captured), &text); err != nil {
+			return nil, records.DecryptError(d.Record, err)
+		}
+		captured, d.Record.Captured = secret.New(text), ""
+		return []events.Kind{events.ConnectorUpdated}, nil
+	})
+	if err != nil {
+		return secret.Text{}, err
+	}
+	return captured, nil
 }

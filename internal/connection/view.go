@@ -27,13 +27,16 @@ type View struct {
 	PreviousURLUntil *time.Time      `json:"previous_webhook_url_until,omitempty"`
 	// PreviousSecretUntil is until when a webhook secret verifies that another has
 	// taken the place of; the last of them, if there are several.
-	PreviousSecretUntil *time.Time         `json:"previous_webhook_secret_until,omitempty"`
-	Tags                map[string]string  `json:"tags,omitempty"`
-	Resource            *records.Resource  `json:"resource,omitempty"`
-	Resources           []records.Resource `json:"resources,omitempty"` // to choose from, while selecting
-	User                *records.User      `json:"user,omitempty"`
-	GrantedScopes       []string           `json:"granted_scopes,omitempty"`
-	ExpiresAt           *time.Time         `json:"expires_at,omitempty"` // of the access token
+	PreviousSecretUntil *time.Time `json:"previous_webhook_secret_until,omitempty"`
+	// CapturedSecret says that the provider has handed over a webhook secret that nobody has
+	// read.
+	CapturedSecret bool               `json:"captured_secret,omitempty"`
+	Tags           map[string]string  `json:"tags,omitempty"`
+	Resource       *records.Resource  `json:"resource,omitempty"`
+	Resources      []records.Resource `json:"resources,omitempty"` // to choose from, while selecting
+	User           *records.User      `json:"user,omitempty"`
+	GrantedScopes  []string           `json:"granted_scopes,omitempty"`
+	ExpiresAt      *time.Time         `json:"expires_at,omitempty"` // of the access token
 	// Companions are the connection's further tokens, by name; from Get only.
 	Companions map[string]CompanionView `json:"companions,omitempty"`
 	Metadata   connectors.Metadata      `json:"metadata"`
@@ -88,6 +91,7 @@ func (w *viewer) view(c *records.Connection, url secret.Text) *View {
 			v.PreviousURLUntil = &p[0].Until
 		}
 	}
+	v.CapturedSecret = c.Captured != ""
 	for _, r := range c.Retired {
 		if w.now().Before(r.Until) && (v.PreviousSecretUntil == nil || r.Until.After(*v.PreviousSecretUntil)) {
 			v.PreviousSecretUntil = &r.Until

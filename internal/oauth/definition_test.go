@@ -278,3 +278,21 @@ func TestAnIDTokenHasTheFlowsNonce(t *testing.T) {
 		}
 	}
 }
+
+// Further keys of an app are set by the API, and shown by their names only.
+func TestAnAppsKeysAreSetAndNeverShown(t *testing.T) {
+	t.Parallel()
+	in := install(t, nil, connectorAt("https://p.example", func(c *connectors.Connector, _ *connectors.OAuth2) {}))
+	var shown records.AppView
+	status, problem := in.call(http.MethodPut, "/apps/p", map[string]any{"client_id": "i", "extra": map[string]string{"developer": "DEV-TOKEN"}}, &shown)
+	if status != http.StatusOK || len(shown.Extra) != 1 || shown.Extra[0] != "developer" {
+		t.Fatalf("got %d %v %+v, want the key's name", status, &problem, shown)
+	}
+	app, _, err := in.front.apps.Named(t.Context(), "p")
+	if err != nil || app.Extra["developer"].Reveal() != "DEV-TOKEN" {
+		t.Errorf("stored: got %v", err)
+	}
+	if status, _ := in.call(http.MethodPut, "/apps/p", map[string]any{"client_id": "i", "extra": map[string]string{"a.b": "x"}}, nil); status != http.StatusBadRequest {
+		t.Errorf("a name that no template can have: got %d, want 400", status)
+	}
+}

@@ -70,10 +70,13 @@ type Connection struct {
 	ProviderAccount string `json:"provider_account,omitempty"`
 	// Retired are the webhook secrets that still verify beside the config's, by ids
 	// that sort by their time.
-	Retired        map[string]RetiredSecret `json:"retired_secrets,omitempty"`
-	Tags           map[string]string        `json:"tags,omitempty"`
-	Grant          string                   `json:"grant,omitempty"` // key of the OAuth grant
-	GrantReference string                   `json:"hold,omitempty"`  // id of its hold on that, and on those:
+	Retired map[string]RetiredSecret `json:"retired_secrets,omitempty"`
+	// Captured is the config field with a webhook secret that the provider has handed over and
+	// nobody has read; "" if there is none.
+	Captured       string            `json:"captured_secret_field,omitempty"`
+	Tags           map[string]string `json:"tags,omitempty"`
+	Grant          string            `json:"grant,omitempty"` // key of the OAuth grant
+	GrantReference string            `json:"hold,omitempty"`  // id of its hold on that, and on those:
 	// Companions are the keys of the companions' grants, by name.
 	Companions map[string]string `json:"companions,omitempty"`
 	Resource   *Resource         `json:"resource,omitempty"`

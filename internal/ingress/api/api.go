@@ -69,7 +69,9 @@ func New(parts Parts, opts Options) *API {
 // Register adds the API's routes to mux, below the base path.
 func (a *API) Register(mux *http.ServeMux) {
 	for _, op := range a.operations {
-		a.handle(mux, op.method+" "+op.path, a.overHTTP(op))
+		if op.method != "" {
+			a.handle(mux, op.method+" "+op.path, a.overHTTP(op))
+		}
 	}
 	waiting := semaphore.NewWeighted(max(int64(a.opts.MaxRequests)/2, 1))
 	act := &actions{
@@ -97,6 +99,7 @@ func (a *API) Register(mux *http.ServeMux) {
 	a.handle(mux, "POST /dead-letters/{id}/redrive", answering(dead.redrive))
 	replays := &replays{a.Queue, a.Service, audit, a.opts.BasePath}
 	a.handle(mux, "POST /webhooks/{id}/replay", answering(replays.one))
+	a.handle(mux, "GET "+ofTenantsWebhook+"/body", bodies{replays}.serve)
 	a.handle(mux, "POST "+onConnection+"/replay", replays.ofConnection)
 }
 

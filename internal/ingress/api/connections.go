@@ -82,6 +82,16 @@ func (c connections) selectSite(ctx context.Context, p params) (any, error) {
 	return c.oauth.Sites.Select(ctx, p.ref(), p.ResourceID)
 }
 
+// capturedSecret answers, once, with the webhook secret that a provider has handed over: where
+// somebody has to type it in at the provider.
+func (c connections) capturedSecret(ctx context.Context, p params) (any, error) {
+	captured, err := c.service.TakeCapturedSecret(ctx, p.ref())
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{"secret": captured.Reveal()}, nil
+}
+
 // createSession makes a connect session: a link for an end user's browser.
 func (c connections) createSession(ctx context.Context, p params) (any, error) {
 	return c.oauth.Sessions.Create(ctx, flow.SessionInput{

@@ -10,7 +10,7 @@ import (
 // hawser.api.<name>.
 type operation struct {
 	name       string
-	method     string
+	method     string // "": by NATS only
 	path       string // below the base path
 	status     int    // of a success
 	parameters string // names of those that are not in the path
@@ -20,8 +20,11 @@ type operation struct {
 const (
 	ofTenant     = "/scopes/{scope}/{identity}/connections"
 	onConnection = ofTenant + "/{connector}"
-	ofApp        = "/apps/{connector}"
-	ofConnector  = "/connectors/{connector}"
+	// ofTenantsWebhook is a stored webhook.
+	ofTenantsWebhook = "/scopes/{scope}/{identity}/webhooks/{id}"
+
+	ofApp       = "/apps/{connector}"
+	ofConnector = "/connectors/{connector}"
 )
 
 // operations is the table.
@@ -34,6 +37,7 @@ func operations(parts Parts) []operation {
 	catalogue := catalogue{parts.Service}
 	conns := connections{parts.Service, parts.OAuth}
 	apps := apps{parts.Apps}
+	bodies := bodies{&replays{queue: parts.Queue}}
 	definitions := definitions{parts.Service, parts.Definitions, parts.Bases}
 	return []operation{
 		{"connectors.list", "GET", "/connectors", ok, "name limit offset count", catalogue.list},
@@ -51,10 +55,12 @@ func operations(parts Parts) []operation {
 		{"connections.rotate-webhook", "POST", onConnection + "/rotate-webhook", ok, "account", conns.rotateWebhook},
 		{"connections.resolve", "POST", onConnection + "/resolve", ok, "account", conns.resolve},
 		{"connections.refresh", "POST", onConnection + "/refresh", ok, "account", conns.refresh},
+		{"connections.captured-secret", "POST", onConnection + "/captured-secret", ok, "account", conns.capturedSecret},
+		{"webhooks.body", "", ofTenantsWebhook, ok, "offset", bodies.get},
 		{"connections.select", "POST", onConnection + "/select", ok, "account resource_id", conns.selectSite},
 		{"connect-sessions.create", "POST", "/connect-sessions", created, "scope identity connectors account return_url", conns.createSession},
 		{"apps.get", "GET", ofApp, ok, "", apps.get},
-		{"apps.set", "PUT", ofApp, ok, "client_id client_secret client_secrets scopes extra_params", apps.set},
+		{"apps.set", "PUT", ofApp, ok, "client_id client_secret client_secrets scopes extra_params extra", apps.set},
 		{"apps.delete", "DELETE", ofApp, none, "", apps.delete},
 	}
 }

@@ -18,6 +18,7 @@ import (
 // params are the parameters of an operation: those of path, query and body in one
 // object, as NATS callers send it.
 type params struct {
+	ID        string            `json:"id,omitempty"` // of a stored webhook
 	Scope     string            `json:"scope,omitempty"`
 	Identity  string            `json:"identity,omitempty"`
 	Connector string            `json:"connector,omitempty"`
