@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"os/exec"
 	"slices"
 	"strings"
@@ -36,7 +37,8 @@ func TestOneRefreshDespiteAStoppedProcess(t *testing.T) {
 		line, err := out.ReadString('\n')
 		must(t, err)
 		if want := fmt.Sprintf("generation %d\n", round+2); line != want {
-			t.Fatalf("round %d: the stopped process got %q, want %q", round+1, line, want)
+			rest, _ := io.ReadAll(out)
+			t.Fatalf("round %d: the stopped process got %q, want %q\n%s", round+1, line, want, rest)
 		}
 		if got := stats(t, p); got.Refreshes != round+1 || got.Reuses != 0 {
 			t.Fatalf("round %d: after it continued the provider counted %+v, want %d refreshes and no reuse", round+1, got, round+1)
