@@ -31,6 +31,10 @@ type Options struct {
 	// AckWait is how long a message lies whose executor has ended, before it is delivered
 	// to another one. Default 30 s.
 	AckWait time.Duration
+	// ServingLease is how long after the end of the last executor with a connector's code
+	// its requests wait for another one, before they are answered CONNECTOR_UNAVAILABLE.
+	// Default 15 min.
+	ServingLease time.Duration
 	// SilentAfter is the shortest time without a webhook after which webhook.silent is
 	// published for a connection that usually receives some. Default 10 min.
 	SilentAfter time.Duration
@@ -57,6 +61,7 @@ type Parts struct {
 	Claims      *records.Claims
 	Status      *records.StatusWriter
 	HTTP        *http.Client // for providers, see internal/safehttp
+	Serving     *records.Serving
 }
 
 // Executor runs the actions and webhook handlers of the connectors in its registry.
@@ -84,6 +89,7 @@ func New(parts Parts, opts *Options) *Executor {
 	}
 	o.Concurrency = cmp.Or(o.Concurrency, 64)
 	o.UnservedAfter = cmp.Or(o.UnservedAfter, 3*time.Second)
+	o.ServingLease = cmp.Or(o.ServingLease, 15*time.Minute)
 	o.AckWait = cmp.Or(o.AckWait, 30*time.Second)
 	o.SilentAfter = cmp.Or(o.SilentAfter, 10*time.Minute)
 	o.BusyAfter = cmp.Or(o.BusyAfter, 20)
@@ -108,7 +114,10 @@ func New(parts Parts, opts *Options) *Executor {
 		},
 	}
 	x.unprocessed = &unprocessed{queue: x.queue, actions: x.actions, webhooks: x.webhooks}
-	x.sweeper = &sweeper{queue: x.queue, served: x.served, unprocessed: x.unprocessed, after: o.UnservedAfter, orphans: queue.NewOrphans(x.queue.Streams, o.UnservedAfter), telemetry: x.telemetry}
+	lease := &serviceLease{
+		served: x.served, records: parts.Serving, duration: o.ServingLease, began: time.Now(), problem: x.telemetry.problem, until: map[string]reading{},
+	}
+	x.sweeper = &sweeper{queue: x.queue, served: x.served, unprocessed: x.unprocessed, lease: lease, after: o.UnservedAfter, orphans: queue.NewOrphans(x.queue.Streams, o.UnservedAfter), telemetry: x.telemetry}
 	x.calls = &callService{queue: x.queue, definitions: parts.Definitions}
 	x.validator = &validator{connections: parts.Connections, calls: calls, workers: x.workers, transport: parts.HTTP.Transport, telemetry: x.telemetry}
 	return x
@@ -176,6 +185,7 @@ func (x *Executor) Run(ctx, grace context.Context, serving func()) error {
 	g.Go(func() error { return x.serveConnectors(ctx, grace, validations) })
 	g.Go(func() error { return natsmicro.Serve(ctx, grace, x.queue.Bus, service, serving) })
 	g.Go(func() error { return x.sweeper.run(ctx) })
+	g.Go(func() error { return x.sweeper.lease.run(ctx) })
 	return g.Wait()
 }
 

@@ -17,6 +17,7 @@ import (
 type sweeper struct {
 	queue       *queue.Queue
 	served      served
+	lease       *serviceLease
 	unprocessed *unprocessed
 	orphans     *queue.Orphans
 	after       time.Duration // how long a message may lie before
@@ -111,6 +112,9 @@ func (s *sweeper) notServed(ctx context.Context, subject string) error {
 		return notRegistered(key)
 	}
 	if !c.Declarative() {
+		if s.lease.abandoned(ctx, c) {
+			return noExecutor(key)
+		}
 		return nil
 	}
 	if used, err := s.served.used(ctx, c); used || err != nil {

@@ -60,7 +60,8 @@ func (u *unprocessed) end(ctx context.Context, message *events.StoredMessage, re
 	if err != nil {
 		return u.actions.quarantine.store(ctx, message, err)
 	}
-	attempted := reason == errAttemptsUsedUp || t.request.Attempt > 0
+	e := connectors.AsError(reason)
+	again := reason == errAttemptsUsedUp || t.request.Attempt > 0 || e.Code == connectors.CodeConnectorUnavailable
 	if reason != errAttemptsUsedUp {
 		message.NumDelivered = 0 // no executor has it, so no delivery was an attempt
 	}
@@ -70,8 +71,8 @@ func (u *unprocessed) end(ctx context.Context, message *events.StoredMessage, re
 		return err
 	}
 	t.redelivered = err == nil && result.Stored.After(message.Stored)
-	// A request that was attempted may be wanted again later.
-	return u.actions.fail(ctx, t, connectors.AsError(reason), attempted)
+	// A request that was attempted, or whose executor is missing, may be wanted again later.
+	return u.actions.fail(ctx, t, e, again)
 }
 
 func (u *unprocessed) endWebhook(ctx context.Context, message *events.StoredMessage, reason error) error {

@@ -77,7 +77,7 @@ func (n *Node) StartExecutor(t testing.TB, opts *executor.Options) *Role {
 	o.Tokens = n.OAuth.Source
 	x := executor.New(executor.Parts{
 		Queue: n.Queue, Registry: n.Registry, Connections: n.Store, Definitions: n.Definitions, Scopes: n.Scopes,
-		Claims: records.NewClaims(n.Buckets), Status: n.Status, HTTP: n.Providers,
+		Claims: records.NewClaims(n.Buckets), Status: n.Status, HTTP: n.Providers, Serving: records.NewServing(n.Buckets),
 	}, &o)
 	Must(t, x.Prepare(t.Context()))
 	return startRole(t, x.Run)

@@ -223,7 +223,7 @@ func (n *node) ingress() *ingress.Ingress {
 func (n *node) executor() (*executor.Executor, error) {
 	return executor.New(executor.Parts{
 		Queue: n.queue, Registry: n.registry, Connections: n.store, Definitions: n.definitions, Scopes: n.scopes,
-		Claims: records.NewClaims(n.buckets), Status: n.status, HTTP: n.http,
+		Claims: records.NewClaims(n.buckets), Status: n.status, HTTP: n.http, Serving: records.NewServing(n.buckets),
 	}, &executor.Options{
 		Tokens: n.oauth.Source, Concurrency: n.settings.Concurrency, SkipNotifications: n.settings.Notifications == "off", Metrics: n.metrics, Log: n.log,
 	}), nil
