@@ -64,6 +64,7 @@ type Connector struct {
 	// Optional.
 	Context func(ctx context.Context, call *Call) (any, error) `json:"-"`
 
+	code      bool // of a parsed definition: the publisher has functions that no definition contains
 	validates bool // of a parsed definition: the publisher has a Validate
 	probes    bool // Validate is made of Health and Learn
 }
@@ -91,7 +92,14 @@ func UseProbe(c *Connector, probe func(ctx context.Context, call *Call) error) {
 // Declarative reports whether the definition alone is enough to run the connector: its
 // actions are requests, and it has no other code.
 func (c *Connector) Declarative() bool {
-	return !c.validates && !slices.ContainsFunc(c.Actions, func(a Action) bool { return a.Request == nil && !a.Generic })
+	return !c.ProvesOwner() && !hasCode(c) && !slices.ContainsFunc(c.Actions, func(a Action) bool { return a.Request == nil && !a.Generic })
+}
+
+// hasCode reports whether the connector has functions besides Validate and the handlers of
+// actions, here or in the program that published the definition.
+func hasCode(c *Connector) bool {
+	hook := c.Webhook != nil && (c.Webhook.Handler != nil || c.Webhook.Hook != nil)
+	return c.code || hook || c.Context != nil || c.Auth.OAuth2 != nil && len(c.Auth.OAuth2.hooks())+len(c.Auth.OAuth2.Hooks) > 0
 }
 
 // AccountFromProvider reports whether Webhook.AccountField is set to a value of the

@@ -34,6 +34,8 @@ type definition struct {
 	Subscription  *Subscription     `json:"subscription,omitempty"`
 	// Validates means that the connector's code has a Validate.
 	Validates bool `json:"validates,omitempty"`
+	// Code means that the connector has other functions.
+	Code bool `json:"code,omitempty"`
 }
 
 // actionDefinition is the JSON form of an action.
@@ -64,7 +66,7 @@ func (c *Connector) Definition() ([]byte, error) {
 		Config: c.Config, DefaultConfig: c.publicDefaults(), BaseURL: c.BaseURL, Auth: c.Auth, RateLimit: c.RateLimit,
 		Headers: c.Headers, Errors: c.Errors, Health: c.Health, Learn: c.Learn, Webhook: c.Webhook, Subscription: c.Subscription,
 		Actions:   actionDefinitions(c.Actions),
-		Validates: c.ProvesOwner(),
+		Validates: c.ProvesOwner(), Code: hasCode(c),
 	}
 	if o := c.Auth.OAuth2; o != nil && o.hooks() != nil {
 		named := *o
@@ -97,7 +99,7 @@ func ParseDefinition(doc []byte) (*Connector, error) {
 		Key: d.Key, Version: d.Version, Metadata: d.Metadata, Config: d.Config,
 		DefaultConfig: d.DefaultConfig, BaseURL: d.BaseURL, Auth: d.Auth, RateLimit: d.RateLimit,
 		Headers: d.Headers, Errors: d.Errors, Health: d.Health, Learn: d.Learn, Webhook: d.Webhook, Subscription: d.Subscription,
-		Actions: d.Actions, validates: d.Validates,
+		Actions: d.Actions, validates: d.Validates, code: d.Code,
 	}
 	if err := checkDefinition(c, false); err != nil {
 		return nil, fmt.Errorf("connector definition: %w", err)
