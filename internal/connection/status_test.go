@@ -53,9 +53,33 @@ func TestHealthNeverConflictsWithChangesOfTheConnection(t *testing.T) {
 	})
 }
 
+// everyKey is a bucket in which every connection exists.
+type everyKey struct{ kvstore.Store }
+
+func (everyKey) Get(_ context.Context, key string) (kvstore.Entry, error) {
+	return kvstore.Entry{Key: key}, nil
+}
+
+// What is noted about a connection just before its end must not outlive it.
+func TestNoStatusIsLeftOfAConnectionThatHasEnded(t *testing.T) {
+	t.Parallel()
+	bothDrivers(t, func(t *testing.T, w *world) {
+		r := shopOf(acme)
+		w.connect(r, `{"apiKey":"abc"}`)
+		writer := records.NewStatusWriter(w.buckets)
+		writer.Webhook(r, "")
+		_, err := w.service.Disconnect(t.Context(), r)
+		must(t, err)
+		writer.Flush(t.Context(), func(err error) { t.Error(err) })
+		if e, err := w.buckets.Status.Get(t.Context(), r.Key()); !errors.Is(err, kvstore.ErrNotFound) {
+			t.Errorf("status %s, %v, want none", e.Value, err)
+		}
+	})
+}
+
 // ward is a status writer over memory.
 func ward(bucket kvstore.Store) (*records.StatusWriter, *records.Connections) {
-	buckets := records.Buckets{Status: bucket}
+	buckets := records.Buckets{Status: bucket, Connections: everyKey{memkv.New(nil)}}
 	return records.NewStatusWriter(buckets), records.NewConnections(buckets, records.NewSealer(nil, prefix))
 }
 

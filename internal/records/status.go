@@ -65,7 +65,8 @@ const (
 // round. Outcomes that are not written when the process is killed are lost. Safe for
 // concurrent use.
 type StatusWriter struct {
-	bucket kvstore.Store
+	bucket      kvstore.Store
+	connections kvstore.Store
 
 	mu    sync.Mutex
 	noted map[string]Status // key of the record → what is new
@@ -73,7 +74,7 @@ type StatusWriter struct {
 
 // NewStatusWriter returns a writer into buckets; it writes while Run runs.
 func NewStatusWriter(buckets Buckets) *StatusWriter {
-	return &StatusWriter{bucket: buckets.Status, noted: map[string]Status{}}
+	return &StatusWriter{bucket: buckets.Status, connections: buckets.Connections, noted: map[string]Status{}}
 }
 
 // Webhook notes the outcome of a webhook. code is "" for a success.
@@ -134,7 +135,7 @@ func (w *StatusWriter) flush(ctx context.Context, onError func(error)) {
 			w.add(key, news)
 			continue
 		}
-		if _, err := kvstore.Modify(ctx, w.bucket, key, news.mergeInto); err != nil {
+		if err := w.store(ctx, key, news); err != nil {
 			failure = err
 			w.add(key, news)
 		}
@@ -142,6 +143,26 @@ func (w *StatusWriter) flush(ctx context.Context, onError func(error)) {
 	if failure != nil {
 		onError(DatabaseError("store the status of connections", failure))
 	}
+}
+
+// store merges what is new into the status of a connection. A disconnection deletes the
+// record first and the status after it, so a status that is created here is deleted again
+// if its connection does not exist.
+func (w *StatusWriter) store(ctx context.Context, key string, news Status) error {
+	created := false
+	_, err := kvstore.Modify(ctx, w.bucket, key, func(old []byte) ([]byte, error) {
+		created = old == nil
+		return news.mergeInto(old)
+	})
+	if err != nil || !created {
+		return err
+	}
+	if _, err = latest(ctx, w.connections, key); errors.Is(err, kvstore.ErrNotFound) {
+		if err = w.bucket.Delete(ctx, key, 0); errors.Is(err, kvstore.ErrNotFound) {
+			return nil
+		}
+	}
+	return err
 }
 
 // mergeInto returns the stored status with what is new.
