@@ -288,7 +288,7 @@ func TestAnAppsKeysAreSetAndNeverShown(t *testing.T) {
 	if status != http.StatusOK || len(shown.Extra) != 1 || shown.Extra[0] != "developer" {
 		t.Fatalf("got %d %v %+v, want the key's name", status, &problem, shown)
 	}
-	app, _, err := in.front.apps.Named(t.Context(), "p")
+	app, _, err := in.front.Apps.Named(t.Context(), "p")
 	if err != nil || app.Extra["developer"].Reveal() != "DEV-TOKEN" {
 		t.Errorf("stored: got %v", err)
 	}
