@@ -1,12 +1,7 @@
 package demo
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"strings"
 
@@ -29,61 +24,9 @@ type account struct {
 	Email string `json:"email"`
 }
 
-// maxReply is far above every answer of the provider.
-const maxReply = 1 << 20
-
-// request posts in as JSON, or sends a GET if in is nil, and decodes a 2xx response.
-// Any other response is a *connectors.ProviderError.
-func request[Out any](ctx context.Context, call *connectors.Call, path string, in any, header http.Header) (Out, error) {
-	var out Out
-	var body io.Reader
-	method := http.MethodGet
-	if in != nil {
-		encoded, err := json.Marshal(in)
-		if err != nil {
-			return out, fmt.Errorf("encode request: %w", err)
-		}
-		body, method = bytes.NewReader(encoded), http.MethodPost
-	}
-	req, err := http.NewRequestWithContext(ctx, method, call.BaseURL+path, body)
-	if err != nil {
-		return out, errors.New("the base URL is not a URL")
-	}
-	for name, values := range header {
-		req.Header[name] = values
-	}
-	req.Header.Set("Accept", "application/json")
-	if in != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	res, err := call.HTTP.Do(req)
-	if err != nil {
-		return out, err
-	}
-	defer func() { _ = res.Body.Close() }()
-	reply, err := io.ReadAll(io.LimitReader(res.Body, maxReply))
-	if err != nil {
-		return out, err
-	}
-	if res.StatusCode/100 != 2 {
-		return out, providerError(call, res, reply)
-	}
-	if err := json.Unmarshal(reply, &out); err != nil {
-		return out, errors.New("the response of the provider is not JSON")
-	}
-	return out, nil
-}
-
-func providerError(call *connectors.Call, res *http.Response, reply []byte) *connectors.ProviderError {
-	var said struct {
-		Error struct {
-			Message string `json:"message"`
-		} `json:"error"`
-	}
-	_ = json.Unmarshal(reply, &said) // the status alone will do
-	refused := call.ResponseError(res, reply)
-	refused.Message = said.Error.Message
-	return refused
+// request posts in as JSON, or sends a GET if in is nil.
+func request[Out any](ctx context.Context, call *connectors.Call, path string, in any) (Out, error) {
+	return connectors.JSON[Out](ctx, call, connectors.JSONRequest{Path: path, Body: in})
 }
 
 // idempotencyKey is the header with the call's key, none if it has none.

@@ -66,7 +66,7 @@ func keyConnector(providerURL string) connectors.Connector {
 
 // validateKey asks the provider whether it takes the key.
 func validateKey(ctx context.Context, call *connectors.Call) error {
-	_, err := request[account](ctx, call, "/api/me", nil, nil)
+	_, err := request[account](ctx, call, "/api/me", nil)
 	if p, ok := errors.AsType[*connectors.ProviderError](err); ok && p.Status == http.StatusUnauthorized {
 		e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the provider does not accept the API key")
 		e.ProviderStatus = p.Status
@@ -92,7 +92,7 @@ func postMessage(ctx context.Context, call *connectors.Call, in postMessageInput
 		return postMessageOutput{}, err
 	}
 	body := map[string]string{"text": in.Text, "channel": config.Channel}
-	return request[postMessageOutput](ctx, call, "/api/messages", body, idempotencyKey(call))
+	return connectors.JSON[postMessageOutput](ctx, call, connectors.JSONRequest{Path: "/api/messages", Body: body, Header: idempotencyKey(call)})
 }
 
 type failInput struct {
@@ -111,7 +111,7 @@ func fail(ctx context.Context, call *connectors.Call, in failInput) (failOutput,
 		failInput
 		ID string `json:"id,omitempty"`
 	}{in, portable(call.RequestID)}
-	return request[failOutput](ctx, call, "/api/fail", body, nil)
+	return request[failOutput](ctx, call, "/api/fail", body)
 }
 
 type slowInput struct {
@@ -123,7 +123,7 @@ type slowOutput struct {
 }
 
 func slow(ctx context.Context, call *connectors.Call, in slowInput) (slowOutput, error) {
-	return request[slowOutput](ctx, call, "/api/slow", in, nil)
+	return request[slowOutput](ctx, call, "/api/slow", in)
 }
 
 type chargeInput struct {
@@ -135,5 +135,5 @@ type chargeOutput struct {
 }
 
 func charge(ctx context.Context, call *connectors.Call, in chargeInput) (chargeOutput, error) {
-	return request[chargeOutput](ctx, call, "/api/charges", in, nil)
+	return request[chargeOutput](ctx, call, "/api/charges", in)
 }

@@ -39,5 +39,5 @@ func oauthConnector(providerURL string) connectors.Connector {
 }
 
 func me(ctx context.Context, call *connectors.Call, _ struct{}) (account, error) {
-	return request[account](ctx, call, "/api/me", nil, nil)
+	return request[account](ctx, call, "/api/me", nil)
 }

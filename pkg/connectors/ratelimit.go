@@ -46,13 +46,17 @@ const (
 )
 
 // ResponseError returns the error of a response that is not 2xx: whether it was caused by
-// the provider's rate limit, and when to try again. body is as much of it as was read. The
-// caller may set the provider's message as Message.
+// the provider's rate limit, and when to try again. body is as much of it as was read. Its
+// Message is the provider's, where most providers have it in a JSON body; the caller may
+// set another.
 func (c *Call) ResponseError(response *http.Response, body []byte) *ProviderError {
-	return c.RateLimit.ResponseError(response, body)
+	e := c.RateLimit.ResponseError(response, body)
+	e.Message = providerMessage(body)
+	return e
 }
 
-// ResponseError is [Call.ResponseError] for callers that have no call. r may be nil.
+// ResponseError is [Call.ResponseError] for callers that have no call, without a message. r
+// may be nil.
 func (r *RateLimit) ResponseError(response *http.Response, body []byte) *ProviderError {
 	status, header, now := response.StatusCode, response.Header, time.Now()
 	// Times are by the provider's clock.

@@ -22,14 +22,13 @@ func Bind(c *connectors.Connector) error {
 	for i := range c.Actions {
 		a := &c.Actions[i]
 		if a.Generic && a.Handler == nil {
-			a.Handler = (&genericCall{limits: c.RateLimit, headers: headers, rules: errors}).handle
+			a.Handler = (&genericCall{headers: headers, rules: errors}).handle
 		}
 		if a.Request == nil || a.Handler != nil {
 			continue
 		}
 		path := "actions." + a.Key
 		call := &actionCall{
-			limits:  c.RateLimit,
 			headers: headers,
 			request: b.request(path+".request", a.Request, a.Input, "input", "config", "app", "connection", "call"),
 			pages:   b.paginate(path+".paginate", a.Paginate),
@@ -60,7 +59,7 @@ func (b *binder) invalid(path, format string, args ...any) {
 // validate makes Health and Learn the connector's Validate.
 func (b *binder) validate(headers map[string]template.Template, rules []rule) {
 	c := b.connector
-	probe := &probe{limits: c.RateLimit, headers: headers, rules: rules}
+	probe := &probe{headers: headers, rules: rules}
 	if c.Health != nil {
 		probe.health = b.request("health", c.Health, nil, "config", "app", "connection")
 	}

@@ -20,7 +20,6 @@ const maxReply = 8 << 20
 
 // actionCall runs an action that is described as a request.
 type actionCall struct {
-	limits  *connectors.RateLimit
 	headers map[string]template.Template // of the connector
 	request *request
 	pages   *pages // nil: one page
@@ -40,7 +39,7 @@ func (a *actionCall) handle(ctx context.Context, call *connectors.Call, input js
 		return nil, err
 	}
 	a.addKey(filled, call.IdempotencyKey)
-	e := exchange{call: call, limits: a.limits, rules: a.rules}
+	e := exchange{call: call, rules: a.rules}
 	var reply map[string]any
 	var value any
 	if a.pages == nil {
@@ -115,9 +114,8 @@ func decode(document []byte) (any, error) {
 
 // exchange sends requests of one call.
 type exchange struct {
-	call   *connectors.Call
-	limits *connectors.RateLimit
-	rules  []rule
+	call  *connectors.Call
+	rules []rule
 }
 
 // do sends the request and returns the answer as programs see it: {status, headers, body}.
@@ -141,14 +139,12 @@ func (e exchange) do(ctx context.Context, f *filled) (map[string]any, error) {
 	}
 	reply := map[string]any{"status": response.StatusCode, "headers": headersOf(response.Header), "body": bodyOf(body)}
 	for _, rule := range e.rules {
-		if err := rule.check(ctx, reply, e.limits.ResponseError(response, body)); err != nil {
+		if err := rule.check(ctx, reply, e.call.ResponseError(response, body)); err != nil {
 			return nil, err
 		}
 	}
 	if response.StatusCode < 200 || response.StatusCode > 299 {
-		failure := e.limits.ResponseError(response, body)
-		failure.Message = usualMessage(reply["body"])
-		return nil, failure
+		return nil, e.call.ResponseError(response, body)
 	}
 	return reply, nil
 }
@@ -175,25 +171,4 @@ func bodyOf(body []byte) any {
 		return string(body)
 	}
 	return base64.StdEncoding.EncodeToString(body)
-}
-
-// usualMessage finds the message of an error where most providers have it.
-func usualMessage(body any) string {
-	for _, path := range []string{"error.message", "error_description", "message", "error", "detail", "title", "error.error_user_msg"} {
-		if value, ok := template.Lookup(body, path); ok {
-			if text, ok := value.(string); ok && text != "" {
-				return shortened(text)
-			}
-		}
-	}
-	return ""
-}
-
-// shortened bounds a provider's message.
-func shortened(text string) string {
-	const most = 300
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most], "") + "…"
 }

@@ -42,7 +42,6 @@ type genericInput struct {
 
 // genericCall runs the action request.
 type genericCall struct {
-	limits  *connectors.RateLimit
 	headers map[string]template.Template
 	rules   []rule
 }
@@ -82,7 +81,7 @@ func (g *genericCall) handle(ctx context.Context, call *connectors.Call, input j
 		}
 		f.header.Set(name, text)
 	}
-	reply, err := exchange{call: call, limits: g.limits, rules: g.rules}.do(ctx, f)
+	reply, err := exchange{call: call, rules: g.rules}.do(ctx, f)
 	if err != nil {
 		return nil, err
 	}

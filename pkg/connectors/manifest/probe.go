@@ -12,7 +12,6 @@ import (
 // probe asks the provider about a connection: whether its credentials are good, and what
 // its config has to contain.
 type probe struct {
-	limits  *connectors.RateLimit
 	headers map[string]template.Template
 	rules   []rule
 	health  *request // nil: none
@@ -26,7 +25,7 @@ func (p *probe) validate(ctx context.Context, call *connectors.Call) error {
 	if err != nil {
 		return err
 	}
-	e := exchange{call: call, limits: p.limits, rules: p.rules}
+	e := exchange{call: call, rules: p.rules}
 	if p.health != nil {
 		if _, err := p.ask(ctx, e, p.health, v); err != nil {
 			return err

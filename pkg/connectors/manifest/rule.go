@@ -26,7 +26,7 @@ func (r rule) check(ctx context.Context, reply map[string]any, failure *connecto
 	}
 	if r.message != nil {
 		if text, err := r.message.run(ctx, reply); err == nil {
-			failure.Message = shortened(template.TextOf(text))
+			failure.Message = connectors.ShortMessage(template.TextOf(text))
 		}
 	}
 	if r.after != nil {
