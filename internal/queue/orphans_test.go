@@ -86,3 +86,26 @@ func TestAConsumerAheadOfItsStreamIsRestarted(t *testing.T) {
 		t.Errorf("a consumer that works: restarted %v, %v", restarted, err)
 	}
 }
+
+func TestMissingSaysWhatAStreamHasLost(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	was := queue.Mark{First: 10, Last: 20, Oldest: now.Add(-time.Hour), MaxAge: 2 * time.Hour}
+	for name, test := range map[string]struct {
+		is   queue.Mark
+		lost bool
+	}{
+		"more":                 {queue.Mark{First: 10, Last: 30, MaxAge: 2 * time.Hour}, false},
+		"the end":              {queue.Mark{First: 10, Last: 19, MaxAge: 2 * time.Hour}, true},
+		"the beginning":        {queue.Mark{First: 15, Last: 30, MaxAge: 2 * time.Hour}, true},
+		"expired by new limit": {queue.Mark{First: 15, Last: 30, MaxAge: time.Minute}, false},
+		"the middle":           {queue.Mark{First: 10, Last: 30, Deleted: 3, MaxAge: 2 * time.Hour}, true},
+	} {
+		if got := queue.Missing(map[string]queue.Mark{"S": was}, map[string]queue.Mark{"S": test.is}, now); len(got) > 0 != test.lost {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	if got := queue.Missing(map[string]queue.Mark{"S": was}, nil, now); len(got) != 1 {
+		t.Errorf("a stream that is gone: %q", got)
+	}
+}

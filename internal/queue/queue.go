@@ -15,6 +15,7 @@
 //	timer.go       timers of grants and of connections
 //	bodies.go      bodies that are larger than a message
 //	streams.go     look into streams; delete a message
+//	marks.go       how far streams were, and what they have lost since
 //	orphans.go     messages that no consumer will hand out
 //	scan.go        read the messages of a stream from a time on
 //	follow.go      read the messages of a stream as they come

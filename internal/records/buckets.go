@@ -23,6 +23,7 @@ const (
 	bucketLeases      = "leases"
 	bucketApps        = "apps"
 	bucketSessions    = "sessions"
+	bucketMarks       = "marks"
 
 	// BucketSettings has what is equal in all roles.
 	BucketSettings = "settings"
@@ -45,6 +46,7 @@ type Buckets struct {
 	Leases      kvstore.Store // name of a task → process that runs it
 	Apps        kvstore.Store // connector or family → the operator's OAuth client
 	Sessions    kvstore.Store // hash of a link's token → connect session
+	Marks       kvstore.Store // how far the streams were
 	Settings    kvstore.Store // what is equal in all roles
 }
 
@@ -54,7 +56,7 @@ func (b *Buckets) byName() map[string]*kvstore.Store {
 		bucketConnections: &b.Connections, bucketWebhooks: &b.Webhooks, bucketStatus: &b.Status,
 		bucketConnectors: &b.Connectors, bucketClaims: &b.Claims, bucketKeys: &b.Keys,
 		BucketAPITokens: &b.APITokens, bucketGrants: &b.Grants, bucketFlows: &b.Flows,
-		bucketLeases: &b.Leases, bucketApps: &b.Apps, bucketSessions: &b.Sessions,
+		bucketLeases: &b.Leases, bucketApps: &b.Apps, bucketSessions: &b.Sessions, bucketMarks: &b.Marks,
 		bucketRoutes: &b.Routes, BucketSettings: &b.Settings,
 	}
 }

@@ -53,6 +53,7 @@ type node struct {
 	nodeOptions
 	start       start
 	health      *health
+	marks       *records.Marks
 	registry    *connectors.Registry
 	metrics     *prometheus.Registry
 	queue       *queue.Queue
@@ -97,6 +98,10 @@ func newNode(ctx context.Context, o nodeOptions) (*node, error) {
 		return nil, err
 	}
 	if n.scopes, err = connection.ParseScopes(n.settings.Scopes); err != nil {
+		return nil, err
+	}
+	n.marks = records.NewMarks(n.buckets)
+	if err := n.start.step(ctx, "check what the streams hold", n.checkMarks); err != nil {
 		return nil, err
 	}
 	sealer := records.NewSealer(o.keys, o.settings.Prefix)

@@ -201,6 +201,7 @@ func (n *node) runCaches(ctx context.Context) *errgroup.Group {
 	g.Go(func() error { return n.definitions.Run(ctx, n.problem) })
 	g.Go(func() error { return n.status.Run(ctx, n.problem) })
 	g.Go(func() error { return n.health.run(ctx) })
+	g.Go(func() error { return n.recordMarks(ctx) })
 	return &g
 }
 
