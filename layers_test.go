@@ -56,7 +56,7 @@ var table = map[string][]string{
 	"pkg/connectors/catalog": {"pkg/connectors/..."},
 
 	"pkg/events": {"pkg/secret"}, "pkg/kvstore": {}, "pkg/crypto": {"internal/jsondoc", "pkg/secret"}, "pkg/connectors": {"internal/jsondoc", "pkg/connectors/schema", "pkg/connectors/template", "pkg/connectors/webhooks", "pkg/secret"},
-	"pkg/connectors/template": {}, "pkg/connectors/manifest": {"pkg/connectors", "pkg/connectors/schema", "pkg/connectors/template"},
+	"pkg/connectors/connectortest": {"pkg/connectors", "pkg/secret"}, "pkg/connectors/template": {}, "pkg/connectors/manifest": {"pkg/connectors", "pkg/connectors/schema", "pkg/connectors/template"},
 	"pkg/connectors/schema": {"internal/jsondoc", "pkg/secret"}, "pkg/connectors/webhooks": {"pkg/connectors/schema", "pkg/secret"},
 	"pkg/secret": {},
 

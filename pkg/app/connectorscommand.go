@@ -3,14 +3,20 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/catalog"
+	"github.com/hawser-io/hawser/pkg/connectors/connectortest"
 	"github.com/hawser-io/hawser/pkg/connectors/manifest"
 )
 
@@ -18,6 +24,7 @@ type connectorsCommands struct {
 	List    listCommand    `cmd:"" help:"The connectors of a running installation, or with --shipped those that ship with Hawser."`
 	Show    showCommand    `cmd:"" help:"One connector: config, actions, webhook."`
 	Lint    lintCommand    `cmd:"" help:"Check definition files: every mistake with its line."`
+	Test    testCommand    `cmd:"" help:"Replay recorded answers of the provider to the actions of definition files: answers/<key>.yaml beside each file."`
 	Apply   applyCommand   `cmd:"" help:"Add or replace definitions in a running installation; every role uses them at once."`
 	Remove  removeCommand  `cmd:"" help:"Remove a definition."`
 	Migrate migrateCommand `cmd:"" help:"Move connections to the current version of their connector."`
@@ -113,6 +120,50 @@ func (c *lintCommand) Run(p *program) error {
 			fmt.Fprintf(w, "%s\t%s\t%d actions\n", connector.Key, connector.Version, len(connector.Actions))
 		}
 	})
+}
+
+type testCommand struct {
+	Files []string `arg:"" help:"Files, or folders of *.yaml files." type:"path"`
+}
+
+// Run prints what differs from the recorded answers.
+func (c *testCommand) Run(ctx context.Context, p *program) error {
+	wrong := 0
+	for _, path := range c.Files {
+		all, err := manifest.Load([]string{path}, catalog.Bases)
+		if err != nil {
+			return err
+		}
+		folder := path
+		if info, err := os.Stat(path); err == nil && !info.IsDir() {
+			folder = filepath.Dir(path)
+		}
+		for _, connector := range all {
+			recorded, err := os.ReadFile(filepath.Join(folder, "answers", connector.Key+".yaml"))
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("read recorded answers: %w", err)
+			}
+			failures, err := connectortest.Check(ctx, connector, recorded)
+			if err != nil {
+				return fmt.Errorf("%s: %w", connector.Key, err)
+			}
+			outcome := "ok"
+			if recorded == nil {
+				outcome = "ok, without recorded answers"
+			}
+			if len(failures) > 0 {
+				outcome = strings.Join(failures, "\n  ")
+				wrong++
+			}
+			if _, err := fmt.Fprintf(p.stdout, "%s: %s\n", connector.Key, outcome); err != nil {
+				return err
+			}
+		}
+	}
+	if wrong > 0 {
+		return fmt.Errorf("%d connectors differ from their recorded answers", wrong)
+	}
+	return nil
 }
 
 type applyCommand struct {
