@@ -65,10 +65,10 @@ func (s *story) consent(ctx context.Context) (string, error) {
 	if _, err := s.await(ctx, "event", ".oauth.completed"); err != nil {
 		return "", err
 	}
-	if _, err := visit(http.MethodGet, callback.String(), nil, http.StatusBadRequest); err != nil {
+	if _, err := visit(http.MethodGet, callback.String(), nil, http.StatusOK); err != nil {
 		return "", err
 	}
-	return "PKCE " + provider.Query().Get("code_challenge_method") + ", events oauth.started, oauth.completed; the callback again: 400", nil
+	return "PKCE " + provider.Query().Get("code_challenge_method") + ", events oauth.started, oauth.completed; the callback again: the same page", nil
 }
 
 func (s *story) actionWithToken(ctx context.Context) (string, error) {
