@@ -40,6 +40,8 @@ type Options struct {
 	SilentAfter time.Duration
 	// BusyAfter is how many webhooks a connection must have received for that. Default 20.
 	BusyAfter int
+	// Quota is what one tenant's requests may take of the stream of requests.
+	Quota queue.Quota
 	// SkipNotifications leaves out the events action.started and webhook.received.
 	SkipNotifications bool
 	// Tokens are those of connections that have a grant. Without it, connectors with OAuth
@@ -117,8 +119,12 @@ func New(parts Parts, opts *Options) *Executor {
 	lease := &serviceLease{
 		served: x.served, records: parts.Serving, duration: o.ServingLease, began: time.Now(), problem: x.telemetry.problem, until: map[string]reading{},
 	}
-	x.sweeper = &sweeper{queue: x.queue, served: x.served, unprocessed: x.unprocessed, lease: lease, after: o.UnservedAfter, orphans: queue.NewOrphans(x.queue.Streams, o.UnservedAfter), telemetry: x.telemetry}
-	x.calls = &callService{queue: x.queue, definitions: parts.Definitions}
+	quotas := queue.NewQuotas(x.queue, o.Quota)
+	x.sweeper = &sweeper{
+		queue: x.queue, quotas: quotas, served: x.served, unprocessed: x.unprocessed, lease: lease, after: o.UnservedAfter,
+		orphans: queue.NewOrphans(x.queue.Streams, o.UnservedAfter), telemetry: x.telemetry,
+	}
+	x.calls = &callService{queue: x.queue, quotas: quotas, definitions: parts.Definitions}
 	x.validator = &validator{connections: parts.Connections, calls: calls, workers: x.workers, transport: parts.HTTP.Transport, telemetry: x.telemetry}
 	return x
 }

@@ -28,6 +28,7 @@ const (
 // with its result, which any executor may store.
 type callService struct {
 	queue       *queue.Queue
+	quotas      *queue.Quotas
 	definitions *records.Definitions
 	waiting     sync.Map // connector → *semaphore.Weighted, of the calls that wait for a result
 }
@@ -46,6 +47,9 @@ func (s *callService) answer(ctx context.Context, ask natsmicro.Request) natsmic
 	}
 	if _, err := s.definitions.Get(request.Connector); err != nil {
 		return refuse(connectors.AsError(err))
+	}
+	if s.quotas.Exceeded(ctx, request.Tenant) {
+		return refuse(quotaExceeded())
 	}
 	waiting, _ := s.waiting.LoadOrStore(request.Connector, semaphore.NewWeighted(maxCallsPerConnector))
 	if !waiting.(*semaphore.Weighted).TryAcquire(1) {

@@ -21,6 +21,7 @@ type sweeper struct {
 	unprocessed *unprocessed
 	orphans     *queue.Orphans
 	after       time.Duration // how long a message may lie before
+	quotas      *queue.Quotas
 	telemetry   *telemetry
 }
 
@@ -49,6 +50,7 @@ func (s *sweeper) run(ctx context.Context) error {
 		err := errors.Join(
 			s.sweep(ctx, events.Actions, s.queue.Bus.Subjects.Actions(), look),
 			s.sweep(ctx, queue.Parked, s.queue.Bus.Subjects.Prefix()+".due.>", look)) // those that are parked still will be due
+		err = errors.Join(err, s.endExcess(ctx))
 		if n%restartEvery == 0 {
 			err = errors.Join(err, s.restartWebhooks(ctx))
 		}

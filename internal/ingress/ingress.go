@@ -43,6 +43,8 @@ type Options struct {
 	// providers' APIs. Its transport should refuse private networks. Default: a client
 	// with a timeout.
 	HTTP *http.Client
+	// Quota is what one tenant's requests may take of the stream of requests.
+	Quota queue.Quota
 	// FeedsPerToken bounds the event feeds that one API token reads at once. Default 128.
 	FeedsPerToken int
 	// TenantShare is what one tenant's webhooks may fill of their stream once it is half
@@ -115,7 +117,7 @@ func New(parts Parts, opts *Options) *Ingress {
 			Queue: parts.Queue, Service: parts.Service, Tokens: parts.Tokens, OAuth: parts.OAuth, Apps: parts.Apps, Redriver: redriver,
 			Definitions: parts.Definitions, Bases: parts.Bases,
 		}, api.Options{
-			BaseURL: o.BaseURL, BasePath: api.BasePath(o.BasePath), HTTP: o.HTTP, MaxRequests: o.MaxRequests, FeedsPerToken: o.FeedsPerToken,
+			BaseURL: o.BaseURL, BasePath: api.BasePath(o.BasePath), HTTP: o.HTTP, MaxRequests: o.MaxRequests, FeedsPerToken: o.FeedsPerToken, Quota: o.Quota,
 			Requests: requests, Closing: closing, ReportError: failures.publish, Log: log,
 		}),
 		pages: connectpage.New(parts.OAuth, parts.Service),

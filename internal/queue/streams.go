@@ -91,6 +91,23 @@ func (s Streams) message(ctx context.Context, stream events.Stream, sequence uin
 		return nil, err
 	}
 	msg, err := handle.GetMsg(ctx, sequence, opts...)
+	return stored(msg, err)
+}
+
+// Newest returns the newest message on a subject, or [events.ErrNotFound].
+func (s Streams) Newest(ctx context.Context, stream events.Stream, subject string) (*events.StoredMessage, error) {
+	ctx, cancel := s.bus.Deadline(ctx)
+	defer cancel()
+	handle, err := s.bus.Stream(ctx, stream)
+	if err != nil {
+		return nil, err
+	}
+	msg, err := handle.GetLastMsgForSubject(ctx, subject)
+	return stored(msg, err)
+}
+
+// stored returns what the server answered.
+func stored(msg *jetstream.RawStreamMsg, err error) (*events.StoredMessage, error) {
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil, events.ErrNotFound
 	}

@@ -21,6 +21,7 @@ const day = 24 * time.Hour
 // size that does not fit is an error.
 type Topology struct {
 	Replicas          int           // 3 in a cluster, else 1
+	ActionsMaxBytes   int64         // 1 GiB where StoreBytes is known, else no limit; when full, requests are refused, and other streams have room
 	ResultsMaxAge     time.Duration // 24 h: so long a repeated request gets the stored result
 	ResultsMaxMsgs    int64         // 1,000,000: every subject costs memory
 	ResultsMaxBytes   int64         // 2 GiB; when full, the oldest are removed
@@ -38,12 +39,15 @@ type Topology struct {
 
 func (t Topology) withDefaults() Topology {
 	// share bounds a default size to some sixteenths of what there is. All shares together
-	// leave an eighth to requests, parked work and records.
+	// leave a sixteenth to parked work and records.
 	share := func(chosen, size, sixteenths int64) int64 {
 		if t.StoreBytes > 0 {
 			size = min(size, max(t.StoreBytes/16*sixteenths, minStreamBytes))
 		}
 		return cmp.Or(chosen, size)
+	}
+	if t.StoreBytes > 0 {
+		t.ActionsMaxBytes = share(t.ActionsMaxBytes, 1<<30, 1)
 	}
 	t.ResultsMaxAge = cmp.Or(t.ResultsMaxAge, day)
 	t.ResultsMaxMsgs = cmp.Or(t.ResultsMaxMsgs, 1_000_000)
@@ -76,6 +80,7 @@ type definition struct {
 
 // streams returns the table. The server requires rollups where it allows schedules.
 func (t Topology) streams(n events.Subjects) []definition {
+	actions := chosen{0, t.ActionsMaxBytes, 0, "--actions-max-bytes"}
 	results := chosen{t.ResultsMaxAge, t.ResultsMaxBytes, t.ResultsMaxMsgs, "--results-max-bytes"}
 	webhooks := chosen{t.WebhooksMaxAge, t.WebhooksMaxBytes, 0, "--webhooks-max-bytes"}
 	lifecycle := chosen{t.EventsMaxAge, t.EventsMaxBytes, 0, "--events-max-bytes"}
@@ -95,18 +100,18 @@ func (t Topology) streams(n events.Subjects) []definition {
 	maxDeliveries := func(s events.Stream, rest string) string {
 		return "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES." + n.StreamName(s) + "." + rest
 	}
-	table := []definition{{Advisories, chosen{}, 64 << 20, jetstream.StreamConfig{
+	table := []definition{{Advisories, chosen{}, 16 << 20, jetstream.StreamConfig{
 		Description: "advisories of messages that reached their maximum deliveries", Subjects: []string{maxDeliveries(events.Actions, ">"), maxDeliveries(Parked, ">"), maxDeliveries(events.Webhooks, ">")},
-		Retention: limits, MaxAge: 7 * day, MaxBytes: 64 << 20,
-	}}, {events.Actions, chosen{}, 0, jetstream.StreamConfig{
+		Retention: limits, MaxAge: 7 * day, MaxBytes: 16 << 20,
+	}}, {events.Actions, actions, t.ActionsMaxBytes, jetstream.StreamConfig{
 		// Tenants publish here, so no header may act on other messages: no schedules,
 		// no TTL, no rollup. The duplicate window is stream-wide, and a tenant's
 		// Nats-Msg-Id must not drop another tenant's request: the server has no window
 		// only for a stream with a source, so there is one that has no messages. A
-		// request has one result because of the result's subject. MaxMsgs, MaxBytes and
-		// MaxAge would drop requests; the server's store limit answers 503 instead.
+		// request has one result because of the result's subject. Nothing is dropped: when it
+		// is full, the stream refuses requests, and results and records have room.
 		Description: "action requests", Subjects: []string{n.Actions()},
-		Retention: queue, Sources: []*jetstream.StreamSource{{Name: n.StreamName(Advisories), FilterSubject: maxDeliveries(events.Actions, "none.none")}},
+		Retention: queue, MaxBytes: t.ActionsMaxBytes, Discard: jetstream.DiscardNew, Sources: []*jetstream.StreamSource{{Name: n.StreamName(Advisories), FilterSubject: maxDeliveries(events.Actions, "none.none")}},
 	}}, {Parked, chosen{}, 0, jetstream.StreamConfig{
 		// Only Hawser's programs publish here. There are no limits: they would drop
 		// schedules without a trace.

@@ -166,7 +166,7 @@ func TestEnsureFailsWhereTheServerCannotTakeAway(t *testing.T) {
 	t.Parallel()
 	_, q := start(t)
 	c := configOf(t, q, events.Actions)
-	c.AllowMsgSchedules, c.Sources = true, nil // the server refuses both at once
+	c.AllowMsgSchedules, c.Sources, c.Discard = true, nil, jetstream.DiscardOld // the server refuses the others beside schedules
 	if _, err := q.Bus.JetStream().UpdateStream(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}

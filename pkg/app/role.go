@@ -217,7 +217,7 @@ func (n *node) ingress() *ingress.Ingress {
 		}),
 	}, &ingress.Options{
 		AppSecrets: receive.AppSecrets(os.Getenv), HTTP: &outward,
-		BaseURL: n.baseURL, BasePath: n.settings.BasePath + "/", GroupCommit: n.groupCommit, FeedsPerToken: n.settings.FeedsPerToken, TenantShare: tenantShare(n.settings.WebhookShare), Metrics: n.metrics, Log: n.log,
+		BaseURL: n.baseURL, BasePath: n.settings.BasePath + "/", GroupCommit: n.groupCommit, Quota: n.settings.quota(), FeedsPerToken: n.settings.FeedsPerToken, TenantShare: tenantShare(n.settings.WebhookShare), Metrics: n.metrics, Log: n.log,
 	})
 }
 
@@ -226,7 +226,7 @@ func (n *node) executor() (*executor.Executor, error) {
 		Queue: n.queue, Registry: n.registry, Connections: n.store, Definitions: n.definitions, Scopes: n.scopes,
 		Claims: records.NewClaims(n.buckets), Status: n.status, HTTP: n.http, Serving: records.NewServing(n.buckets),
 	}, &executor.Options{
-		Tokens: n.oauth.Source, Concurrency: n.settings.Concurrency, SkipNotifications: n.settings.Notifications == "off", Metrics: n.metrics, Log: n.log,
+		Quota: n.settings.quota(), Tokens: n.oauth.Source, Concurrency: n.settings.Concurrency, SkipNotifications: n.settings.Notifications == "off", Metrics: n.metrics, Log: n.log,
 	}), nil
 }
 

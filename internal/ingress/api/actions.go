@@ -13,6 +13,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/ingress/problem"
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
@@ -33,6 +34,7 @@ type actions struct {
 	resultsURL string
 	waiting    *semaphore.Weighted // has a slot for each request that may wait for a result
 	closing    <-chan struct{}     // ends the waiting, not the requests
+	quotas     *queue.Quotas
 }
 
 // run is POST …/actions/{action}: it stores a request and waits for its result as long
@@ -47,6 +49,10 @@ func (a *actions) run(w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		problem.WriteFor(w, request.ID, err)
+		return
+	}
+	if a.quotas.Exceeded(r.Context(), request.Tenant) {
+		problem.WriteFor(w, request.ID, quotaExceeded())
 		return
 	}
 	result, err := a.request(r.Context(), request, wait)
@@ -64,6 +70,14 @@ func (a *actions) run(w http.ResponseWriter, r *http.Request) {
 	default:
 		writeResult(w, request.ID, result)
 	}
+}
+
+// quotaExceeded is for a request of a tenant whose requests take more than its quota.
+func quotaExceeded() *connectors.Error {
+	e := connectors.Errorf(connectors.CodeConnectorQuotaExceeded,
+		"too many requests of this tenant wait, or too large ones: wait for results, or let the operator raise HAWSER_TENANT_REQUESTS and HAWSER_TENANT_REQUEST_BYTES")
+	e.RetryAfter = 10 * time.Second
+	return e
 }
 
 // request stores a request and waits for its result. Without a time to wait, and

@@ -39,6 +39,8 @@ type Options struct {
 	BasePath    BasePath
 	HTTP        *http.Client // calls providers
 	MaxRequests int
+	// Quota is what one tenant's requests may take of the stream of requests.
+	Quota queue.Quota
 	// FeedsPerToken bounds the event feeds that one token reads at once. Default 128.
 	FeedsPerToken int
 	// Requests has a slot for each HTTP request that is handled now.
@@ -77,6 +79,7 @@ func (a *API) Register(mux *http.ServeMux) {
 	act := &actions{
 		bus: a.Queue.Bus, service: a.Service, base: a.opts.BasePath,
 		resultsURL: a.opts.BaseURL + string(a.opts.BasePath) + "/results/", waiting: waiting, closing: a.opts.Closing,
+		quotas: queue.NewQuotas(a.Queue, a.opts.Quota),
 	}
 	a.handle(mux, "POST "+onConnection+"/actions/{action}", act.run)
 	a.handle(mux, "POST /connectors/{connector}/actions/{action}", act.run)
