@@ -152,8 +152,11 @@ func parseURI(s string) (url.URL, error) {
 	return *u, nil
 }
 
+// ParseTime parses a time of RFC 3339, whose letters may be of either case (section 5.6).
+func ParseTime(s string) (time.Time, error) { return time.Parse(time.RFC3339Nano, strings.ToUpper(s)) }
+
 func parseTime(s string) (time.Time, error) {
-	t, err := time.Parse(time.RFC3339Nano, s)
+	t, err := ParseTime(s)
 	t = t.UTC()
 	if err != nil || t.Year() < 0 || t.Year() > 9999 {
 		return time.Time{}, errors.New("not an RFC 3339 time")

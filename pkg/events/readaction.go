@@ -92,7 +92,7 @@ func (r *requestReader) readAttributes(a *Action) {
 	a.NotifyStored = headerValue(r.header, HeaderNotifyStored) != ""
 	if v := r.attribute(ExtDeadline); v != "" {
 		var err error
-		if a.Deadline, err = time.Parse(time.RFC3339Nano, v); err != nil {
+		if a.Deadline, err = ParseTime(v); err != nil {
 			r.failf("%s is not an RFC 3339 time", ExtDeadline)
 		}
 	}

@@ -79,3 +79,20 @@ func TestAResultIsOfItsAccountAndItsInput(t *testing.T) {
 		}
 	}
 }
+
+func TestTimesMayBeInLowerCase(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"2026-01-02T03:04:05Z", "2026-01-02t03:04:05z", "2026-01-02t03:04:05.5+01:00"} {
+		if _, err := events.ParseTime(text); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+		m := &events.StoredMessage{Subject: "hawser.action.o.a.c.x", Header: events.Header{"ce-hawserdeadline": {text}}}
+		n, err := events.NewSubjects("")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, err := n.ReadAction(m); err != nil || a.Deadline.IsZero() {
+			t.Errorf("deadline %s: %v, %v", text, a.Deadline, err)
+		}
+	}
+}

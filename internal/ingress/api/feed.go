@@ -201,7 +201,7 @@ func (f *feeds) read(r *http.Request) (filter string, after uint64, err error) {
 	}
 	var since time.Time
 	if v := q.Get("since"); v != "" {
-		if since, err = time.Parse(time.RFC3339Nano, v); err != nil {
+		if since, err = events.ParseTime(v); err != nil {
 			return "", 0, problem.Invalid("since", "must be an RFC 3339 time")
 		}
 	}
