@@ -69,7 +69,7 @@ func TestOtherMethodsAreRefusedWithAllow(t *testing.T) {
 		ofAva + "/probe/toggle":       "POST",
 		ofAva + "/probe/actions/noop": "POST",
 		"/api/v1/results/x":           "GET, HEAD",
-		"/api/v1/connectors/probe":    "GET, HEAD",
+		"/api/v1/connectors/probe":    "GET, HEAD, PUT, DELETE",
 	} {
 		for _, method := range []string{"BREW", "OPTIONS"} {
 			r := s.target(t, method, path)

@@ -32,7 +32,7 @@ func TestScannersAndPrefetchesHaveNoEffectOnAnyRoute(t *testing.T) {
 		api + "/connectors", api + "/connectors/probe", ofAva, ofAva + "/count", ofAva + "/probe", api + "/apps/probe", api + "/results/x",
 		api + "/events", api + "/quarantine", api + "/dead-letters", api + "/connectors/probe/oauth/start/x", api + "/connectors/probe/oauth/reconnect/x",
 		api + "/connectors/probe/oauth/callback?state=x", "/connect/hawser.css", "/connect/" + made.Token, "/connect/" + made.Token + "/status",
-		"/console", "/console/", "/console/app.js",
+		"/console", "/console/", "/console/app.js", strings.TrimSuffix(ofAva, "/connections") + "/webhooks/x/body",
 	}
 	if got := getRoutes(t); got != len(routes) {
 		t.Errorf("there are %d routes of GET, and this test knows %d", got, len(routes))

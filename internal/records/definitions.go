@@ -292,7 +292,7 @@ func (d *Definitions) add(entry kvstore.Entry) error {
 	if d.has(entry) {
 		return nil
 	}
-	c, err := connectors.ParseDefinition(entry.Value)
+	c, err := d.parse(entry)
 	if err != nil {
 		return fmt.Errorf("%w %s: %w", errDefinition, entry.Key, err)
 	}
@@ -300,13 +300,27 @@ func (d *Definitions) add(entry kvstore.Entry) error {
 	if key := events.Token(c.Key); entry.Key != key && entry.Key != versionKey(c.Key, c.Version) {
 		return fmt.Errorf("%w %s: its text is the definition of %q", errDefinition, entry.Key, c.Key)
 	}
-	if c.Declarative() {
-		if err := manifest.Bind(c); err != nil {
-			return fmt.Errorf("%w %s: %w", errDefinition, entry.Key, err)
-		}
-	}
 	d.set(entry.Key, &definition{c, entry.Value})
 	return nil
+}
+
+// parse returns the connector of an entry, ready to run if it needs no code. The current
+// version is in the bucket twice, and in memory once.
+func (d *Definitions) parse(entry kvstore.Entry) (*connectors.Connector, error) {
+	connector, _, _ := strings.Cut(entry.Key, ".")
+	d.mu.RLock()
+	for key, known := range d.byKey {
+		if of, _, _ := strings.Cut(key, "."); of == connector && bytes.Equal(known.text, entry.Value) {
+			d.mu.RUnlock()
+			return known.connector, nil
+		}
+	}
+	d.mu.RUnlock()
+	c, err := connectors.ParseDefinition(entry.Value)
+	if err == nil && c.Declarative() {
+		err = manifest.Bind(c)
+	}
+	return c, err
 }
 
 // has reports whether the catalogue has this definition with the same text.
