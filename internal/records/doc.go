@@ -23,6 +23,7 @@
 //	app.go          the operator's OAuth clients
 //	appsecrets.go   client secrets as operators write them
 //	apitoken.go     bearer tokens of the management API
+//	apitokens.go    making, listing and revoking them
 //	signingkey.go   the key that signs OAuth states and links
 //	keycheck.go     whether the keyset is the one of these records
 //

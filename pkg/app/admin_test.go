@@ -77,3 +77,36 @@ func TestSizesAreChecked(t *testing.T) {
 		t.Errorf("got %d bytes", got)
 	}
 }
+
+func TestTokensAreMadeListedAndRevoked(t *testing.T) {
+	t.Parallel()
+	n := testenv.StartNode(t, nil)
+	front := n.StartIngress(t, nil)
+	data := dataFolder(t.TempDir())
+	testenv.Must(t, writeSecretFile(data.path("admin.token"), front.Token))
+	hawser := func(args ...string) (status int, out, errs string) {
+		var stdout, stderr bytes.Buffer
+		p := program{stdout: &stdout, stderr: &stderr}
+		status = p.run(testenv.Bounded(t), "hawser", &hawserCommands{}, append(append([]string{"token"}, args...), "--url", front.URL, "--data", string(data)))
+		return status, stdout.String(), stderr.String()
+	}
+	status, out, errs := hawser("create", "ci", "--role", "read", "--scope", "organization", "--identity", "bob", "--expires", "90d")
+	if status != 0 || !strings.HasPrefix(out, "hwt_") || strings.TrimSpace(out) != out[:len(out)-1] {
+		t.Fatalf("create: %d %q %s", status, out, errs)
+	}
+	if status, out, errs := hawser("list"); status != 0 || !strings.Contains(out, "ci") || !strings.Contains(out, "organization/bob") {
+		t.Errorf("list: %d %s %s", status, out, errs)
+	}
+	if status, out, errs := hawser("list", "--output", "json"); status != 0 || !strings.Contains(out, `"role": "read"`) {
+		t.Errorf("list as JSON: %d %s %s", status, out, errs)
+	}
+	if status, _, errs := hawser("create", "ci"); status == 0 || !strings.Contains(errs, "name") {
+		t.Errorf("the name again: %d %s", status, errs)
+	}
+	if status, _, errs := hawser("revoke", "ci"); status != 0 {
+		t.Errorf("revoke: %d %s", status, errs)
+	}
+	if status, _, errs := hawser("revoke", "ci"); status == 0 || !strings.Contains(errs, "no API token with this name") {
+		t.Errorf("revoke again: %d %s", status, errs)
+	}
+}

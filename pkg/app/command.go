@@ -20,7 +20,7 @@ type hawserCommands struct {
 	Demo       demoCommand        `cmd:"" help:"Play the whole story against a running 'hawser up --demo'."`
 	Creds      credsCommands      `cmd:"" help:"Issue NATS credentials."`
 	Keys       keysCommands       `cmd:"" help:"Make keysets."`
-	Token      tokenCommands      `cmd:"" help:"Make tokens of the management API."`
+	Token      tokenCommands      `cmd:"" help:"Tokens of the management API."`
 	App        appCommands        `cmd:"" help:"OAuth clients at providers."`
 	Connectors connectorsCommands `cmd:"" help:"Definitions of connectors."`
 	Version    versionCommand     `cmd:"" help:"Print the version."`

@@ -202,6 +202,9 @@ func (a *actions) result(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	result, err := a.bus.StoredResult(r.Context(), r.PathValue("id"), q.Get("account"))
+	if c := callerOf(r.Context()); errors.Is(err, events.ErrAmbiguous) && c.tenant != nil || err == nil && !c.reaches(tenantOf(result)) {
+		err = events.ErrNotFound // what other tenants have does not show
+	}
 	switch {
 	case errors.Is(err, events.ErrNotFound):
 		problem.Write(w, problem.NotFoundError("there is no result of this request yet, or it has aged out"))
@@ -214,6 +217,11 @@ func (a *actions) result(w http.ResponseWriter, r *http.Request) {
 		problem.SetRequestID(w, id)
 		writeResult(w, id, result)
 	}
+}
+
+// tenantOf returns the tenant of a result.
+func tenantOf(result events.Event) events.Tenant {
+	return events.Tenant{Scope: events.Extension(result, events.ExtScope), Identity: events.Extension(result, events.ExtIdentity)}
 }
 
 // writeResult answers with a result: its data and the request's id, or its error as a

@@ -72,7 +72,7 @@ func New(parts Parts, opts Options) *API {
 func (a *API) Register(mux *http.ServeMux) {
 	for _, op := range a.operations {
 		if op.method != "" {
-			a.handle(mux, op.method+" "+op.path, a.overHTTP(op))
+			a.handle(mux, op.name, op.method+" "+op.path, a.overHTTP(op))
 		}
 	}
 	waiting := semaphore.NewWeighted(max(int64(a.opts.MaxRequests)/2, 1))
@@ -81,34 +81,34 @@ func (a *API) Register(mux *http.ServeMux) {
 		resultsURL: a.opts.BaseURL + string(a.opts.BasePath) + "/results/", waiting: waiting, closing: a.opts.Closing,
 		quotas: queue.NewQuotas(a.Queue, a.opts.Quota),
 	}
-	a.handle(mux, "POST "+onConnection+"/actions/{action}", act.run)
-	a.handle(mux, "POST /connectors/{connector}/actions/{action}", act.run)
-	a.handle(mux, "GET /results/{id}", act.result)
+	a.handle(mux, "actions.run", "POST "+onConnection+"/actions/{action}", act.run)
+	a.handle(mux, "actions.run-default", "POST /connectors/{connector}/actions/{action}", act.run)
+	a.handle(mux, "results.get", "GET /results/{id}", act.result)
 	p := &proxy{service: a.Service, oauth: a.OAuth, http: a.opts.HTTP, base: a.opts.BasePath, waiting: waiting}
 	for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
-		a.handle(mux, method+" "+onConnection+"/proxy/{path...}", p.serve)
+		a.handle(mux, "connections.proxy", method+" "+onConnection+"/proxy/{path...}", p.serve)
 	}
 	feeds := &feeds{
-		queue: a.Queue, service: a.Service, open: semaphore.NewWeighted(maxFeeds), requests: a.opts.Requests, closing: a.opts.Closing, log: a.opts.Log,
+		queue: a.Queue, service: a.Service, tokens: a.Tokens, open: semaphore.NewWeighted(maxFeeds), requests: a.opts.Requests, closing: a.opts.Closing, log: a.opts.Log,
 		each: cmp.Or(a.opts.FeedsPerToken, maxFeedsEach), served: map[string]int{},
 	}
-	a.handle(mux, "GET /events", feeds.serve)
+	a.handle(mux, "events.read", "GET /events", feeds.serve)
 	audit := &operatorEvents{a.Queue.Bus, a.opts.Log}
 	q := &quarantine{a.Queue, a.Redriver, audit}
-	a.handle(mux, "GET /quarantine", answering(q.list))
-	a.handle(mux, "POST /quarantine/{id}/redrive", answering(q.redrive))
+	a.handle(mux, "quarantine.list", "GET /quarantine", answering(q.list))
+	a.handle(mux, "quarantine.redrive", "POST /quarantine/{id}/redrive", answering(q.redrive))
 	dead := &deadLetters{a.Queue, audit, act.resultsURL}
-	a.handle(mux, "GET /dead-letters", answering(dead.list))
-	a.handle(mux, "POST /dead-letters/{id}/redrive", answering(dead.redrive))
+	a.handle(mux, "dead-letters.list", "GET /dead-letters", answering(dead.list))
+	a.handle(mux, "dead-letters.redrive", "POST /dead-letters/{id}/redrive", answering(dead.redrive))
 	replays := &replays{a.Queue, a.Service, audit, a.opts.BasePath}
-	a.handle(mux, "POST /webhooks/{id}/replay", answering(replays.one))
-	a.handle(mux, "GET "+ofTenantsWebhook+"/body", bodies{replays}.serve)
-	a.handle(mux, "POST "+onConnection+"/replay", replays.ofConnection)
+	a.handle(mux, "webhooks.replay", "POST /webhooks/{id}/replay", answering(replays.one))
+	a.handle(mux, "webhooks.body", "GET "+ofTenantsWebhook+"/body", bodies{replays}.serve)
+	a.handle(mux, "connections.replay", "POST "+onConnection+"/replay", replays.ofConnection)
 }
 
-// handle adds a route that needs a bearer token.
-func (a *API) handle(mux *http.ServeMux, pattern string, handler http.HandlerFunc) {
-	mux.HandleFunc(a.opts.BasePath.pattern(pattern), a.authenticated(handler))
+// handle adds the route of an operation.
+func (a *API) handle(mux *http.ServeMux, operation, pattern string, handler http.HandlerFunc) {
+	mux.HandleFunc(a.opts.BasePath.pattern(pattern), a.guarded(operation, handler))
 }
 
 // answering is a handler that answers with what f returns, as JSON.

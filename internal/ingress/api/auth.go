@@ -1,13 +1,17 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
 
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/ingress/problem"
+	"github.com/hawser-io/hawser/internal/natsmicro"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
+	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -21,28 +25,57 @@ const (
 	unknownTokensBurst     = 500
 )
 
-// authenticated calls next for requests with a valid bearer token. Their context
-// has the token's name as actor.
-func (a *API) authenticated(next http.HandlerFunc) http.HandlerFunc {
+// natsCaller is the caller of an operation over NATS without a token: whoever may publish
+// on its subject in Hawser's account, which holds every stream and bucket (decision 15).
+const natsCaller = "nats"
+
+// identify returns the caller that a header Authorization names.
+func (a *API) identify(ctx context.Context, authorization string) (caller, error) {
+	scheme, token, _ := strings.Cut(authorization, " ")
+	if !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > maxTokenLength {
+		return caller{}, connectors.Errorf(connectors.CodeUnauthenticated, "an API token is needed, in the header Authorization after the word Bearer")
+	}
+	bearer := secret.New(strings.TrimSpace(token))
+	if a.unknownTokens.Tokens() < 1 && !a.Tokens.IsCached(bearer) {
+		return caller{}, problem.RateLimited("too many requests with API tokens that are not valid")
+	}
+	known, err := a.Tokens.Find(ctx, bearer)
+	if errors.Is(err, &connectors.Error{Code: connectors.CodeUnauthenticated}) {
+		a.unknownTokens.Allow()
+	}
+	return callerWith(known, bearer), err
+}
+
+// identifyNATS returns the caller of a request over NATS. One that comes from another
+// account, as far as the server says so, needs a token.
+func (a *API) identifyNATS(ctx context.Context, ask natsmicro.Request) (caller, error) {
+	authorization := ask.Header.Get("Authorization")
+	if authorization == "" && ask.Header.Get("Nats-Request-Info") == "" {
+		return caller{name: natsCaller, role: records.RoleAdmin}, nil
+	}
+	return a.identify(ctx, authorization)
+}
+
+// withCaller returns a context that has the caller, and its name as actor.
+func withCaller(ctx context.Context, c caller) context.Context {
+	return context.WithValue(connection.WithActor(ctx, c.name), callerKey{}, c)
+}
+
+// guarded calls next for requests of an operation whose caller is known and may use it,
+// on its own tenant if the path has one.
+func (a *API) guarded(operation string, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		if !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > maxTokenLength {
-			problem.Write(w, connectors.Errorf(connectors.CodeUnauthenticated, "an API token is needed, in the header Authorization after the word Bearer"))
-			return
+		c, err := a.identify(r.Context(), r.Header.Get("Authorization"))
+		if err == nil {
+			err = c.may(operation)
 		}
-		bearer := secret.New(strings.TrimSpace(token))
-		if a.unknownTokens.Tokens() < 1 && !a.Tokens.IsCached(bearer) {
-			problem.Write(w, problem.RateLimited("too many requests with API tokens that are not valid"))
-			return
-		}
-		known, err := a.Tokens.Find(r.Context(), bearer)
-		if errors.Is(err, &connectors.Error{Code: connectors.CodeUnauthenticated}) {
-			a.unknownTokens.Allow()
+		if scope := r.PathValue("scope"); err == nil && scope != "" && !c.reaches(events.Tenant{Scope: scope, Identity: a.opts.BasePath.Identity(r)}) {
+			err = errOtherTenant
 		}
 		if err != nil {
 			problem.Write(w, err)
 			return
 		}
-		next(w, r.WithContext(connection.WithActor(r.Context(), known.Name)))
+		next(w, r.WithContext(withCaller(r.Context(), c)))
 	}
 }

@@ -21,7 +21,7 @@ func (b bodies) find(ctx context.Context, t events.Tenant, id string) (d *events
 	}
 	ref, err := b.webhooks.queue.Bus.Subjects.ParseWebhook(d.Subject)
 	if err != nil || ref.Tenant != t {
-		return nil, nil, problem.NotFoundError("there is no stored webhook with this id")
+		return nil, nil, errNoWebhook
 	}
 	if body, err = b.webhooks.queue.Bodies.Get(ctx, d); err != nil {
 		return nil, nil, problem.OfStream(err)

@@ -55,6 +55,9 @@ func (c catalogue) list(ctx context.Context, p params) (any, error) {
 	if p.Count != "" && p.Count != "connections" {
 		return nil, problem.Invalid("count", `can only be "connections"`)
 	}
+	if err := mayCount(ctx, p.Count); err != nil {
+		return nil, err
+	}
 	page := connection.Page(c.service.Connectors(p.Name), p.Offset, p.Limit)
 	list := make([]listEntry, 0, len(page))
 	for _, def := range page {
@@ -72,6 +75,9 @@ func (c catalogue) list(ctx context.Context, p params) (any, error) {
 }
 
 func (c catalogue) get(ctx context.Context, p params) (any, error) {
+	if err := mayCount(ctx, p.Count); err != nil {
+		return nil, err
+	}
 	def, err := c.service.Connector(p.Connector)
 	if err != nil {
 		return nil, err
@@ -100,6 +106,14 @@ func (c catalogue) get(ctx context.Context, p params) (any, error) {
 		e.Connections = &n
 	}
 	return e, nil
+}
+
+// mayCount refuses a count of all tenants' connections to a token that is bound to one.
+func mayCount(ctx context.Context, count string) error {
+	if count != "" && callerOf(ctx).tenant != nil {
+		return connectors.Errorf(connectors.CodeForbidden, "count needs a token of the whole installation")
+	}
+	return nil
 }
 
 func listEntryOf(c *connectors.Connector) listEntry {

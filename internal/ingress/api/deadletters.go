@@ -35,8 +35,15 @@ type deadLetter struct {
 }
 
 func (l *deadLetters) list(r *http.Request) (any, error) {
+	if err := ownQuery(r); err != nil {
+		return nil, err
+	}
+	own := callerOf(r.Context())
 	filter := l.queue.Bus.Subjects.Prefix() + ".dead." + token(r, "kind") + "." + token(r, "scope") + "." + token(r, "identity") + "." + token(r, "connector") + ".*"
-	return listing[deadLetter]{queue.Dead, filter, "kind scope identity connector", l.read}.page(l.queue.Streams, r)
+	return listing[deadLetter]{queue.Dead, filter, "kind scope identity connector", func(d *events.StoredMessage) (deadLetter, bool) {
+		item, ok := l.read(d)
+		return item, ok && own.reaches(events.Tenant{Scope: item.Scope, Identity: item.Identity})
+	}}.page(l.queue.Streams, r)
 }
 
 func (l *deadLetters) read(d *events.StoredMessage) (deadLetter, bool) {
@@ -60,6 +67,9 @@ func (l *deadLetters) redrive(r *http.Request) (any, error) {
 	dead, err := l.queue.Subjects.ReadDeadLetter(d)
 	if err != nil {
 		return nil, connectors.Errorf(connectors.CodeInternal, "the dead letter cannot be read")
+	}
+	if !callerOf(r.Context()).reaches(dead.Tenant) {
+		return nil, unknownMessage("dead letter")
 	}
 	id := dead.RedrivenID()
 	if err := l.queue.Redrive(r.Context(), d); err != nil {

@@ -6,7 +6,9 @@
 //	params.go      parameters of an operation, from JSON
 //	query.go       parameters of an operation, from an HTTP request
 //	path.go        paths in one form, and the identity in them
-//	auth.go        bearer tokens
+//	auth.go        who asks: bearer tokens
+//	access.go      who may do what
+//	tokens.go      operations on API tokens
 //	http.go        operations over HTTP
 //	nats.go        operations over NATS: hawser.api.<operation>
 //	catalogue.go   operations on connectors

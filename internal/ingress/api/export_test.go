@@ -48,3 +48,20 @@ func Identity(escaped string) (scope, identity string, ok bool) {
 	}
 	return scope, identity, ok
 }
+
+// Access is the least role of each operation.
+func Access() map[string]string {
+	roles := map[string]string{}
+	for name, rule := range access {
+		roles[name] = string(rule.role)
+	}
+	return roles
+}
+
+// Operations are the names of those that are served by NATS.
+func Operations() (names []string) {
+	for _, op := range operations(Parts{}) {
+		names = append(names, op.name)
+	}
+	return names
+}

@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -18,6 +19,7 @@ import (
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/ingress/problem"
 	"github.com/hawser-io/hawser/internal/queue"
+	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -28,7 +30,9 @@ const (
 	maxFeedsEach = 128
 	// keepAlive is the time between two comments in a feed without events, and
 	// feedWriteTimeout bounds each write.
-	keepAlive        = 15 * time.Second
+	keepAlive = 15 * time.Second
+	// checkToken is how soon a feed ends whose token is revoked or expires.
+	checkToken       = 500 * time.Millisecond
 	feedWriteTimeout = 20 * time.Second
 )
 
@@ -36,6 +40,7 @@ const (
 type feeds struct {
 	queue    *queue.Queue
 	service  *connection.Service
+	tokens   *records.APITokens
 	open     *semaphore.Weighted
 	requests *semaphore.Weighted // has a slot for each HTTP request that is handled now
 	closing  <-chan struct{}     // ends all feeds
@@ -123,22 +128,31 @@ func (f *feeds) serve(w http.ResponseWriter, r *http.Request) {
 	_ = g.Wait() // its only error is that of ctx
 }
 
-// write writes events until ctx ends or a write fails.
+// write writes events until ctx ends, a write fails, or the token is no longer valid.
 func (f *feeds) write(ctx context.Context, w http.ResponseWriter, next <-chan *events.StoredMessage) {
-	ticker := time.NewTicker(keepAlive)
+	ticker, check := time.NewTicker(keepAlive), time.NewTicker(checkToken)
 	defer ticker.Stop()
+	defer check.Stop()
 	frame := []byte(": hawser\n\n")
 	for {
-		out := http.NewResponseController(w)
-		_ = out.SetWriteDeadline(time.Now().Add(feedWriteTimeout)) // a writer may have no deadlines
-		if _, err := w.Write(frame); err != nil || out.Flush() != nil {
-			return
+		if len(frame) > 0 {
+			out := http.NewResponseController(w)
+			_ = out.SetWriteDeadline(time.Now().Add(feedWriteTimeout)) // a writer may have no deadlines
+			if _, err := w.Write(frame); err != nil || out.Flush() != nil {
+				return
+			}
 		}
 		select {
 		case d := <-next:
 			frame = f.frame(d)
 		case <-ticker.C:
 			frame = []byte(":\n\n")
+		case <-check.C:
+			frame = nil
+			// A store that does not answer ends no feed.
+			if errors.Is(f.tokens.Check(ctx, callerOf(ctx).token), &connectors.Error{Code: connectors.CodeUnauthenticated}) {
+				return
+			}
 		case <-ctx.Done():
 			return
 		}
@@ -183,6 +197,13 @@ func (f *feeds) read(r *http.Request) (filter string, after uint64, err error) {
 			return "", 0, err
 		}
 	}
+	if err := ownQuery(r); err != nil {
+		return "", 0, err
+	}
+	tenant := token(r, "scope") + "." + token(r, "identity")
+	if own := callerOf(r.Context()).tenant; own != nil {
+		tenant = events.Token(own.Scope) + "." + events.Token(own.Identity)
+	}
 	kind := strings.TrimPrefix(q.Get("type"), "hawser.")
 	switch {
 	case kind == "":
@@ -192,7 +213,7 @@ func (f *feeds) read(r *http.Request) (filter string, after uint64, err error) {
 	case !strings.Contains(kind, "."):
 		kind += ".*"
 	}
-	filter = f.queue.Bus.Subjects.Prefix() + ".event." + token(r, "scope") + "." + token(r, "identity") + "." + token(r, "connector") + "." + kind
+	filter = f.queue.Bus.Subjects.Prefix() + ".event." + tenant + "." + token(r, "connector") + "." + kind
 	if last := r.Header.Get("Last-Event-ID"); last != "" {
 		if after, err = strconv.ParseUint(last, 10, 62); err != nil {
 			return "", 0, problem.Invalid("Last-Event-ID", "must be the id of an earlier event of this feed")

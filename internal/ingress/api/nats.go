@@ -18,6 +18,9 @@ const (
 	// maxOperations bounds those that run at once in this process: connecting may
 	// wait for a provider, and must not hold up the others.
 	maxOperations = 256
+	// missing is the error code of a 404 without a code of ours: a reply without one is
+	// no error.
+	missing = "404"
 )
 
 // Serve serves the operations as a NATS micro service until ctx ends; those that
@@ -37,30 +40,44 @@ func (a *API) overNATS(ctx context.Context, op operation, ask natsmicro.Request)
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
 	began := time.Now()
-	data, err := a.operate(ctx, op, ask.Data)
+	data, err := a.operate(ctx, op, ask)
 	line := a.opts.Log.Info().Str("operation", op.name).Str("trace_id", events.TraceID(ctx)).Dur("ms", time.Since(began))
 	if err == nil {
 		line.Msg("nats")
 		return natsmicro.Reply{Data: data}
 	}
-	e := connectors.AsError(err)
-	line.Str("code", string(e.Code)).Msg("nats")
-	if data, err = json.Marshal(problem.Of(e)); err != nil {
+	code, document := missing, problem.Document{}
+	if d, ok := problem.Missing(err); ok {
+		document = d
+	} else {
+		e := connectors.AsError(err)
+		code, document = string(e.Code), problem.Of(e)
+	}
+	line.Str("code", code).Msg("nats")
+	if data, err = json.Marshal(document); err != nil {
 		data = nil
 	}
-	return natsmicro.Reply{Data: data, Code: string(e.Code), Text: e.Message}
+	return natsmicro.Reply{Data: data, Code: code, Text: document.Detail}
 }
 
 // operate runs an operation and returns its reply as JSON. A panic becomes an
 // error, so that the caller gets a problem document.
-func (a *API) operate(ctx context.Context, op operation, request []byte) (data []byte, err error) {
+func (a *API) operate(ctx context.Context, op operation, ask natsmicro.Request) (data []byte, err error) {
 	defer func() {
 		if recover() != nil {
 			a.opts.Log.Error().Str("operation", op.name).Msg("a handler panicked")
 			err = &connectors.Error{Code: connectors.CodeInternal, Message: "internal error"}
 		}
 	}()
-	p, err := op.parse(request)
+	c, err := a.identifyNATS(ctx, ask)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.may(op.name); err != nil {
+		return nil, err
+	}
+	ctx = withCaller(ctx, c)
+	p, err := op.parse(ask.Data)
 	if err != nil {
 		return nil, err
 	}

@@ -73,7 +73,7 @@ func (l listing[T]) page(streams queue.Streams, r *http.Request) (page[T], error
 
 // messageOf returns the message of a stream that the path's {id} names.
 func messageOf(streams queue.Streams, r *http.Request, stream events.Stream, what string) (*events.StoredMessage, error) {
-	unknown := problem.NotFoundError("there is no " + what + " with this id")
+	unknown := unknownMessage(what)
 	sequence, err := strconv.ParseUint(r.PathValue("id"), 10, 62)
 	if err != nil || sequence == 0 {
 		return nil, unknown
@@ -86,6 +86,24 @@ func messageOf(streams queue.Streams, r *http.Request, stream events.Stream, wha
 		return nil, problem.OfStream(err)
 	}
 	return d, nil
+}
+
+func unknownMessage(what string) error {
+	return problem.NotFoundError("there is no " + what + " with this id")
+}
+
+// ownQuery refuses a query for another tenant than the one that the caller is bound to.
+func ownQuery(r *http.Request) error {
+	own, query := callerOf(r.Context()).tenant, r.URL.Query()
+	if own == nil {
+		return nil
+	}
+	for name, value := range map[string]string{"scope": own.Scope, "identity": own.Identity} {
+		if given := query.Get(name); given != "" && given != value {
+			return errOtherTenant
+		}
+	}
+	return nil
 }
 
 // token is a query parameter as a subject token, or the wildcard.

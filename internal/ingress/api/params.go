@@ -39,6 +39,10 @@ type params struct {
 	ResourceID string   `json:"resource_id,omitempty"`
 	Connectors []string `json:"connectors,omitempty"`
 
+	Role      string `json:"role,omitempty"` // of an API token
+	ExpiresIn string `json:"expires_in,omitempty"`
+	Cursor    string `json:"cursor,omitempty"`
+
 	Definition string `json:"definition,omitempty"` // YAML, of a connector
 	DryRun     bool   `json:"dry_run,omitempty"`
 

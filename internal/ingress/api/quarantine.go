@@ -33,13 +33,21 @@ type quarantined struct {
 func (q *quarantine) list(r *http.Request) (any, error) {
 	query := r.URL.Query()
 	matches := func(name, value string) bool { return query.Get(name) == "" || query.Get(name) == value }
+	if err := ownQuery(r); err != nil {
+		return nil, err
+	}
+	own := callerOf(r.Context())
 	filter := q.queue.Bus.Subjects.Prefix() + ".quarantine." + token(r, "connector") + "." + token(r, "reason")
 	return listing[quarantined]{events.Quarantine, filter, "connector reason scope identity connection", func(d *events.StoredMessage) (quarantined, bool) {
 		e, ok := receive.ParseEvidence(d)
 		item := quarantined{Evidence: e, ID: strconv.FormatUint(d.Sequence, 10), RequestID: e.ID}
 		item.Sealed, item.ProviderAccounts = "", e.ProviderAccounts[:min(len(e.ProviderAccounts), maxListedAccounts)]
-		return item, ok && matches("scope", e.Scope) && matches("identity", e.Identity) && matches("connection", e.ConnectionID)
+		return item, ok && own.reaches(tenantOfEvidence(e)) && matches("scope", e.Scope) && matches("identity", e.Identity) && matches("connection", e.ConnectionID)
 	}}.page(q.queue.Streams, r)
+}
+
+func tenantOfEvidence(e receive.Evidence) events.Tenant {
+	return events.Tenant{Scope: e.Scope, Identity: e.Identity}
 }
 
 // redrive verifies a delivery again, as of the time it came, with the secrets of now,
@@ -53,6 +61,9 @@ func (q *quarantine) redrive(r *http.Request) (any, error) {
 	e, ok := receive.ParseEvidence(d)
 	if !ok {
 		return nil, connectors.Errorf(connectors.CodeInternal, "the evidence cannot be read")
+	}
+	if !callerOf(r.Context()).reaches(tenantOfEvidence(e)) {
+		return nil, unknownMessage("delivery in quarantine")
 	}
 	stored, err := q.redriver.Redrive(r.Context(), e)
 	if err != nil {

@@ -32,6 +32,7 @@ func (a *API) requestParams(op operation, w http.ResponseWriter, r *http.Request
 		{"scope", r.PathValue("scope"), &p.Scope},
 		{"identity", a.opts.BasePath.Identity(r), &p.Identity},
 		{"connector", r.PathValue("connector"), &p.Connector},
+		{"name", r.PathValue("name"), &p.Name},
 	} {
 		if !op.inPath(part.name) {
 			continue
@@ -89,6 +90,8 @@ func (p *params) set(name, value string) (message string) {
 		p.Account = value
 	case "name":
 		p.Name = value
+	case "cursor":
+		p.Cursor = value
 	case "count":
 		p.Count = value
 	case "enabled":

@@ -34,6 +34,9 @@ const (
 	maxReplayed = 1000
 )
 
+// errNoWebhook is also the answer for a webhook of another tenant.
+const errNoWebhook = problem.NotFoundError("there is no stored webhook with this id")
+
 type replayed struct {
 	ID       string `json:"id"`
 	ReplayOf string `json:"replayof"`
@@ -46,16 +49,19 @@ func (p *replays) one(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	ref, err := p.queue.Bus.Subjects.ParseWebhook(d.Subject)
+	if err != nil || !callerOf(r.Context()).reaches(ref.Tenant) {
+		return nil, errNoWebhook
+	}
 	return p.replay(r.Context(), d)
 }
 
 // find returns a stored webhook by its event's id, a UUIDv7, whose time says where in
 // the stream it is.
 func (p *replays) find(ctx context.Context, id string) (*events.StoredMessage, error) {
-	unknown := problem.NotFoundError("there is no stored webhook with this id")
 	u, err := uuid.Parse(id)
 	if err != nil || u.Version() != 7 {
-		return nil, unknown
+		return nil, errNoWebhook
 	}
 	seconds, nanos := u.Time().UnixTime()
 	at := time.Unix(seconds, nanos)
@@ -70,7 +76,7 @@ func (p *replays) find(ctx context.Context, id string) (*events.StoredMessage, e
 		return nil, problem.OfStream(err)
 	}
 	if found == nil {
-		return nil, unknown
+		return nil, errNoWebhook
 	}
 	return found, nil
 }

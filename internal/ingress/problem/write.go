@@ -40,8 +40,8 @@ func Write(w http.ResponseWriter, err error) { WriteFor(w, "", err) }
 
 // WriteFor is Write with the id of the action request that the error is about.
 func WriteFor(w http.ResponseWriter, id string, err error) {
-	if missing, ok := errors.AsType[NotFoundError](err); ok {
-		write(w, http.StatusNotFound, problemType, plain(http.StatusNotFound, missing.Error()))
+	if d, ok := Missing(err); ok {
+		write(w, d.Status, problemType, d)
 		return
 	}
 	e := connectors.AsError(err)
@@ -55,6 +55,12 @@ func WriteFor(w http.ResponseWriter, id string, err error) {
 	}
 	RecordCode(w, e)
 	write(w, d.Status, problemType, d)
+}
+
+// Missing returns the document of a [NotFoundError]; ok is false for other errors.
+func Missing(err error) (d Document, ok bool) {
+	missing, ok := errors.AsType[NotFoundError](err)
+	return plain(http.StatusNotFound, string(missing)), ok
 }
 
 // NotFound answers 404 for a path that does not exist.
