@@ -1,6 +1,7 @@
 package connectors
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -89,9 +90,24 @@ func (a *Action) Run(ctx context.Context, call *Call, input json.RawMessage) (js
 func (a *Action) CheckInput(input json.RawMessage) (json.RawMessage, error) {
 	checked, wrong := a.Input.Validate(orEmptyObject(input))
 	if wrong != nil {
-		return nil, &Error{Code: CodeConnectorActionInputInvalid, Message: "the input is invalid", Errors: wrong}
+		return nil, &Error{Code: CodeConnectorActionInputInvalid, Message: inputProblem(input), Errors: wrong}
 	}
 	return checked, nil
+}
+
+// inputProblem says what an invalid input is, as far as its form tells: forms and whole
+// events are sent in its place.
+func inputProblem(input json.RawMessage) string {
+	var event struct {
+		SpecVersion string `json:"specversion"`
+	}
+	switch {
+	case len(bytes.TrimSpace(input)) > 0 && !json.Valid(input):
+		return "the input is not valid JSON: send a JSON document; over HTTP as the body, with Content-Type: application/json"
+	case json.Unmarshal(input, &event) == nil && event.SpecVersion != "":
+		return "the input is invalid, and looks like a whole CloudEvent: over NATS that needs the header Content-Type: application/cloudevents+json; over HTTP the body is the data alone"
+	}
+	return "the input is invalid"
 }
 
 // RunChecked is Run of an input that CheckInput has returned.

@@ -81,6 +81,22 @@ func TestRunDoesNotCallTheHandlerWithBadInput(t *testing.T) {
 	}
 }
 
+// The caller learns what to send, not only where the parser stopped.
+func TestAnInputThatIsNoJSONSaysWhatToSend(t *testing.T) {
+	t.Parallel()
+	never := func(context.Context, *connectors.Call, sendIn) (sendOut, error) { return sendOut{}, nil }
+	for input, want := range map[string]string{
+		`text=hello&times=2`: "Content-Type: application/json",
+		`hello`:              "Content-Type: application/json",
+		`{"specversion":"1.0","id":"1","source":"/s","type":"t","data":{"text":"a"}}`: "Content-Type: application/cloudevents+json",
+		`{"text":1}`: "the input is invalid",
+	} {
+		if _, err := run(t, input, never); err == nil || err.Code != connectors.CodeConnectorActionInputInvalid || !strings.Contains(err.Message, want) {
+			t.Errorf("Run(%s) = %v, want a message with %q", input, err, want)
+		}
+	}
+}
+
 func TestRunChecksTheOutput(t *testing.T) {
 	t.Parallel()
 	_, err := run(t, `{"text":"a"}`, func(context.Context, *connectors.Call, sendIn) (sendOut, error) { return sendOut{}, nil })
