@@ -279,6 +279,35 @@ func TestAnIDTokenHasTheFlowsNonce(t *testing.T) {
 	}
 }
 
+// An app that cannot work replaces none that does.
+func TestAnAppWithoutSecretOrUseIsRefused(t *testing.T) {
+	t.Parallel()
+	in := install(t, nil, connectorAt("https://p.example", func(c *connectors.Connector, _ *connectors.OAuth2) {}), testenv.Probe("plain", ""))
+	var shown struct {
+		CallbackURLs []string `json:"callback_urls"`
+	}
+	if status, problem := in.call(http.MethodPut, "/apps/p", map[string]any{"client_id": "i", "client_secret": "s3cret"}, &shown); status != http.StatusOK {
+		t.Fatalf("got %d %v", status, &problem)
+	}
+	if diff := gocmp.Diff([]string{in.url + "/connectors/p/oauth/callback"}, shown.CallbackURLs); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for path, body := range map[string]map[string]any{
+		"/apps/p":       {"client_id": "i", "client_secret": ""},
+		"/apps/p?":      {"client_id": "i", "client_secrets": []string{""}},
+		"/apps/p??":     {"client_id": "i", "client_secret": " \n"},
+		"/apps/plain":   {"client_id": "i", "client_secret": "s"},
+		"/apps/nonsuch": {"client_id": "i", "client_secret": "s"},
+	} {
+		if status, problem := in.call(http.MethodPut, strings.TrimRight(path, "?"), body, nil); status < 400 || status > 499 {
+			t.Errorf("%s %v: got %d %v, want a refusal", path, body, status, &problem)
+		}
+	}
+	if app, _, err := in.front.Apps.Named(t.Context(), "p"); err != nil || app.ClientSecrets[0].Reveal() != "s3cret" {
+		t.Errorf("the working app was replaced: %v", err)
+	}
+}
+
 // Further keys of an app are set by the API, and shown by their names only.
 func TestAnAppsKeysAreSetAndNeverShown(t *testing.T) {
 	t.Parallel()

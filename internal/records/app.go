@@ -182,13 +182,15 @@ const (
 // extraName is the name of a further key, as templates can name it.
 var extraName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,63}$`)
 
+func blank(s secret.Text) bool { return strings.TrimSpace(s.Reveal()) == "" }
+
 // Set stores an app, or replaces the stored one.
 func (a *Apps) Set(ctx context.Context, name string, app App) error {
 	e := connectors.Errorf(connectors.CodeConnectorConfigInvalid, "the app cannot be stored")
 	if app.ClientID == "" || len(app.ClientID) > 1024 {
 		e.Errors = append(e.Errors, schema.FieldError{Path: "client_id", Message: "is required, and has at most 1024 bytes"})
 	}
-	if len(app.ClientSecrets) > maxClientSecrets || slices.ContainsFunc(app.ClientSecrets, secret.Text.IsZero) {
+	if len(app.ClientSecrets) > maxClientSecrets || slices.ContainsFunc(app.ClientSecrets, blank) {
 		e.Errors = append(e.Errors, schema.FieldError{Path: "client_secrets", Message: "at most 4, none of them empty"})
 	}
 	if len(app.Extra) > maxExtra {

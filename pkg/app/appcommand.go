@@ -46,11 +46,17 @@ func (c *appSetCommand) Run(ctx context.Context, p *program) error {
 		Params   map[string]string `json:"extra_params,omitempty"`
 		Extra    map[string]string `json:"extra,omitempty"`
 	}{c.ClientID, secrets, c.Scope, c.Param, extra}
-	if err := c.do(ctx, http.MethodPut, "/apps/"+url.PathEscape(c.Connector), body, nil); err != nil {
+	var answer struct {
+		CallbackURLs []string `json:"callback_urls"`
+	}
+	if err := c.do(ctx, http.MethodPut, "/apps/"+url.PathEscape(c.Connector), body, &answer); err != nil {
 		return fmt.Errorf("the app was not set: %w", err)
 	}
-	_, err = fmt.Fprintf(p.stdout, "app of %s is set: client %s, %d secrets\n", c.Connector, c.ClientID, len(secrets))
-	return err
+	fmt.Fprintf(p.stdout, "app of %s is set: client %s, %d secrets\n", c.Connector, c.ClientID, len(secrets))
+	for _, callback := range answer.CallbackURLs {
+		fmt.Fprintf(p.stdout, "register this callback URL at the provider: %s\n", callback)
+	}
+	return nil
 }
 
 // extra reads the files of further keys.
@@ -66,12 +72,19 @@ func (c *appSetCommand) extra() (map[string]string, error) {
 	return keys, nil
 }
 
+// secrets reads the client's secrets. Without a source there are none, as of a public
+// client; a source that is empty is a mistake.
 func (c *appSetCommand) secrets() ([]string, error) {
 	var data []byte
 	var err error
+	source := c.SecretFile
 	switch c.SecretFile {
 	case "":
-		data = []byte(os.Getenv("HAWSER_CLIENT_SECRET"))
+		text, given := os.LookupEnv("HAWSER_CLIENT_SECRET")
+		if !given {
+			return nil, nil
+		}
+		source, data = "HAWSER_CLIENT_SECRET", []byte(text)
 	case "-":
 		data, err = io.ReadAll(io.LimitReader(os.Stdin, 64<<10))
 	default:
@@ -80,5 +93,9 @@ func (c *appSetCommand) secrets() ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the client secret: %w", err)
 	}
-	return records.SplitSecrets(string(data)), nil
+	secrets := records.SplitSecrets(string(data))
+	if len(secrets) == 0 {
+		return nil, fmt.Errorf("there is no client secret in %s: the app was not set", source)
+	}
+	return secrets, nil
 }

@@ -2,6 +2,8 @@ package app
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -42,5 +44,16 @@ func TestAKeysetInPlaceOfItsFileIsAcceptedAndNeverQuoted(t *testing.T) {
 		if err == nil || strings.Contains(err.Error(), bad[20:60]) {
 			t.Errorf("%.20s…: got %v", bad, err)
 		}
+	}
+}
+
+// An empty file would replace the secret of an app that works.
+func TestAppSetRefusesAnEmptySecret(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "secret")
+	testenv.Must(t, os.WriteFile(file, []byte(" \n\n"), 0o600))
+	var out bytes.Buffer
+	if status := Run(t.Context(), "hawser", []string{"app", "set", "x", "--client-id", "i", "--client-secret-file", file}, &out); status == 0 || !strings.Contains(out.String(), "no client secret in "+file) {
+		t.Errorf("status %d: %s", status, &out)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/hawser-io/hawser/pkg/connectors/webhooks"
 )
 
 // OAuth2 describes a provider's authorization server, as data. URLs are templates
@@ -310,4 +312,10 @@ func (c *Connector) GrantFamily() string {
 		return o.Family
 	}
 	return c.Key
+}
+
+// UsesOAuthClient reports whether the connector needs the operator's OAuth client at the
+// provider: for tokens, or to verify webhooks that are signed with the client's secret.
+func (c *Connector) UsesOAuthClient() bool {
+	return c.Auth.OAuth2 != nil || c.Webhook != nil && c.Webhook.AppSecret == webhooks.AppClientSecret
 }

@@ -101,22 +101,66 @@ func (c connections) createSession(ctx context.Context, p params) (any, error) {
 
 // apps are the operations on the operator's OAuth clients. An app belongs to a
 // connector, or to a family of them.
-type apps struct{ apps *records.Apps }
+type apps struct {
+	apps        *records.Apps
+	definitions *records.Definitions
+	oauth       *flow.Service
+}
+
+// appView is an app with what has to be registered at the provider.
+type appView struct {
+	*records.AppView
+	CallbackURLs []string `json:"callback_urls,omitempty"` // one for each connector that uses the app
+}
 
 func (a apps) set(ctx context.Context, p params) (any, error) {
+	if err := a.check(p.Connector); err != nil {
+		return nil, err
+	}
 	secrets := p.ClientSecrets
-	if !p.ClientSecret.IsZero() {
-		secrets = append([]secret.Text{p.ClientSecret}, secrets...)
+	if p.ClientSecret != nil {
+		secrets = append([]secret.Text{*p.ClientSecret}, secrets...)
 	}
 	app := records.App{ClientID: p.ClientID, ClientSecrets: secrets, Scopes: p.Scopes, ExtraParams: p.ExtraParams, Extra: p.Extra}
 	if err := a.apps.Set(ctx, p.Connector, app); err != nil {
 		return nil, err
 	}
-	return a.apps.View(ctx, p.Connector)
+	return a.get(ctx, p)
+}
+
+// check refuses an app that no connector would use.
+func (a apps) check(name string) error {
+	if len(a.users(name)) > 0 {
+		return nil
+	}
+	if _, err := a.definitions.Get(name); err != nil {
+		return err
+	}
+	return connectors.Errorf(connectors.CodeConnectorConfigInvalid, "connector %s uses no OAuth client, so there is nothing to set", name)
+}
+
+// users returns the connectors that use the app: the one of the name, or those of the family.
+func (a apps) users(name string) (all []*connectors.Connector) {
+	for _, c := range a.definitions.All() {
+		if (c.Key == name || c.GrantFamily() == name) && c.UsesOAuthClient() {
+			all = append(all, c)
+		}
+	}
+	return all
 }
 
 func (a apps) get(ctx context.Context, p params) (any, error) {
-	return a.apps.View(ctx, p.Connector)
+	view, err := a.apps.View(ctx, p.Connector)
+	if err != nil {
+		return nil, err
+	}
+	shown := appView{AppView: view}
+	for _, c := range a.users(p.Connector) {
+		if c.Auth.Kind == connectors.AuthOAuth2 {
+			shown.CallbackURLs = append(shown.CallbackURLs, a.oauth.CallbackURL(c.Key))
+		}
+	}
+	return shown, nil
 }
 
 func (a apps) delete(ctx context.Context, p params) (any, error) {

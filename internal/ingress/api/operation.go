@@ -36,7 +36,7 @@ func operations(parts Parts) []operation {
 	)
 	catalogue := catalogue{parts.Service}
 	conns := connections{parts.Service, parts.OAuth}
-	apps := apps{parts.Apps}
+	apps := apps{parts.Apps, parts.Definitions, parts.OAuth}
 	bodies := bodies{&replays{queue: parts.Queue}}
 	tokens := tokens{parts.Service, parts.Tokens}
 	definitions := definitions{parts.Service, parts.Definitions, parts.Bases}

@@ -47,7 +47,7 @@ type params struct {
 	DryRun     bool   `json:"dry_run,omitempty"`
 
 	ClientID      string            `json:"client_id,omitempty"` // of an app
-	ClientSecret  secret.Text       `json:"client_secret,omitzero"`
+	ClientSecret  *secret.Text      `json:"client_secret,omitempty"`
 	ClientSecrets []secret.Text     `json:"client_secrets,omitempty"`
 	ExtraParams   map[string]string `json:"extra_params,omitempty"`
 	// Extra are further keys of an app, by the names that the connector's templates use.

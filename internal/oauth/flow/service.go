@@ -34,6 +34,7 @@ type Service struct {
 	Sites             *Sites
 	ClientCredentials *ClientCredentials
 	Tokens            *token.Service
+	links             *Links
 }
 
 // Parts are the dependencies of a [Service]. All are required.
@@ -51,7 +52,7 @@ type Parts struct {
 func New(parts Parts) *Service {
 	t := parts.Tokens
 	returns := returnURLs{base: parts.Links.BaseURL, allowed: parts.ReturnURLs}
-	s := &Service{Tokens: t}
+	s := &Service{Tokens: t, links: parts.Links}
 	s.Sites = &Sites{connections: t.Parts.Connections}
 	s.Starter = &Starter{
 		connections: t.Parts.Connections, servers: t.Parts.Servers, grants: t.Parts.Grants,
@@ -69,3 +70,7 @@ func New(parts Parts) *Service {
 	}
 	return s
 }
+
+// CallbackURL returns the redirect URI of a connector (RFC 6749, section 3.1.2), which the
+// operator registers at the provider.
+func (s *Service) CallbackURL(connector string) string { return s.links.redirectURI(connector) }
