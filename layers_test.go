@@ -36,7 +36,8 @@ var table = map[string][]string{
 	"internal/connectpage":     {"internal/ingress/problem", "internal/oauth/flow", "internal/connection", "internal/records", "pkg/connectors", "pkg/connectors/schema"},
 	"internal/console":         {},
 
-	"internal/executor":          {"internal/executor/fairness", "internal/queue", "internal/natsmicro", "internal/oauth/token", "internal/webhook", "internal/connection", "internal/records", "internal/safehttp", "pkg/events", "pkg/connectors"},
+	"internal/executor":          {"internal/executor/fairness", "internal/subscription", "internal/queue", "internal/natsmicro", "internal/oauth/token", "internal/webhook", "internal/connection", "internal/records", "internal/safehttp", "pkg/events", "pkg/connectors"},
+	"internal/subscription":      {"internal/queue", "internal/natsmicro", "internal/connection", "internal/records", "pkg/connectors", "pkg/events", "pkg/secret"},
 	"internal/executor/fairness": {"internal/queue", "pkg/events"},
 	"internal/refresher":         {"internal/queue", "internal/natsmicro", "internal/oauth/token", "internal/records", "pkg/events", "pkg/connectors"},
 
@@ -56,7 +57,7 @@ var table = map[string][]string{
 	"pkg/connectors/catalog": {"pkg/connectors/..."},
 
 	"pkg/events": {"pkg/secret"}, "pkg/kvstore": {}, "pkg/crypto": {"internal/jsondoc", "pkg/secret"}, "pkg/connectors": {"internal/jsondoc", "pkg/connectors/schema", "pkg/connectors/template", "pkg/connectors/webhooks", "pkg/secret"},
-	"pkg/connectors/connectortest": {"pkg/connectors", "pkg/secret"}, "pkg/connectors/template": {}, "pkg/connectors/manifest": {"pkg/connectors", "pkg/connectors/schema", "pkg/connectors/template"},
+	"pkg/connectors/connectortest": {"pkg/connectors", "pkg/secret"}, "pkg/connectors/template": {}, "pkg/connectors/manifest": {"pkg/connectors", "pkg/connectors/schema", "pkg/connectors/template", "pkg/secret"},
 	"pkg/connectors/schema": {"internal/jsondoc", "pkg/secret"}, "pkg/connectors/webhooks": {"pkg/connectors/schema", "pkg/secret"},
 	"pkg/secret": {},
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/queue"
+	"github.com/hawser-io/hawser/internal/subscription"
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
@@ -45,6 +46,9 @@ func (s *sweeper) consumerOf(stream events.Stream, subject string) (events.Consu
 	if _, err := s.queue.Subjects.ParseInactivity(subject); err == nil {
 		return inactivityTimers(s.queue), true
 	}
+	if _, err := s.queue.Subjects.ParseSubscription(subject); err == nil {
+		return subscription.Timers(s.queue), true
+	}
 	connector := s.connector(subject)
 	_, notWebhook := s.queue.Subjects.ParseWebhook(subject)
 	switch {
@@ -62,6 +66,9 @@ func (s *sweeper) consumerOf(stream events.Stream, subject string) (events.Consu
 func (s *sweeper) adopt(ctx context.Context, m *events.StoredMessage) error {
 	if account, err := s.queue.Subjects.ParseInactivity(m.Subject); err == nil {
 		return s.queue.ScheduleInactivity(ctx, account, time.Now())
+	}
+	if account, err := s.queue.Subjects.ParseSubscription(m.Subject); err == nil {
+		return s.queue.ScheduleSubscription(ctx, account, time.Now())
 	}
 	if _, err := s.queue.Subjects.ParseWebhook(m.Subject); err == nil {
 		webhook, err := s.queue.DueWebhook(ctx, m)

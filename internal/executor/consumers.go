@@ -92,6 +92,9 @@ func (x *Executor) service() (natsmicro.Service, *validations) {
 		Endpoints: []natsmicro.Endpoint{{Name: "call", Subject: x.queue.Bus.Subjects.Calls(), Handle: x.calls.answer}},
 		Added:     v.added,
 	}
+	if x.subscribed != nil {
+		s.Endpoints = append(s.Endpoints, x.subscribed.Endpoint())
+	}
 	for _, c := range x.served.all() {
 		v.known[c.Key] = true
 		s.Endpoints = append(s.Endpoints, x.validation(c.Key))

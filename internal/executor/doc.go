@@ -27,6 +27,7 @@
 //	inactivity.go     connections that receive no webhooks any more
 //	service.go        hawser.call.>
 //	validator.go      hawser.validate.<connector>
+//	subscriptions.go  webhooks that are registered at providers (internal/subscription)
 //	sweeper.go        messages to connectors that are not registered
 //	unprocessed.go    messages that no consumer processes any more
 //	quarantine.go     messages whose subject cannot be read

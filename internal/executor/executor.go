@@ -15,6 +15,7 @@ import (
 	"github.com/hawser-io/hawser/internal/oauth/token"
 	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/records"
+	"github.com/hawser-io/hawser/internal/subscription"
 	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/events"
 )
@@ -46,9 +47,11 @@ type Options struct {
 	SkipNotifications bool
 	// Tokens are those of connections that have a grant. Without it, connectors with OAuth
 	// are refused.
-	Tokens  *token.Source
-	Metrics prometheus.Registerer // default: none
-	Log     zerolog.Logger
+	Tokens *token.Source
+	// Subscriptions keep webhooks registered at providers. Without them none are.
+	Subscriptions *Subscriptions
+	Metrics       prometheus.Registerer // default: none
+	Log           zerolog.Logger
 	// Role is the source of events, default "executor".
 	Role string
 }
@@ -81,6 +84,7 @@ type Executor struct {
 	sweeper     *sweeper
 	calls       *callService
 	validator   *validator
+	subscribed  *subscription.Runtime // may be nil
 }
 
 // New returns an executor. It does nothing until Run.
@@ -125,6 +129,7 @@ func New(parts Parts, opts *Options) *Executor {
 		orphans: queue.NewOrphans(x.queue.Streams, o.UnservedAfter), telemetry: x.telemetry,
 	}
 	x.calls = &callService{queue: x.queue, quotas: quotas, definitions: parts.Definitions}
+	x.subscribed = newSubscriptions(parts, o, calls)
 	x.validator = &validator{connections: parts.Connections, calls: calls, workers: x.workers, transport: parts.HTTP.Transport, telemetry: x.telemetry}
 	return x
 }
@@ -191,6 +196,9 @@ func (x *Executor) Run(ctx, grace context.Context, serving func()) error {
 	g.Go(func() error { return x.serveConnectors(ctx, grace, validations) })
 	g.Go(func() error { return natsmicro.Serve(ctx, grace, x.queue.Bus, service, serving) })
 	g.Go(func() error { return x.sweeper.run(ctx) })
+	if x.subscribed != nil {
+		g.Go(func() error { return x.subscribed.Run(ctx, grace) })
+	}
 	g.Go(func() error { return x.sweeper.lease.run(ctx) })
 	return g.Wait()
 }

@@ -108,6 +108,9 @@ func (s *sweeper) notServed(ctx context.Context, subject string) error {
 	if _, err := s.queue.Subjects.ParseInactivity(subject); err == nil {
 		return nil // by every executor
 	}
+	if _, err := s.queue.Subjects.ParseSubscription(subject); err == nil {
+		return nil // by every executor
+	}
 	key := s.connector(subject)
 	c, err := s.served.definitions.Get(key)
 	if err != nil {

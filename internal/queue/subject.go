@@ -22,6 +22,8 @@ import (
 //	<prefix>.due.refresh.<grant>
 //	<prefix>.parked.silence.<hash of the connection>   a connection's timer, one per connection
 //	<prefix>.due.silence.<scope>.<identity>.<connector>.<account>
+//	<prefix>.parked.subscription.<hash of the connection>   a webhook registration's timer, one per connection
+//	<prefix>.due.subscription.<scope>.<identity>.<connector>.<account>
 type Subjects struct{ public events.Subjects }
 
 // NewSubjects returns the subjects with the prefix of public.
@@ -170,12 +172,29 @@ func (s Subjects) inactivityDue(account string) string {
 	return s.public.Prefix() + ".due.silence." + account
 }
 
+// SubscriptionsDue matches every timer of a webhook registration that has fired.
+func (s Subjects) SubscriptionsDue() string { return s.subscriptionDue(">") }
+
+func (s Subjects) subscriptionDue(account string) string {
+	return s.public.Prefix() + ".due.subscription." + account
+}
+
 // ParseInactivity parses the subject of an inactivity timer that has fired.
 func (s Subjects) ParseInactivity(subject string) (AccountRef, error) {
+	return parseAccount(subject, s.inactivityDue(""))
+}
+
+// ParseSubscription parses the subject of a registration's timer that has fired.
+func (s Subjects) ParseSubscription(subject string) (AccountRef, error) {
+	return parseAccount(subject, s.subscriptionDue(""))
+}
+
+func parseAccount(subject, prefix string) (AccountRef, error) {
 	var names [4]string
-	tokens := strings.Split(strings.TrimPrefix(subject, s.inactivityDue("")), ".")
-	if len(tokens) != len(names) {
-		return AccountRef{}, fmt.Errorf("%w: %.200q is not <prefix>.due.silence.<scope>.<identity>.<connector>.<account>", events.ErrSubject, subject)
+	rest, ok := strings.CutPrefix(subject, prefix)
+	tokens := strings.Split(rest, ".")
+	if !ok || len(tokens) != len(names) {
+		return AccountRef{}, fmt.Errorf("%w: %.200q is not %s<scope>.<identity>.<connector>.<account>", events.ErrSubject, subject, prefix)
 	}
 	for i, token := range tokens {
 		var err error

@@ -21,6 +21,7 @@ func TestSubjects(t *testing.T) {
 		"refresh timer": s.RefreshTimer("g"),
 		"refreshes due": s.RefreshesDue(),
 		"inactivity":    s.InactivityDue(),
+		"subscriptions": s.SubscriptionsDue(),
 	}
 	want := map[string]string{
 		"due":           "hawser.due.action.organization.ava=40example=2Ecom.demo-key.postMessage",
@@ -30,6 +31,7 @@ func TestSubjects(t *testing.T) {
 		"refresh timer": "hawser.timer.refresh.g",
 		"refreshes due": "hawser.due.refresh.>",
 		"inactivity":    "hawser.due.silence.>",
+		"subscriptions": "hawser.due.subscription.>",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("subjects (-want +got):\n%s", diff)
@@ -42,6 +44,12 @@ func TestSubjects(t *testing.T) {
 	account := queue.AccountRef{Tenant: ava, Connector: "demo-key", Account: "a.b"}
 	if got, err := s.ParseInactivity("hawser.due.silence.organization.ava=40example=2Ecom.demo-key.a=2Eb"); err != nil || got != account {
 		t.Errorf("ParseInactivity: got %+v, %v", got, err)
+	}
+	if got, err := s.ParseSubscription("hawser.due.subscription.organization.ava=40example=2Ecom.demo-key.a=2Eb"); err != nil || got != account {
+		t.Errorf("ParseSubscription: got %+v, %v", got, err)
+	}
+	if got, err := s.ParseSubscription("hawser.due.silence.organization.ava.demo-key.a"); err == nil {
+		t.Errorf("ParseSubscription of an inactivity timer: got %+v", got)
 	}
 	if got := s.ParseRefreshDue(s.RefreshDue("g")); got != "g" {
 		t.Errorf("ParseRefreshDue: got %q", got)

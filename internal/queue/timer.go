@@ -20,3 +20,11 @@ func (q *Queue) ScheduleInactivity(ctx context.Context, account AccountRef, at t
 	subject := q.Bus.Subjects.Prefix() + ".parked.silence." + events.Fingerprint(account.tokens())
 	return q.publish(ctx, subject, m, nil)
 }
+
+// ScheduleSubscription sets the timer at which a connection's webhook registration is looked
+// after, in place of any that was set before.
+func (q *Queue) ScheduleSubscription(ctx context.Context, account AccountRef, at time.Time) error {
+	m := &events.Message{Header: schedule(at, q.Subjects.subscriptionDue(account.tokens()))}
+	subject := q.Bus.Subjects.Prefix() + ".parked.subscription." + events.Fingerprint(account.tokens())
+	return q.publish(ctx, subject, m, nil)
+}

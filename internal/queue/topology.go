@@ -116,7 +116,7 @@ func (t Topology) streams(n events.Subjects) []definition {
 		// Only Hawser's programs publish here. There are no limits: they would drop
 		// schedules without a trace.
 		Description: "action requests, webhooks and timers that wait for their time",
-		Subjects:    below("parked.action", "due.action", "parked.webhook", "due.webhook", "parked.silence", "due.silence"),
+		Subjects:    below("parked.action", "due.action", "parked.webhook", "due.webhook", "parked.silence", "due.silence", "parked.subscription", "due.subscription"),
 		Retention:   queue, AllowMsgSchedules: true, AllowMsgTTL: true, AllowRollup: true,
 	}}, {events.Results, results, full.ResultsMaxBytes, jetstream.StreamConfig{
 		// A result is published expecting that its subject is empty. The stream does not

@@ -24,6 +24,7 @@ const (
 	bucketApps        = "apps"
 	bucketSessions    = "sessions"
 	bucketMarks       = "marks"
+	bucketSubscribed  = "subscriptions"
 
 	// BucketSettings has what is equal in all roles.
 	BucketSettings = "settings"
@@ -48,6 +49,7 @@ type Buckets struct {
 	Sessions    kvstore.Store // hash of a link's token → connect session
 	Marks       kvstore.Store // how far the streams were
 	Settings    kvstore.Store // what is equal in all roles
+	Subscribed  kvstore.Store // key of the connection → registrations of its webhook at the provider
 }
 
 // byName returns the field of every bucket.
@@ -57,7 +59,7 @@ func (b *Buckets) byName() map[string]*kvstore.Store {
 		bucketConnectors: &b.Connectors, bucketClaims: &b.Claims, bucketKeys: &b.Keys,
 		BucketAPITokens: &b.APITokens, bucketGrants: &b.Grants, bucketFlows: &b.Flows,
 		bucketLeases: &b.Leases, bucketApps: &b.Apps, bucketSessions: &b.Sessions, bucketMarks: &b.Marks,
-		bucketRoutes: &b.Routes, BucketSettings: &b.Settings,
+		bucketRoutes: &b.Routes, BucketSettings: &b.Settings, bucketSubscribed: &b.Subscribed,
 	}
 }
 

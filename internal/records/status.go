@@ -20,6 +20,8 @@ type Status struct {
 	// WebhookGap is the usual time between them, a moving average in seconds.
 	WebhooksSeen int     `json:"webhooks_seen,omitempty"`
 	WebhookGap   float64 `json:"webhook_gap,omitempty"`
+	// Subscription is the registration of the webhook at the provider; nil if there is none.
+	Subscription *SubscriptionStatus `json:"subscription,omitempty"`
 }
 
 // UsualGap is the usual time between webhooks, 0 if it is not known.
@@ -85,6 +87,11 @@ func (w *StatusWriter) Webhook(r Ref, code string) {
 // Action notes the outcome of an action. code is "" for a success.
 func (w *StatusWriter) Action(r Ref, code string) {
 	w.note(r, code, func(s *Status, o *Outcome) { s.LastAction = o })
+}
+
+// Subscription notes the state of a connection's webhook registration.
+func (w *StatusWriter) Subscription(r Ref, s SubscriptionStatus) {
+	w.add(r.Key(), Status{Subscription: &s})
 }
 
 func (w *StatusWriter) note(r Ref, code string, set func(*Status, *Outcome)) {
@@ -181,6 +188,9 @@ func (s *Status) merge(news Status) {
 	newer(&s.LastWebhook, news.LastWebhook)
 	newer(&s.LastAction, news.LastAction)
 	newer(&s.LastError, news.LastError)
+	if n := news.Subscription; n != nil && (s.Subscription == nil || !n.At.Before(s.Subscription.At)) {
+		s.Subscription = n
+	}
 }
 
 func newer(at **Outcome, o *Outcome) {

@@ -75,6 +75,10 @@ func (n *Node) StartExecutor(t testing.TB, opts *executor.Options) *Role {
 		o.Metrics = prometheus.NewRegistry()
 	}
 	o.Tokens = n.OAuth.Source
+	if o.Subscriptions != nil {
+		o.Subscriptions.Service, o.Subscriptions.Leases = n.Service, n.Leases
+		o.Subscriptions.Records = records.NewSubscriptions(n.Buckets)
+	}
 	x := executor.New(executor.Parts{
 		Queue: n.Queue, Registry: n.Registry, Connections: n.Store, Definitions: n.Definitions, Scopes: n.Scopes,
 		Claims: records.NewClaims(n.Buckets), Status: n.Status, HTTP: n.Providers, Serving: records.NewServing(n.Buckets),

@@ -226,7 +226,8 @@ func (n *node) executor() (*executor.Executor, error) {
 		Queue: n.queue, Registry: n.registry, Connections: n.store, Definitions: n.definitions, Scopes: n.scopes,
 		Claims: records.NewClaims(n.buckets), Status: n.status, HTTP: n.http, Serving: records.NewServing(n.buckets),
 	}, &executor.Options{
-		Quota: n.settings.quota(), Tokens: n.oauth.Source, Concurrency: n.settings.Concurrency, SkipNotifications: n.settings.Notifications == "off", Metrics: n.metrics, Log: n.log,
+		Subscriptions: &executor.Subscriptions{Service: n.service, Records: records.NewSubscriptions(n.buckets), Leases: n.leases},
+		Quota:         n.settings.quota(), Tokens: n.oauth.Source, Concurrency: n.settings.Concurrency, SkipNotifications: n.settings.Notifications == "off", Metrics: n.metrics, Log: n.log,
 	}), nil
 }
 

@@ -63,6 +63,9 @@ type Connector struct {
 	// Context returns, before each action and webhook, the value of Call.Context.
 	// Optional.
 	Context func(ctx context.Context, call *Call) (any, error) `json:"-"`
+	// Registrar calls the provider as Subscription says. Package manifest sets it; nil means
+	// that webhooks are not registered.
+	Registrar Registrar `json:"-"`
 
 	code      bool // of a parsed definition: the publisher has functions that no definition contains
 	validates bool // of a parsed definition: the publisher has a Validate

@@ -132,7 +132,7 @@ type SubscriptionCreate struct {
 type SubscriptionRenew struct {
 	Request   Request `json:"request"`
 	ExpiresAt string  `json:"expires_at,omitempty"`
-	// Before is how long before the expiry. Default 24h.
+	// Before is how long before the expiry. Default: a quarter of the lifetime, at most 24h.
 	Before webhooks.Duration `json:"before,omitempty"`
 }
 

@@ -43,7 +43,13 @@ const (
 	WebhookReplayed       Kind = "webhook.replayed" // by an operator
 	WebhookRedriven       Kind = "webhook.redriven" // by an operator, out of quarantine or the dead letters
 	ActionRedriven        Kind = "action.redriven"  // by an operator
-	ErrorOccurred         Kind = "error.occurred"
+	// The registration of a connection's webhook at its provider. Data.Operation of a failure is
+	// create, renew, delete or list.
+	SubscriptionCreated  Kind = "subscription.created"
+	SubscriptionRenewed  Kind = "subscription.renewed"
+	SubscriptionFailed   Kind = "subscription.failed"
+	SubscriptionExpiring Kind = "subscription.expiring" // it ends soon, and is not renewed
+	ErrorOccurred        Kind = "error.occurred"
 )
 
 // Type returns the CloudEvents type of the kind.

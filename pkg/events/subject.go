@@ -49,6 +49,7 @@ func (t Tenant) Tokens() string { return Token(t.Scope) + "." + Token(t.Identity
 //	<prefix>.quarantine.<connector>.<reason>
 //	<prefix>.call.<scope>.<identity>.<connector>.<action>
 //	<prefix>.validate.<connector>               an executor runs a connector's Validate
+//	<prefix>.subscription                       an executor compares a connection's webhook registration
 //	<prefix>.api.<operation>
 //
 // The subjects of parked work, timers and dead letters are in internal/queue.
@@ -120,6 +121,9 @@ func (s Subjects) Event(t Tenant, connector string, kind Kind) string {
 	return s.prefix + ".event." + t.Tokens() + "." + Token(connector) + "." + string(kind)
 }
 
+// ConnectorEvents matches the lifecycle events connector.* of every connection.
+func (s Subjects) ConnectorEvents() string { return s.prefix + ".event.*.*.*.connector.*" }
+
 // Webhook returns the subject of a verified webhook of the provider's event type
 // ("" becomes "unknown"). delivery is a [DeliveryToken]. A webhook is published with
 // [PublishOptions.ExpectEmpty], so the stream refuses a repetition for as long as it
@@ -177,6 +181,10 @@ func (s Subjects) Calls() string { return s.prefix + ".call.>" }
 func (s Subjects) Validate(connector string) string {
 	return s.prefix + ".validate." + Token(connector)
 }
+
+// Subscription is the subject on which executors compare a connection's webhook registration
+// with what the provider has. The request is {"key": the key of the connection's record}.
+func (s Subjects) Subscription() string { return s.prefix + ".subscription" }
 
 // API is the subject of a control operation, connections.list for example.
 func (s Subjects) API(operation string) string { return s.prefix + ".api." + operation }

@@ -20,7 +20,8 @@ type Connections struct {
 	opts       Options
 }
 
-// Disconnect removes a connection. A grant that no other connection uses is revoked at
+// Disconnect removes a connection, and its webhook at the provider while there are credentials
+// for that. A grant that no other connection uses is revoked at
 // the provider; if that fails it is tried again later, and the connection is removed all
 // the same.
 func (c *Connections) Disconnect(ctx context.Context, r records.Ref) error {
@@ -28,6 +29,7 @@ func (c *Connections) Disconnect(ctx context.Context, r records.Ref) error {
 	if err != nil {
 		return err
 	}
+	c.service.Unsubscribe(ctx, removed)
 	c.references.Release(ctx, removed)
 	return nil
 }

@@ -39,7 +39,7 @@ func Bind(c *connectors.Connector) error {
 		a.Handler = call.handle
 	}
 	b.validate(headers, errors)
-	b.subscription()
+	b.subscription(headers, errors)
 	if len(b.problems) > 0 {
 		return b.problems
 	}
@@ -232,65 +232,4 @@ func b2i(b bool) int {
 		return 1
 	}
 	return 0
-}
-
-// subscription checks the requests and programs of the webhook's registration.
-func (b *binder) subscription() {
-	s := b.connector.Subscription
-	if s == nil {
-		return
-	}
-	creates := []string{"config", "app", "connection", "webhook"}
-	changes := append(slices.Clone(creates), "subscription")
-	if b.connector.Webhook == nil {
-		b.invalid("subscription", "needs a webhook")
-	}
-	for i, field := range s.Requires {
-		if b.connector.Config != nil && !b.connector.Config.AllowsField(field) {
-			b.invalid(join("subscription.requires", strconv.Itoa(i)), "names the config field %q, which does not exist", field)
-		}
-	}
-	if s.Lifetime < 0 {
-		b.invalid("subscription.lifetime", "cannot be negative")
-	}
-	b.request("subscription.create.request", &s.Create.Request, nil, creates...)
-	b.required("subscription.create.id", s.Create.ID)
-	b.program("subscription.create.expires_at", s.Create.ExpiresAt)
-	b.program("subscription.create.secret", s.Create.Secret)
-	for name, source := range s.Create.Values {
-		b.required("subscription.create.values."+name, source)
-	}
-	if s.Renew != nil {
-		b.request("subscription.renew.request", &s.Renew.Request, nil, changes...)
-		b.program("subscription.renew.expires_at", s.Renew.ExpiresAt)
-	}
-	if s.Delete != nil {
-		b.request("subscription.delete.request", &s.Delete.Request, nil, changes...)
-	}
-	if s.List != nil {
-		b.request("subscription.list.request", &s.List.Request, nil, creates...)
-		b.required("subscription.list.items", s.List.Items)
-		b.required("subscription.list.url", s.List.URL)
-		b.required("subscription.list.id", s.List.ID)
-	}
-}
-
-// subscriptionRef checks a placeholder of the roots webhook and subscription.
-func (b *binder) subscriptionRef(path string, ref template.Ref) {
-	s := b.connector.Subscription
-	known := []string{"webhook.url", "webhook.secret", "webhook.id", "subscription.id"}
-	if s.Lifetime > 0 {
-		known = append(known, "webhook.expires_at", "webhook.expires_at_ms")
-	}
-	for name := range s.Create.Values {
-		known = append(known, "subscription."+name)
-	}
-	if slices.Contains(known, ref.String()) {
-		return
-	}
-	reason := "which does not exist"
-	if strings.HasPrefix(ref.Path, "expires_at") {
-		reason = "which needs subscription.lifetime"
-	}
-	b.invalid(path, "names ${%s}, %s", ref, reason)
 }

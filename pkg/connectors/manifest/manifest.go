@@ -10,6 +10,7 @@
 //	program.go   jq, bounded
 //	call.go      request, pages, errors, output
 //	generic.go   the action request, whose input is the request
+//	subscription.go, registrar.go   registrations of webhooks
 //
 // The format is the JSON of [connectors.Connector.Definition], so one reference serves both:
 // docs/connectors.md.
