@@ -3,7 +3,6 @@ package connection
 import (
 	"context"
 	"encoding/json"
-	"strings"
 	"time"
 
 	"github.com/hawser-io/hawser/internal/records"
@@ -152,12 +151,7 @@ func (e *editor) mergeConfig(d *edit, patch json.RawMessage, grace *time.Duratio
 // config field of that dotted path. Nobody can replace one: if the field has a
 // value by now, it is CONNECTOR_WEBHOOK_VERIFICATION_FAILED.
 func (s *Service) CaptureSecret(ctx context.Context, r records.Ref, field string, captured secret.Text) error {
-	value, err := json.Marshal(captured.Reveal())
-	if err != nil {
-		return records.EncryptError(err)
-	}
-	names := strings.Split(field, ".")
-	_, err = s.edits.change(ctx, r, noData, func(d *edit) ([]events.Kind, error) {
+	_, err := s.edits.change(ctx, r, noData, func(d *edit) ([]events.Kind, error) {
 		if d.Definition == nil {
 			// Without it nobody knows that the field is secret.
 			_, err := s.names.definitions.Get(r.Connector)
@@ -171,17 +165,9 @@ func (s *Service) CaptureSecret(ctx context.Context, r records.Ref, field string
 		if len(at) > 0 && !isNull(at) && string(at) != `""` {
 			return nil, connectors.Errorf(connectors.CodeConnectorWebhookVerificationFailed, "the connection has a webhook secret already")
 		}
-		patch := json.RawMessage(value)
-		for n := len(names) - 1; n >= 0; n-- {
-			outer, err := json.Marshal(map[string]json.RawMessage{names[n]: patch})
-			if err != nil {
-				return nil, records.EncryptError(err)
-			}
-			patch = outer
-		}
-		merged, err := mergePatch(config, patch, nil)
+		merged, err := withText(config, field, captured)
 		if err != nil {
-			return nil, records.EncryptError(err)
+			return nil, err
 		}
 		d.Config, d.approved, d.Record.Captured = merged, true, field
 		return []events.Kind{events.ConnectorUpdated}, nil

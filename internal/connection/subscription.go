@@ -24,17 +24,6 @@ func (s *Service) WebhookURL(c *records.Connection) (secret.Text, error) {
 	return secret.New(s.views.webhookURL(c.Connector, segment.Reveal())), nil
 }
 
-// WebhookSegment returns the secret of a webhook URL of the connector that is this
-// installation's; false for any other URL.
-func (s *Service) WebhookSegment(connector string, url secret.Text) (secret.Text, bool) {
-	rest, ok := strings.CutPrefix(url.Reveal(), s.views.webhookURL(connector, ""))
-	rest, _, _ = strings.Cut(rest, "?")
-	if rest = strings.TrimSuffix(rest, "/"); !ok || rest == "" || strings.Contains(rest, "/") {
-		return secret.Text{}, false
-	}
-	return secret.New(rest), true
-}
-
 // SetWebhookSecret stores the signing secret of a webhook that was registered by the provider's
 // API. The one before it verifies for [records.SecretGrace]. CONNECTOR_NOT_CONNECTED if the
 // connection is not the one with the id any more.
@@ -47,25 +36,32 @@ func (s *Service) SetWebhookSecret(ctx context.Context, c *records.Connection, f
 		if err != nil {
 			return nil, err
 		}
-		value, err := json.Marshal(signing.Reveal())
+		merged, err := withText(config, field, signing)
 		if err != nil {
-			return nil, records.EncryptError(err)
-		}
-		patch := json.RawMessage(value)
-		for _, name := range slices.Backward(strings.Split(field, ".")) {
-			if patch, err = json.Marshal(map[string]json.RawMessage{name: patch}); err != nil {
-				return nil, records.EncryptError(err)
-			}
-		}
-		merged, err := mergePatch(config, patch, nil)
-		if err != nil {
-			return nil, records.EncryptError(err)
+			return nil, err
 		}
 		d.RetireSecret(field, config, merged, records.SecretGrace, s.edits.now().UTC())
 		d.Config, d.approved = merged, true
 		return []events.Kind{events.ConnectorUpdated}, nil
 	})
 	return err
+}
+
+// withText returns a config with a text at a dotted path.
+func withText(config json.RawMessage, path string, text secret.Text) (json.RawMessage, error) {
+	patch, err := json.Marshal(text.Reveal())
+	for _, name := range slices.Backward(strings.Split(path, ".")) {
+		if err == nil {
+			patch, err = json.Marshal(map[string]json.RawMessage{name: patch})
+		}
+	}
+	if err == nil {
+		patch, err = mergePatch(config, patch, nil)
+	}
+	if err != nil {
+		return nil, records.EncryptError(err)
+	}
+	return patch, nil
 }
 
 // unsubscribeTimeout bounds how long a disconnect waits until the webhook is no longer registered

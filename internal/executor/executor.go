@@ -129,7 +129,7 @@ func New(parts Parts, opts *Options) *Executor {
 		orphans: queue.NewOrphans(x.queue.Streams, o.UnservedAfter), telemetry: x.telemetry,
 	}
 	x.calls = &callService{queue: x.queue, quotas: quotas, definitions: parts.Definitions}
-	x.subscribed = newSubscriptions(parts, o, calls)
+	x.subscribed = o.Subscriptions.runtime(parts, o, calls)
 	x.validator = &validator{connections: parts.Connections, calls: calls, workers: x.workers, transport: parts.HTTP.Transport, telemetry: x.telemetry}
 	return x
 }

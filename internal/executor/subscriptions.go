@@ -20,9 +20,8 @@ type Subscriptions struct {
 	Options subscription.Options // Metrics and Log are the executor's
 }
 
-// newSubscriptions returns the runtime; nil if there are no parts.
-func newSubscriptions(parts Parts, o Options, calls *callBuilder) *subscription.Runtime {
-	s := o.Subscriptions
+// runtime returns what keeps the webhooks registered; nil if s is nil.
+func (s *Subscriptions) runtime(parts Parts, o Options, calls *callBuilder) *subscription.Runtime {
 	if s == nil {
 		return nil
 	}

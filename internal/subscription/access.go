@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -46,6 +47,17 @@ func (r *Runtime) accessOf(c *records.Connection) (a *access, ok bool, err error
 		}
 	}
 	return a, true, nil
+}
+
+// segmentOf returns the secret of a URL that differs from the connection's webhook URL in
+// nothing else; false for any other URL.
+func (a *access) segmentOf(url secret.Text) (secret.Text, bool) {
+	rest, ok := strings.CutPrefix(url.Reveal(), strings.TrimSuffix(a.to.URL.Reveal(), a.segment.Reveal()))
+	rest, _, _ = strings.Cut(rest, "?")
+	if rest = strings.TrimSuffix(rest, "/"); !ok || rest == "" || strings.Contains(rest, "/") {
+		return secret.Text{}, false
+	}
+	return secret.New(rest), true
 }
 
 // snapshotAccess is accessOf the connection that a registration was made for.

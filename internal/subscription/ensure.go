@@ -38,7 +38,7 @@ func (w *work) ensure(ctx context.Context) error {
 			return nil
 		}
 	}
-	if !a.lists() || !w.compare && now.Sub(w.s.ComparedAt) < w.opts.CompareEvery/2 {
+	if !a.lists() || !w.compare && now.Sub(w.s.ComparedAt) < w.runtime.opts.CompareEvery/2 {
 		return nil
 	}
 	if there := w.compareListed(ctx, live); !there && w.failure == nil {
@@ -60,7 +60,7 @@ func (w *work) ensureSecret(ctx context.Context) bool {
 	}
 	var b [secretBytes]byte
 	_, _ = rand.Read(b[:]) // never fails
-	err := w.Service.SetWebhookSecret(ctx, w.connection, field, secret.New(hex.EncodeToString(b[:])))
+	err := w.runtime.Service.SetWebhookSecret(ctx, w.connection, field, secret.New(hex.EncodeToString(b[:])))
 	if err == nil {
 		err = w.reload(ctx)
 	}
@@ -72,11 +72,11 @@ func (w *work) ensureSecret(ctx context.Context) bool {
 
 // reload reads the connection again, which was changed.
 func (w *work) reload(ctx context.Context) error {
-	c, err := w.Connections.Latest(ctx, w.s.Ref())
+	c, err := w.runtime.Connections.Latest(ctx, w.s.Ref())
 	if err != nil {
 		return err
 	}
-	a, ok, err := w.accessOf(c)
+	a, ok, err := w.runtime.accessOf(c)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (w *work) reload(ctx context.Context) error {
 		return connectors.Errorf(connectors.CodeConnectorNotConnected, "the connection was changed meanwhile")
 	}
 	w.connection, w.current = c, a
-	return w.open(ctx, a)
+	return w.runtime.open(ctx, a)
 }
 
 // create registers the webhook, in place of the live registration if there is one. The intent is
@@ -115,7 +115,7 @@ func (w *work) create(ctx context.Context, fingerprint string) error {
 	}
 	made.State, made.ID, made.Values, made.ExpiresAt = records.RegistrationLive, r.ID, r.Values, r.ExpiresAt
 	if field := a.connector.Webhook.SecretField; !r.Secret.IsZero() && field != "" && !r.Secret.Equal(a.to.Secret) {
-		if err := w.Service.SetWebhookSecret(ctx, w.connection, field, r.Secret); err != nil {
+		if err := w.runtime.Service.SetWebhookSecret(ctx, w.connection, field, r.Secret); err != nil {
 			made.State = records.RegistrationLeaving // nobody can verify its deliveries
 			w.fail("create", err)
 			return w.save(ctx)
@@ -126,7 +126,7 @@ func (w *work) create(ctx context.Context, fingerprint string) error {
 	if err := w.save(ctx); err != nil {
 		return err
 	}
-	w.telemetry.done("create")
+	w.runtime.telemetry.done("create")
 	w.tell(events.SubscriptionCreated, events.Data{})
 	return nil
 }
@@ -170,7 +170,7 @@ func (w *work) renew(ctx context.Context, live *records.Registration) (gone bool
 		return false
 	}
 	live.RenewedAt, live.ExpiresAt, live.Warned = time.Now().UTC(), until, false
-	w.telemetry.done("renew")
+	w.runtime.telemetry.done("renew")
 	w.tell(events.SubscriptionRenewed, events.Data{})
 	return false
 }
@@ -186,7 +186,7 @@ func (w *work) compareListed(ctx context.Context, live *records.Registration) (t
 	}
 	w.s.ComparedAt = time.Now().UTC()
 	for _, item := range listed {
-		segment, ours := w.Service.WebhookSegment(a.connector.Key, item.URL)
+		segment, ours := a.segmentOf(item.URL)
 		switch {
 		case !ours:
 		case segment.Equal(a.segment) && sameID(item.ID, live.ID):
@@ -203,10 +203,10 @@ func (w *work) compareListed(ctx context.Context, live *records.Registration) (t
 // abandoned reports whether a webhook URL of this installation leads to no connection, or is an
 // earlier one of this connection.
 func (w *work) abandoned(ctx context.Context, segment secret.Text) bool {
-	owner, err := w.Connections.ByWebhookURL(ctx, w.s.Ref().Connector, segment)
+	owner, err := w.runtime.Connections.ByWebhookURL(ctx, w.s.Ref().Connector, segment)
 	if err == nil {
 		return owner.Ref() == w.s.Ref()
 	}
 	unknown := errors.Is(err, &connectors.Error{Code: connectors.CodeConnectorWebhookVerificationFailed})
-	return unknown && w.Connections.WebhookURLOrigin(segment) == records.URLSigned
+	return unknown && w.runtime.Connections.WebhookURLOrigin(segment) == records.URLSigned
 }

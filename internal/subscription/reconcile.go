@@ -19,8 +19,7 @@ const (
 
 // work is that on the registrations of one connection.
 type work struct {
-	*Runtime
-
+	runtime    *Runtime
 	s          *records.Subscription
 	connection *records.Connection // nil: there is none
 	compare    bool                // also if that is not due
@@ -54,7 +53,7 @@ func (r *Runtime) Reconcile(ctx context.Context, ref records.Ref, compare bool) 
 		return errBusy
 	}
 	defer r.Leases.Release(context.WithoutCancel(ctx), lease)
-	w := &work{Runtime: r, compare: compare}
+	w := &work{runtime: r, compare: compare}
 	if w.s, err = r.Records.Latest(ctx, ref); err != nil {
 		return err
 	}
@@ -78,10 +77,10 @@ func (w *work) settle(ctx context.Context) error {
 	}
 	wanted := false
 	if w.connection != nil {
-		a, ok, err := w.accessOf(w.connection)
+		a, ok, err := w.runtime.accessOf(w.connection)
 		if err == nil && ok {
 			wanted, w.current = a.hasRequired(), a
-			err = w.open(ctx, a)
+			err = w.runtime.open(ctx, a)
 		}
 		if err != nil {
 			w.fail("create", err)
@@ -110,14 +109,14 @@ func (w *work) fail(operation string, err error) {
 	if d, ok := connectors.RetryDelay(err); ok {
 		w.retryIn = max(w.retryIn, d)
 	}
-	w.telemetry.failed(operation)
+	w.runtime.telemetry.failed(operation)
 	w.tell(events.SubscriptionFailed, events.Data{Operation: operation, ErrorCode: string(e.Code), ErrorMessage: e.Message, Attempt: w.s.Failures + 1})
 }
 
 func (w *work) tell(kind events.Kind, data events.Data) { w.told = append(w.told, told{kind, data}) }
 
 // save stores what is known so far.
-func (w *work) save(ctx context.Context) error { return w.Records.Save(ctx, w.s) }
+func (w *work) save(ctx context.Context) error { return w.runtime.Records.Save(ctx, w.s) }
 
 // finish stores the outcome, sets the next timer, and publishes the events.
 func (w *work) finish(ctx context.Context) error {
@@ -136,23 +135,23 @@ func (w *work) finish(ctx context.Context) error {
 		return err
 	}
 	if w.connection != nil && w.connection.Unreadable() == nil {
-		w.Status.Subscription(w.s.Ref(), w.status(live, now))
+		w.runtime.Status.Subscription(w.s.Ref(), w.status(live, now))
 	}
 	for _, t := range w.told {
 		if t.kind == events.SubscriptionFailed && !w.s.RetryAt.IsZero() {
 			t.data.NextAttemptAt = &w.s.RetryAt
 		}
-		w.Service.Announce(ctx, t.kind, w.about(), t.data)
+		w.runtime.Service.Announce(ctx, t.kind, w.about(), t.data)
 	}
 	if w.s.NextAt.IsZero() {
 		return nil
 	}
-	return w.schedule(ctx, w.s.Ref(), w.s.NextAt)
+	return w.runtime.schedule(ctx, w.s.Ref(), w.s.NextAt)
 }
 
 func (w *work) store(ctx context.Context) error {
 	if len(w.s.Registrations) == 0 && w.failure == nil {
-		return w.Records.Delete(ctx, w.s)
+		return w.runtime.Records.Delete(ctx, w.s)
 	}
 	return w.save(ctx)
 }
@@ -176,10 +175,10 @@ const shortestRetry = 5 * time.Second
 
 // retryDelay returns after how long to try again: sooner if a registration ends.
 func (w *work) retryDelay(live *records.Registration, now time.Time) time.Duration {
-	d := min(w.opts.FirstRetry<<min(w.s.Failures-1, 12), w.opts.CompareEvery)
+	d := min(w.runtime.opts.FirstRetry<<min(w.s.Failures-1, 12), w.runtime.opts.CompareEvery)
 	d = d/2 + rand.N(d/2+1)
 	if live != nil && live.ExpiresAt.After(now) {
-		d = min(d, max(live.ExpiresAt.Sub(now)/3, min(shortestRetry, w.opts.FirstRetry)))
+		d = min(d, max(live.ExpiresAt.Sub(now)/3, min(shortestRetry, w.runtime.opts.FirstRetry)))
 	}
 	return max(d, min(w.retryIn, 24*time.Hour))
 }
@@ -222,7 +221,7 @@ const longestBefore = 24 * time.Hour
 func (w *work) before(live *records.Registration) time.Duration {
 	lifetime := live.Lifetime()
 	before := min(longestBefore, lifetime/4)
-	if def, ok := w.Calls.Connector(w.s.Ref().Connector, ""); ok && def.Subscription != nil && def.Subscription.Renew != nil && def.Subscription.Renew.Before > 0 {
+	if def, ok := w.runtime.Calls.Connector(w.s.Ref().Connector, ""); ok && def.Subscription != nil && def.Subscription.Renew != nil && def.Subscription.Renew.Before > 0 {
 		before = time.Duration(def.Subscription.Renew.Before)
 	}
 	return min(before, lifetime/4*3) // what was just renewed is not due

@@ -35,7 +35,7 @@ func (w *work) removeLeaving(ctx context.Context) error {
 		}
 		if err == nil {
 			w.s.Remove(r)
-			w.telemetry.done("delete")
+			w.runtime.telemetry.done("delete")
 			continue
 		}
 		r.Tries++
@@ -52,14 +52,14 @@ func (w *work) removeLeaving(ctx context.Context) error {
 }
 
 func (w *work) remove(ctx context.Context, r *records.Registration) error {
-	a, ok, err := w.snapshotAccess(r)
+	a, ok, err := w.runtime.snapshotAccess(r)
 	if err != nil {
 		return err
 	}
 	if !ok {
 		return connectors.Errorf(connectors.CodeConnectorNotFound, "%s registers no webhooks any more", w.s.Ref().Connector)
 	}
-	if err = w.open(ctx, a); err == nil {
+	if err = w.runtime.open(ctx, a); err == nil {
 		err = a.connector.Registrar.Delete(ctx, a.call, a.to, registrationOf(r))
 	}
 	if err == nil || w.current == nil || w.current.call == nil {
@@ -100,7 +100,7 @@ func (w *work) clearLost(ctx context.Context) (cleared bool, err error) {
 }
 
 func (w *work) clear(ctx context.Context, lost *records.Registration) error {
-	a, ok, err := w.snapshotAccess(lost)
+	a, ok, err := w.runtime.snapshotAccess(lost)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (w *work) clear(ctx context.Context, lost *records.Registration) error {
 		lost.Tries = maxClearings
 		return connectors.Errorf(connectors.CodeConnectorActionUncertain, "it is not known whether the webhook was registered: the provider does not list its webhooks")
 	}
-	if err := w.open(ctx, a); err != nil {
+	if err := w.runtime.open(ctx, a); err != nil {
 		return err
 	}
 	listed, err := a.connector.Registrar.List(ctx, a.call, a.to)
@@ -116,7 +116,7 @@ func (w *work) clear(ctx context.Context, lost *records.Registration) error {
 		return err
 	}
 	for _, item := range listed {
-		segment, ours := w.Service.WebhookSegment(a.connector.Key, item.URL)
+		segment, ours := a.segmentOf(item.URL)
 		known := slices.ContainsFunc(w.s.Registrations, func(r *records.Registration) bool { return sameID(r.ID, item.ID) })
 		if !ours || !segment.Equal(a.segment) || known {
 			continue
@@ -140,7 +140,7 @@ func (w *work) deleteListed(ctx context.Context, a *access, item connectors.List
 	to.URL = item.URL
 	err := a.connector.Registrar.Delete(ctx, a.call, to, connectors.Registration{ID: item.ID})
 	if err == nil {
-		w.telemetry.done("delete")
+		w.runtime.telemetry.done("delete")
 	}
 	return err
 }
