@@ -21,7 +21,6 @@ import (
 // registrar is a compiled [connectors.Subscription].
 type registrar struct {
 	definition *connectors.Subscription
-	limits     *connectors.RateLimit
 	headers    map[string]template.Template // of the connector
 	rules      []rule
 
@@ -82,7 +81,7 @@ func (r *registrar) ask(ctx context.Context, call *connectors.Call, request *req
 	if err != nil {
 		return nil, err
 	}
-	return exchange{call: call, limits: r.limits, rules: r.rules}.do(ctx, filled)
+	return exchange{call: call, rules: r.rules}.do(ctx, filled)
 }
 
 // run calls f under the rules of an action: with a deadline, and with errors that have a

@@ -27,7 +27,7 @@ func (b *binder) subscription(headers map[string]template.Template, rules []rule
 	if s.Lifetime < 0 {
 		b.invalid("subscription.lifetime", "cannot be negative")
 	}
-	r := &registrar{limits: b.connector.RateLimit, headers: headers, rules: rules, definition: s}
+	r := &registrar{headers: headers, rules: rules, definition: s}
 	r.create = b.request("subscription.create.request", &s.Create.Request, nil, creates...)
 	r.id = b.required("subscription.create.id", s.Create.ID)
 	r.expiresAt = b.program("subscription.create.expires_at", s.Create.ExpiresAt)
