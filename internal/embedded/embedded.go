@@ -21,7 +21,9 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -120,6 +122,9 @@ func startLocked(ctx context.Context, opts Options, set settings, lock *fileLock
 		creds: dir.credsPath(), user: user, lock: lock, stopped: make(chan struct{}),
 	}
 	if s.nats, s.log, err = s.start(ctx, set); err != nil {
+		if set.listen && strings.Contains(err.Error(), syscall.EADDRINUSE.Error()) { // the server's error is text alone
+			return nil, fmt.Errorf("the address --nats %s is in use: stop what listens there, or set --nats to another address, or off", net.JoinHostPort(set.host, strconv.Itoa(set.port)))
+		}
 		return nil, fmt.Errorf("start the embedded NATS server: %w", err)
 	}
 	s.set = set

@@ -1,7 +1,9 @@
 package app
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/hawser-io/hawser/pkg/crypto"
 )
@@ -21,7 +23,11 @@ func (c *keysCreateCommand) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	if err := crypto.SaveKeyset(c.File, text, nil); err != nil {
+	err = crypto.SaveKeyset(c.File, text, nil)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s exists, and a keyset replaces no file, since records sealed with another could not be opened: give another name", c.File)
+	}
+	if err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(p.stderr, "hawser: made %s; give it to every role, and keep it: without it no record can be opened\n", c.File)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -63,8 +64,22 @@ func redactError(err error) error {
 	return err
 }
 
+// checkNATSURLs refuses addresses of other protocols, which would only time out.
+func checkNATSURLs(addresses string) error {
+	for address := range strings.SplitSeq(addresses, ",") {
+		scheme, _, found := strings.Cut(strings.TrimSpace(address), "://")
+		if found && !slices.Contains([]string{"nats", "tls", "ws", "wss"}, strings.ToLower(scheme)) {
+			return fmt.Errorf("--nats-url %s: this is not the address of a NATS server: write nats://HOST:4222 (or tls://, ws://, wss://)", redactURLs(address))
+		}
+	}
+	return nil
+}
+
 // connect joins a NATS system.
 func connect(name string, r remote, log zerolog.Logger) (*natsConnection, error) {
+	if err := checkNATSURLs(r.NATSURL); err != nil {
+		return nil, err
+	}
 	c := &natsConnection{}
 	options := append(events.ConnectOptions(name),
 		nats.RetryOnFailedConnect(false),

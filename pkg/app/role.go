@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/hawser-io/hawser/internal/oauth/flow"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/internal/refresher"
+	"github.com/hawser-io/hawser/pkg/connectors"
 	"github.com/hawser-io/hawser/pkg/connectors/catalog"
 	"github.com/hawser-io/hawser/pkg/crypto"
 )
@@ -110,7 +112,13 @@ func (p *program) join(ctx context.Context, j joining) error {
 		return err
 	}
 	return n.run(ctx, listener, j.roles, func() {
-		fmt.Fprintf(p.stderr, "hawser is ready: %s at http://%s, nats at %s\n", j.name, listener.Addr(), redactURLs(nc.ConnectedUrl()))
+		serves := ""
+		if j.roles.executor && !n.servesConnectors() {
+			serves = "; it serves no connector yet"
+			n.log.Warn().Msg("this executor serves no connector: none is compiled into it, and no stored definition works without code; " +
+				"build a program with connectors (app.Executor), or offer some (--catalogue, --connectors, 'hawser connectors apply')")
+		}
+		fmt.Fprintf(p.stderr, "hawser is ready: %s at http://%s, nats at %s%s\n", j.name, listener.Addr(), redactURLs(nc.ConnectedUrl()), serves)
 	})
 }
 
@@ -229,6 +237,11 @@ func (n *node) executor() (*executor.Executor, error) {
 		Subscriptions: &executor.Subscriptions{Service: n.service, Records: records.NewSubscriptions(n.buckets), Leases: n.leases},
 		Quota:         n.settings.quota(), Tokens: n.oauth.Source, Concurrency: n.settings.Concurrency, SkipNotifications: n.settings.Notifications == "off", Metrics: n.metrics, Log: n.log,
 	}), nil
+}
+
+// servesConnectors reports whether an executor here has a connector to serve.
+func (n *node) servesConnectors() bool {
+	return len(n.registry.All()) > 0 || slices.ContainsFunc(n.definitions.All(), (*connectors.Connector).Declarative)
 }
 
 // serveHTTP serves until ctx ends, then lets requests finish until grace ends.

@@ -66,9 +66,15 @@ func (c *tokenCreateCommand) store(ctx context.Context, p *program, token *recor
 	if err != nil {
 		return "", err
 	}
-	buckets, err := openBuckets(ctx, bus, bucketOptions{replicas: c.Replicas, onChange: func(change string) {
-		fmt.Fprintln(p.stderr, "hawser: changing "+change)
-	}}, records.BucketAPITokens)
+	var buckets records.Buckets
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	err = start{zerolog.Nop(), nc.denied}.step(ctx, "open the bucket of tokens", func(ctx context.Context) error {
+		buckets, err = openBuckets(ctx, bus, bucketOptions{replicas: c.Replicas, onChange: func(change string) {
+			fmt.Fprintln(p.stderr, "hawser: changing "+change)
+		}}, records.BucketAPITokens)
+		return err
+	})
 	if err != nil {
 		return "", err
 	}

@@ -60,7 +60,9 @@ func (c *upCommand) Run(ctx context.Context, p *program) (err error) {
 		role: "ingress", baseURL: baseURL(c.shared, listener), log: log, connectors: p.own, groupCommit: c.Sync == "always",
 		storeBytes: stats.StoreLimit, servesAPI: true, storeFailure: server.StoreFailure, restart: server.Restart,
 	}
-	ready := "http at http://" + listener.Addr().String() + ", nats at " + cmp.Or(server.URL(), "in process only")
+	http := "http://" + listener.Addr().String()
+	ready := "http at " + http + ", console at " + http + "/console/ with the token in " + dataFolder(c.Data).path("admin.token") +
+		", nats at " + cmp.Or(server.URL(), "in process only")
 	if c.Demo {
 		provider, err := c.startDemo(ctx, o.baseURL, log)
 		if err != nil {
