@@ -128,6 +128,7 @@ func handshakes() []handshake {
 		{provider: "xero", name: "intent to receive, wrongly signed", body: xero, header: map[string]string{"X-Xero-Signature": base64.StdEncoding.EncodeToString(mac("x"))}, status: http.StatusUnauthorized, contentType: "none", appToo: true},
 		{provider: "asana", name: "heartbeat", body: beat, header: map[string]string{"X-Hook-Signature": hexMAC(beat)}},
 		{provider: "pagerduty", name: "ping", body: pagerduty, header: map[string]string{"X-PagerDuty-Signature": "v1=" + hexMAC(pagerduty)}},
+		{provider: "figma", name: "ping", body: `{"event_type":"PING","passcode":"` + signingSecret + `"}`},
 		{provider: "google-push", name: "sync", header: map[string]string{"X-Goog-Resource-State": "sync", "X-Goog-Channel-Token": signingSecret}},
 		{provider: "intercom", name: "HEAD probe", method: "HEAD", appToo: true},
 		{provider: "mailchimp", name: "GET probe", method: "GET"},

@@ -112,7 +112,7 @@ func TestSecretsThatCouldNeverVerifyAreRefusedWhenTheyAreConfigured(t *testing.T
 			t.Errorf("%q is answered %s", secret, a.body)
 		}
 	}
-	s.connect("org_1", `{"webhookSecret":"whsec_c2VjcmV0"}`)
+	s.connect("org_1", `{"webhookSecret":"whsec_MDEyMzQ1Njc4OWFiY2RlZg=="}`)
 	s.api("PATCH", ofOrg1, `{"config":{"webhookSecret":""}}`, http.StatusBadRequest, nil)
 }
 

@@ -20,9 +20,12 @@ import (
 )
 
 const (
-	defaultWait   = 30 * time.Second
-	maxWait       = 60 * time.Second
-	maxRequestID  = 128
+	defaultWait  = 30 * time.Second
+	maxWait      = 60 * time.Second
+	maxRequestID = 128
+	// drainWait is how long a request waits for its result when the process stops: most
+	// actions end in that time.
+	drainWait     = 5 * time.Second
 	maxActionBody = 768 << 10 // leaves room for headers in a message of 1 MiB
 )
 
@@ -90,7 +93,7 @@ func (a *actions) request(ctx context.Context, request events.Action, wait time.
 		go func() {
 			select {
 			case <-a.closing:
-				cancel()
+				time.AfterFunc(drainWait, cancel)
 			case <-ctx.Done():
 			}
 		}()
