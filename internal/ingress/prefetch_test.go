@@ -29,7 +29,7 @@ func TestScannersAndPrefetchesHaveNoEffectOnAnyRoute(t *testing.T) {
 	testenv.Must(t, json.Unmarshal([]byte(session.body), &made))
 	const api = "/api/v1"
 	routes := []string{
-		api + "/connectors", api + "/connectors/probe", ofAva, ofAva + "/count", ofAva + "/probe", api + "/apps/probe", api + "/results/x",
+		api + "/connectors", api + "/tokens", api + "/connectors/probe", ofAva, ofAva + "/count", ofAva + "/probe", api + "/apps/probe", api + "/results/x",
 		api + "/events", api + "/quarantine", api + "/dead-letters", api + "/connectors/probe/oauth/start/x", api + "/connectors/probe/oauth/reconnect/x",
 		api + "/connectors/probe/oauth/callback?state=x", "/connect/hawser.css", "/connect/" + made.Token, "/connect/" + made.Token + "/status",
 		"/console", "/console/", "/console/app.js", strings.TrimSuffix(ofAva, "/connections") + "/webhooks/x/body",
@@ -62,7 +62,7 @@ func TestScannersAndPrefetchesHaveNoEffectOnAnyRoute(t *testing.T) {
 // getRoutes counts the routes of GET in the source.
 func getRoutes(t *testing.T) (count int) {
 	t.Helper()
-	route := regexp.MustCompile(`(Handle(Func)?\(|a\.handle\(mux, )"GET |", "GET", `)
+	route := regexp.MustCompile(`(Handle(Func)?\(|a\.handle\(mux, ("[a-z.-]+", )?)"GET |", "GET", `)
 	for _, folder := range []string{".", "api", "receive", "../connectpage", "../console"} {
 		files, err := filepath.Glob(folder + "/*.go")
 		testenv.Must(t, err)
