@@ -24,7 +24,7 @@ var table = map[string][]string{
 	"cmd":      {"pkg/app", "pkg/client", "pkg/connectors/..."},
 	"examples": {"pkg/app", "pkg/client", "pkg/connectors/..."},
 
-	"pkg/app":    {"internal/...", "pkg/..."},
+	"pkg/app":    {"internal/...", "pkg/...", "deployments/..."},
 	"pkg/client": {"pkg/events", "pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/secret"},
 
 	"internal/jsondoc": {}, "internal/golden": {},
@@ -63,7 +63,7 @@ var table = map[string][]string{
 
 	"internal/safehttp": {}, "internal/embedded": {"pkg/secret"}, "internal/testenv": {"internal/...", "pkg/..."},
 	"internal/demo": {"pkg/connectors", "pkg/connectors/schema", "pkg/connectors/webhooks", "pkg/secret"},
-	"e2e":           {},
+	"e2e":           {}, "deployments": {},
 }
 
 // natsUsers may import nats.go. Everyone else speaks pkg/events.

@@ -37,7 +37,7 @@ func (k *keys) operatorClaims() (*jwt.OperatorClaims, error) {
 
 // writeAccounts writes the claims of the two accounts that every folder has.
 // They are derived from the keys and the prefix, so each start writes them again.
-func (f folder) writeAccounts(ring *keys, prefix string) error {
+func (f folder) writeAccounts(ring *keys, prefix string, roles ...Role) error {
 	system := jwt.NewAccountClaims(ring.system.public)
 	system.Name = "SYS"
 	if err := f.writeAccount(ring, system); err != nil {
@@ -56,6 +56,9 @@ func (f folder) writeAccounts(ring *keys, prefix string) error {
 		hawser.Exports.Add(&jwt.Export{
 			Name: kind, Subject: jwt.Subject(prefix + "." + kind + ".>"), Type: jwt.Stream,
 		})
+	}
+	for _, role := range roles {
+		hawser.SigningKeys.AddScopedSigner(ring.scope(role))
 	}
 	return f.writeAccount(ring, hawser)
 }

@@ -105,6 +105,9 @@ func startLocked(ctx context.Context, opts Options, set settings, lock *fileLock
 	if err != nil {
 		return nil, err
 	}
+	if len(ring.roles) > 0 {
+		return nil, fmt.Errorf("%s holds the keys of a NATS system of its own, made by `hawser nats init`: give another data folder", opts.DataDir)
+	}
 	if err := dir.writeAccounts(ring, set.prefix); err != nil {
 		return nil, err
 	}

@@ -15,9 +15,10 @@ import (
 
 // keys are the three key pairs of a data folder.
 type keys struct {
-	operator key // signs accounts
-	system   key // the system account; no credentials are issued for it
-	hawser   key // signs the users of Hawser's account
+	operator key            // signs accounts
+	system   key            // the system account; no credentials are issued for it
+	hawser   key            // signs the users of Hawser's account
+	roles    map[string]key // sign the users of a role, see [InitSystem]
 }
 
 type key struct {
@@ -32,6 +33,8 @@ type keysFile struct {
 	Operator string `json:"operator"`
 	System   string `json:"system_account"`
 	Hawser   string `json:"hawser_account"`
+	// Roles are the seeds of signing keys of Hawser's account; only [InitSystem] makes them.
+	Roles map[string]string `json:"roles,omitempty"`
 }
 
 const keysVersion = 1
@@ -81,7 +84,7 @@ func parseKeys(content []byte) (*keys, error) {
 	if file.Version != keysVersion {
 		return nil, fmt.Errorf("it has format version %d, this program knows %d", file.Version, keysVersion)
 	}
-	ring := &keys{}
+	ring := &keys{roles: map[string]key{}}
 	for _, k := range []struct {
 		name, seed string
 		kind       nkeys.PrefixByte
@@ -96,6 +99,13 @@ func parseKeys(content []byte) (*keys, error) {
 			return nil, fmt.Errorf("%q %w", k.name, err)
 		}
 		*k.to = got
+	}
+	for name, seed := range file.Roles {
+		got, err := parseKey(nkeys.PrefixByteAccount, seed)
+		if err != nil {
+			return nil, fmt.Errorf("role %q %w", name, err)
+		}
+		ring.roles[name] = got
 	}
 	if ring.system.public == ring.hawser.public {
 		return nil, errors.New(`"system_account" and "hawser_account" are the same key`)
@@ -119,9 +129,12 @@ func parseKey(kind nkeys.PrefixByte, seed string) (key, error) {
 	return key{pair: pair, public: public}, nil
 }
 
-func (f folder) makeKeys() (*keys, error) {
-	ring := &keys{}
-	file := keysFile{Version: keysVersion}
+func (f folder) makeKeys(roles ...string) (*keys, error) {
+	ring, file := &keys{}, keysFile{Version: keysVersion}
+	var err error
+	if ring.roles, file.Roles, err = newRoleKeys(roles); err != nil {
+		return nil, err
+	}
 	for _, k := range []struct {
 		kind nkeys.PrefixByte
 		to   *key

@@ -82,6 +82,8 @@ func connect(name string, r remote, log zerolog.Logger) (*natsConnection, error)
 	}
 	c := &natsConnection{}
 	options := append(events.ConnectOptions(name),
+		// Replies to one role need not be readable by the others: see rolePermissions.
+		nats.CustomInboxPrefix(inboxOf(name)),
 		nats.RetryOnFailedConnect(false),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { log.Warn().Err(err).Msg("disconnected from NATS") }),
 		nats.ReconnectHandler(func(*nats.Conn) { log.Info().Msg("connected to NATS again") }),

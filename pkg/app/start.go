@@ -41,7 +41,7 @@ func (s start) step(ctx context.Context, name string, do func(context.Context) e
 		case err == nil:
 			return nil
 		case s.denied() != nil:
-			return fmt.Errorf("%s: the NATS credentials do not allow it: %w; it takes all permissions in the account that holds the streams, as nats.creds in the data folder of 'hawser up' has them; a tenant's are not enough", name, s.denied())
+			return fmt.Errorf("%s: the NATS credentials do not allow it: %w; it takes the role's own from 'hawser nats init', where the ingress starts first and makes the streams, or all permissions in the account that holds the streams, as nats.creds in the data folder of 'hawser up' has them; a tenant's are not enough", name, s.denied())
 		case ctx.Err() != nil || !expired && !temporary(err):
 			return err
 		}
