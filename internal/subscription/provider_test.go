@@ -2,7 +2,7 @@ package subscription_test
 
 import (
 	"encoding/json"
-	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -34,6 +34,7 @@ type provider struct {
 	lifetime time.Duration  // 0: forever
 	chooses  string         // the secret that it chooses; "": none
 	refuse   map[string]int // method → status
+	single   bool           // there is place for one registration
 	calls    map[string]int // method → calls
 }
 
@@ -55,7 +56,8 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if status := p.refuse[r.Method]; status != 0 {
 		w.WriteHeader(status)
-		_, _ = fmt.Fprint(w, `{"message": "not now"}`)
+		asked, _ := io.ReadAll(r.Body)
+		_ = json.NewEncoder(w).Encode(map[string]string{"message": "not now: " + string(asked)})
 		return
 	}
 	id, _ := strconv.Atoi(strings.TrimPrefix(r.URL.Path, "/hooks/"))
@@ -82,6 +84,9 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (p *provider) add(r *http.Request) any {
 	var asked struct{ URL, Secret string }
 	_ = json.NewDecoder(r.Body).Decode(&asked)
+	if p.single {
+		p.hooks, p.last = nil, 0
+	}
 	p.last++
 	h := hook{ID: p.last, URL: asked.URL, Secret: asked.Secret}
 	if p.lifetime > 0 {

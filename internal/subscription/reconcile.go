@@ -12,9 +12,11 @@ import (
 )
 
 const (
-	// reconcileTimeout bounds the work on one connection, and leaseTime outlasts it.
-	reconcileTimeout = 50 * time.Second
-	leaseTime        = 60 * time.Second
+	// settleTimeout bounds the calls about one connection, and finishTimeout the storing of their
+	// outcome, which a provider that does not answer must not prevent.
+	settleTimeout = 40 * time.Second
+	finishTimeout = 10 * time.Second
+	leaseTime     = 60 * time.Second // outlasts both
 )
 
 // work is that on the registrations of one connection.
@@ -40,8 +42,6 @@ type told struct {
 // where there is one. What a provider refuses is recorded and tried again later; an error means
 // that the outcome could not be stored, or that the connection is being worked on.
 func (r *Runtime) Reconcile(ctx context.Context, ref records.Ref, compare bool) error {
-	ctx, cancel := context.WithTimeout(ctx, reconcileTimeout)
-	defer cancel()
 	if _, served := r.Calls.Connector(ref.Connector, ""); !served {
 		return nil // its definition was removed: a sweep finds it if it comes back
 	}
@@ -64,16 +64,24 @@ func (r *Runtime) Reconcile(ctx context.Context, ref records.Ref, compare bool) 
 	if err != nil {
 		return err
 	}
-	if err := w.settle(ctx); err != nil {
+	settling, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	if err := w.settle(settling); err != nil {
 		return err
 	}
-	return w.finish(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err() // this process ends: what has failed is not the provider's fault
+	}
+	finishing, cancel := context.WithTimeout(ctx, finishTimeout)
+	defer cancel()
+	return w.finish(finishing)
 }
 
 // settle creates, renews and removes. The error says that the outcome could not be stored.
 func (w *work) settle(ctx context.Context) error {
 	if w.connection != nil && (w.connection.Unreadable() != nil || w.connection.Usable() != nil) {
-		return w.removeLeaving(ctx) // the others stay as long as they live: deliveries are kept
+		w.removeLeaving(ctx) // the others stay as long as they live: deliveries are kept
+		return nil
 	}
 	wanted := false
 	if w.connection != nil {
@@ -87,8 +95,8 @@ func (w *work) settle(ctx context.Context) error {
 			return nil
 		}
 	}
-	if cleared, err := w.clearLost(ctx); err != nil || !cleared {
-		return err
+	if !w.clearLost(ctx) {
+		return nil
 	}
 	if wanted {
 		if err := w.ensure(ctx); err != nil {
@@ -97,7 +105,8 @@ func (w *work) settle(ctx context.Context) error {
 	} else if live := w.s.In(records.RegistrationLive); live != nil {
 		live.State = records.RegistrationLeaving
 	}
-	return w.removeLeaving(ctx)
+	w.removeLeaving(ctx)
+	return nil
 }
 
 // fail notes what has failed, and has it told.

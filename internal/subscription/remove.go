@@ -19,7 +19,7 @@ const (
 
 // removeLeaving removes what is not wanted any more, with the credentials that it was made with,
 // or else with the present ones.
-func (w *work) removeLeaving(ctx context.Context) error {
+func (w *work) removeLeaving(ctx context.Context) {
 	live := w.s.In(records.RegistrationLive)
 	for _, r := range slices.Clone(w.s.Registrations) {
 		if r.State != records.RegistrationLeaving {
@@ -30,9 +30,6 @@ func (w *work) removeLeaving(ctx context.Context) error {
 			continue
 		}
 		err := w.remove(ctx, r)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
 		if err == nil {
 			w.s.Remove(r)
 			w.runtime.telemetry.done("delete")
@@ -48,7 +45,6 @@ func (w *work) removeLeaving(ctx context.Context) error {
 			w.s.Remove(r)
 		}
 	}
-	return nil
 }
 
 func (w *work) remove(ctx context.Context, r *records.Registration) error {
@@ -76,17 +72,13 @@ func (w *work) remove(ctx context.Context, r *records.Registration) error {
 
 // clearLost removes what calls have made whose outcome was not stored, as far as the provider
 // lists it. It returns false if that is not known yet.
-func (w *work) clearLost(ctx context.Context) (cleared bool, err error) {
+func (w *work) clearLost(ctx context.Context) (cleared bool) {
 	cleared = true
 	for _, lost := range slices.Clone(w.s.Registrations) {
 		if lost.State != records.RegistrationCreating {
 			continue
 		}
-		err := w.clear(ctx, lost)
-		if ctx.Err() != nil {
-			return false, ctx.Err()
-		}
-		if err != nil {
+		if err := w.clear(ctx, lost); err != nil {
 			lost.Tries++
 			w.fail("list", err)
 			if lost.Tries < maxClearings {
@@ -96,7 +88,7 @@ func (w *work) clearLost(ctx context.Context) (cleared bool, err error) {
 		}
 		w.s.Remove(lost)
 	}
-	return cleared, nil
+	return cleared
 }
 
 func (w *work) clear(ctx context.Context, lost *records.Registration) error {

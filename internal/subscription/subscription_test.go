@@ -75,13 +75,21 @@ func start(t *testing.T, p *provider, rest string, opts *testenv.NodeOptions) *r
 	}
 	opts.Connectors, opts.BaseURL = []connectors.Connector{*c}, "https://hooks.example.test"
 	r := &room{testenv.StartNode(t, opts), p, records.NewRef(testenv.Org("org_1"), "hooked", "")}
-	r.StartExecutor(t, &executor.Options{Subscriptions: &executor.Subscriptions{
-		Options: subscription.Options{FirstRetry: 50 * time.Millisecond, MeasureEvery: 50 * time.Millisecond},
-	}})
+	if !opts.Uncached {
+		r.execute(t, subscription.Options{})
+	}
 	return r
 }
 
-func (r *room) connect(t *testing.T) *connection.View { return r.Connect(t, r.ref.Tenant, "hooked", config) }
+func (r *room) execute(t *testing.T, opts subscription.Options) {
+	t.Helper()
+	opts.FirstRetry, opts.MeasureEvery = 50*time.Millisecond, 50*time.Millisecond
+	r.StartExecutor(t, &executor.Options{Subscriptions: &executor.Subscriptions{Options: opts}, Metrics: r.Metrics})
+}
+
+func (r *room) connect(t *testing.T) *connection.View {
+	return r.Connect(t, r.ref.Tenant, "hooked", config)
+}
 
 func (r *room) live(t *testing.T) *records.Registration {
 	s, err := records.NewSubscriptions(r.Buckets).Latest(t.Context(), r.ref)
@@ -313,4 +321,87 @@ func TestFailedRemovalIsTriedAgain(t *testing.T) {
 		testenv.Must(t, err)
 		return len(s.Registrations) == 0
 	})
+}
+
+func TestOnePlaceIsReplaced(t *testing.T) {
+	t.Parallel()
+	p := startProvider(t)
+	p.single = true
+	r := start(t, p, withDelete+withList, nil)
+	r.connect(t)
+	r.waitLive(t)
+	before := p.has()[0].URL
+	view, err := r.Service.RotateWebhook(t.Context(), r.ref)
+	testenv.Must(t, err)
+	testenv.Eventually(t, "the new URL is registered", func() bool { h := p.has(); return len(h) == 1 && h[0].URL == view.WebhookURL })
+	r.compare(t)
+	if got := p.has(); len(got) != 1 || got[0].URL == before || p.count(http.MethodDelete) != 0 {
+		t.Errorf("there are %+v after %d deletions", got, p.count(http.MethodDelete))
+	}
+}
+
+func TestDisabledIsNotRenewedAndTold(t *testing.T) {
+	t.Parallel()
+	p := startProvider(t)
+	p.lifetime = 2 * time.Second
+	r := start(t, p, withRenew+withDelete, nil)
+	r.connect(t)
+	r.waitLive(t)
+	_, err := r.Service.Toggle(t.Context(), r.ref)
+	testenv.Must(t, err)
+	if data := r.waitTold(t, events.SubscriptionExpiring); data.ErrorCode != string(connectors.CodeConnectorDisabled) {
+		t.Errorf("expiring has %q", data.ErrorCode)
+	}
+	testenv.Eventually(t, "ended", func() bool { return time.Now().After(p.has()[0].ExpiresAt) })
+	_, err = r.Service.Toggle(t.Context(), r.ref)
+	testenv.Must(t, err)
+	testenv.Eventually(t, "one that lives", func() bool { h := p.has(); return len(h) == 1 && time.Now().Before(h[0].ExpiresAt) })
+}
+
+func TestSweepFindsWhatNobodyTold(t *testing.T) {
+	t.Parallel()
+	p := startProvider(t)
+	r := start(t, p, withDelete+withList, &testenv.NodeOptions{Uncached: true})
+	r.RunCaches(t)
+	r.connect(t)
+	stream, err := r.Bus.JetStream().Stream(t.Context(), r.Bus.Subjects.StreamName(events.Lifecycle))
+	testenv.Must(t, err)
+	testenv.Must(t, stream.Purge(t.Context())) // as if the process had ended before it published
+	r.execute(t, subscription.Options{CompareEvery: 2 * time.Second})
+	r.waitLive(t)
+	testenv.Eventually(t, "counted", func() bool {
+		families, err := r.Metrics.Gather()
+		testenv.Must(t, err)
+		for _, f := range families {
+			if f.GetName() != "hawser_subscriptions" {
+				continue
+			}
+			for _, m := range f.GetMetric() {
+				if m.GetLabel()[0].GetValue() == "live" && m.GetGauge().GetValue() == 1 {
+					return true
+				}
+			}
+		}
+		return false
+	})
+	p.change(func() { p.hooks = nil })
+	testenv.Eventually(t, "healed by the next comparison", func() bool { return len(p.has()) == 1 })
+}
+
+func TestSecretsAreNotTold(t *testing.T) {
+	t.Parallel()
+	p := startProvider(t)
+	p.refuse[http.MethodPost] = http.StatusBadRequest // and repeats the request
+	r := start(t, p, withDelete+withList, nil)
+	view := r.connect(t)
+	failed := r.waitTold(t, events.SubscriptionFailed)
+	_, segment, _ := strings.Cut(view.WebhookURL, "/webhook/")
+	for _, canary := range []string{segment, r.secret(t)} {
+		if strings.Contains(failed.ErrorMessage, canary) || strings.Contains(r.Log.String(), canary) {
+			t.Errorf("a secret is told: %s", failed.ErrorMessage)
+		}
+	}
+	if !strings.Contains(failed.ErrorMessage, "not now") || failed.Operation != "create" {
+		t.Errorf("the failure says %+v", failed)
+	}
 }
