@@ -102,6 +102,8 @@ func TestScopesAreWhatTheOperatorSays(t *testing.T) {
 		{Scope: "organization"}:          connectors.CodeConnectorScopeIdentifierRequired,
 		{Scope: "organization", Identity: strings.Repeat("x", 129)}: connectors.CodeConnectorScopeInvalid,
 		{Scope: "organization", Identity: "\xc3"}:                   connectors.CodeConnectorScopeInvalid,
+		{Scope: "organization", Identity: "."}:                      connectors.CodeConnectorScopeInvalid,
+		{Scope: "organization", Identity: ".."}:                     connectors.CodeConnectorScopeInvalid,
 		{Scope: "user", Identity: "x"}:                              connectors.CodeConnectorScopeInvalid,
 		{Scope: "Organization", Identity: "x"}:                      connectors.CodeConnectorScopeInvalid,
 		{Identity: "x"}:                                             connectors.CodeConnectorScopeInvalid,

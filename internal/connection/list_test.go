@@ -23,7 +23,7 @@ import (
 func hostile() []string {
 	return []string{
 		"o", "o:evil", "O", "a.b", "a", "b", "a*", "*", ">", "a.>", "ünï", "u\u0308ni\u0308", "ünı", "日本", "🚢", "=", "=41", "A", " ", "a b", "\x00", "a\nb", "\r\n",
-		"..", ".", "/", "../etc", "%2e%2e", "\"", `\`, "'", "<script>", "enc:v1:AAAA", "${config.apiKey}", "default", "$KV", "null",
+		"...", ".a", "/", "../etc", "%2e%2e", "\"", `\`, "'", "<script>", "enc:v1:AAAA", "${config.apiKey}", "default", "$KV", "null",
 		strings.Repeat("x", 128), strings.Repeat("*", 128), strings.Repeat("ü", 64), strings.Repeat("x", 127) + ".",
 	}
 }

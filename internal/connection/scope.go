@@ -56,6 +56,8 @@ func (s Scopes) Check(t events.Tenant) error {
 		return connectors.Errorf(connectors.CodeConnectorScopeIdentifierRequired, "scope %s needs an identity", t.Scope)
 	case len(t.Identity) > maxIdentity:
 		return connectors.Errorf(connectors.CodeConnectorScopeInvalid, "the identity has %d bytes, and %d are the most", len(t.Identity), maxIdentity)
+	case t.Identity == "." || t.Identity == "..": // no client sends them in a path (RFC 3986, section 5.2.4)
+		return connectors.Errorf(connectors.CodeConnectorScopeInvalid, "the identity %q can be in no URL: use another", t.Identity)
 	case !utf8.ValidString(t.Identity):
 		return connectors.Errorf(connectors.CodeConnectorScopeInvalid, "the identity is not UTF-8")
 	}

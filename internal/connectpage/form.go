@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"strconv"
+	"regexp"
 	"strings"
 
 	"github.com/hawser-io/hawser/internal/records"
@@ -120,11 +120,28 @@ func valueOf(f schema.Field, texts []string) any {
 	case f.Type == schema.FieldSelect:
 		return choice(f, texts[0])
 	case f.Type == schema.FieldNumber:
-		if n, err := strconv.ParseFloat(texts[0], 64); err == nil {
+		if n, ok := number(texts[0]); ok {
 			return n
 		}
 	}
 	return texts[0]
+}
+
+// floatingPoint is a valid floating-point number of HTML, which a number input sends. JSON
+// has no leading zeros, and a digit before the point.
+var floatingPoint = regexp.MustCompile(`^(-?)0*(\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)$`)
+
+// number returns the text of a number input as JSON, with its digits.
+func number(text string) (json.RawMessage, bool) {
+	parts := floatingPoint.FindStringSubmatch(strings.TrimSpace(text))
+	if parts == nil {
+		return nil, false
+	}
+	if strings.HasPrefix(parts[2], ".") {
+		parts[2] = "0" + parts[2]
+	}
+	n := json.RawMessage(parts[1] + parts[2])
+	return n, json.Valid(n)
 }
 
 // choice returns the value of the option with the text.

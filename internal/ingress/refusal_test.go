@@ -105,6 +105,9 @@ func TestARejectionEmitsAnEventAndStoresEvidence(t *testing.T) {
 	if evidence := quarantine.Message(t); evidence.Subject != "hawser.quarantine.probe.stale" || !strings.Contains(string(evidence.Data), `"reason":"stale"`) {
 		t.Errorf("quarantined on %s: %s", evidence.Subject, evidence.Data)
 	}
+	if len(s.Log.Lines(`"level":"warn"`, "1h0m", "behind this machine's clock")) != 1 {
+		t.Errorf("the log does not say how far the clocks are apart: %s", s.Log)
+	}
 }
 
 func TestDeliveriesForADisabledConnectionAreQuarantinedSealed(t *testing.T) {

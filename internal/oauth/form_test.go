@@ -59,6 +59,33 @@ func TestTheFormMakesConfigsOfEveryKind(t *testing.T) {
 	}
 }
 
+// A number keeps its digits, and what is no number is refused at its field.
+func TestTheFormKeepsTheDigitsOfNumbers(t *testing.T) {
+	t.Parallel()
+	schema, err := schema.Parse([]byte(`{"type":"object","required":["n"],"properties":{"n":{"type":"integer"},"x":{"type":"number"}}}`))
+	must(t, err)
+	in := install(t, nil, connectors.Connector{Key: "numbers", Config: schema})
+	for _, bad := range []string{"1_000", "0x10", "NaN", "1e", "-", "1.5", "1 000", "+1"} {
+		made := in.session(map[string]any{"connectors": []string{"numbers"}})
+		status, _, page := testenv.NewBrowser(t).Post(made.URL, url.Values{"connector": {"numbers"}, "config.n": {bad}})
+		if status != http.StatusBadRequest || !strings.Contains(page, "must be a") {
+			t.Errorf("%s: got %d, want a field error\n%s", bad, status, page)
+		}
+	}
+	for text, want := range map[string]string{"1234567890123456789": "1234567890123456789", "1000.0": "1000", " 007 ": "7", "1e3": "1000", "0": "0", "-5": "-5"} {
+		made := in.session(map[string]any{"connectors": []string{"numbers"}, "account": "n" + want + text})
+		status, _, page := testenv.NewBrowser(t).Post(made.URL, url.Values{"connector": {"numbers"}, "config.n": {text}, "config.x": {".5"}})
+		if status != http.StatusOK {
+			t.Fatalf("%s: got %d\n%s", text, status, page)
+		}
+		doc, err := in.front.Store.OpenConfig(in.connection("numbers", "n"+want+text))
+		must(t, err)
+		if string(doc) != `{"n":`+want+`,"x":0.5}` {
+			t.Errorf("%s: the config is %s, want %s", text, doc, want)
+		}
+	}
+}
+
 func encoded(t *testing.T, v any) []byte {
 	t.Helper()
 	doc, err := json.Marshal(v)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/time/rate"
@@ -71,6 +72,12 @@ func (j *rejections) publish(ctx context.Context, d *delivery, e *connectors.Err
 	}
 }
 
+// logTime says how far the clocks are apart: a wrong one makes all deliveries fail.
+func (j *rejections) logTime(ctx context.Context, d *delivery, r *webhook.Rejection) {
+	j.log.Warn().Str("connector", d.def.Key).Str("reason", string(r.Reason)).Dur("behind_ms", r.Skew).Str("trace_id", events.TraceID(ctx)).
+		Msgf("a webhook was refused because of its time: that is %s behind this machine's clock (negative: ahead); if the next ones are too, set the clock", r.Skew.Round(time.Second))
+}
+
 // rejectUnverified refuses a delivery that did not verify, and stores evidence of it.
 func (v *Receiver) rejectUnverified(ctx context.Context, d *delivery, err error) error {
 	e := unverified(err)
@@ -78,6 +85,7 @@ func (v *Receiver) rejectUnverified(ctx context.Context, d *delivery, err error)
 		evidence := d.evidence(quarantineSignature, e.Code)
 		if rejection.Reason == webhook.ReasonStale || rejection.Reason == webhook.ReasonFuture {
 			evidence.Reason = quarantineStale
+			v.rejections.logTime(ctx, d, rejection)
 		}
 		evidence.Detail, evidence.SkewMs = string(rejection.Reason), rejection.Skew.Milliseconds()
 		// An app's URL is not secret: anybody can call it, so that no body is stored.

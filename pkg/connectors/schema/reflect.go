@@ -18,6 +18,7 @@ import (
 // For derives the schema of T, a struct as a rule, from its fields:
 //   - names from json tags; unknown members are not allowed;
 //   - required, unless the json tag says omitempty or omitzero, or there is a default;
+//   - a pointer without either may be null, as a nil pointer is in JSON;
 //   - jsonschema tags: title, description, enum (repeated), default, minimum, maximum,
 //     minLength, maxLength, pattern, format, minItems … , separated by commas ("\\,"
 //     inside a value); jsonschema_description for long texts;
@@ -44,7 +45,7 @@ func For[T any]() *Schema {
 // reflected returns the schema document of a type.
 func reflected(t reflect.Type) ([]byte, error) {
 	names := typeNamer{names: map[reflect.Type]string{}, taken: map[string]bool{}}
-	r := jsonschema.Reflector{Anonymous: true, Mapper: mapType, Namer: names.name}
+	r := jsonschema.Reflector{Anonymous: true, Mapper: mapType, Namer: names.name, AdditionalFields: nullableFields}
 	s := r.ReflectFromType(t)
 	eachSchema(s, requireWithoutDefault)
 	expandRoot(s)
@@ -68,6 +69,28 @@ func mapType(t reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "string"}
 	}
 	return nil
+}
+
+// nullableFields returns the fields that a nil pointer makes null, with the tag that says
+// so; each replaces the field of its name.
+func nullableFields(t reflect.Type) (fields []reflect.StructField) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		tag := f.Tag.Get("jsonschema")
+		_, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.Type.Kind() != reflect.Pointer || f.Anonymous || !f.IsExported() || strings.Contains(options, "omit") || options == "inline" ||
+			slices.ContainsFunc(strings.Split(tag, ","), func(s string) bool { return s == "nullable" || s == "-" || strings.HasPrefix(s, "default=") }) {
+			continue
+		}
+		f.Tag = reflect.StructTag(strings.TrimSpace(fmt.Sprintf(`%s jsonschema:%s`, withoutKey(f.Tag, tag), strconv.Quote(strings.TrimPrefix(tag+",nullable", ",")))))
+		fields = append(fields, f)
+	}
+	return fields
+}
+
+// withoutKey returns a struct tag without its key jsonschema.
+func withoutKey(tag reflect.StructTag, value string) string {
+	return strings.Replace(string(tag), "jsonschema:"+strconv.Quote(value), "", 1)
 }
 
 // has reports whether t, or a pointer to it, implements I.

@@ -17,7 +17,8 @@ import (
 
 // Validate checks a document and returns it with the defaults of the schema: a member
 // that is absent from an object that is present gets its default, at every depth.
-// Numbers keep their digits. The order of members is kept where no default was added.
+// Numbers keep their digits, but integers are written without fraction and exponent, as Go
+// decodes them: 1000.0 as 1000. The order of members is kept where nothing was changed.
 // The result may share memory with doc.
 //
 // It reports every error (up to 256), sorted by path, in English, without any
@@ -60,6 +61,11 @@ func (s *Schema) validate(doc []byte, fromGo bool) (json.RawMessage, []FieldErro
 	}
 	if failure != nil {
 		return nil, fieldErrors(failure)
+	}
+	if hasOddNumber(value) {
+		var rewritten bool
+		value, rewritten = withIntegers([]*jsonschema.Schema{s.compiled}, value)
+		changed = changed || rewritten
 	}
 	if changed {
 		return encode(value), nil

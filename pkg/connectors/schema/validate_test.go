@@ -227,3 +227,55 @@ func TestSchemaIsSafeForConcurrentUse(t *testing.T) {
 		})
 	}
 }
+
+// Go decodes 1000.0 into no integer type, and a nil pointer is null.
+func TestIntegersAreWrittenAsGoReadsThem(t *testing.T) {
+	t.Parallel()
+	s := mustSchema(t, `{"properties":{"n":{"type":"integer"},"x":{"type":"number"},"a":{"items":{"$ref":"#/$defs/n"}},"o":{"oneOf":[{"type":"integer"},{"type":"null"}]}},
+		"additionalProperties":{"type":["integer","string"]},"$defs":{"n":{"type":"integer"}}}`)
+	for doc, want := range map[string]string{
+		`{"n":1000.0,"x":1000.0}`:       `{"n":1000,"x":1000.0}`,
+		`{"n":1234567890123456789.00}`:  `{"n":1234567890123456789}`,
+		`{"n":1e3,"o":-2.0,"more":5.0}`: `{"more":5,"n":1000,"o":-2}`,
+		`{"a":[1.0,2,"x"]}`:             "",
+		`{"a":[1.0,2,15e-1]}`:           "",
+		`{"a":[1.0,2,150e-1]}`:          `{"a":[1,2,15]}`,
+		`{"n":1e300}`:                   `{"n":1e300}`,
+		`{ "x":1.5, "n":3 }`:            `{ "x":1.5, "n":3 }`,
+	} {
+		got, wrong := s.Validate([]byte(doc))
+		if string(got) != want || (wrong == nil) != (want != "") {
+			t.Errorf("%s: got %s %v, want %s", doc, got, wrong, want)
+		}
+	}
+}
+
+func TestAPointerMayBeNull(t *testing.T) {
+	t.Parallel()
+	type inner struct {
+		N *int `json:"n" jsonschema:"minimum=1"`
+	}
+	type out struct {
+		Name  *string `json:"name" jsonschema:"title=Name" jsonschema_description:"a, b"`
+		Inner *inner  `json:"inner"`
+		Left  *string `json:"left,omitempty"`
+		Text  string  `json:"text"`
+	}
+	s := schema.For[out]()
+	for doc, valid := range map[string]bool{
+		`{"name":null,"inner":null,"text":""}`:             true,
+		`{"name":"x","inner":{"n":null},"text":""}`:        true,
+		`{"name":"x","inner":{"n":0},"text":""}`:           false,
+		`{"name":1,"inner":null,"text":""}`:                false,
+		`{"inner":null,"text":""}`:                         false,
+		`{"name":null,"inner":null,"text":null}`:           false,
+		`{"name":null,"inner":null,"text":"","left":null}`: false,
+	} {
+		if _, wrong := s.Validate([]byte(doc)); (wrong == nil) != valid {
+			t.Errorf("%s: got %v, valid is %v\n%s", doc, wrong, valid, s)
+		}
+	}
+	if f := s.Fields()[0]; f.Label != "Name" || f.Description != "a, b" {
+		t.Errorf("got field %+v", f)
+	}
+}
