@@ -29,13 +29,14 @@ var table = map[string][]string{
 
 	"internal/jsondoc": {}, "internal/golden": {},
 
-	"internal/ingress":         {"internal/queue", "internal/ingress/...", "internal/connectpage", "internal/console", "internal/oauth/flow", "internal/connection", "internal/records", "pkg/events", "pkg/connectors", "pkg/connectors/manifest"},
-	"internal/ingress/api":     {"internal/queue", "internal/natsmicro", "internal/ingress/receive", "internal/ingress/problem", "internal/oauth/flow", "internal/connection", "internal/records", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/connectors/schema", "pkg/secret", "pkg/connectors/manifest"},
+	"internal/ingress":         {"internal/audit", "internal/queue", "internal/ingress/...", "internal/connectpage", "internal/console", "internal/oauth/flow", "internal/connection", "internal/records", "pkg/events", "pkg/connectors", "pkg/connectors/manifest"},
+	"internal/ingress/api":     {"internal/audit", "internal/queue", "internal/natsmicro", "internal/ingress/receive", "internal/ingress/problem", "internal/oauth/flow", "internal/connection", "internal/records", "internal/safehttp", "pkg/events", "pkg/connectors", "pkg/connectors/schema", "pkg/secret", "pkg/connectors/manifest"},
 	"internal/ingress/receive": {"internal/queue", "internal/ingress/problem", "internal/webhook", "internal/connection", "internal/records", "pkg/events", "pkg/connectors", "pkg/connectors/webhooks", "pkg/secret"},
 	"internal/ingress/problem": {"pkg/events", "pkg/connectors", "pkg/connectors/schema"},
 	"internal/connectpage":     {"internal/ingress/problem", "internal/oauth/flow", "internal/connection", "internal/records", "pkg/connectors", "pkg/connectors/schema"},
 	"internal/console":         {},
 
+	"internal/audit":             {"internal/queue", "pkg/events"},
 	"internal/executor":          {"internal/executor/fairness", "internal/subscription", "internal/queue", "internal/natsmicro", "internal/oauth/token", "internal/webhook", "internal/connection", "internal/records", "internal/safehttp", "pkg/events", "pkg/connectors"},
 	"internal/subscription":      {"internal/queue", "internal/natsmicro", "internal/connection", "internal/records", "pkg/connectors", "pkg/events", "pkg/secret"},
 	"internal/executor/fairness": {"internal/queue", "pkg/events"},

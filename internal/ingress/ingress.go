@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
 
+	"github.com/hawser-io/hawser/internal/audit"
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/connectpage"
 	"github.com/hawser-io/hawser/internal/ingress/api"
@@ -114,7 +115,7 @@ func New(parts Parts, opts *Options) *Ingress {
 	return &Ingress{
 		basePath: api.BasePath(o.BasePath), receiver: receiver,
 		api: api.New(api.Parts{
-			Queue: parts.Queue, Service: parts.Service, Tokens: parts.Tokens, OAuth: parts.OAuth, Apps: parts.Apps, Redriver: redriver,
+			Queue: parts.Queue, Service: parts.Service, Tokens: parts.Tokens, Audit: audit.New(parts.Queue), OAuth: parts.OAuth, Apps: parts.Apps, Redriver: redriver,
 			Definitions: parts.Definitions, Bases: parts.Bases,
 		}, api.Options{
 			BaseURL: o.BaseURL, BasePath: api.BasePath(o.BasePath), HTTP: o.HTTP, MaxRequests: o.MaxRequests, FeedsPerToken: o.FeedsPerToken, Quota: o.Quota,

@@ -10,6 +10,7 @@
 //	ensurebodies.go the object stores of large bodies
 //	recreate.go    create a stream again that was deleted
 //	park.go        park requests and webhooks until a time
+//	append.go      append to the audit trail
 //	deadletter.go  dead letters: store and read
 //	redrive.go     hand a dead letter out again; publish a stored webhook again
 //	timer.go       timers of grants and of connections

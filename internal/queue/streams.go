@@ -49,6 +49,7 @@ type StreamState struct {
 	Bytes    uint64
 	MaxBytes uint64 // 0: no limit
 	Subjects uint64
+	First    uint64        // sequence of the oldest message
 	Last     uint64        // sequence of the newest message, stored or deleted
 	MaxAge   time.Duration // 0: no limit
 	Oldest   time.Time     // when the oldest message was stored, zero without one
@@ -68,7 +69,7 @@ func (s Streams) State(ctx context.Context, stream events.Stream) (StreamState, 
 	}
 	return StreamState{
 		Messages: info.State.Msgs, Bytes: info.State.Bytes, MaxBytes: uint64(max(info.Config.MaxBytes, 0)),
-		Subjects: info.State.NumSubjects, Last: info.State.LastSeq, MaxAge: info.Config.MaxAge, Oldest: info.State.FirstTime,
+		Subjects: info.State.NumSubjects, First: info.State.FirstSeq, Last: info.State.LastSeq, MaxAge: info.Config.MaxAge, Oldest: info.State.FirstTime,
 	}, nil
 }
 

@@ -9,7 +9,10 @@ import (
 	"github.com/hawser-io/hawser/pkg/events"
 )
 
-const day = 24 * time.Hour
+const (
+	day            = 24 * time.Hour
+	fullAuditBytes = 256 << 20
+)
 
 // Topology is what a deployment can choose about the streams. A zero field means: of an
 // existing stream as it is, of a new one the default, which is given here. The retention
@@ -87,6 +90,8 @@ func (t Topology) streams(n events.Subjects) []definition {
 	evidence := chosen{t.EvidenceMaxAge, t.EvidenceMaxBytes, 0, "--evidence-max-bytes"}
 	replicas, full := t.Replicas, Topology{}.withDefaults()
 	t = t.withDefaults()
+	// Room for about half a million entries, where there is room.
+	auditBytes := max(min(fullAuditBytes, t.EvidenceMaxBytes/4), minStreamBytes)
 	const (
 		queue  = jetstream.WorkQueuePolicy
 		limits = jetstream.LimitsPolicy
@@ -145,6 +150,10 @@ func (t Topology) streams(n events.Subjects) []definition {
 	}}, {Dead, evidence, full.EvidenceMaxBytes, jetstream.StreamConfig{
 		Description: "requests and webhooks whose attempts are over", Subjects: below("dead"),
 		Retention: limits, MaxAge: t.EvidenceMaxAge, MaxBytes: t.EvidenceMaxBytes, AllowDirect: true,
+	}}, {Audit, chosen{}, fullAuditBytes, jetstream.StreamConfig{
+		// No age: so that entries at the beginning are missing only once the stream was full.
+		Description: "who did what", Subjects: []string{n.Prefix() + ".audit.entry"},
+		Retention: limits, MaxBytes: auditBytes, AllowDirect: true,
 	}}, {Probe, chosen{}, 0, jetstream.StreamConfig{
 		// No MaxBytes: nothing is reserved, so that it fits into every store.
 		Description: "one message of each process, which shows that the store takes writes", Subjects: below("probe"),

@@ -21,7 +21,7 @@ import (
 // allStreams is every stream of the topology.
 var allStreams = []events.Stream{
 	events.Actions, queue.Parked, events.Results, events.Webhooks, events.Lifecycle,
-	queue.Refresh, events.Quarantine, queue.Dead, queue.Advisories, queue.Probe,
+	queue.Refresh, events.Quarantine, queue.Dead, queue.Advisories, queue.Audit, queue.Probe,
 }
 
 func TestTopologyIsAsItWas(t *testing.T) {

@@ -26,31 +26,11 @@ const maxAnswer = 64 << 20
 // do sends body as JSON, nil for none, and decodes the answer into into, nil to ignore it.
 // An answer that is not 2xx is an error with the code and all field errors.
 func (c *apiClient) do(ctx context.Context, method, path string, body, into any) error {
-	token, err := c.token()
-	if err != nil {
-		return err
-	}
-	var content io.Reader
-	if body != nil {
-		encoded, err := json.Marshal(body)
-		if err != nil {
-			return err
-		}
-		content = bytes.NewReader(encoded)
-	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.URL, "/")+c.BasePath+path, content)
+	response, err := c.send(ctx, method, path, body)
 	if err != nil {
 		return err
-	}
-	r.Header.Set("Authorization", "Bearer "+token)
-	if body != nil {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return fmt.Errorf("no answer at %s: is Hawser running?", c.URL)
 	}
 	defer func() { _ = response.Body.Close() }()
 	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
@@ -64,6 +44,36 @@ func (c *apiClient) do(ctx context.Context, method, path string, body, into any)
 		return nil
 	}
 	return json.Unmarshal(answer, into)
+}
+
+// send sends body as JSON, nil for none. The caller closes the answer's body, and ctx has a
+// deadline.
+func (c *apiClient) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
+	token, err := c.token()
+	if err != nil {
+		return nil, err
+	}
+	var content io.Reader
+	if body != nil {
+		encoded, err := json.Marshal(body)
+		if err != nil {
+			return nil, err
+		}
+		content = bytes.NewReader(encoded)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.URL, "/")+c.BasePath+path, content)
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return nil, fmt.Errorf("no answer at %s: is Hawser running?", c.URL)
+	}
+	return response, nil
 }
 
 func (c *apiClient) token() (string, error) {

@@ -17,6 +17,7 @@ type hawserCommands struct {
 	NATS       natsCommands       `cmd:"" name:"nats" help:"NATS systems of your own."`
 	Keys       keysCommands       `cmd:"" help:"Make keysets."`
 	Token      tokenCommands      `cmd:"" help:"Tokens of the management API."`
+	Audit      auditCommands      `cmd:"" help:"The audit trail: who did what."`
 	App        appCommands        `cmd:"" help:"OAuth clients at providers."`
 	Connectors connectorsCommands `cmd:"" help:"Definitions of connectors."`
 	Version    versionCommand     `cmd:"" help:"Print the version."`

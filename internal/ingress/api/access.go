@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/hawser-io/hawser/internal/ingress/problem"
 	"github.com/hawser-io/hawser/internal/records"
@@ -75,6 +76,16 @@ var access = map[string]rule{
 	"dead-letters.redrive": {records.RoleOperator, aThing},
 	"webhooks.replay":      {records.RoleOperator, aThing},
 	"webhooks.body":        {records.RoleAdmin, aTenant},
+
+	"audit.list":   {records.RoleRead, theInstallation},
+	"audit.export": {records.RoleRead, theInstallation},
+}
+
+// recorded reports whether the audit trail has the operation when it is let through: one
+// that changes something or shows a secret or a payload. An action is not: its request and
+// its result are stored.
+func recorded(operation string) bool {
+	return access[operation].role != records.RoleRead && operation != "actions.run" && operation != "actions.run-default"
 }
 
 // caller is who asks for an operation.
@@ -126,6 +137,20 @@ const errOtherTenant = problem.NotFoundError("there is nothing at this path for 
 
 // reaches reports whether the caller may see what belongs to a tenant.
 func (c caller) reaches(t events.Tenant) bool { return c.tenant == nil || *c.tenant == t }
+
+// mayAsk refuses a query for another tenant than the one that the caller is bound to.
+func (c caller) mayAsk(r *http.Request) error {
+	if c.tenant == nil {
+		return nil
+	}
+	query := r.URL.Query()
+	for name, own := range map[string]string{"scope": c.tenant.Scope, "identity": c.tenant.Identity} {
+		if given := query.Get(name); given != "" && given != own {
+			return errOtherTenant
+		}
+	}
+	return nil
+}
 
 type callerKey struct{}
 

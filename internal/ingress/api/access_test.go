@@ -67,6 +67,8 @@ var table = []operation{
 	{"dead-letters.list", "GET", "/dead-letters", "", "read", "thing"},
 	{"dead-letters.redrive", "POST", "/dead-letters/1/redrive", "", "operator", "thing"},
 	{"webhooks.replay", "POST", "/webhooks/x/replay", "", "operator", "thing"},
+	{"audit.list", "GET", "/audit", "", "read", "installation"},
+	{"audit.export", "GET", "/audit/export", "", "read", "installation"},
 	{"webhooks.body", "GET", "/scopes/organization/TENANT/webhooks/x/body", "", "admin", "tenant"},
 }
 

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
 
+	"github.com/hawser-io/hawser/internal/audit"
 	"github.com/hawser-io/hawser/internal/connection"
 	"github.com/hawser-io/hawser/internal/ingress/problem"
 	"github.com/hawser-io/hawser/internal/ingress/receive"
@@ -25,6 +26,7 @@ type Parts struct {
 	Queue   *queue.Queue
 	Service *connection.Service
 	Tokens  *records.APITokens
+	Audit   *audit.Trail
 	OAuth   *flow.Service
 	Apps    *records.Apps
 	// Definitions are changed by operations; Bases is what a definition may extend.
@@ -93,14 +95,15 @@ func (a *API) Register(mux *http.ServeMux) {
 		each: cmp.Or(a.opts.FeedsPerToken, maxFeedsEach), served: map[string]int{},
 	}
 	a.handle(mux, "events.read", "GET /events", feeds.serve)
-	audit := &operatorEvents{a.Queue.Bus, a.opts.Log}
-	q := &quarantine{a.Queue, a.Redriver, audit}
+	a.handle(mux, "audit.export", "GET /audit/export", auditTrail{a.Audit}.export)
+	announce := &operatorEvents{a.Queue.Bus, a.opts.Log}
+	q := &quarantine{a.Queue, a.Redriver, announce}
 	a.handle(mux, "quarantine.list", "GET /quarantine", answering(q.list))
 	a.handle(mux, "quarantine.redrive", "POST /quarantine/{id}/redrive", answering(q.redrive))
-	dead := &deadLetters{a.Queue, audit, act.resultsURL}
+	dead := &deadLetters{a.Queue, announce, act.resultsURL}
 	a.handle(mux, "dead-letters.list", "GET /dead-letters", answering(dead.list))
 	a.handle(mux, "dead-letters.redrive", "POST /dead-letters/{id}/redrive", answering(dead.redrive))
-	replays := &replays{a.Queue, a.Service, audit, a.opts.BasePath}
+	replays := &replays{a.Queue, a.Service, announce, a.opts.BasePath}
 	a.handle(mux, "webhooks.replay", "POST /webhooks/{id}/replay", answering(replays.one))
 	a.handle(mux, "webhooks.body", "GET "+ofTenantsWebhook+"/body", bodies{replays}.serve)
 	a.handle(mux, "connections.replay", "POST "+onConnection+"/replay", replays.ofConnection)

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"net/http"
 	"strings"
 
 	"github.com/hawser-io/hawser/internal/connection"
@@ -11,7 +10,6 @@ import (
 	"github.com/hawser-io/hawser/internal/natsmicro"
 	"github.com/hawser-io/hawser/internal/records"
 	"github.com/hawser-io/hawser/pkg/connectors"
-	"github.com/hawser-io/hawser/pkg/events"
 	"github.com/hawser-io/hawser/pkg/secret"
 )
 
@@ -59,23 +57,4 @@ func (a *API) identifyNATS(ctx context.Context, ask natsmicro.Request) (caller, 
 // withCaller returns a context that has the caller, and its name as actor.
 func withCaller(ctx context.Context, c caller) context.Context {
 	return context.WithValue(connection.WithActor(ctx, c.name), callerKey{}, c)
-}
-
-// guarded calls next for requests of an operation whose caller is known and may use it,
-// on its own tenant if the path has one.
-func (a *API) guarded(operation string, next http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		c, err := a.identify(r.Context(), r.Header.Get("Authorization"))
-		if err == nil {
-			err = c.may(operation)
-		}
-		if scope := r.PathValue("scope"); err == nil && scope != "" && !c.reaches(events.Tenant{Scope: scope, Identity: a.opts.BasePath.Identity(r)}) {
-			err = errOtherTenant
-		}
-		if err != nil {
-			problem.Write(w, err)
-			return
-		}
-		next(w, r.WithContext(withCaller(r.Context(), c)))
-	}
 }

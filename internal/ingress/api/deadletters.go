@@ -35,9 +35,6 @@ type deadLetter struct {
 }
 
 func (l *deadLetters) list(r *http.Request) (any, error) {
-	if err := ownQuery(r); err != nil {
-		return nil, err
-	}
 	own := callerOf(r.Context())
 	filter := l.queue.Bus.Subjects.Prefix() + ".dead." + token(r, "kind") + "." + token(r, "scope") + "." + token(r, "identity") + "." + token(r, "connector") + ".*"
 	return listing[deadLetter]{queue.Dead, filter, "kind scope identity connector", func(d *events.StoredMessage) (deadLetter, bool) {

@@ -8,6 +8,8 @@
 //	path.go        paths in one form, and the identity in them
 //	auth.go        who asks: bearer tokens
 //	access.go      who may do what
+//	guard.go       let operations through, and write the audit trail
+//	audit.go       the audit trail: list and export
 //	tokens.go      operations on API tokens
 //	http.go        operations over HTTP
 //	nats.go        operations over NATS: hawser.api.<operation>

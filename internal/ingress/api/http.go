@@ -34,8 +34,8 @@ func (a *API) overHTTP(op operation) http.HandlerFunc {
 
 // perform runs an operation, if it is about a tenant that the caller may see. The failure of one on a connection is reported.
 func (a *API) perform(ctx context.Context, op operation, p params) (any, error) {
-	if access[op.name].about == aTenant && !callerOf(ctx).reaches(p.tenant()) {
-		return nil, errOtherTenant
+	if err := a.mayReach(ctx, p); err != nil {
+		return nil, err
 	}
 	reply, err := op.run(ctx, p)
 	if err != nil && a.onConnection(op, p) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hawser-io/hawser/internal/audit"
 	"github.com/hawser-io/hawser/internal/ingress/problem"
 	"github.com/hawser-io/hawser/internal/natsmicro"
 	"github.com/hawser-io/hawser/pkg/connectors"
@@ -69,19 +70,25 @@ func (a *API) operate(ctx context.Context, op operation, ask natsmicro.Request) 
 			err = &connectors.Error{Code: connectors.CodeInternal, Message: "internal error"}
 		}
 	}()
-	c, err := a.identifyNATS(ctx, ask)
+	c, refusal := a.identifyNATS(ctx, ask)
+	ctx, finish, err := a.guard(ctx, c, refusal, &audit.Entry{Via: "nats", Operation: op.name, RequestID: events.NewID()})
 	if err != nil {
 		return nil, err
 	}
-	if err := c.may(op.name); err != nil {
-		return nil, err
-	}
-	ctx = withCaller(ctx, c)
+	ran := false
+	defer func() {
+		if !ran && err == nil { // a panic, which is not handled yet
+			finish(&connectors.Error{Code: connectors.CodeInternal}, 0)
+			return
+		}
+		finish(err, op.status)
+	}()
 	p, err := op.parse(ask.Data)
 	if err != nil {
 		return nil, err
 	}
 	reply, err := a.perform(ctx, op, p)
+	ran = true
 	if err != nil {
 		return nil, err
 	}

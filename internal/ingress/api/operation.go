@@ -39,6 +39,7 @@ func operations(parts Parts) []operation {
 	apps := apps{parts.Apps, parts.Definitions, parts.OAuth}
 	bodies := bodies{&replays{queue: parts.Queue}}
 	tokens := tokens{parts.Service, parts.Tokens}
+	trail := auditTrail{parts.Audit}
 	definitions := definitions{parts.Service, parts.Definitions, parts.Bases}
 	return []operation{
 		{"connectors.list", "GET", "/connectors", ok, "name limit offset count", catalogue.list},
@@ -63,6 +64,7 @@ func operations(parts Parts) []operation {
 		{"apps.get", "GET", ofApp, ok, "", apps.get},
 		{"apps.set", "PUT", ofApp, ok, "client_id client_secret client_secrets scopes extra_params extra", apps.set},
 		{"apps.delete", "DELETE", ofApp, none, "", apps.delete},
+		{"audit.list", "GET", "/audit", ok, "limit cursor actor operation outcome scope identity", trail.list},
 		{"tokens.list", "GET", "/tokens", ok, "limit cursor", tokens.list},
 		{"tokens.create", "POST", "/tokens", created, "name role scope identity expires_in", tokens.create},
 		{"tokens.revoke", "DELETE", "/tokens/{name}", none, "", tokens.revoke},

@@ -92,20 +92,6 @@ func unknownMessage(what string) error {
 	return problem.NotFoundError("there is no " + what + " with this id")
 }
 
-// ownQuery refuses a query for another tenant than the one that the caller is bound to.
-func ownQuery(r *http.Request) error {
-	own, query := callerOf(r.Context()).tenant, r.URL.Query()
-	if own == nil {
-		return nil
-	}
-	for name, value := range map[string]string{"scope": own.Scope, "identity": own.Identity} {
-		if given := query.Get(name); given != "" && given != value {
-			return errOtherTenant
-		}
-	}
-	return nil
-}
-
 // token is a query parameter as a subject token, or the wildcard.
 func token(r *http.Request, name string) string {
 	if v := r.URL.Query().Get(name); v != "" {

@@ -43,6 +43,10 @@ type params struct {
 	ExpiresIn string `json:"expires_in,omitempty"`
 	Cursor    string `json:"cursor,omitempty"`
 
+	Actor     string `json:"actor,omitempty"` // of entries of the audit trail
+	Operation string `json:"operation,omitempty"`
+	Outcome   string `json:"outcome,omitempty"`
+
 	Definition string `json:"definition,omitempty"` // YAML, of a connector
 	DryRun     bool   `json:"dry_run,omitempty"`
 

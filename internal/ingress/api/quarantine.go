@@ -33,9 +33,6 @@ type quarantined struct {
 func (q *quarantine) list(r *http.Request) (any, error) {
 	query := r.URL.Query()
 	matches := func(name, value string) bool { return query.Get(name) == "" || query.Get(name) == value }
-	if err := ownQuery(r); err != nil {
-		return nil, err
-	}
 	own := callerOf(r.Context())
 	filter := q.queue.Bus.Subjects.Prefix() + ".quarantine." + token(r, "connector") + "." + token(r, "reason")
 	return listing[quarantined]{events.Quarantine, filter, "connector reason scope identity connection", func(d *events.StoredMessage) (quarantined, bool) {

@@ -92,6 +92,16 @@ func (p *params) set(name, value string) (message string) {
 		p.Name = value
 	case "cursor":
 		p.Cursor = value
+	case "actor":
+		p.Actor = value
+	case "operation":
+		p.Operation = value
+	case "outcome":
+		p.Outcome = value
+	case "scope":
+		p.Scope = value
+	case "identity":
+		p.Identity = value
 	case "count":
 		p.Count = value
 	case "enabled":
