@@ -29,7 +29,7 @@ func TestScannersAndPrefetchesHaveNoEffectOnAnyRoute(t *testing.T) {
 	testenv.Must(t, json.Unmarshal([]byte(session.body), &made))
 	const api = "/api/v1"
 	routes := []string{
-		api + "/connectors", api + "/tokens", api + "/connectors/probe", ofAva, ofAva + "/count", ofAva + "/probe", api + "/apps/probe", api + "/results/x",
+		api + "/connectors", api + "/connectors/probe", ofAva, ofAva + "/count", ofAva + "/probe", api + "/apps/probe", api + "/results/x", api + "/tokens", api + "/audit", api + "/audit/export",
 		api + "/events", api + "/quarantine", api + "/dead-letters", api + "/connectors/probe/oauth/start/x", api + "/connectors/probe/oauth/reconnect/x",
 		api + "/connectors/probe/oauth/callback?state=x", "/connect/hawser.css", "/connect/" + made.Token, "/connect/" + made.Token + "/status",
 		"/console", "/console/", "/console/app.js", strings.TrimSuffix(ofAva, "/connections") + "/webhooks/x/body",
@@ -78,7 +78,8 @@ func getRoutes(t *testing.T) (count int) {
 	return count
 }
 
-// stored is how often each stream and bucket was written.
+// stored is how often each stream and bucket was written, but for the audit trail and for
+// when tokens were last used.
 func stored(t *testing.T, n *testenv.Node) map[string]uint64 {
 	t.Helper()
 	last := map[string]uint64{}
@@ -87,7 +88,7 @@ func stored(t *testing.T, n *testenv.Node) map[string]uint64 {
 		testenv.Must(t, err)
 		last[string(stream)] = state.Last
 	}
-	for _, bucket := range []string{"connections", "webhooks", "flows", "sessions", "grants", "apps", "tokens", "claims"} {
+	for _, bucket := range []string{"connections", "webhooks", "flows", "sessions", "grants", "apps", "claims"} {
 		stream, err := n.Bus.JetStream().Stream(t.Context(), "KV_"+n.Bus.Subjects.Bucket(bucket))
 		testenv.Must(t, err)
 		last[bucket] = stream.CachedInfo().State.LastSeq

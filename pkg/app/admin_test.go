@@ -2,12 +2,14 @@ package app
 
 import (
 	"bytes"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/hawser-io/hawser/internal/queue"
 	"github.com/hawser-io/hawser/internal/testenv"
 )
 
@@ -108,5 +110,40 @@ func TestTokensAreMadeListedAndRevoked(t *testing.T) {
 	}
 	if status, _, errs := hawser("revoke", "ci"); status == 0 || !strings.Contains(errs, "no API token with this name") {
 		t.Errorf("revoke again: %d %s", status, errs)
+	}
+}
+
+func TestTheAuditTrailIsListedAndVerified(t *testing.T) {
+	t.Parallel()
+	n := testenv.StartNode(t, nil)
+	front := n.StartIngress(t, nil)
+	data := dataFolder(t.TempDir())
+	testenv.Must(t, writeSecretFile(data.path("admin.token"), front.Token))
+	hawser := func(args ...string) (status int, out string) {
+		var stdout, stderr bytes.Buffer
+		p := program{stdout: &stdout, stderr: &stderr}
+		status = p.run(testenv.Bounded(t), "hawser", &hawserCommands{}, append(args, "--url", front.URL, "--data", string(data)))
+		return status, stdout.String() + stderr.String()
+	}
+	for _, name := range []string{"a", "b"} {
+		if status, out := hawser("token", "create", name); status != 0 {
+			t.Fatalf("%d %s", status, out)
+		}
+	}
+	if status, out := hawser("audit", "list", "--operation", "tokens.create"); status != 0 || strings.Count(out, "tokens.create") != 4 {
+		t.Errorf("list: %d %s", status, out)
+	}
+	if status, out := hawser("audit", "verify"); status != 0 || !strings.Contains(out, "4 entries, from 1 to 4") {
+		t.Errorf("verify: %d %s", status, out)
+	}
+	status, exported := hawser("audit", "export")
+	file := data.path("export.jsonl")
+	testenv.Must(t, os.WriteFile(file, []byte(exported), 0o600))
+	if again, out := hawser("audit", "verify", file); status != 0 || again != 0 {
+		t.Errorf("verify the export: %d %d %s", status, again, out)
+	}
+	testenv.Must(t, n.Queue.Streams.Remove(t.Context(), queue.Audit, 2))
+	if status, out := hawser("audit", "verify"); status != 1 || !strings.Contains(out, "what was between is removed") {
+		t.Errorf("an entry is gone: %d %s", status, out)
 	}
 }
