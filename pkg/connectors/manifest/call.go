@@ -48,7 +48,7 @@ func (a *actionCall) handle(ctx context.Context, call *connectors.Call, input js
 		}
 		value = reply["body"]
 	} else {
-		items := []any{}
+		var items []any
 		if reply, items, err = a.pages.read(ctx, e, filled); err != nil {
 			return nil, err
 		}
