@@ -9,7 +9,9 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -55,6 +57,20 @@ func install(t testing.TB, clientID, clientSecret string, c connectors.Connector
 	return &installation{n, front}
 }
 
+// api sends a request to the management API, and returns status and body.
+func (in *installation) api(t testing.TB, method, path, body string) (int, []byte) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, in.front.URL+"/api/v1"+path, strings.NewReader(body))
+	testenv.Must(t, err)
+	r.Header.Set("Authorization", "Bearer "+in.front.Token.Reveal())
+	response, err := in.front.HTTP.Do(r)
+	testenv.Must(t, err)
+	defer func() { _ = response.Body.Close() }()
+	answer, err := io.ReadAll(response.Body)
+	testenv.Must(t, err)
+	return response.StatusCode, answer
+}
+
 func (in *installation) callback() string {
 	return in.front.URL + "/api/v1/connectors/fosite/oauth/callback"
 }
@@ -65,7 +81,7 @@ func (in *installation) connect(t testing.TB, query string) (grant string) {
 	var started struct {
 		URL string `json:"authorization_url"`
 	}
-	status, answer := in.front.API(t, http.MethodPut, connectionPath+query, `{}`)
+	status, answer := in.api(t, http.MethodPut, connectionPath+query, `{}`)
 	if status != http.StatusOK {
 		t.Fatalf("start: got %d %s", status, answer)
 	}
@@ -88,7 +104,7 @@ func (in *installation) connection(t testing.TB) *records.Connection {
 
 func (in *installation) wantStatus(t testing.TB, method, path string, want int) {
 	t.Helper()
-	if status, answer := in.front.API(t, method, path, ""); status != want {
+	if status, answer := in.api(t, method, path, ""); status != want {
 		t.Errorf("%s %s: got %d %s, want %d", method, path, status, answer, want)
 	}
 }
@@ -211,7 +227,7 @@ func TestAJWTIsAGrant(t *testing.T) {
 	c.Validate = func(context.Context, *connectors.Call) error { return nil }
 	in := install(t, "robot", jwkOf(t, key), c)
 	in.StartExecutor(t, nil)
-	if status, answer := in.front.API(t, http.MethodPut, connectionPath, `{"config":{"site":"una"}}`); status != http.StatusCreated {
+	if status, answer := in.api(t, http.MethodPut, connectionPath, `{"config":{"site":"una"}}`); status != http.StatusCreated {
 		t.Fatalf("connect: got %d %s", status, answer)
 	}
 	in.wantStatus(t, http.MethodPost, connectionPath+"/refresh", http.StatusOK)

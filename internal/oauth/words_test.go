@@ -196,7 +196,7 @@ func TestAnExpiryOfZeroIsUnknown(t *testing.T) {
 	}
 }
 
-// The user's own refusal is told apart from a fault, in every provider's words.
+// The user's own refusal is distinguished from a fault, in every provider's words.
 func TestACancelledConsentIsDenied(t *testing.T) {
 	t.Parallel()
 	in := installWithApp(t, nil, oauthConnector("p", "https://p.example", func(o *connectors.OAuth2) {

@@ -86,33 +86,33 @@ func TestAChangeIsReportedBeforeItIsMade(t *testing.T) {
 	}
 }
 
-// A default size that had to be reduced is told, and restored when there is room.
+// A default size that had to be reduced is reported, and restored when there is room.
 func TestAReducedSizeIsToldAndUndone(t *testing.T) {
 	t.Parallel()
 	const store = 40 << 30
 	env := testenv.Start(t, &testenv.Options{MaxStore: store})
-	var told []string
-	q := testenv.QueueWith(t, env.Conn(t), &queue.Options{PublishTimeout: testenv.MaxWait, OnChange: func(d queue.Drift) { told = append(told, d.String()) }})
+	var changes []string
+	q := testenv.QueueWith(t, env.Conn(t), &queue.Options{PublishTimeout: testenv.MaxWait, OnChange: func(d queue.Drift) { changes = append(changes, d.String()) }})
 	_, err := q.Bus.JetStream().CreateStream(t.Context(), jetstream.StreamConfig{Name: "other", MaxBytes: store - 1<<30})
 	testenv.Must(t, err)
 	ensure(t, q, queue.Topology{})
 	small := configOf(t, q, events.Webhooks).MaxBytes
-	if small >= 1<<30 || !strings.Contains(strings.Join(told, "\n"), "stream HAWSER_WEBHOOKS: max_bytes was 8589934592, is") {
-		t.Fatalf("the stream has %d bytes; told: %q", small, told)
+	if small >= 1<<30 || !strings.Contains(strings.Join(changes, "\n"), "stream HAWSER_WEBHOOKS: max_bytes was 8589934592, is") {
+		t.Fatalf("the stream has %d bytes; changes: %q", small, changes)
 	}
-	told = nil
+	changes = nil
 	ensure(t, q, queue.Topology{})
-	if got := configOf(t, q, events.Webhooks).MaxBytes; got != small || !strings.Contains(strings.Join(told, "\n"), "no room") {
-		t.Errorf("without room: %d bytes, want %d; told: %q", got, small, told)
+	if got := configOf(t, q, events.Webhooks).MaxBytes; got != small || !strings.Contains(strings.Join(changes, "\n"), "no room") {
+		t.Errorf("without room: %d bytes, want %d; changes: %q", got, small, changes)
 	}
 	testenv.Must(t, q.Bus.JetStream().DeleteStream(t.Context(), "other"))
 	ensure(t, q, queue.Topology{})
 	if got := configOf(t, q, events.Webhooks); got.MaxBytes != 8<<30 {
 		t.Errorf("with room again: %d bytes, want 8 GiB", got.MaxBytes)
 	}
-	told = nil
-	if ensure(t, q, queue.Topology{}); len(told) != 0 {
-		t.Errorf("told again: %q", told)
+	changes = nil
+	if ensure(t, q, queue.Topology{}); len(changes) != 0 {
+		t.Errorf("reported again: %q", changes)
 	}
 }
 

@@ -50,7 +50,7 @@ func (w *work) ensure(ctx context.Context) error {
 // secretBytes is the size of a signing secret that is made here.
 const secretBytes = 32
 
-// ensureSecret makes a signing secret where the provider is told one and the config has none. It
+// ensureSecret makes a signing secret where the provider is given one and the config has none. It
 // returns false if that has failed.
 func (w *work) ensureSecret(ctx context.Context) bool {
 	a := w.current
@@ -127,7 +127,7 @@ func (w *work) create(ctx context.Context, fingerprint string) error {
 		return err
 	}
 	w.runtime.telemetry.done("create")
-	w.tell(events.SubscriptionCreated, events.Data{})
+	w.addEvent(events.SubscriptionCreated, events.Data{})
 	return nil
 }
 
@@ -171,7 +171,7 @@ func (w *work) renew(ctx context.Context, live *records.Registration) (gone bool
 	}
 	live.RenewedAt, live.ExpiresAt, live.Warned = time.Now().UTC(), until, false
 	w.runtime.telemetry.done("renew")
-	w.tell(events.SubscriptionRenewed, events.Data{})
+	w.addEvent(events.SubscriptionRenewed, events.Data{})
 	return false
 }
 

@@ -28,11 +28,11 @@ type work struct {
 	current    *access             // of the connection; nil if there is none, or it is not usable
 	failure    error
 	retryIn    time.Duration // that a provider has asked for
-	told       []told
+	events     []pendingEvent
 }
 
-// told is an event to publish.
-type told struct {
+// pendingEvent is an event that is published after the outcome is stored.
+type pendingEvent struct {
 	kind events.Kind
 	data events.Data
 }
@@ -109,7 +109,7 @@ func (w *work) settle(ctx context.Context) error {
 	return nil
 }
 
-// fail notes what has failed, and has it told.
+// fail notes what has failed, and adds the event about it.
 func (w *work) fail(operation string, err error) {
 	e := connectors.AsError(err)
 	if w.failure == nil {
@@ -119,10 +119,10 @@ func (w *work) fail(operation string, err error) {
 		w.retryIn = max(w.retryIn, d)
 	}
 	w.runtime.telemetry.failed(operation)
-	w.tell(events.SubscriptionFailed, events.Data{Operation: operation, ErrorCode: string(e.Code), ErrorMessage: e.Message, Attempt: w.s.Failures + 1})
+	w.addEvent(events.SubscriptionFailed, events.Data{Operation: operation, ErrorCode: string(e.Code), ErrorMessage: e.Message, Attempt: w.s.Failures + 1})
 }
 
-func (w *work) tell(kind events.Kind, data events.Data) { w.told = append(w.told, told{kind, data}) }
+func (w *work) addEvent(kind events.Kind, data events.Data) { w.events = append(w.events, pendingEvent{kind, data}) }
 
 // save stores what is known so far.
 func (w *work) save(ctx context.Context) error { return w.runtime.Records.Save(ctx, w.s) }
@@ -146,7 +146,7 @@ func (w *work) finish(ctx context.Context) error {
 	if w.connection != nil && w.connection.Unreadable() == nil {
 		w.runtime.Status.Subscription(w.s.Ref(), w.status(live, now))
 	}
-	for _, t := range w.told {
+	for _, t := range w.events {
 		if t.kind == events.SubscriptionFailed && !w.s.RetryAt.IsZero() {
 			t.data.NextAttemptAt = &w.s.RetryAt
 		}
@@ -209,7 +209,7 @@ func (w *work) warn(live *records.Registration, now time.Time) {
 		return
 	}
 	live.Warned = true
-	w.tell(events.SubscriptionExpiring, data)
+	w.addEvent(events.SubscriptionExpiring, data)
 }
 
 // next returns when to look at the connection again, but for comparisons; zero for never.

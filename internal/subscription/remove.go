@@ -38,7 +38,7 @@ func (w *work) removeLeaving(ctx context.Context) {
 		r.Tries++
 		w.fail("delete", err)
 		if r.Tries >= maxRemovals {
-			w.tell(events.SubscriptionFailed, events.Data{
+			w.addEvent(events.SubscriptionFailed, events.Data{
 				Operation: "delete", Attempt: r.Tries, ErrorCode: string(connectors.AsError(err).Code),
 				ErrorMessage: "the webhook could not be removed at the provider, and is not tried again: remove it there by hand",
 			})

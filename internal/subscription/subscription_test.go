@@ -115,8 +115,8 @@ func (r *room) compare(t *testing.T) {
 	}
 }
 
-// told returns the data of the first event of a kind; nil if there is none.
-func (r *room) told(t *testing.T, kind events.Kind) *events.Data {
+// eventData returns the data of the first event of a kind; nil if there is none.
+func (r *room) eventData(t *testing.T, kind events.Kind) *events.Data {
 	t.Helper()
 	m, err := r.Queue.Streams.First(t.Context(), events.Lifecycle, 1, r.Bus.Subjects.Event(r.ref.Tenant, "hooked", kind))
 	if errors.Is(err, events.ErrNotFound) {
@@ -133,7 +133,7 @@ func (r *room) told(t *testing.T, kind events.Kind) *events.Data {
 func (r *room) waitTold(t *testing.T, kind events.Kind) *events.Data {
 	t.Helper()
 	var data *events.Data
-	testenv.Eventually(t, string(kind), func() bool { data = r.told(t, kind); return data != nil })
+	testenv.Eventually(t, string(kind), func() bool { data = r.eventData(t, kind); return data != nil })
 	return data
 }
 
@@ -398,7 +398,7 @@ func TestSecretsAreNotTold(t *testing.T) {
 	_, segment, _ := strings.Cut(view.WebhookURL, "/webhook/")
 	for _, canary := range []string{segment, r.secret(t)} {
 		if strings.Contains(failed.ErrorMessage, canary) || strings.Contains(r.Log.String(), canary) {
-			t.Errorf("a secret is told: %s", failed.ErrorMessage)
+			t.Errorf("a secret is in an event: %s", failed.ErrorMessage)
 		}
 	}
 	if !strings.Contains(failed.ErrorMessage, "not now") || failed.Operation != "create" {

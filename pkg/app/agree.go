@@ -13,11 +13,11 @@ import (
 	"github.com/hawser-io/hawser/internal/records"
 )
 
-// told are the flags that were set by the command line or the environment.
-type told map[string]bool
+// flagSet are the flags that were set by the command line or the environment.
+type flagSet map[string]bool
 
-func toldBy(parsed *kong.Context) told {
-	flags := told{}
+func setFlags(parsed *kong.Context) flagSet {
+	flags := flagSet{}
 	for _, step := range parsed.Path {
 		if step.Flag != nil {
 			flags[step.Flag.Name] = true
@@ -34,8 +34,8 @@ func toldBy(parsed *kong.Context) told {
 }
 
 // agree makes the settings that have to be equal in all roles those of the installation. A
-// role that serves the API writes what it was told; every other role takes what is there, and
-// refuses to start if it was told otherwise.
+// role that serves the API writes its settings; every other role takes what is there, and
+// refuses to start if its flags say otherwise.
 func (n *node) agree(ctx context.Context) error {
 	own := records.Settings{
 		Prefix: n.settings.Prefix, Scopes: n.settings.Scopes, BaseURL: n.baseURL, BasePath: n.settings.BasePath, ReturnURLs: n.settings.ReturnURLs,
@@ -53,7 +53,7 @@ func (n *node) agree(ctx context.Context) error {
 	}
 	var refused []string
 	for _, d := range own.Differences(stored) {
-		if n.told != nil && !n.told[d.Setting] {
+		if n.flags != nil && !n.flags[d.Setting] {
 			n.take(&own, d.Setting, stored)
 			continue
 		}
@@ -74,7 +74,7 @@ func (n *node) agree(ctx context.Context) error {
 	return nil
 }
 
-// take takes a setting that the role was not told. A base URL that an ingress assumed is of
+// take takes a setting that no flag sets. A base URL that an ingress assumed is of
 // no use to another one.
 func (n *node) take(own *records.Settings, setting string, stored records.Settings) {
 	switch setting {

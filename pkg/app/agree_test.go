@@ -13,7 +13,7 @@ import (
 )
 
 // What has to be equal in all roles is what an ingress was started with. A role that is
-// told nothing takes it; one that is told otherwise does not start, and says of what.
+// given nothing takes it; one that is given another value does not start, and says of what.
 func TestRolesAgreeOnTheSettingsOfTheInstallation(t *testing.T) {
 	t.Parallel()
 	env := testenv.Start(t, nil)
@@ -35,13 +35,13 @@ func TestRolesAgreeOnTheSettingsOfTheInstallation(t *testing.T) {
 	}
 	out, stopEqual := startRole(t, "refresher", with("--base-url", "https://hooks.example.com/", "--scopes", "team,user", "--base-path", "x/")...)
 	if status := stopEqual(); status != 0 {
-		t.Errorf("a refresher that is told the same: exit %d, %s", status, out)
+		t.Errorf("a refresher that is given the same: exit %d, %s", status, out)
 	}
 	_, stopUntold := startRole(t, "executor", common...)
 	if status := stopUntold(); status != 0 {
-		t.Errorf("an executor that is told nothing: exit %d", status)
+		t.Errorf("an executor that is given nothing: exit %d", status)
 	}
-	// A second ingress that is told nothing serves as the first does, and changes nothing.
+	// A second ingress that is given nothing serves as the first does, and changes nothing.
 	_, stopSecond := startRole(t, "ingress", common...)
 	defer stopSecond()
 	q, err := queue.New(env.Conn(t), nil)
@@ -77,6 +77,6 @@ func TestAnIngressChangesTheSettings(t *testing.T) {
 	}
 	var refused testenv.Log
 	if status := Run(t.Context(), "executor", append(common, "--base-url", "https://a.example.com"), &refused); status == 0 {
-		t.Errorf("an executor that is told the old URL started: %s", &refused)
+		t.Errorf("an executor that is given the old URL started: %s", &refused)
 	}
 }

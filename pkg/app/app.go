@@ -60,7 +60,7 @@ func setGCPercent() {
 // program is one run of a program.
 type program struct {
 	own            []connectors.Connector
-	told           told
+	flags          flagSet
 	stdout, stderr io.Writer
 }
 
@@ -90,7 +90,7 @@ func (p program) run(ctx context.Context, name string, commands any, args []stri
 	if chosen == nil {
 		return status
 	}
-	p.told = toldBy(chosen)
+	p.flags = setFlags(chosen)
 	chosen.BindTo(ctx, (*context.Context)(nil))
 	if err := chosen.Run(&p); err != nil {
 		fmt.Fprintf(p.stderr, "%s: %s\n", name, withCause(err))

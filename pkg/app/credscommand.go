@@ -21,7 +21,7 @@ type tenantArguments struct {
 	Identity string `arg:"" optional:"" help:"Its identity; empty where the scope is optional."`
 	Data     string `help:"Data folder of 'hawser up', or the folder that 'hawser nats init' made." default:"./hawser-data" type:"path"`
 	Scopes   string `help:"The kinds of tenants." default:"organization,user,system?"`
-	NATSURL  string `name:"nats-url" help:"Addresses of a system made by 'hawser nats init', whose servers are told at once. 'hawser up' needs none." placeholder:"URL"`
+	NATSURL  string `name:"nats-url" help:"Addresses of a system made by 'hawser nats init', whose servers learn of it at once. 'hawser up' needs none." placeholder:"URL"`
 }
 
 func (c *tenantArguments) tenant() (events.Tenant, error) {
@@ -39,7 +39,7 @@ type tenantCommand struct {
 }
 
 // Run prints the credentials. A running server of 'hawser up' accepts them at once; those of
-// a system of one's own have to be told.
+// a system of one's own have to learn of them.
 func (c *tenantCommand) Run(ctx context.Context, p *program) error {
 	tenant, err := c.tenant()
 	if err != nil {

@@ -80,7 +80,7 @@ func (h *health) problem() error {
 func (h *health) run(ctx context.Context) error {
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
-	for told := false; ; {
+	for reported := false; ; {
 		_, err := h.queue.Bus.Publish(ctx, h.subject, &events.Message{}, nil)
 		if ctx.Err() != nil {
 			return nil
@@ -88,12 +88,12 @@ func (h *health) run(ctx context.Context) error {
 		h.probed(err)
 		problem := h.problem()
 		switch {
-		case problem != nil && !told:
+		case problem != nil && !reported:
 			h.log.Error().Err(problem).Msg("NATS takes no writes")
-		case problem == nil && told:
+		case problem == nil && reported:
 			h.log.Info().Msg("NATS takes writes again")
 		}
-		told = problem != nil
+		reported = problem != nil
 		h.leaveSilentServer(ctx)
 		select {
 		case <-ctx.Done():

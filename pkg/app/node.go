@@ -45,7 +45,7 @@ type nodeOptions struct {
 	// restart restarts the embedded server; nil without one.
 	restart   func(context.Context) error
 	servesAPI bool // it writes the settings of the installation
-	told      told // nil: all settings count as told
+	flags     flagSet // nil: all settings count as set
 }
 
 // node is what every role is assembled from: the queue, the records, the keys.

@@ -96,7 +96,7 @@ func (p *program) join(ctx context.Context, j joining) error {
 	defer func() { _ = listener.Close() }()
 	n, err := newNode(ctx, nodeOptions{
 		role: j.name, settings: s, baseURL: baseURL(s, listener), nc: nc.Conn, denied: nc.denied, keys: keys, log: log, connectors: p.own, groupCommit: j.groupCommit,
-		servesAPI: j.roles.ingress, told: p.told,
+		servesAPI: j.roles.ingress, flags: p.flags,
 	})
 	if err != nil {
 		return err

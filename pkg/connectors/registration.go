@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// WebhookEndpoint is what a provider is told of a connection's webhook: the values of the
+// WebhookEndpoint is what a provider gets of a connection's webhook: the values of the
 // placeholders ${webhook.…}.
 type WebhookEndpoint struct {
 	URL    Secret // of the connection's webhook: its last segment is a secret
