@@ -122,7 +122,9 @@ func (w *work) fail(operation string, err error) {
 	w.addEvent(events.SubscriptionFailed, events.Data{Operation: operation, ErrorCode: string(e.Code), ErrorMessage: e.Message, Attempt: w.s.Failures + 1})
 }
 
-func (w *work) addEvent(kind events.Kind, data events.Data) { w.events = append(w.events, pendingEvent{kind, data}) }
+func (w *work) addEvent(kind events.Kind, data events.Data) {
+	w.events = append(w.events, pendingEvent{kind, data})
+}
 
 // save stores what is known so far.
 func (w *work) save(ctx context.Context) error { return w.runtime.Records.Save(ctx, w.s) }

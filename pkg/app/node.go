@@ -44,7 +44,7 @@ type nodeOptions struct {
 	storeFailure func() error
 	// restart restarts the embedded server; nil without one.
 	restart   func(context.Context) error
-	servesAPI bool // it writes the settings of the installation
+	servesAPI bool    // it writes the settings of the installation
 	flags     flagSet // nil: all settings count as set
 }
 
