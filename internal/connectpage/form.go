@@ -42,7 +42,7 @@ func (f form) render(w http.ResponseWriter) {
 
 // input returns a field of the page, with the value that was entered or the default.
 func (f form) input(c schema.Field) field {
-	input := field{Name: c.Name, Label: c.Label, Type: "text", Description: c.Description, Required: c.Required, Values: f.entered["config."+c.Name]}
+	input := field{Name: c.Name, Label: c.Label, Type: "text", Description: c.Description, Help: c.Help, Required: c.Required, Values: f.entered["config."+c.Name]}
 	if f.entered == nil && c.Default != nil {
 		input.Values = texts(c.Default)
 	}
@@ -56,6 +56,9 @@ func (f form) input(c schema.Field) field {
 	}
 	if c.Secret {
 		input.Values = nil
+	}
+	if example := texts(c.Example); len(example) == 1 {
+		input.Placeholder = example[0]
 	}
 	for _, o := range c.Options {
 		input.Options = append(input.Options, option{Value: textOf(o.Value), Label: o.Label})

@@ -44,6 +44,7 @@ type option struct{ Value, Label, Description string }
 // multiselect or textarea. Only a multiselect has several values.
 type field struct {
 	Name, Label, Type, Description string
+	Help, Placeholder              string // a URL; what a value looks like
 	Values                         []string
 	Required                       bool
 	Options                        []option

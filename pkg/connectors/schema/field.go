@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -27,6 +28,14 @@ type Field struct {
 	Default     json.RawMessage `json:"default,omitempty"` // never that of a secret
 	Options     []Option        `json:"options,omitempty"`
 	Description string          `json:"description,omitempty"`
+	// Help is the URL of a page about the field (x-help), Example what a value looks like
+	// (the first of examples), Prefix and Suffix are shown around the input (x-prefix,
+	// x-suffix). They come from the document where it describes the field, not from what it
+	// refers to.
+	Help    string          `json:"help,omitempty"`
+	Example json.RawMessage `json:"example,omitempty"`
+	Prefix  string          `json:"prefix,omitempty"`
+	Suffix  string          `json:"suffix,omitempty"`
 	// Secret means that the value is a secret, or contains one.
 	Secret bool `json:"secret,omitempty"`
 }
@@ -52,16 +61,24 @@ const (
 )
 
 // order is the names of each subschema's properties, as the document lists them, by the
-// JSON pointer of "properties". The compiled schema has lost their order.
-type order map[string][]string
+// JSON pointer of "properties". The compiled schema has lost their order, and the keywords
+// that only forms read.
+type order struct {
+	names map[string][]string
+	hints map[string]Field // by the pointer of the property: Help, Example, Prefix, Suffix
+}
 
 func propertyOrder(root jsondoc.Value) order {
-	o := order{}
+	o := order{map[string][]string{}, map[string]Field{}}
 	var visit func(v jsondoc.Value, pointer string)
 	visit = func(v jsondoc.Value, pointer string) {
 		for name, member := range v.Members() {
 			if strings.HasSuffix(pointer, "/properties") {
-				o[pointer] = append(o[pointer], name)
+				o.names[pointer] = append(o.names[pointer], name)
+				o.hints[pointer+"/"+escapePointer.Replace(name)] = Field{
+					Help: member.Find("x-help").Unquote(), Prefix: member.Find("x-prefix").Unquote(), Suffix: member.Find("x-suffix").Unquote(),
+					Example: json.RawMessage(member.Find("examples", "0").Raw),
+				}
 			}
 			visit(member, pointer+"/"+escapePointer.Replace(name))
 		}
@@ -75,12 +92,17 @@ func propertyOrder(root jsondoc.Value) order {
 
 // of returns the names of the subschema's properties.
 func (o order) of(s *jsonschema.Schema) []string {
+	return o.names[pointerOf(s)+"/properties"]
+}
+
+// pointerOf returns the JSON pointer of a subschema; one that occurs nowhere if it has none.
+func pointerOf(s *jsonschema.Schema) string {
 	_, fragment, _ := strings.Cut(s.Location, "#")
 	pointer, err := url.PathUnescape(fragment)
 	if err != nil {
-		return nil
+		return "?"
 	}
-	return o[pointer+"/properties"]
+	return pointer
 }
 
 // formFields returns the fields of an object's schema.
@@ -130,6 +152,11 @@ func (f *form) field(schemas []*jsonschema.Schema, path, name string, required b
 	field := Field{Name: path, Label: label(name), Type: FieldString, Required: required}
 	var titled, described, typed bool
 	for _, s := range schemas {
+		hint := f.order.hints[pointerOf(s)]
+		field.Help, field.Prefix, field.Suffix = cmp.Or(field.Help, hint.Help), cmp.Or(field.Prefix, hint.Prefix), cmp.Or(field.Suffix, hint.Suffix)
+		if field.Example == nil {
+			field.Example = hint.Example
+		}
 		if s.Title != "" && !titled {
 			field.Label, titled = s.Title, true
 		}
@@ -156,6 +183,9 @@ func (f *form) field(schemas []*jsonschema.Schema, path, name string, required b
 	}
 	if field.Secret = whole || inside; field.Secret {
 		field.Default = nil
+	}
+	if len(field.Example) == 0 {
+		field.Example = nil
 	}
 	f.fields = append(f.fields, field)
 }

@@ -279,3 +279,21 @@ func TestSecretValuesAreThoseThatTheSchemaMarks(t *testing.T) {
 		t.Errorf("of a broken config: %v, want none", got)
 	}
 }
+
+func TestFieldsHaveTheHintsOfTheDocument(t *testing.T) {
+	t.Parallel()
+	s := mustSchema(t, `{"type":"object","properties":{
+		"key":{"type":"string","x-help":"https://acme.example/keys","examples":["ak_1","ak_2"]},
+		"site":{"type":"string","x-prefix":"https://","x-suffix":".acme.example"},
+		"proxy":{"type":"object","properties":{"port":{"type":"integer","examples":[8080]}}}}}`)
+	got, err := json.Marshal(s.Fields())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `[{"name":"key","label":"Key","type":"string","required":false,"help":"https://acme.example/keys","example":"ak_1"},` +
+		`{"name":"site","label":"Site","type":"string","required":false,"prefix":"https://","suffix":".acme.example"},` +
+		`{"name":"proxy.port","label":"Port","type":"number","required":false,"example":8080}]`
+	if string(got) != want {
+		t.Errorf("Fields = %s, want %s", got, want)
+	}
+}
