@@ -22,7 +22,9 @@ func TestAFailedCallSaysItsCause(t *testing.T) {
 	t.Cleanup(plain.Close)
 	gone := httptest.NewServer(http.NotFoundHandler())
 	gone.Close()
-	allowed := safehttp.New(&safehttp.Options{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Timeout: 300 * time.Millisecond})
+	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	allowed := safehttp.New(&safehttp.Options{Allow: loopback})
+	short := safehttp.New(&safehttp.Options{Allow: loopback, Timeout: 300 * time.Millisecond})
 	for name, c := range map[string]struct {
 		client    *http.Client
 		url, want string
@@ -32,7 +34,7 @@ func TestAFailedCallSaysItsCause(t *testing.T) {
 		"refused":      {allowed, gone.URL, "refused the connection"},
 		"not trusted":  {allowed, secure.URL, "does not trust"},
 		"no TLS":       {allowed, strings.Replace(plain.URL, "http:", "https:", 1), "does not speak TLS"},
-		"no answer":    {allowed, hanging.URL, "in time"},
+		"no answer":    {short, hanging.URL, "in time"},
 	} {
 		_, err := c.client.Get(c.url)
 		if got := connectors.CallFailure(err); !strings.Contains(got, c.want) {

@@ -23,9 +23,9 @@ func TestErrorsShowNoPasswordOfANATSAddress(t *testing.T) {
 			if args[0] == "token" {
 				role = "hawser"
 			}
-			var out bytes.Buffer
-			if status := Run(t.Context(), role, args, &out); status == 0 || strings.Contains(out.String(), "hunter2") || strings.Contains(out.String(), "ter2") {
-				t.Errorf("%v: status %d, output %s", args, status, &out)
+			out := &testenv.Log{}
+			if status := Run(t.Context(), role, args, out); status == 0 || strings.Contains(out.String(), "hunter2") || strings.Contains(out.String(), "ter2") {
+				t.Errorf("%v: status %d, output %s", args, status, out)
 			}
 		}
 	}

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"bytes"
 	"net"
 	"os"
 	"path/filepath"
@@ -17,10 +16,10 @@ import (
 // fails runs a program that has to fail at once, with one sentence that has every want.
 func fails(t *testing.T, role string, args []string, want ...string) {
 	t.Helper()
-	var out bytes.Buffer
+	out := &testenv.Log{}
 	begin := time.Now()
-	status := Run(t.Context(), role, args, &out)
-	if took := time.Since(begin); status == 0 || took > 5*time.Second {
+	status := Run(t.Context(), role, args, out)
+	if took := time.Since(begin); status == 0 || took > 15*time.Second {
 		t.Errorf("%v: status %d after %v", args, status, took)
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
