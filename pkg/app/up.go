@@ -71,7 +71,7 @@ func (c *upCommand) Run(ctx context.Context, p *program) (err error) {
 		o.connectors = slices.Concat(p.own, demo.Connectors(provider.URL()))
 		ready += ", demo provider at " + provider.URL()
 	}
-	ready += ", console at " + http + "/console/ with the token in " + dataFolder(c.Data).path("admin.token")
+	ready += " (console at " + http + "/console/ with the token in " + dataFolder(c.Data).path("admin.token") + ")"
 	o.settings = c.shared
 	if o.nc, err = server.Connect(append(events.ConnectOptions("hawser"),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Warn().Err(err).Msg("NATS") }))...); err != nil {

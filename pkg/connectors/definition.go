@@ -20,7 +20,7 @@ type definition struct {
 	// Extends is resolved when a file is read: it is never stored.
 	Extends       string            `json:"extends,omitempty"`
 	Metadata      Metadata          `json:"metadata,omitzero"`
-	Config        *schema.Schema    `json:"config"`
+	Config        *schema.Schema    `json:"config,omitempty" jsonschema:"required"`
 	DefaultConfig json.RawMessage   `json:"default_config,omitempty"`
 	BaseURL       string            `json:"base_url,omitempty"`
 	Auth          Auth              `json:"auth,omitzero"`
