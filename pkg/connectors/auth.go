@@ -13,9 +13,8 @@ const (
 	AuthClientCredentials AuthKind = "client_credentials" // OAuth 2.0 without a user
 )
 
-// Auth is how a connector authenticates, as data. Values are templates: text in
-// which ${config.<dotted path>} is replaced by a field of the connection's config, e.g.
-// "Bearer ${config.apiKey}". There is no other syntax; any other "${" is invalid.
+// Auth is how a connector authenticates, as data. Values are templates (package template)
+// over the connection's config, e.g. "Bearer ${config.apiKey}".
 type Auth struct {
 	Kind AuthKind `json:"kind,omitempty" yaml:"kind,omitempty"`
 	// Headers and Query are added to every request: name → template. One whose

@@ -43,6 +43,12 @@ func TestResolveFillsInTheTemplates(t *testing.T) {
 			map[string]string{"base": "https://a.example/v1", "header Authorization": "Bearer käA", "header Accept": "application/json"},
 		},
 		{
+			"a key in base64",
+			connectors.Connector{BaseURL: "https://a.example", Auth: connectors.Auth{Kind: connectors.AuthAPIKey, Headers: map[string]string{"Authorization": "Basic ${config.key | base64}"}}},
+			`{"key":"sk:"}`,
+			map[string]string{"base": "https://a.example", "header Authorization": "Basic c2s6"},
+		},
+		{
 			"a key in the query",
 			connectors.Connector{BaseURL: "https://a.example", Auth: connectors.Auth{Kind: connectors.AuthAPIKey, Query: map[string]string{"key": "${config.auth.key}"}}},
 			`{"auth":{"key":"a&b=c"}}`,

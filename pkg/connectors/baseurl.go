@@ -98,6 +98,7 @@ func fillURL(template string, values templateValues) (string, *schema.FieldError
 		if err != nil {
 			return "", &schema.FieldError{Message: "the template of the URL " + err.Error()}
 		}
+		value = p.filter(value)
 		switch where {
 		case wholeURL:
 			if checkURL(value) != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hawser-io/hawser/pkg/connectors/schema"
+	"github.com/hawser-io/hawser/pkg/connectors/template"
 )
 
 // A valueTemplate is the parsed form of a template of [Auth]: texts and fields of
@@ -17,8 +18,12 @@ type valueTemplate []valuePart
 
 // valuePart is a text, or the dotted path of a field: the one that is not empty. root is
 // the object of the field; "" is the config.
-type valuePart struct{ text, field, root string }
+type valuePart struct {
+	text, field, root string
+	filter            func(string) string
+}
 
+// fieldMark begins every placeholder of the config: see package template.
 const fieldMark = "${config."
 
 // Roots of placeholders. Each template may name the config; only those of OAuth the others.
@@ -43,32 +48,32 @@ func (v templateValues) roots() (roots []string) {
 	return roots
 }
 
-// parseValueTemplate parses a template. "${" is allowed only as the beginning of
-// "${config.<dotted path>}", or of a field of one of the roots.
+// parseValueTemplate parses a template whose placeholders are fields of the config, or of
+// one of the roots.
 func parseValueTemplate(source string, roots ...string) (valueTemplate, error) {
 	if len(source) > maxTemplate {
 		return nil, fmt.Errorf("is longer than %d bytes", maxTemplate)
 	}
+	parsed, err := template.Parse(source)
+	if err != nil {
+		return nil, err
+	}
 	var t valueTemplate
-	for source != "" {
-		text, rest, found := strings.Cut(source, "${")
-		if text != "" {
-			t = append(t, valuePart{text: text})
+	for _, p := range parsed.Parts() {
+		if p.Ref == nil {
+			t = append(t, valuePart{text: p.Text})
+			continue
 		}
-		if !found {
-			break
-		}
-		placeholder, after, closed := strings.Cut(rest, "}")
-		root, field, _ := strings.Cut(placeholder, ".")
+		root := p.Ref.Root
 		if root == rootConfig {
 			root = ""
-		}
-		known := root == "" && strings.HasPrefix("${"+rest, fieldMark) || root != "" && slices.Contains(roots, root)
-		if !closed || !known || !dottedPath.MatchString(field) || strings.ContainsAny(field, "${ ") {
+		} else if !slices.Contains(roots, root) {
 			return nil, fmt.Errorf(`may contain "${" only in %s`, placeholders(roots))
 		}
-		t = append(t, valuePart{field: field, root: root})
-		source = after
+		if p.Ref.Path == "" {
+			return nil, fmt.Errorf("names no field in ${%s}", p.Ref)
+		}
+		t = append(t, valuePart{field: p.Ref.Path, root: root, filter: p.Ref.Filter})
 	}
 	return t, nil
 }
@@ -120,17 +125,13 @@ func (t valueTemplate) expandWith(values templateValues) (string, *schema.FieldE
 		if err != nil || value == "" {
 			return "", err
 		}
-		b.WriteString(value)
+		b.WriteString(p.filter(value))
 	}
 	return b.String(), nil
 }
 
-var (
-	// headerName is a token of RFC 9110 section 5.6.2.
-	headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
-	// dottedPath consists of non-empty steps.
-	dottedPath = regexp.MustCompile(`^[^.]+(\.[^.]+)*$`)
-)
+// headerName is a token of RFC 9110 section 5.6.2.
+var headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 
 // maxTemplate is the size limit of templates, in bytes.
 const maxTemplate = 4096

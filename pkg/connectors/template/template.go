@@ -22,12 +22,12 @@ import (
 const MaxLength = 16 << 10
 
 // A Template is a parsed template. Immutable.
-type Template struct{ parts []part }
+type Template struct{ parts []Part }
 
-// part is a text or a placeholder.
-type part struct {
-	text string
-	ref  *Ref
+// Part is a text, or a placeholder: Ref is nil or not.
+type Part struct {
+	Text string
+	Ref  *Ref
 }
 
 // Ref is a placeholder.
@@ -38,10 +38,18 @@ type Ref struct {
 	Base64 bool
 }
 
+// Filter returns the text of the value as the placeholder has it.
+func (r Ref) Filter(text string) string {
+	if r.Base64 {
+		return base64.StdEncoding.EncodeToString([]byte(text))
+	}
+	return text
+}
+
 // String returns the placeholder without its filter: "config.apiKey".
 func (r Ref) String() string { return strings.TrimSuffix(r.Root+"."+r.Path, ".") }
 
-var placeholder = regexp.MustCompile(`^([a-z_]+)((?:\.[^.${}|\s]+)*)\s*(?:\|\s*(\S+)\s*)?$`)
+var placeholder = regexp.MustCompile(`^([a-z_]+)((?:\.[^.${}|\s]+)*)(?:\s*\|\s*(\S+)\s*)?$`)
 
 // Parse parses a template.
 func Parse(source string) (Template, error) {
@@ -52,30 +60,33 @@ func Parse(source string) (Template, error) {
 	for source != "" {
 		text, rest, found := strings.Cut(source, "${")
 		if text != "" {
-			t.parts = append(t.parts, part{text: text})
+			t.parts = append(t.parts, Part{Text: text})
 		}
 		if !found {
 			break
 		}
 		inner, after, closed := strings.Cut(rest, "}")
-		match := placeholder.FindStringSubmatch(strings.TrimSpace(inner))
+		match := placeholder.FindStringSubmatch(inner)
 		if !closed || match == nil {
 			return Template{}, fmt.Errorf(`may contain "${" only in a placeholder such as ${config.apiKey}`)
 		}
 		if match[3] != "" && match[3] != "base64" {
 			return Template{}, fmt.Errorf("has the unknown filter %q: there is only base64", match[3])
 		}
-		t.parts = append(t.parts, part{ref: &Ref{Root: match[1], Path: strings.TrimPrefix(match[2], "."), Base64: match[3] != ""}})
+		t.parts = append(t.parts, Part{Ref: &Ref{Root: match[1], Path: strings.TrimPrefix(match[2], "."), Base64: match[3] != ""}})
 		source = after
 	}
 	return t, nil
 }
 
+// Parts returns the texts and placeholders, in order. It must not be changed.
+func (t Template) Parts() []Part { return t.parts }
+
 // Refs returns the placeholders, in order.
 func (t Template) Refs() (refs []Ref) {
 	for _, p := range t.parts {
-		if p.ref != nil {
-			refs = append(refs, *p.ref)
+		if p.Ref != nil {
+			refs = append(refs, *p.Ref)
 		}
 	}
 	return refs
@@ -88,8 +99,8 @@ type Values func(Ref) (any, bool)
 // value as it is, null included; any other has a text. ok is false if a placeholder has no
 // value, or in a text null.
 func (t Template) Value(values Values) (value any, ok bool, err error) {
-	if len(t.parts) == 1 && t.parts[0].ref != nil && !t.parts[0].ref.Base64 {
-		value, ok = values(*t.parts[0].ref)
+	if len(t.parts) == 1 && t.parts[0].Ref != nil && !t.parts[0].Ref.Base64 {
+		value, ok = values(*t.parts[0].Ref)
 		return value, ok, nil
 	}
 	text, missing, err := t.Text(values, func(s string) (string, error) { return s, nil })
@@ -101,20 +112,17 @@ func (t Template) Value(values Values) (value any, ok bool, err error) {
 func (t Template) Text(values Values, escape func(string) (string, error)) (text string, missing *Ref, err error) {
 	var b strings.Builder
 	for _, p := range t.parts {
-		if p.ref == nil {
-			b.WriteString(p.text)
+		if p.Ref == nil {
+			b.WriteString(p.Text)
 			continue
 		}
-		value, ok := values(*p.ref)
+		value, ok := values(*p.Ref)
 		if !ok || value == nil {
-			return "", p.ref, nil
+			return "", p.Ref, nil
 		}
-		s := TextOf(value)
-		if p.ref.Base64 {
-			s = base64.StdEncoding.EncodeToString([]byte(s))
-		}
-		if s, err = escape(s); err != nil {
-			return "", nil, fmt.Errorf("%s %w", p.ref, err)
+		s, err := escape(p.Ref.Filter(TextOf(value)))
+		if err != nil {
+			return "", nil, fmt.Errorf("%s %w", p.Ref, err)
 		}
 		b.WriteString(s)
 	}

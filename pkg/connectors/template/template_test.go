@@ -75,7 +75,7 @@ func TestTextEscapesPlaceholdersOnly(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	t.Parallel()
-	for _, source := range []string{"${", "${}", "${config.a", "${config..a}", "${Config.a}", "${config.a | upper}", "${config.${input.x}}", "${1 + 2}"} {
+	for _, source := range []string{"${", "${}", "${config.a", "${config..a}", "${Config.a}", "${config.a | upper}", "${config.${input.x}}", "${ config.a}", "${config.a }", "${1 + 2}"} {
 		if _, err := template.Parse(source); err == nil {
 			t.Errorf("Parse(%q) succeeded", source)
 		}
