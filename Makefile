@@ -44,7 +44,7 @@ check: lint test ## lint and test
 
 .PHONY: bench
 bench: ## the benchmark table: Hawser against a floor measured in the same run
-	$(GO) test -run '^$$' -bench . -benchtime 3s -count 1 -timeout 30m ./pkg/app/ ./internal/oauth/
+	$(GO) test -run '^$$' -bench . -benchtime 3s -count 1 -timeout 30m ./pkg/app/ ./internal/oauth/ ./pkg/connectors/manifest/
 
 .PHONY: soak
 soak: ## the refresh races, 200 rounds each with the race detector (20 of the one that waits for leases)

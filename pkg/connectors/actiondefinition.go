@@ -20,23 +20,20 @@ func (all actionDefinitions) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteByte('{')
 	for i := range all {
-		a := &all[i]
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		for _, part := range []struct {
-			value any
-			after byte
-		}{{a.Key, ':'}, {a.definition(), 0}} {
-			encoded, err := marshal(part.value)
-			if err != nil {
-				return nil, err
-			}
-			b.Write(encoded)
-			if part.after != 0 {
-				b.WriteByte(part.after)
-			}
+		key, err := marshal(all[i].Key)
+		if err != nil {
+			return nil, err
 		}
+		definition, err := marshal(all[i].definition())
+		if err != nil {
+			return nil, err
+		}
+		b.Write(key)
+		b.WriteByte(':')
+		b.Write(definition)
 	}
 	b.WriteByte('}')
 	return b.Bytes(), nil

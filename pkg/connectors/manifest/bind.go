@@ -17,7 +17,7 @@ import (
 // [schema.FieldErrors]. c must not be in use.
 func Bind(c *connectors.Connector) error {
 	b := &binder{connector: c}
-	headers := b.texts("headers", c.Headers, "config", "app", "connection")
+	headers := b.texts("headers", c.Headers, "config", "connection")
 	errors := b.rules("errors", c.Errors)
 	for i := range c.Actions {
 		a := &c.Actions[i]
@@ -30,7 +30,7 @@ func Bind(c *connectors.Connector) error {
 		path := "actions." + a.Key
 		call := &actionCall{
 			headers: headers,
-			request: b.request(path+".request", a.Request, a.Input, "input", "config", "app", "connection", "call"),
+			request: b.request(path+".request", a.Request, a.Input, "input", "config", "connection", "call"),
 			pages:   b.paginate(path+".paginate", a.Paginate),
 			rules:   append(b.rules(path+".errors", a.Errors), errors...),
 			output:  b.program(path+".output", a.OutputProgram),
@@ -61,10 +61,10 @@ func (b *binder) validate(headers map[string]template.Template, rules []rule) {
 	c := b.connector
 	probe := &probe{headers: headers, rules: rules}
 	if c.Health != nil {
-		probe.health = b.request("health", c.Health, nil, "config", "app", "connection")
+		probe.health = b.request("health", c.Health, nil, "config", "connection")
 	}
 	if c.Learn != nil {
-		probe.learn = b.request("learn.request", &c.Learn.Request, nil, "config", "app", "connection")
+		probe.learn = b.request("learn.request", &c.Learn.Request, nil, "config", "connection")
 		probe.fields = map[string]*program{}
 		for field, source := range c.Learn.Config {
 			path := "learn.config." + field
@@ -221,15 +221,12 @@ func (b *binder) paginate(path string, p *connectors.Paginate) *pages {
 }
 
 func (b *binder) idempotencyKey(path string, k *connectors.IdempotencyKey) *connectors.IdempotencyKey {
-	if k != nil && b2i(k.Header != "")+b2i(k.Query != "")+b2i(k.Body != "") != 1 {
+	if k == nil {
+		return nil
+	}
+	given := slices.DeleteFunc([]string{k.Header, k.Query, k.Body}, func(name string) bool { return name == "" })
+	if len(given) != 1 {
 		b.invalid(path, "needs one of header, query and body")
 	}
 	return k
-}
-
-func b2i(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }

@@ -39,7 +39,7 @@ func (a *actionCall) handle(ctx context.Context, call *connectors.Call, input js
 		return nil, err
 	}
 	a.addKey(filled, call.IdempotencyKey)
-	e := exchange{call: call, rules: a.rules}
+	e := newExchange(call, a.rules)
 	var reply map[string]any
 	var value any
 	if a.pages == nil {
@@ -112,15 +112,32 @@ func decode(document []byte) (any, error) {
 	return value, nil
 }
 
-// exchange sends requests of one call.
+// maxReplies bounds the bodies of all answers of one call, in bytes.
+const maxReplies = 32 << 20
+
+// exchange sends the requests of one call.
 type exchange struct {
 	call  *connectors.Call
 	rules []rule
+	left  int // bytes of further answers
+}
+
+func newExchange(call *connectors.Call, rules []rule) *exchange {
+	return &exchange{call: call, rules: rules, left: maxReplies}
+}
+
+// ask fills in a request and sends it.
+func (e *exchange) ask(ctx context.Context, r *request, v values, headers map[string]template.Template) (map[string]any, error) {
+	filled, err := r.fill(e.call.BaseURL, v, headers)
+	if err != nil {
+		return nil, err
+	}
+	return e.do(ctx, filled)
 }
 
 // do sends the request and returns the answer as programs see it: {status, headers, body}.
 // An answer that a rule recognises, or whose status is not 2xx, is an error.
-func (e exchange) do(ctx context.Context, f *filled) (map[string]any, error) {
+func (e *exchange) do(ctx context.Context, f *filled) (map[string]any, error) {
 	r, err := f.build(ctx)
 	if err != nil {
 		return nil, err
@@ -130,17 +147,20 @@ func (e exchange) do(ctx context.Context, f *filled) (map[string]any, error) {
 		return nil, err
 	}
 	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxReply+1))
+	most := min(maxReply, e.left)
+	body, err := io.ReadAll(io.LimitReader(response.Body, int64(most)+1))
 	if err != nil {
 		return nil, fmt.Errorf("read the answer of the provider: %w", err)
 	}
-	if len(body) > maxReply {
-		return nil, connectors.Permanent(connectors.Errorf(connectors.CodeConnectorActionOutputInvalid, "the answer of the provider has more than %d bytes", maxReply))
+	if len(body) > most {
+		return nil, connectors.Permanent(connectors.Errorf(connectors.CodeConnectorActionOutputInvalid,
+			"the answer of the provider has more than %d bytes, or all answers more than %d", maxReply, maxReplies))
 	}
+	e.left -= len(body)
 	reply := map[string]any{"status": response.StatusCode, "headers": headersOf(response.Header), "body": bodyOf(body)}
 	for _, rule := range e.rules {
-		if err := rule.check(ctx, reply, e.call.ResponseError(response, body)); err != nil {
-			return nil, err
+		if rule.applies(ctx, reply) {
+			return nil, rule.failure(ctx, reply, e.call.ResponseError(response, body))
 		}
 	}
 	if response.StatusCode < 200 || response.StatusCode > 299 {

@@ -27,7 +27,7 @@ func (noBases) Webhook(string) ([]byte, bool)   { return nil, false }
 func (d *document) extend(bases Bases, from []string) error {
 	if word := child(d.root, "extends"); word != nil {
 		if slices.Contains(from, word.Value) || len(from) >= 8 {
-			return d.mistake(word, "extends", "goes round in a circle: "+strings.Join(append(from, word.Value), " → "))
+			return d.mistake(word, "extends", "makes a definition begin from itself: "+strings.Join(append(from, word.Value), " → "))
 		}
 		text, ok := bases.Connector(word.Value)
 		if !ok {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -62,8 +63,8 @@ func (g *genericCall) handle(ctx context.Context, call *connectors.Call, input j
 	}
 	member := func(name string) any { value, _ := template.Lookup(document, name); return value }
 	path := template.TextOf(member("path"))
-	if slices.Contains(strings.Split(path, "/"), "..") {
-		return nil, connectors.Errorf(connectors.CodeConnectorActionInputInvalid, "path must not contain ..")
+	if decoded, err := url.PathUnescape(path); err != nil || slices.Contains(strings.Split(decoded, "/"), "..") {
+		return nil, connectors.Errorf(connectors.CodeConnectorActionInputInvalid, "path must be percent-encoded, without ..")
 	}
 	base := request{method: template.TextOf(member("method"))}
 	f, err := base.fill(call.BaseURL, v, g.headers)
@@ -81,7 +82,7 @@ func (g *genericCall) handle(ctx context.Context, call *connectors.Call, input j
 		}
 		f.header.Set(name, text)
 	}
-	reply, err := exchange{call: call, rules: g.rules}.do(ctx, f)
+	reply, err := newExchange(call, g.rules).do(ctx, f)
 	if err != nil {
 		return nil, err
 	}

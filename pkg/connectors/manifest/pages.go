@@ -28,7 +28,7 @@ type pages struct {
 
 // read sends the requests of all pages, one after the other. It returns the last answer and
 // the items of all.
-func (p *pages) read(ctx context.Context, e exchange, f *filled) (reply map[string]any, items []any, err error) {
+func (p *pages) read(ctx context.Context, e *exchange, f *filled) (reply map[string]any, items []any, err error) {
 	items = []any{}
 	p.first(f)
 	for page := 1; ; page++ {

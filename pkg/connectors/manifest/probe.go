@@ -25,16 +25,16 @@ func (p *probe) validate(ctx context.Context, call *connectors.Call) error {
 	if err != nil {
 		return err
 	}
-	e := exchange{call: call, rules: p.rules}
+	e := newExchange(call, p.rules)
 	if p.health != nil {
-		if _, err := p.ask(ctx, e, p.health, v); err != nil {
+		if _, err := e.ask(ctx, p.health, v, p.headers); err != nil {
 			return err
 		}
 	}
 	if p.learn == nil {
 		return nil
 	}
-	reply, err := p.ask(ctx, e, p.learn, v)
+	reply, err := e.ask(ctx, p.learn, v, p.headers)
 	if err != nil {
 		return err
 	}
@@ -52,12 +52,4 @@ func (p *probe) validate(ctx context.Context, call *connectors.Call) error {
 		}
 	}
 	return nil
-}
-
-func (p *probe) ask(ctx context.Context, e exchange, r *request, v values) (map[string]any, error) {
-	filled, err := r.fill(e.call.BaseURL, v, p.headers)
-	if err != nil {
-		return nil, err
-	}
-	return e.do(ctx, filled)
 }

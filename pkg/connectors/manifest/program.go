@@ -60,8 +60,8 @@ func (p *program) run(ctx context.Context, input any) (any, error) {
 	if halt, ok := errors.AsType[*gojq.HaltError](err); ok && halt.Value() == nil {
 		return nil, nil
 	}
-	// jq's own texts quote the values of the reply.
-	return nil, fmt.Errorf("failed: %T", err)
+	// jq's own text quotes values of the reply.
+	return nil, errors.New("is not a program for such an answer: jq stopped with an error")
 }
 
 // encode returns a program's value as JSON.

@@ -77,11 +77,7 @@ func (r *registrar) valuesFor(call *connectors.Call, to connectors.WebhookEndpoi
 
 // ask sends a request and returns the answer.
 func (r *registrar) ask(ctx context.Context, call *connectors.Call, request *request, v values) (map[string]any, error) {
-	filled, err := request.fill(call.BaseURL, v, r.headers)
-	if err != nil {
-		return nil, err
-	}
-	return exchange{call: call, rules: r.rules}.do(ctx, filled)
+	return newExchange(call, r.rules).ask(ctx, request, v, r.headers)
 }
 
 // run calls f under the rules of an action: with a deadline, and with errors that have a
@@ -183,7 +179,7 @@ func required(ctx context.Context, what string, p *program, reply any) (json.Raw
 	return text, nil
 }
 
-// end returns when a registration ends: what the provider says, else the end of the lifetime
+// end returns when a registration ends: what the provider has answered, else the end of the lifetime
 // that was asked for; zero if it does not end.
 func (r *registrar) end(ctx context.Context, p *program, reply map[string]any) (time.Time, error) {
 	var value any

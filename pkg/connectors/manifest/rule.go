@@ -17,16 +17,19 @@ type rule struct {
 	retry   *bool
 }
 
-// check returns the failure that the rule recognises in an answer; nil if it does not.
-// failure is the answer as one by its status.
-func (r rule) check(ctx context.Context, reply map[string]any, failure *connectors.ProviderError) error {
+// applies reports whether the rule recognises an answer as a failure. A program that expects
+// another shape of answer does not.
+func (r rule) applies(ctx context.Context, reply map[string]any) bool {
 	applies, err := r.when.run(ctx, reply)
-	if err != nil || applies != true {
-		return nil // a program that expects another shape of answer is not about this one
-	}
+	return err == nil && applies == true
+}
+
+// failure returns the error of an answer that the rule recognises. failure is that of its
+// status.
+func (r rule) failure(ctx context.Context, reply map[string]any, failure *connectors.ProviderError) error {
 	if r.message != nil {
-		if text, err := r.message.run(ctx, reply); err == nil {
-			failure.Message = connectors.ShortMessage(template.TextOf(text))
+		if value, err := r.message.run(ctx, reply); err == nil && template.TextOf(value) != "" {
+			failure.Message = connectors.ShortMessage(template.TextOf(value))
 		}
 	}
 	if r.after != nil {
@@ -46,7 +49,7 @@ func (r rule) check(ctx context.Context, reply map[string]any, failure *connecto
 	return r.marked(result, failure)
 }
 
-// marked says whether to try again. An answer with status 2xx is final unless the rule says
+// marked marks the error as one to try again, or not. An answer with status 2xx is final unless the rule says
 // otherwise.
 func (r rule) marked(err error, failure *connectors.ProviderError) error {
 	switch {

@@ -14,7 +14,7 @@ func (b *binder) subscription(headers map[string]template.Template, rules []rule
 	if s == nil {
 		return
 	}
-	creates := []string{"config", "app", "connection", "webhook"}
+	creates := []string{"config", "connection", "webhook"}
 	changes := append(slices.Clone(creates), "subscription")
 	if b.connector.Webhook == nil {
 		b.invalid("subscription", "needs a webhook")
