@@ -17,7 +17,6 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/hawser-io/hawser/pkg/connectors"
-	"github.com/hawser-io/hawser/pkg/secret"
 )
 
 // Recording is a YAML file of calls of a connector's actions, with the answers of its
@@ -100,7 +99,11 @@ func (c Call) replay(ctx context.Context, connector *connectors.Connector, confi
 	if err != nil {
 		return []string{err.Error()}
 	}
+	secrets := slices.Clone(call.Secrets)
 	output, err := action.Run(ctx, call, input)
+	if contains(err, secrets) {
+		failures = append(failures, "fails with an error that contains a secret of the config")
+	}
 	failure, failed := errors.AsType[*connectors.Error](err)
 	switch {
 	case c.Error != "" && (!failed || !strings.Contains(string(failure.Code)+" "+failure.Message, c.Error)):
@@ -118,31 +121,45 @@ func (c Call) replay(ctx context.Context, connector *connectors.Connector, confi
 	return failures
 }
 
-// newCall returns a call of the connection with the config to the server.
+// newCall returns a call of the connection with the config to the server. It has the
+// connection's credentials where the config makes some.
 func newCall(c *connectors.Connector, server *httptest.Server, config map[string]any) (*connectors.Call, error) {
 	document, err := encoded(config)
 	if err != nil {
 		return nil, err
 	}
-	return &connectors.Call{
-		Connector: c.Key, BaseURL: server.URL, HTTP: server.Client(), Config: document, RateLimit: c.RateLimit,
-		Secrets: append(c.ConfigSecrets(document), secret.New(canary)),
-	}, nil
+	call := &connectors.Call{
+		Connector: c.Key, BaseURL: server.URL, HTTP: server.Client(), Config: document, RateLimit: c.RateLimit, Secrets: c.ConfigSecrets(document),
+	}
+	if runtime, err := c.Resolve(document); err == nil {
+		runtime.BaseURL = server.URL
+		call.HTTP = &http.Client{Transport: connectors.NewTransport(server.Client().Transport, runtime)}
+		call.Secrets = append(call.Secrets, runtime.Secrets()...)
+	}
+	return call, nil
 }
 
 // againstEcho runs f against a server that refuses everything and repeats what it was sent,
-// with the canary.
-func againstEcho(c *connectors.Connector, config map[string]any, f func(*connectors.Call) error) (failure, err error) {
+// with its headers, and reports whether the error that f returns contains a secret.
+func againstEcho(c *connectors.Connector, config map[string]any, f func(*connectors.Call) error) (leak bool, err error) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
-		_ = json.NewEncoder(w).Encode(map[string]string{"error": "bad key " + canary, "message": requestLine(r) + canary})
+		_ = json.NewEncoder(w).Encode(map[string]any{"error": map[string]string{"message": fmt.Sprint(r.Header) + requestLine(r)}})
 	}))
 	defer server.Close()
 	call, err := newCall(c, server, config)
 	if err != nil {
-		return nil, err
+		return false, err
 	}
-	return f(call), nil
+	secrets := slices.Clone(call.Secrets)
+	return contains(f(call), secrets), nil
+}
+
+// contains reports whether the text of an error contains a secret.
+func contains(failure error, secrets []connectors.Secret) bool {
+	return failure != nil && slices.ContainsFunc(secrets, func(s connectors.Secret) bool {
+		return !s.IsZero() && strings.Contains(failure.Error(), s.Reveal())
+	})
 }
 
 func requestLine(r *http.Request) string {
